@@ -1,0 +1,42 @@
+import { NoduleError } from './errors.js'
+
+/** Prints a value briefly enough for an error message. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value)
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name}(${(value as Uint8Array).length})`
+  if (typeof value === 'object' && value !== null) {
+    let text: string
+    try {
+      text = JSON.stringify(value) ?? String(value)
+    } catch {
+      text = Object.prototype.toString.call(value)
+    }
+    return text.length > 80 ? `${text.slice(0, 77)}...` : text
+  }
+  if (typeof value === 'function') return `function ${value.name}`
+  return String(value)
+}
+
+/** The error for a wrong argument: "Expected number between 0 and 1 for iou but received 3". */
+export function invalidParameter(name: string, expected: string, actual: unknown): NoduleError {
+  const received = show(actual)
+  const error = new NoduleError(
+    'INVALID_PARAMETER',
+    `Expected ${expected} for ${name} but received ${received}`,
+  )
+  return Object.assign(error, { expected, actual: received })
+}
+
+/** Returns `value` as an integer within [low, high] or throws `invalidParameter`. */
+export function checkInteger(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high)
+    throw invalidParameter(name, `integer between ${low} and ${high}`, value)
+  return value
+}
+
+/** Returns `value` as a finite number within [low, high] or throws `invalidParameter`. */
+export function checkNumber(name: string, value: unknown, low: number, high: number): number {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < low || value > high)
+    throw invalidParameter(name, `number between ${low} and ${high}`, value)
+  return value
+}

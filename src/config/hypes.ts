@@ -1,0 +1,247 @@
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { NoduleError, describeError, fileError } from '../errors.js'
+import { show } from '../check.js'
+import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
+import type { Parsed } from './schema.js'
+
+/**
+ * Every key of a hypes file. Names are TensorBox's where TensorBox has the key, so that its files load; keys that
+ * only nodule has say so. A file may name another as `"base"` and then holds only what differs.
+ */
+export const HYPES_KEYS = {
+  // The decoder.
+  use_lstm: flag(
+    'Decode the boxes of a cell one after another with an LSTM; false: one fully connected layer.',
+    true,
+  ),
+  num_lstm_layers: integer('Stacked LSTM layers of the decoder.', 1, 'layers', 1, 8),
+  lstm_size: integer(
+    'Units of each LSTM layer, and of the hidden layer where there is no LSTM.',
+    500,
+    'units',
+    1,
+    4096,
+  ),
+  rnn_len: integer('Boxes that a cell can predict.', 5, 'boxes', 1, 64),
+  num_classes: integer('Classes, background included.', 2, 'classes', 2, 64),
+
+  // Rezoom: a second look at the early features where the box was predicted.
+  use_rezoom: flag(
+    'Add the second stage: confidences (and deltas) from early features at the predicted box.',
+    true,
+  ),
+  reregress: flag('The second stage also corrects the box.', true),
+  rezoom_change_loss: choice(
+    'When a second-stage confidence counts as right: "center", predicted center within 0.2 of the true size; "iou", IoU above 0.5; "none", as in the first stage.',
+    'center',
+    ['center', 'iou', 'none'],
+  ),
+  rezoom_w_coords: numbers(
+    'Sample positions in x, as fractions of the predicted width from its center.',
+    [-0.25, 0.25],
+    '',
+    [1, 16],
+  ),
+  rezoom_h_coords: numbers(
+    'Sample positions in y, as fractions of the predicted height from its center.',
+    [-0.25, 0.25],
+    '',
+    [1, 16],
+  ),
+
+  // Targets.
+  focus_size: number(
+    'A cell takes boxes whose center is within focus_size * region_size of its own.',
+    1.8,
+    'regions',
+    0,
+    100,
+  ),
+  biggest_box_px: number('Larger true boxes are not trained on.', 10000, 'frame pixels', 1, 1e6),
+  region_size: integer('Side of a grid cell.', 32, 'frame pixels', 1, 1024),
+
+  // The backbone.
+  slim_basename: choice('Backbone.', 'InceptionV1', ['InceptionV1', 'resnet_v1_101', 'tiny']),
+  slim_top_lname: text("Layer of the coarse features (stride region_size); empty: the backbone's last.", ''),
+  slim_attention_lname: text(
+    "Layer of the early features that rezoom samples (stride 8); empty: the backbone's own.",
+    '',
+  ),
+  slim_ckpt: text(
+    'File of initial backbone weights (safetensors), relative to the hypes file; empty: random.',
+    '',
+  ),
+  later_feat_channels: integer('Coarse channels that reach the decoder; 0: all.', 0, 'channels', 0, 8192),
+  early_feat_channels: integer('Early channels that rezoom samples; 0: all.', 0, 'channels', 0, 8192),
+  avg_pool_size: integer(
+    'Coarse channels from 700 on are average-pooled over this window; 1: off.',
+    1,
+    'cells',
+    1,
+    31,
+  ),
+  deconv: flag('Upsample the coarse features by a transposed convolution.', false),
+
+  // The frame.
+  image_width: integer('Width of the network frame.', 352, 'frame pixels', 32, 4096),
+  image_height: integer('Height of the network frame.', 256, 'frame pixels', 32, 4096),
+  grid_width: integer('Cells in x: image_width / region_size.', 11, 'cells', 1, 512),
+  grid_height: integer('Cells in y: image_height / region_size.', 8, 'cells', 1, 512),
+
+  // The step.
+  batch_size: integer('Frames per training step.', 1, 'frames', 1, 1024),
+  clip_norm: number('Gradients are scaled down to this global norm.', 1, '', 1e-6, 1e6),
+  dropout: number(
+    'Fraction dropped in the decoder while training (nodule; TensorBox fixes 0.5).',
+    0.5,
+    '',
+    0,
+    0.95,
+  ),
+  batch_norm_momentum: number('Decay of the batch-norm averages per step (nodule).', 0.9, '', 0, 0.9999),
+
+  data: {
+    train_idl: text(
+      'JSON list of training frames, relative to the hypes file; the command line may replace it.',
+      '',
+    ),
+    test_idl: text('JSON list of test frames.', ''),
+    truncate_data: flag('Use only the first 10 entries of each list (for trying out).', false),
+    window_low_hu: number('HU that becomes gray level 0 (nodule).', -1000, 'HU', -32768, 32767),
+    window_high_hu: number('HU that becomes gray level 255 (nodule).', 400, 'HU', -32768, 32767),
+    neighbor_mm: number(
+      'Distance of the slices before and after that become channels 0 and 2 (nodule).',
+      2.5,
+      'mm',
+      0,
+      100,
+    ),
+    lung_margin_mm: number('Rim around the lungs that the frame keeps (nodule).', 10, 'mm', 0, 500),
+  },
+  logging: {
+    display_iter: integer('Steps between log lines.', 50, 'steps', 1, 1e9),
+    save_iter: integer('Steps between checkpoints.', 1000, 'steps', 1, 1e9),
+  },
+  solver: {
+    opt: choice('Optimizer.', 'RMS', ['RMS', 'Adam', 'SGD']),
+    use_jitter: flag('Shift, scale and mirror training frames at random.', false),
+    rnd_seed: integer('Seed of weights, order, jitter and dropout.', 1, '', 0, 4294967295),
+    epsilon: number('Added to the denominator of RMSProp and Adam.', 1e-5, '', 0, 1),
+    learning_rate: number('Learning rate of the first steps.', 1e-3, '', 0, 100),
+    learning_rate_step: integer(
+      'The rate is learning_rate * 0.5 ^ max(0, floor(step / learning_rate_step) - 2).',
+      33000,
+      'steps',
+      1,
+      1e9,
+    ),
+    hungarian_iou: number('Matched boxes below this IoU cost 100 more.', 0.25, 'IoU', 0, 1),
+    weights: text('Checkpoint to start from, relative to the hypes file; empty: none.', ''),
+    head_weights: numbers('Weights of the confidence and of the box loss.', [1, 0.1], '', [2, 2]),
+    max_iter: integer('Steps of a run.', 10000, 'steps', 1, 1e9),
+  },
+} as const
+
+export type Hypes = Parsed<typeof HYPES_KEYS>
+
+const MAX_BASE_DEPTH = 8
+
+/** Reads a hypes file with its bases. Throws NoduleError (FILE, FORMAT) that names file and key. */
+export function readHypes(path: string): Hypes {
+  return parseHypes(readMerged(path, []), path)
+}
+
+/** Checks an object against HYPES_KEYS and the keys against each other. `path` is for the error messages. */
+export function parseHypes(value: unknown, path = 'hypes'): Hypes {
+  const hypes = parseKeys(HYPES_KEYS, value, path)
+  requireEqual(
+    path,
+    'grid_width * region_size',
+    hypes.grid_width * hypes.region_size,
+    'image_width',
+    hypes.image_width,
+  )
+  requireEqual(
+    path,
+    'grid_height * region_size',
+    hypes.grid_height * hypes.region_size,
+    'image_height',
+    hypes.image_height,
+  )
+  if (!(hypes.data.window_low_hu < hypes.data.window_high_hu)) {
+    throw new NoduleError('FORMAT', 'wrong value', {
+      path,
+      place: 'data.window_high_hu',
+      expected: `more than data.window_low_hu (${hypes.data.window_low_hu})`,
+      actual: show(hypes.data.window_high_hu),
+    })
+  }
+  return hypes
+}
+
+function requireEqual(
+  path: string,
+  left: string,
+  leftValue: number,
+  right: string,
+  rightValue: number,
+): void {
+  if (leftValue !== rightValue) {
+    throw new NoduleError('FORMAT', 'keys contradict each other', {
+      path,
+      place: right,
+      expected: `${left} = ${leftValue}`,
+      actual: show(rightValue),
+    })
+  }
+}
+
+function readMerged(path: string, chain: string[]): Record<string, unknown> {
+  const absolute = resolve(path)
+  if (chain.includes(absolute) || chain.length >= MAX_BASE_DEPTH) {
+    throw new NoduleError('FORMAT', 'the "base" files form a loop', {
+      path,
+      place: 'base',
+      actual: [...chain, absolute].join(' -> '),
+    })
+  }
+  let content: string
+  try {
+    content = readFileSync(absolute, 'utf8')
+  } catch (error) {
+    throw fileError(path, 'read hypes', error)
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(content)
+  } catch (error) {
+    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new NoduleError('FORMAT', 'wrong type', { path, expected: 'object', actual: show(value) })
+  const { base, ...own } = value as Record<string, unknown>
+  if (base === undefined) return own
+  if (typeof base !== 'string')
+    throw new NoduleError('FORMAT', 'wrong type', {
+      path,
+      place: 'base',
+      expected: 'string',
+      actual: show(base),
+    })
+  return merge(readMerged(resolve(dirname(absolute), base), [...chain, absolute]), own)
+}
+
+/** Own keys win; groups merge key by key. */
+function merge(base: Record<string, unknown>, own: Record<string, unknown>): Record<string, unknown> {
+  const result = { ...base }
+  for (const [name, value] of Object.entries(own)) {
+    const below = result[name]
+    result[name] = isGroup(value) && isGroup(below) ? { ...below, ...value } : value
+  }
+  return result
+}
+
+function isGroup(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

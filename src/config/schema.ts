@@ -1,0 +1,147 @@
+import { NoduleError } from '../errors.js'
+import { show } from '../check.js'
+
+/** One key of a configuration file: its meaning, unit, default and check. */
+export interface Key<T> {
+  doc: string
+  unit: string
+  default: T
+  /** What a value must be, in words, for the error message. */
+  expected: string
+  accepts: (value: unknown) => value is T
+}
+
+export type Keys = { readonly [name: string]: Key<unknown> | Keys }
+
+/** The parsed type of a table of keys. */
+export type Parsed<K> = K extends Key<infer T> ? T : { -readonly [N in keyof K]: Parsed<K[N]> }
+
+export function number(doc: string, fallback: number, unit: string, low: number, high: number): Key<number> {
+  return {
+    doc,
+    unit,
+    default: fallback,
+    expected: `number between ${low} and ${high}`,
+    accepts: (value): value is number => typeof value === 'number' && value >= low && value <= high,
+  }
+}
+
+export function integer(doc: string, fallback: number, unit: string, low: number, high: number): Key<number> {
+  return {
+    doc,
+    unit,
+    default: fallback,
+    expected: `integer between ${low} and ${high}`,
+    accepts: (value): value is number =>
+      Number.isInteger(value) && Number(value) >= low && Number(value) <= high,
+  }
+}
+
+export function flag(doc: string, fallback: boolean): Key<boolean> {
+  return {
+    doc,
+    unit: '',
+    default: fallback,
+    expected: 'true or false',
+    accepts: (value): value is boolean => typeof value === 'boolean',
+  }
+}
+
+export function text(doc: string, fallback: string): Key<string> {
+  return {
+    doc,
+    unit: '',
+    default: fallback,
+    expected: 'string',
+    accepts: (value): value is string => typeof value === 'string',
+  }
+}
+
+export function choice<const T extends string>(
+  doc: string,
+  fallback: NoInfer<T>,
+  choices: readonly T[],
+): Key<T> {
+  return {
+    doc,
+    unit: '',
+    default: fallback,
+    expected: `one of ${choices.map((item) => JSON.stringify(item)).join(', ')}`,
+    accepts: (value): value is T => choices.some((item) => item === value),
+  }
+}
+
+export function numbers(
+  doc: string,
+  fallback: number[],
+  unit: string,
+  lengths: readonly [number, number],
+): Key<number[]> {
+  return {
+    doc,
+    unit,
+    default: fallback,
+    expected: `array of ${lengths[0] === lengths[1] ? lengths[0] : lengths.join(' to ')} numbers`,
+    accepts: (value): value is number[] =>
+      Array.isArray(value) &&
+      value.length >= lengths[0] &&
+      value.length <= lengths[1] &&
+      value.every((item) => typeof item === 'number' && Number.isFinite(item)),
+  }
+}
+
+function isKey(entry: Key<unknown> | Keys): entry is Key<unknown> {
+  return typeof entry.accepts === 'function'
+}
+
+/**
+ * Checks an object against a table of keys and fills in defaults. Unknown keys and wrong types are errors that name
+ * file, key, what was expected and what was received.
+ */
+export function parseKeys<K extends Keys>(keys: K, value: unknown, path: string, place = ''): Parsed<K> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new NoduleError('FORMAT', 'wrong type', { path, place, expected: 'object', actual: show(value) })
+  const given = value as Record<string, unknown>
+  for (const name of Object.keys(given)) {
+    if (!Object.hasOwn(keys, name)) {
+      throw new NoduleError('FORMAT', 'unknown key', {
+        path,
+        place: place + name,
+        expected: closest(name, Object.keys(keys)),
+        actual: JSON.stringify(name),
+      })
+    }
+  }
+  const result: Record<string, unknown> = {}
+  for (const [name, entry] of Object.entries(keys)) {
+    if (!isKey(entry)) result[name] = parseKeys(entry, given[name] ?? {}, path, `${place}${name}.`)
+    else if (!Object.hasOwn(given, name)) result[name] = structuredClone(entry.default)
+    else if (entry.accepts(given[name])) result[name] = given[name]
+    else {
+      throw new NoduleError('FORMAT', 'wrong value', {
+        path,
+        place: place + name,
+        expected: entry.expected,
+        actual: show(given[name]),
+      })
+    }
+  }
+  return result as Parsed<K>
+}
+
+/** The names that somebody may have meant: those within an edit distance of 3, else all. */
+function closest(name: string, names: string[]): string {
+  const near = names.filter((candidate) => editDistance(name, candidate) <= 3)
+  return `one of ${(near.length > 0 ? near : names).map((item) => JSON.stringify(item)).join(', ')}`
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)))
+    row = next
+  }
+  return row[b.length]!
+}
