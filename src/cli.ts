@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+import yargs from 'yargs'
+import type { CommandModule } from 'yargs'
+import { NoduleError } from './errors.js'
+import { VERSION } from './version.js'
+
+/**
+ * The command line. Only the command that is asked for is loaded, so that `nodule --help` answers at once.
+ * Exit codes: 0 done, 1 bad input or a failed item, 2 usage, 130 interrupted.
+ */
+const COMMANDS: readonly {
+  name: string
+  describe: string
+  load: () => Promise<{ command: unknown }>
+}[] = [
+  { name: 'dump', describe: 'Print the tags of DICOM files', load: () => import('./commands/dump.js') },
+  {
+    name: 'annotations',
+    describe: "Read LIDC XML and print the readers' consensus nodules",
+    load: () => import('./commands/annotations.js'),
+  },
+  {
+    name: 'phantom',
+    describe: 'Make synthetic LIDC patients with exact ground truth',
+    load: () => import('./commands/phantom.js'),
+  },
+  {
+    name: 'prepare',
+    describe: 'Turn scans and annotations into training frames and lists',
+    load: () => import('./commands/prepare.js'),
+  },
+  {
+    name: 'train',
+    describe: 'Train a detector from a hypes file',
+    load: () => import('./commands/train.js'),
+  },
+  {
+    name: 'export',
+    describe: 'Export a checkpoint to ONNX and verify it',
+    load: () => import('./commands/export.js'),
+  },
+  { name: 'detect', describe: 'Find nodules in scans', load: () => import('./commands/detect.js') },
+  {
+    name: 'evaluate',
+    describe: 'Compare predictions with the truth',
+    load: () => import('./commands/evaluate.js'),
+  },
+  {
+    name: 'report',
+    describe: 'Write one HTML page about a run',
+    load: () => import('./commands/report.js'),
+  },
+  {
+    name: 'bench',
+    describe: 'Time the native kernels against their JavaScript twins',
+    load: () => import('./commands/bench.js'),
+  },
+  {
+    name: 'doctor',
+    describe: 'Tell what is installed and what to do about what is missing',
+    load: () => import('./commands/doctor.js'),
+  },
+]
+
+export async function main(argv: readonly string[]): Promise<void> {
+  let parser = yargs([...argv])
+    .scriptName('nodule')
+    .usage('$0 COMMAND: detectors of pulmonary nodules on CT, from DICOM to a report')
+    .strict()
+    .demandCommand(1, 1, 'Name a command; see nodule --help.')
+    .recommendCommands()
+    .completion('completion', 'Print a completion script for the shell (add it to ~/.bashrc)')
+    .version(VERSION)
+    .alias('help', 'h')
+    .help()
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .epilogue('nodule COMMAND --help shows the options and examples of a command. Not a medical device.')
+    .exitProcess(false)
+    .fail((message, error, self) => {
+      // An error thrown by a handler passes through; what remains is wrong usage.
+      if (error instanceof Error && error.name !== 'YError') throw error
+      self.showHelp('error')
+      process.stderr.write(`\n${message ?? error.message}\n`)
+      throw new UsageError(message ?? error.message)
+    })
+  for (const { name, describe, load } of COMMANDS) {
+    parser = argv.includes(name)
+      ? parser.command((await load()).command as CommandModule)
+      : parser.command({ command: name, describe, handler: () => undefined })
+  }
+  await parser.parseAsync()
+}
+
+class UsageError extends Error {}
+
+try {
+  await main(process.argv.slice(2))
+} catch (error) {
+  if (error instanceof UsageError) process.exitCode = 2
+  else if (error instanceof NoduleError) {
+    process.stderr.write(`nodule: ${error.message}\n`)
+    process.exitCode = error.code === 'INTERRUPTED' ? 130 : 1
+  } else {
+    process.stderr.write(`nodule: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`)
+    process.exitCode = 70
+  }
+}
