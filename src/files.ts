@@ -14,7 +14,8 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     await writeFile(temporary, content)
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    // Whatever keeps the clean-up from working is what kept the writing from working.
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw fileError(path, 'write', error)
   }
 }

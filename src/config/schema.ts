@@ -100,7 +100,12 @@ function isKey(entry: Key<unknown> | Keys): entry is Key<unknown> {
  */
 export function parseKeys<K extends Keys>(keys: K, value: unknown, path: string, place = ''): Parsed<K> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new NoduleError('FORMAT', 'wrong type', { path, place, expected: 'object', actual: show(value) })
+    throw new NoduleError('FORMAT', 'wrong type', {
+      path,
+      place: place.replace(/\.$/, ''),
+      expected: 'object',
+      actual: show(value),
+    })
   const given = value as Record<string, unknown>
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(keys, name)) {

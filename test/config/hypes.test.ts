@@ -1,0 +1,90 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { parseHypes, readHypes } from '../../src/config/hypes.js'
+import { NoduleError } from '../../src/errors.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'nodule-hypes-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function file(name: string, content: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+function caught(action: () => unknown): NoduleError {
+  try {
+    action()
+  } catch (error) {
+    expect(error).toBeInstanceOf(NoduleError)
+    return error as NoduleError
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('hypes', () => {
+  it('fills in defaults', () => {
+    const hypes = parseHypes({ lstm_size: 100, solver: { learning_rate: 0.01 } })
+    expect(hypes).toMatchObject({ lstm_size: 100, rnn_len: 5, grid_width: 11 })
+    expect(hypes.solver).toMatchObject({ learning_rate: 0.01, hungarian_iou: 0.25, head_weights: [1, 0.1] })
+  })
+
+  it('defaults are not shared between two results', () => {
+    parseHypes({}).solver.head_weights[0] = 99
+    expect(parseHypes({}).solver.head_weights[0]).toBe(1)
+  })
+
+  it('names an unknown key and what may have been meant', () => {
+    const error = caught(() => readHypes(file('unknown.json', '{"solver": {"learning_rat": 1}}')))
+    expect(error.message).toMatch(
+      /unknown\.json: solver\.learning_rat: unknown key: expected one of "learning_rate" but received "learning_rat"/,
+    )
+    expect(error.code).toBe('FORMAT')
+  })
+
+  it.each([
+    ['{"rnn_len": "5"}', 'rnn_len: wrong value: expected integer between 1 and 64 but received "5"'],
+    ['{"rnn_len": 2.5}', 'rnn_len: wrong value: expected integer between 1 and 64 but received 2.5'],
+    ['{"use_lstm": 1}', 'use_lstm: wrong value: expected true or false but received 1'],
+    ['{"solver": []}', 'solver: wrong type: expected object but received []'],
+    [
+      '{"solver": {"head_weights": [1]}}',
+      'solver.head_weights: wrong value: expected array of 2 numbers but received [1]',
+    ],
+    [
+      '{"image_width": 300}',
+      'image_width: keys contradict each other: expected grid_width * region_size = 352 but received 300',
+    ],
+    [
+      '{"data": {"window_low_hu": 500}}',
+      'data.window_high_hu: wrong value: expected more than data.window_low_hu (500) but received 400',
+    ],
+    ['[1]', 'wrong type: expected object but received [1]'],
+    ['{', 'not JSON: received'],
+    ['{"base": 3}', 'base: wrong type: expected string but received 3'],
+  ])('refuses %s', (content, message) => {
+    const error = caught(() => readHypes(file('bad.json', content)))
+    expect(error.message).toContain(message)
+    expect(error.message).toContain('bad.json')
+  })
+
+  it('merges a base, group by group, and refuses loops', () => {
+    file('a.json', '{"lstm_size": 64, "solver": {"learning_rate": 0.5, "rnd_seed": 3}}')
+    const hypes = readHypes(file('b.json', '{"base": "a.json", "solver": {"rnd_seed": 9}}'))
+    expect(hypes.lstm_size).toBe(64)
+    expect(hypes.solver).toMatchObject({ learning_rate: 0.5, rnd_seed: 9 })
+    expect(caught(() => readHypes(file('loop.json', '{"base": "loop.json"}'))).message).toMatch(/form a loop/)
+    expect(caught(() => readHypes(join(folder, 'none.json'))).message).toMatch(
+      /none\.json: cannot read hypes: no such file/,
+    )
+  })
+
+  it('every hypes file that ships is valid', () => {
+    const names = readdirSync(join(PACKAGE_ROOT, 'hypes')).filter((name) => name.endsWith('.json'))
+    expect(names.length).toBeGreaterThan(0)
+    for (const name of names) expect(() => readHypes(join(PACKAGE_ROOT, 'hypes', name))).not.toThrow()
+  })
+})

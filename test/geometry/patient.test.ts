@@ -1,0 +1,64 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  cross,
+  dot,
+  patientToVoxel,
+  positionToSlice,
+  sliceToPosition,
+  voxelToPatient,
+} from '../../src/geometry/patient.js'
+import type { Vector3, VolumeGeometry } from '../../src/geometry/patient.js'
+
+const axial: VolumeGeometry = {
+  origin: [-166, -171.7, -340],
+  rowDirection: [1, 0, 0],
+  columnDirection: [0, 1, 0],
+  sliceDirection: [0, 0, 1],
+  spacing: [2.5, 0.703125, 0.703125],
+  slicePositions: [0, 2.5, 5, 10, 12.5],
+}
+
+function unit(v: Vector3): Vector3 {
+  const length = Math.sqrt(dot(v, v))
+  return [v[0] / length, v[1] / length, v[2] / length]
+}
+
+describe('voxel and patient coordinates', () => {
+  it('places voxels of an axial series, over a gap too', () => {
+    expect(voxelToPatient(axial, 0, 0, 0)).toEqual([-166, -171.7, -340])
+    expect(voxelToPatient(axial, 3, 0, 2)[2]).toBe(-330)
+    expect(voxelToPatient(axial, 3, 0, 2)[0]).toBeCloseTo(-164.59375, 9)
+    expect(sliceToPosition(axial, 2.5)).toBe(7.5)
+    expect(positionToSlice(axial, 7.5)).toBe(2.5)
+    expect(sliceToPosition(axial, -2)).toBe(-5)
+    expect(positionToSlice(axial, 17.5)).toBe(6)
+  })
+
+  it('inverts for oblique and tilted geometries', () => {
+    const angle = fc.double({ min: -0.6, max: 0.6, noNaN: true })
+    const index = fc.double({ min: -2, max: 8, noNaN: true })
+    fc.assert(
+      fc.property(angle, angle, angle, index, index, index, (a, b, tilt, k, j, i) => {
+        const row = unit([1, a, b])
+        const column = unit(cross(unit(cross(row, [0, 1, 0])), row))
+        const normal = cross(row, column)
+        const slice = unit([normal[0], normal[1] + tilt * 0.5, normal[2]])
+        const geometry: VolumeGeometry = {
+          ...axial,
+          rowDirection: row,
+          columnDirection: column,
+          sliceDirection: slice,
+        }
+        const back = patientToVoxel(geometry, voxelToPatient(geometry, k, j, i))
+        expect(back[0]).toBeCloseTo(k, 6)
+        expect(back[1]).toBeCloseTo(j, 6)
+        expect(back[2]).toBeCloseTo(i, 6)
+      }),
+    )
+  })
+
+  it('refuses a geometry without slices', () => {
+    expect(() => sliceToPosition({ ...axial, slicePositions: [] }, 0)).toThrow(/at least one slice/)
+  })
+})
