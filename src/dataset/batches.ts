@@ -1,0 +1,223 @@
+import { checkInteger, invalidParameter } from '../check.js'
+import type { Hypes } from '../config/hypes.js'
+import { NoduleError } from '../errors.js'
+import type { EdgeBox } from '../geometry/box.js'
+import { createRandom } from '../random.js'
+import type { Random } from '../random.js'
+import { checkImages } from './check_images.js'
+import type { CheckedImage } from './check_images.js'
+import { readImage } from './images.js'
+import { drawJitter, jitterBoxes, jitterFrame } from './jitter.js'
+import type { FrameList } from './list.js'
+import { resizeImage } from './resample.js'
+
+export interface Batch {
+  step: number
+  /** Gray levels 0..255, [n, image_height, image_width, 3]. */
+  frames: Float32Array
+  /** True boxes of each frame, frame pixels. */
+  boxes: EdgeBox[][]
+  /** Files of the frames. */
+  paths: string[]
+  /** Index of each frame in the list. */
+  indices: number[]
+}
+
+export interface BatchOptions {
+  /** Seed of order and jitter; default solver.rnd_seed. */
+  seed?: number
+  /** The first step to yield, for going on after a checkpoint. */
+  startStep?: number
+  /** Shift, scale and mirror; default false. */
+  jitter?: boolean
+  /** A new order for each pass over the list; default true. */
+  shuffle?: boolean
+  /** Passes over the list, after which the batches end, the last one shorter; default: endless. */
+  passes?: number
+  /** Boxes that reach outside their images; default 'error'. */
+  outside?: 'error' | 'clip'
+  /** Bytes of decoded frames to keep; default 1 GiB. */
+  cacheBytes?: number
+  /** Batches made ahead; default 2. */
+  ahead?: number
+  onWarning?: (warning: string) => void
+}
+
+/**
+ * Endless batches of frames with their boxes. Item number n = step * batch_size + place in the batch is entry
+ * n mod length of the order of pass floor(n / length); order and jitter depend on seed and n alone, so a run that is
+ * resumed at a step gets what the unbroken run got. Images of another size are resized to the frame, boxes with
+ * them; boxes wider or higher than biggest_box_px are left out. Throws NoduleError before the first batch for empty
+ * lists, missing images and boxes outside them.
+ */
+export async function* batches(
+  list: FrameList,
+  hypes: Hypes,
+  options: BatchOptions = {},
+): AsyncGenerator<Batch, void, undefined> {
+  const seed = checkInteger('seed', options.seed ?? hypes.solver.rnd_seed, 0, 0xffffffff)
+  const startStep = checkInteger('startStep', options.startStep ?? 0, 0, Number.MAX_SAFE_INTEGER)
+  const ahead = checkInteger('ahead', options.ahead ?? 2, 0, 64)
+  const passes = options.passes ?? Infinity
+  if (!(passes > 0)) throw invalidParameter('passes', 'number above 0', passes)
+  const entries = hypes.data.truncate_data ? list.entries.slice(0, TRUNCATED_LENGTH) : list.entries
+  if (entries.length === 0) {
+    throw new NoduleError('FORMAT', 'the list has no frames', {
+      path: list.path,
+      expected: 'at least one entry',
+      actual: '0',
+    })
+  }
+  const { images, warnings } = await checkImages(
+    { ...list, entries },
+    { outside: options.outside ?? 'error' },
+  )
+  for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
+  const source = new FrameCache(images, hypes, options.cacheBytes ?? 2 ** 30)
+  const order = new Order(images.length, seed, options.shuffle ?? true)
+  const lastItem = images.length * passes
+  const make = (step: number): Promise<Batch> => {
+    const first = step * hypes.batch_size
+    const items = Array.from({ length: Math.min(hypes.batch_size, lastItem - first) }, (_, i) => first + i)
+    return makeBatch(step, items, order, source, hypes, options.jitter === true ? seed : undefined)
+  }
+  const queue: Promise<Batch>[] = []
+  for (let step = startStep; step * hypes.batch_size < lastItem; step++) {
+    while (queue.length <= ahead && (step + queue.length) * hypes.batch_size < lastItem) {
+      const batch = make(step + queue.length)
+      // The error is thrown where the batch is awaited; without this it would end the process before.
+      batch.catch(() => undefined)
+      queue.push(batch)
+    }
+    yield await queue.shift()!
+  }
+}
+
+/** What `data.truncate_data` leaves of a list, as in TensorBox. */
+const TRUNCATED_LENGTH = 10
+
+async function makeBatch(
+  step: number,
+  items: readonly number[],
+  order: Order,
+  source: FrameCache,
+  hypes: Hypes,
+  jitterSeed: number | undefined,
+): Promise<Batch> {
+  const { image_width: width, image_height: height } = hypes
+  const values = width * height * 3
+  const batch: Batch = {
+    step,
+    frames: new Float32Array(items.length * values),
+    boxes: [],
+    paths: [],
+    indices: items.map((item) => order.entry(item)),
+  }
+  const loaded = await Promise.all(batch.indices.map((index) => source.load(index)))
+  for (const [place, frame] of loaded.entries()) {
+    const target = batch.frames.subarray(place * values, (place + 1) * values)
+    let { boxes } = frame
+    if (jitterSeed === undefined) target.set(frame.data)
+    else {
+      const jitter = drawJitter(itemRandom(jitterSeed, items[place]!))
+      jitterFrame(frame.data, width, height, jitter, target)
+      boxes = jitterBoxes(boxes, width, height, jitter)
+    }
+    const biggest = hypes.biggest_box_px
+    batch.boxes.push(boxes.filter((box) => box.x2 - box.x1 <= biggest && box.y2 - box.y1 <= biggest))
+    batch.paths.push(frame.file)
+  }
+  return batch
+}
+
+function itemRandom(seed: number, item: number): Random {
+  return createRandom(seed).fork(`jitter ${item}`)
+}
+
+/** Which entry each item is: pass after pass, each pass in an order of its own. */
+class Order {
+  readonly #length: number
+  readonly #seed: number
+  readonly #shuffle: boolean
+  readonly #passes = new Map<number, Uint32Array>()
+
+  constructor(length: number, seed: number, shuffle: boolean) {
+    this.#length = length
+    this.#seed = seed
+    this.#shuffle = shuffle
+  }
+
+  entry(item: number): number {
+    const place = item % this.#length
+    if (!this.#shuffle) return place
+    const pass = Math.floor(item / this.#length)
+    let order = this.#passes.get(pass)
+    if (order === undefined) {
+      order = Uint32Array.from({ length: this.#length }, (_, index) => index)
+      const random = createRandom(this.#seed).fork(`pass ${pass}`)
+      for (let i = order.length - 1; i > 0; i--) {
+        const j = random.integer(i + 1)
+        const swapped = order[i]!
+        order[i] = order[j]!
+        order[j] = swapped
+      }
+      this.#passes.set(pass, order)
+      // Batches are made in step order: older passes do not come back.
+      for (const old of this.#passes.keys()) if (old < pass - 1) this.#passes.delete(old)
+    }
+    return order[place]!
+  }
+}
+
+interface LoadedFrame {
+  file: string
+  /** [image_height, image_width, 3]. */
+  data: Uint8Array
+  /** Frame pixels. */
+  boxes: EdgeBox[]
+}
+
+/** Decodes the images of a list to frames and keeps as many as the budget holds. */
+class FrameCache {
+  readonly #images: readonly CheckedImage[]
+  readonly #hypes: Hypes
+  readonly #frames = new Map<number, Promise<LoadedFrame>>()
+  #left: number
+
+  constructor(images: readonly CheckedImage[], hypes: Hypes, bytes: number) {
+    this.#images = images
+    this.#hypes = hypes
+    this.#left = bytes
+  }
+
+  load(index: number): Promise<LoadedFrame> {
+    const known = this.#frames.get(index)
+    if (known !== undefined) return known
+    const frame = this.#decode(this.#images[index]!)
+    const bytes = this.#hypes.image_width * this.#hypes.image_height * 3
+    if (this.#left >= bytes) {
+      this.#left -= bytes
+      this.#frames.set(index, frame)
+    }
+    return frame
+  }
+
+  async #decode(image: CheckedImage): Promise<LoadedFrame> {
+    const { image_width: width, image_height: height } = this.#hypes
+    const { file, rects } = image
+    const decoded = await readImage(file)
+    const fits = decoded.width === width && decoded.height === height
+    const data = fits
+      ? decoded.data
+      : resizeImage(decoded.data, decoded.width, decoded.height, 3, width, height)
+    const scaleX = width / decoded.width
+    const scaleY = height / decoded.height
+    const boxes = rects.map(({ x1, y1, x2, y2 }) => ({
+      x1: x1 * scaleX,
+      y1: y1 * scaleY,
+      x2: x2 * scaleX,
+      y2: y2 * scaleY,
+    }))
+    return { file, data, boxes }
+  }
+}

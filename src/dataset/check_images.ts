@@ -1,0 +1,79 @@
+import { NoduleError, describeError } from '../errors.js'
+import { clipBox } from '../geometry/box.js'
+import { readImageSize } from './images.js'
+import { imageFile } from './list.js'
+import type { FrameList, ListRect } from './list.js'
+
+/** An image of a list with the boxes to train on, pixels of the image as it is on disk. */
+export interface CheckedImage {
+  file: string
+  width: number
+  height: number
+  rects: ListRect[]
+}
+
+/** Boxes may reach this far over the border: labeling tools count pixels differently. They are clipped. */
+const BORDER_PX = 1
+
+const READS_AT_ONCE = 32
+
+/**
+ * Looks at every image of a list (header only) and at the boxes against it.
+ * Throws NoduleError: (FILE, FORMAT) for images that are missing or unreadable, with the first and how many; (FORMAT)
+ * for boxes that reach more than 1 px outside the image, unless `outside` is 'clip'.
+ */
+export async function checkImages(
+  list: FrameList,
+  options: { outside?: 'error' | 'clip' } = {},
+): Promise<{ images: CheckedImage[]; warnings: string[] }> {
+  const images: CheckedImage[] = []
+  const failures: { index: number; error: unknown }[] = []
+  const warnings: string[] = []
+  let clipped = 0
+  let lost = 0
+  let next = 0
+  const worker = async (): Promise<void> => {
+    for (let index = next++; index < list.entries.length; index = next++) {
+      const entry = list.entries[index]!
+      const file = imageFile(list, entry)
+      try {
+        images[index] = { file, ...(await readImageSize(file)), rects: [] }
+      } catch (error) {
+        failures.push({ index, error })
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: READS_AT_ONCE }, worker))
+  if (failures.length > 0) {
+    const first = failures.reduce((a, b) => (a.index < b.index ? a : b))
+    throw new NoduleError(
+      first.error instanceof NoduleError ? first.error.code : 'FILE',
+      `${failures.length} of ${list.entries.length} images cannot be used; the first: ${describeError(first.error)}`,
+      { path: list.path, place: `/${first.index}/image_path`, cause: first.error },
+    )
+  }
+  for (const [index, image] of images.entries()) {
+    for (const [number, rect] of list.entries[index]!.rects.entries()) {
+      const inside = clipBox(rect, image.width, image.height)
+      const excess = Math.max(
+        ...(['x1', 'y1', 'x2', 'y2'] as const).map((key) => Math.abs(rect[key] - inside[key])),
+      )
+      if (excess > BORDER_PX) {
+        if (options.outside !== 'clip') {
+          throw new NoduleError('FORMAT', `box outside the image ${image.file}`, {
+            path: list.path,
+            place: `/${index}/rects/${number}`,
+            expected: `x from 0 to ${image.width}, y from 0 to ${image.height}`,
+            actual: `x ${rect.x1} to ${rect.x2}, y ${rect.y1} to ${rect.y2}`,
+          })
+        }
+        clipped++
+      }
+      if (inside.x2 > inside.x1 && inside.y2 > inside.y1) image.rects.push({ ...rect, ...inside })
+      else lost++
+    }
+  }
+  if (clipped > 0) warnings.push(`${list.path}: ${clipped} boxes were clipped to their images`)
+  if (lost > 0) warnings.push(`${list.path}: ${lost} boxes lie wholly outside their images and were dropped`)
+  return { images, warnings }
+}

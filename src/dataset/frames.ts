@@ -1,0 +1,183 @@
+import { checkInteger, invalidParameter } from '../check.js'
+import type { Hypes } from '../config/hypes.js'
+import { fitFrame } from '../geometry/frame.js'
+import type { FrameMapping } from '../geometry/frame.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
+import { resample, triangleTaps } from './resample.js'
+import type { Taps } from './resample.js'
+
+/** The part of a HU volume that rendering needs; HuVolume of src/volume is one. */
+export interface PlaneSource {
+  /** [z, y, x] HU. */
+  data: Int16Array | Float32Array
+  shape: readonly [number, number, number]
+}
+
+/** What becomes black and what becomes white, HU. */
+export interface Window {
+  low: number
+  high: number
+}
+
+/** The window of the hypes. */
+export function hypesWindow(hypes: Hypes): Window {
+  return { low: hypes.data.window_low_hu, high: hypes.data.window_high_hu }
+}
+
+/**
+ * The frame of a series, the same for all its slices: the lungs' box in x and y, plus `data.lung_margin_mm`, fitted
+ * into image_width x image_height.
+ * @param lungs half-open voxel ranges of the lungs, as `segmentLungs` gives them
+ */
+export function lungFrame(
+  volume: { geometry: Pick<VolumeGeometry, 'spacing'> },
+  lungs: { box: { y: readonly [number, number]; x: readonly [number, number] } },
+  hypes: Hypes,
+): FrameMapping {
+  const { x, y } = lungs.box
+  const margin = hypes.data.lung_margin_mm
+  const [, marginY, marginX] = volume.geometry.spacing.map((spacing) => margin / spacing)
+  return fitFrame(
+    { x1: x[0] - marginX!, y1: y[0] - marginY!, x2: x[1] + marginX!, y2: y[1] + marginY! },
+    hypes.image_width,
+    hypes.image_height,
+  )
+}
+
+/** The weights of both axes for images of one size in one frame; to be reused for all slices. */
+interface FrameTaps {
+  x: Taps
+  y: Taps
+  values: Float32Array
+  scratch: Float32Array
+}
+
+const tapsOfMapping = new WeakMap<FrameMapping, { rows: number; columns: number; taps: FrameTaps }>()
+
+function frameTaps(mapping: FrameMapping, rows: number, columns: number): FrameTaps {
+  const known = tapsOfMapping.get(mapping)
+  if (known !== undefined && known.rows === rows && known.columns === columns) return known.taps
+  const { originX, originY, scale, frameWidth, frameHeight } = mapping
+  const x = triangleTaps(columns, frameWidth, scale, originX)
+  const y = triangleTaps(rows, frameHeight, scale, originY)
+  const taps = {
+    x,
+    y,
+    values: new Float32Array(frameWidth * frameHeight),
+    scratch: new Float32Array((y.range[1] - y.range[0]) * frameWidth),
+  }
+  tapsOfMapping.set(mapping, { rows, columns, taps })
+  return taps
+}
+
+const AIR_HU = -1000
+
+/**
+ * One slice in its frame, HU: bilinear, antialiased when shrinking (see resample.ts). Frame pixels whose center lies
+ * outside the image are air (-1000 HU).
+ * @returns [frameHeight, frameWidth]; valid until the next call with the same mapping, unless `out` is given
+ */
+export function renderPlaneHu(
+  volume: PlaneSource,
+  k: number,
+  mapping: FrameMapping,
+  out?: Float32Array,
+): Float32Array {
+  const [slices, rows, columns] = volume.shape
+  checkInteger('k', k, 0, slices - 1)
+  const taps = frameTaps(mapping, rows, columns)
+  const target = out ?? taps.values
+  if (target.length !== mapping.frameWidth * mapping.frameHeight)
+    throw invalidParameter('out', `${mapping.frameWidth * mapping.frameHeight} values`, target)
+  resample(volume.data, k * rows * columns, columns, 1, taps.x, taps.y, target, AIR_HU, taps.scratch)
+  return target
+}
+
+/**
+ * One slice in its frame as gray levels: `renderPlaneHu`, then gray = (HU - low) / (high - low) * 255, clamped to
+ * 0..255 and rounded half up. Resampling comes first, so that the clamping cannot shift edges.
+ * @returns [frameHeight, frameWidth]
+ */
+export function renderPlane(
+  volume: PlaneSource,
+  k: number,
+  mapping: FrameMapping,
+  window: Window,
+  out?: Uint8Array,
+): Uint8Array {
+  if (!(window.high > window.low)) throw invalidParameter('window', 'low below high', window)
+  const hu = renderPlaneHu(volume, k, mapping)
+  const gray = out ?? new Uint8Array(hu.length)
+  if (gray.length !== hu.length) throw invalidParameter('out', `${hu.length} bytes`, gray)
+  const { low } = window
+  const levels = 255 / (window.high - low)
+  for (let i = 0; i < hu.length; i++) {
+    const level = (hu[i]! - low) * levels
+    gray[i] = level <= 0 ? 0 : level >= 255 ? 255 : level + 0.5
+  }
+  return gray
+}
+
+/**
+ * The slices that stand before and after slice k, chosen by distance: nearest to `neighborMm` below and above it.
+ * At the ends, and beside a gap that is wider than both `neighborMm` and the usual spacing allow, it is k itself.
+ * @returns [before, k, after]; before is nearer to the feet
+ */
+export function neighbors(
+  geometry: Pick<VolumeGeometry, 'slicePositions' | 'spacing'>,
+  k: number,
+  neighborMm: number,
+): [number, number, number] {
+  const positions = geometry.slicePositions
+  checkInteger('k', k, 0, positions.length - 1)
+  const tolerance = Math.max(neighborMm, geometry.spacing[0]) * 1.001
+  const nearest = (step: 1 | -1): number => {
+    let best = k
+    let bestMiss = tolerance
+    for (let n = k + step; n >= 0 && n < positions.length; n += step) {
+      const miss = Math.abs(Math.abs(positions[n]! - positions[k]!) - neighborMm)
+      // The nearer one wins a tie, whatever the rounding of the positions.
+      if (miss > bestMiss - 1e-4) break
+      best = n
+      bestMiss = miss
+    }
+    return best
+  }
+  if (neighborMm === 0) return [k, k, k]
+  return [nearest(-1), k, nearest(1)]
+}
+
+/**
+ * A 2.5-D frame: channel 0, 1, 2 = the slice before, the slice, the slice after.
+ * @param planes the rendered planes by slice index; only the three are needed
+ * @param layout NHWC: [height, width, 3], as images are; NCHW: [3, height, width], as the ONNX model takes it
+ */
+export function assembleFrame(
+  planes: { readonly [k: number]: Uint8Array | undefined },
+  slices: readonly [number, number, number],
+  layout: 'NHWC' | 'NCHW',
+  out?: Uint8Array,
+): Uint8Array {
+  const [before, current, after] = slices.map((k) => {
+    const plane = planes[k]
+    if (plane === undefined) throw invalidParameter('planes', `a plane for slice ${k}`, plane)
+    return plane
+  }) as [Uint8Array, Uint8Array, Uint8Array]
+  const pixels = current.length
+  const frame = out ?? new Uint8Array(pixels * 3)
+  if (frame.length !== pixels * 3) throw invalidParameter('out', `${pixels * 3} bytes`, frame)
+  if (before.length !== pixels || after.length !== pixels)
+    throw invalidParameter('planes', `planes of ${pixels} pixels`, [before.length, pixels, after.length])
+  if (layout === 'NCHW') {
+    frame.set(before, 0)
+    frame.set(current, pixels)
+    frame.set(after, 2 * pixels)
+    return frame
+  }
+  for (let i = 0, o = 0; i < pixels; i++, o += 3) {
+    frame[o] = before[i]!
+    frame[o + 1] = current[i]!
+    frame[o + 2] = after[i]!
+  }
+  return frame
+}

@@ -1,0 +1,190 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, isAbsolute, resolve } from 'node:path'
+import { show } from '../check.js'
+import { NoduleError, describeError, fileError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import type { EdgeBox } from '../geometry/box.js'
+import type { FrameMapping } from '../geometry/frame.js'
+
+/** A box of a list: pixels at the edges of the image that the entry names. Other keys of the file are kept. */
+export interface ListRect extends EdgeBox {
+  /** Confidence in [0, 1]; only in lists of predictions. */
+  score?: number
+  [extra: string]: unknown
+}
+
+/** Where a frame comes from, so that its boxes can be mapped back to the scan. Only in lists that nodule wrote. */
+export interface FrameSource {
+  patientId: string
+  seriesInstanceUid: string
+  sopInstanceUid: string
+  /** Slice index in the volume, 0 at the feet. */
+  k: number
+  /** Position of the slice along the slice direction, mm, relative to slice 0. */
+  positionMm: number
+  mapping: FrameMapping
+  /** The consensus nodule of each rect, in the order of `rects`. */
+  nodules: string[]
+  /** Findings on this slice that do not meet the criteria (too few readers, too small), frame pixels. */
+  excluded: EdgeBox[]
+}
+
+/** One image with its boxes, as TensorBox's JSON lists have it. Other keys of the file are kept. */
+export interface ListEntry {
+  /** Absolute, or relative to the folder of the list. */
+  image_path: string
+  rects: ListRect[]
+  nodule?: FrameSource
+  [extra: string]: unknown
+}
+
+export interface FrameList {
+  path: string
+  /** The folder that relative image paths start from. */
+  dir: string
+  entries: ListEntry[]
+  /** What was put right while reading, one line a kind, with counts. */
+  warnings: string[]
+}
+
+/**
+ * Reads a TensorBox JSON list: `[{"image_path": "...", "rects": [{"x1", "y1", "x2", "y2"[, "score"]}]}]`.
+ *
+ * Boxes turned inside out are turned back, boxes without an area are dropped, each with a warning that counts them:
+ * both come out of labeling tools, and TensorBox reads them. Whether images exist and boxes lie in them is checked by
+ * `checkImages`, since lists are also read where the images are not at hand.
+ * Throws NoduleError (FILE, FORMAT) that names the file and the JSON pointer.
+ */
+export function readList(path: string): FrameList {
+  let content: string
+  try {
+    content = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw fileError(path, 'read list', error)
+  }
+  return parseList(parseJson(content, path), path)
+}
+
+/** Checks a parsed list; see `readList`. `path` is the file that relative image paths belong to. */
+export function parseList(value: unknown, path: string): FrameList {
+  if (!Array.isArray(value)) throw wrong(path, '', 'array of images', value)
+  const counts = { turned: 0, flat: 0 }
+  const entries = value.map((item: unknown, index) => parseEntry(item, path, `/${index}`, counts))
+  const warnings: string[] = []
+  if (counts.turned > 0) warnings.push(`${path}: ${counts.turned} boxes turned inside out were turned back`)
+  if (counts.flat > 0) warnings.push(`${path}: ${counts.flat} boxes without an area were dropped`)
+  return { path, dir: dirname(resolve(path)), entries, warnings }
+}
+
+/**
+ * Writes a list, one entry a line. The entries are checked as `readList` checks them; errors name `path` and the
+ * JSON pointer, and nothing is written.
+ */
+export async function writeList(path: string, entries: readonly ListEntry[]): Promise<void> {
+  for (const [index, entry] of entries.entries()) parseEntry(entry, path, `/${index}`, undefined)
+  const lines = entries.map((entry) => JSON.stringify(entry))
+  await writeFileAtomic(path, lines.length === 0 ? '[]\n' : `[\n${lines.join(',\n')}\n]\n`)
+}
+
+/** The file of an entry's image. Lists written on Windows have backslashes, which are no file names elsewhere. */
+export function imageFile(list: Pick<FrameList, 'dir'>, entry: ListEntry): string {
+  const place = (path: string): string => (isAbsolute(path) ? path : resolve(list.dir, path))
+  const literal = place(entry.image_path)
+  if (!entry.image_path.includes('\\') || existsSync(literal)) return literal
+  return place(entry.image_path.replaceAll('\\', '/'))
+}
+
+function parseJson(content: string, path: string): unknown {
+  const text = content.charCodeAt(0) === 0xfeff ? content.slice(1) : content
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    // Python writes NaN and Infinity, which JSON does not have: as strings they get an error that names their place.
+    const quoted = text.replace(/(?<=[:,[]\s*)-?(?:NaN|Infinity)\b/g, (word) => JSON.stringify(word))
+    if (quoted !== text) {
+      try {
+        return JSON.parse(quoted)
+      } catch {
+        // Broken in another way too: report the first error.
+      }
+    }
+    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
+  }
+}
+
+function parseEntry(
+  item: unknown,
+  path: string,
+  pointer: string,
+  counts: { turned: number; flat: number } | undefined,
+): ListEntry {
+  if (!isObject(item)) throw wrong(path, pointer, 'object with "image_path" and "rects"', item)
+  const imagePath = item['image_path']
+  if (typeof imagePath !== 'string' || imagePath === '' || imagePath.includes('\0'))
+    throw wrong(path, `${pointer}/image_path`, 'path of an image', imagePath)
+  const rects = item['rects']
+  if (!Array.isArray(rects)) throw wrong(path, `${pointer}/rects`, 'array of boxes', rects)
+  const boxes: ListRect[] = []
+  const kept: number[] = []
+  for (const [index, rect] of rects.entries()) {
+    const box = parseRect(rect, path, `${pointer}/rects/${index}`, counts)
+    if (box === undefined) continue
+    boxes.push(box)
+    kept.push(index)
+  }
+  const entry: ListEntry = { ...item, image_path: imagePath, rects: boxes }
+  if (item['nodule'] !== undefined) {
+    const source = item['nodule']
+    if (!isObject(source)) throw wrong(path, `${pointer}/nodule`, 'object', source)
+    // The ids stay beside their boxes where a box was dropped.
+    const ids: unknown = source['nodules']
+    if (Array.isArray(ids) && ids.length === rects.length && kept.length < rects.length)
+      entry.nodule = { ...source, nodules: kept.map((index) => ids[index]) } as unknown as FrameSource
+  }
+  return entry
+}
+
+const COORDINATES = ['x1', 'y1', 'x2', 'y2'] as const
+
+/** A checked box, or undefined for one without an area. Without `counts`, what would be put right is an error. */
+function parseRect(
+  rect: unknown,
+  path: string,
+  pointer: string,
+  counts: { turned: number; flat: number } | undefined,
+): ListRect | undefined {
+  if (!isObject(rect)) throw wrong(path, pointer, 'object with "x1", "y1", "x2", "y2"', rect)
+  const number = (name: string): number => {
+    const value = rect[name]
+    if (typeof value !== 'number' || !Number.isFinite(value))
+      throw wrong(path, `${pointer}/${name}`, 'finite number', value)
+    return value
+  }
+  const [x1, y1, x2, y2] = COORDINATES.map(number) as [number, number, number, number]
+  if (rect['score'] !== undefined) number('score')
+  if (counts === undefined) {
+    if (!(x2 > x1)) throw wrong(path, `${pointer}/x2`, `number above x1 = ${x1}`, x2)
+    if (!(y2 > y1)) throw wrong(path, `${pointer}/y2`, `number above y1 = ${y1}`, y2)
+    return rect as ListRect
+  }
+  if (x1 === x2 || y1 === y2) {
+    counts.flat++
+    return undefined
+  }
+  if (x1 > x2 || y1 > y2) counts.turned++
+  return {
+    ...rect,
+    x1: Math.min(x1, x2),
+    y1: Math.min(y1, y2),
+    x2: Math.max(x1, x2),
+    y2: Math.max(y1, y2),
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function wrong(path: string, place: string, expected: string, actual: unknown): NoduleError {
+  return new NoduleError('FORMAT', 'wrong value', { path, place, expected, actual: show(actual) })
+}
