@@ -1,4 +1,5 @@
-// The house rule: a room of src/ imports only from rooms above it; no file passes 400 lines.
+// The house rule: a room of src/ imports only from rooms above it (cli, index and doctor look at all of them); no
+// file passes 400 lines.
 import { readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { root } from './steps.mjs'
@@ -14,7 +15,7 @@ const problems = []
 
 const source = join(root, 'src')
 for (const name of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-  if (!name.endsWith('.ts') || name === 'cli.ts' || name === 'index.ts') continue
+  if (!name.endsWith('.ts') || ['cli.ts', 'index.ts', 'doctor.ts'].includes(name)) continue
   const room = name.includes('/') ? name.split('/')[0] : ''
   const own = ROOMS.indexOf(room)
   if (own < 0) problems.push(`src/${name}: the room ${room} is not in the list of scripts/check-rooms.mjs`)

@@ -1,0 +1,98 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { PACKAGE_ROOT, VERSION } from '../src/version.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'nodule-cli-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function nodule(...args: string[]): { code: number | null; stdout: string; stderr: string } {
+  const result = spawnSync(process.execPath, ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), ...args], {
+    cwd: PACKAGE_ROOT,
+    encoding: 'utf8',
+  })
+  return { code: result.status, stdout: result.stdout, stderr: result.stderr }
+}
+
+function file(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+const COMMANDS = [
+  ...[
+    'dump',
+    'annotations',
+    'phantom',
+    'prepare',
+    'train',
+    'export',
+    'detect',
+    'evaluate',
+    'report',
+    'bench',
+    'doctor',
+  ],
+]
+
+describe('nodule', () => {
+  it('prints its version and lists every command', () => {
+    expect(nodule('--version').stdout.trim()).toBe(VERSION)
+    const help = nodule('--help')
+    expect(help.code).toBe(0)
+    for (const name of COMMANDS) expect(help.stdout).toMatch(new RegExp(`nodule ${name}\\b`))
+  })
+
+  it.each(COMMANDS)('%s --help shows options and at least one example', (name) => {
+    const help = nodule(name, '--help')
+    expect(help.code).toBe(0)
+    expect(help.stdout).toContain('Options:')
+    expect(help.stdout).toMatch(new RegExp(`Examples:\\s+nodule ${name}`))
+  })
+
+  it('completes commands and options', () => {
+    expect(nodule('completion').stdout).toContain('nodule')
+    expect(nodule('--get-yargs-completions', 'nodule', 'det').stdout).toContain('detect')
+  })
+
+  it.each([
+    [[], 'Name a command'],
+    [['nonsense'], 'nonsense'],
+    [['train', '--no-such-flag', 'x.json'], 'no-such-flag'],
+    [['dump'], 'Not enough non-option arguments'],
+  ])('usage error %j ends with code 2', (args, message) => {
+    const result = nodule(...args)
+    expect(result.stderr).toContain(message)
+    expect(result.code).toBe(2)
+  })
+
+  it('bad input ends with code 1 and one line that names file, place, expectation and finding', () => {
+    const boxes = JSON.stringify([{ image_path: 'a.png', rects: [{ x1: 1, y1: 2, x2: 'b', y2: 4 }] }])
+    const cases: [string[], RegExp][] = [
+      [
+        ['train', file('hypes.json', '{"rnn_length": 4}')],
+        /hypes\.json: rnn_length: unknown key: expected one of "rnn_len"/,
+      ],
+      [
+        ['train', file('types.json', '{"rnn_len": "4"}')],
+        /types\.json: rnn_len: wrong value: expected integer .* received "4"/,
+      ],
+      [['dump', join(folder, 'absent.dcm')], /absent\.dcm: .*no such file/],
+      [['annotations', join(folder, 'nowhere')], /nowhere: .*no such file or folder/],
+      [['annotations', file('other.xml', '<?xml version="1.0"?><html/>')], /other\.xml: .*LidcReadMessage/],
+      [
+        ['evaluate', '--truth', file('t.json', boxes), '--predictions', file('p.json', boxes)],
+        /[tp]\.json: \/0\/rects\/0\/x2: .*expected .*number.* received "b"/,
+      ],
+    ]
+    for (const [args, message] of cases) {
+      const result = nodule(...args)
+      expect(result.stderr.trim()).toMatch(message)
+      expect(result.stderr.trim().split('\n')).toHaveLength(1)
+      expect(result.code).toBe(1)
+    }
+  })
+})
