@@ -1,0 +1,249 @@
+import { isAbsolute, resolve } from 'node:path'
+import { NoduleError } from '../errors.js'
+import { invalidParameter } from '../check.js'
+import type { EdgeBox, ScoredBox } from '../geometry/box.js'
+
+/** What slice-level evaluation reads of a TensorBox list entry. */
+export interface EvaluatedEntry {
+  image_path: string
+  rects: readonly (EdgeBox & { score?: number | undefined })[]
+}
+
+/** The true boxes and the detections of one image, image pixels. */
+export interface ImagePair {
+  /** The image's path as the truth list writes it. */
+  image: string
+  /** Index of the image in the truth list. */
+  index: number
+  truth: EdgeBox[]
+  detections: ScoredBox[]
+}
+
+export interface PairOptions {
+  /** Detections below this score are dropped before anything is counted. */
+  minScore?: number | undefined
+  /**
+   * What to do when the two lists do not name the same images. 'error': refuse. 'miss': an image without
+   * predictions counts as one on which nothing was found. 'skip': such an image and its true boxes are left out,
+   * as TensorBox does. Predictions on images that the truth does not name can be judged by neither and are left
+   * out, with a warning.
+   */
+  mismatch?: 'error' | 'miss' | 'skip' | undefined
+  /** Folder that relative paths of the truth list start from. */
+  truthDir?: string | undefined
+  /** Folder that relative paths of the prediction list start from. */
+  predictionsDir?: string | undefined
+  /** Names of the lists, for messages. */
+  truthName?: string | undefined
+  predictionsName?: string | undefined
+}
+
+export interface Pairs {
+  images: ImagePair[]
+  /** What was left out or looks wrong, one line each with counts. */
+  warnings: string[]
+}
+
+/**
+ * Brings a truth list and a prediction list together by image. Paths match when they name the same file, or, as in
+ * TensorBox, when one is the tail of the other in whole path segments; a tail that fits two images is an error.
+ * Boxes turned inside out are turned back and boxes without an area dropped, as TensorBox does, with a warning.
+ *
+ * Throws NoduleError (FORMAT) for an empty truth list, an image listed twice, a missing or non-finite score,
+ * non-finite coordinates, and for image sets that differ unless `mismatch` allows it.
+ */
+export function pairImages(
+  truth: readonly EvaluatedEntry[],
+  predictions: readonly EvaluatedEntry[],
+  options: PairOptions = {},
+): Pairs {
+  const { minScore, mismatch = 'error', truthName = 'truth', predictionsName = 'predictions' } = options
+  if (!['error', 'miss', 'skip'].includes(mismatch))
+    throw invalidParameter('mismatch', '"error", "miss" or "skip"', mismatch)
+  if (minScore !== undefined && !Number.isFinite(minScore))
+    throw invalidParameter('minScore', 'finite number', minScore)
+  if (truth.length === 0) throw new NoduleError('FORMAT', 'the list names no image', { path: truthName })
+
+  const warnings: string[] = []
+  const truthPaths = truth.map((entry) => fullPath(entry.image_path, options.truthDir))
+  const predictionPaths = predictions.map((entry) => fullPath(entry.image_path, options.predictionsDir))
+  refuseDuplicates(truth, truthPaths, truthName)
+  refuseDuplicates(predictions, predictionPaths, predictionsName)
+
+  const { predictionOf, unknown } = matchPaths(truth, truthPaths, predictions, predictionPaths, {
+    truthName,
+    predictionsName,
+  })
+  const missing = truth.filter((_, index) => predictionOf[index]! < 0)
+  if (mismatch === 'error') {
+    if (missing.length > 0) {
+      throw new NoduleError('FORMAT', 'the lists do not name the same images', {
+        path: predictionsName,
+        expected: `an entry for each of the ${truth.length} images of ${truthName}`,
+        actual: `none for ${missing.length} of them, first ${JSON.stringify(missing[0]!.image_path)}`,
+      })
+    }
+    if (unknown.length > 0) {
+      const first = JSON.stringify(predictions[unknown[0]!]!.image_path)
+      throw new NoduleError('FORMAT', 'the lists do not name the same images', {
+        path: predictionsName,
+        expected: `only images of ${truthName}`,
+        actual: `${unknown.length} that it does not name, first ${first}`,
+      })
+    }
+  }
+  if (missing.length > 0) {
+    const boxes = missing.reduce((sum, entry) => sum + entry.rects.length, 0)
+    warnings.push(
+      `${missing.length} of ${truth.length} images have no predictions; ` +
+        (mismatch === 'miss'
+          ? `their ${boxes} true boxes count as missed`
+          : `they and their ${boxes} true boxes are left out`),
+    )
+  }
+  if (unknown.length > 0) {
+    const boxes = unknown.reduce((sum, index) => sum + predictions[index]!.rects.length, 0)
+    warnings.push(
+      `${unknown.length} images of ${predictionsName} are not in ${truthName}; their ${boxes} boxes are left out`,
+    )
+  }
+
+  const dropped = { truth: 0, predictions: 0, low: 0 }
+  const images: ImagePair[] = []
+  for (const [index, entry] of truth.entries()) {
+    const at = predictionOf[index]!
+    if (at < 0 && mismatch === 'skip') continue
+    const boxes = entry.rects.map((rect, r) => checkBox(rect, truthName, `/${index}/rects/${r}`))
+    const kept = boxes.filter((box) => box.x2 > box.x1 && box.y2 > box.y1)
+    dropped.truth += boxes.length - kept.length
+    const detections: ScoredBox[] = []
+    for (const [r, rect] of (at < 0 ? [] : predictions[at]!.rects).entries()) {
+      const place = `/${at}/rects/${r}`
+      const box = checkBox(rect, predictionsName, place)
+      if (rect.score === undefined || !Number.isFinite(rect.score)) {
+        throw new NoduleError('FORMAT', 'wrong score', {
+          path: predictionsName,
+          place: `${place}/score`,
+          expected: 'finite number',
+          actual: rect.score === undefined ? 'none' : String(rect.score),
+        })
+      }
+      if (minScore !== undefined && rect.score < minScore) dropped.low++
+      else if (!(box.x2 > box.x1 && box.y2 > box.y1)) dropped.predictions++
+      else detections.push({ ...box, score: rect.score })
+    }
+    images.push({ image: entry.image_path, index, truth: kept, detections })
+  }
+  if (dropped.truth > 0) warnings.push(`${dropped.truth} true boxes without an area are left out`)
+  if (dropped.predictions > 0)
+    warnings.push(`${dropped.predictions} predicted boxes without an area are left out`)
+  if (dropped.low > 0)
+    warnings.push(`${dropped.low} predicted boxes score below ${minScore} and are left out`)
+  if (images.every((image) => image.truth.length === 0))
+    warnings.push(`${truthName} holds no true box: recall and AP are undefined`)
+  if (images.every((image) => image.detections.length === 0))
+    warnings.push(`${predictionsName} holds no detection`)
+  return { images, warnings }
+}
+
+function checkBox(rect: EdgeBox, path: string, place: string): EdgeBox {
+  for (const name of ['x1', 'y1', 'x2', 'y2'] as const) {
+    if (!Number.isFinite(rect[name])) {
+      throw new NoduleError('FORMAT', 'wrong coordinate', {
+        path,
+        place: `${place}/${name}`,
+        expected: 'finite number',
+        actual: String(rect[name]),
+      })
+    }
+  }
+  return {
+    x1: Math.min(rect.x1, rect.x2),
+    y1: Math.min(rect.y1, rect.y2),
+    x2: Math.max(rect.x1, rect.x2),
+    y2: Math.max(rect.y1, rect.y2),
+  }
+}
+
+function fullPath(path: string, dir: string | undefined): string {
+  const forward = path.replaceAll('\\', '/')
+  return dir === undefined || isAbsolute(forward) ? forward : resolve(dir, forward)
+}
+
+function refuseDuplicates(entries: readonly EvaluatedEntry[], paths: readonly string[], path: string): void {
+  const seen = new Map<string, number>()
+  const twice: number[] = []
+  for (const [index, full] of paths.entries()) {
+    if (seen.has(full)) twice.push(index)
+    else seen.set(full, index)
+  }
+  if (twice.length === 0) return
+  throw new NoduleError('FORMAT', 'image listed twice', {
+    path,
+    place: `/${twice[0]!}/image_path`,
+    expected: 'each image once',
+    actual: `${twice.length} repeated, first ${JSON.stringify(entries[twice[0]!]!.image_path)}`,
+  })
+}
+
+/** For each truth entry the prediction entry of the same image or -1, and the predictions of unknown images. */
+function matchPaths(
+  truth: readonly EvaluatedEntry[],
+  truthPaths: readonly string[],
+  predictions: readonly EvaluatedEntry[],
+  predictionPaths: readonly string[],
+  names: { truthName: string; predictionsName: string },
+): { predictionOf: Int32Array; unknown: number[] } {
+  const predictionOf = new Int32Array(truth.length).fill(-1)
+  const byPath = new Map(truthPaths.map((path, index) => [path, index]))
+  const byName = new Map<string, number[]>()
+  for (const [index, entry] of truth.entries()) {
+    const name = segments(entry.image_path).at(-1) ?? ''
+    const list = byName.get(name)
+    if (list === undefined) byName.set(name, [index])
+    else list.push(index)
+  }
+  const unknown: number[] = []
+  for (const [index, entry] of predictions.entries()) {
+    let at = byPath.get(predictionPaths[index]!)
+    if (at === undefined) {
+      const own = segments(entry.image_path)
+      const fitting = (byName.get(own.at(-1) ?? '') ?? []).filter((candidate) =>
+        isTail(own, segments(truth[candidate]!.image_path)),
+      )
+      if (fitting.length > 1) {
+        throw new NoduleError('FORMAT', 'ambiguous image', {
+          path: names.predictionsName,
+          place: `/${index}/image_path`,
+          expected: `a path that fits one image of ${names.truthName}`,
+          actual: `${JSON.stringify(entry.image_path)}, which fits ${fitting.length}`,
+        })
+      }
+      at = fitting[0]
+    }
+    if (at === undefined) unknown.push(index)
+    else if (predictionOf[at]! >= 0) {
+      throw new NoduleError('FORMAT', 'image listed twice', {
+        path: names.predictionsName,
+        place: `/${index}/image_path`,
+        expected: 'each image once',
+        actual: `${JSON.stringify(entry.image_path)}, the same as entry ${predictionOf[at]!}`,
+      })
+    } else predictionOf[at] = index
+  }
+  return { predictionOf, unknown }
+}
+
+/** The parts of a path that name something: without '.', and without leading '..'. */
+function segments(path: string): string[] {
+  return path
+    .replaceAll('\\', '/')
+    .split('/')
+    .filter((part) => part !== '' && part !== '.' && part !== '..')
+}
+
+function isTail(a: readonly string[], b: readonly string[]): boolean {
+  const length = Math.min(a.length, b.length)
+  for (let i = 1; i <= length; i++) if (a[a.length - i] !== b[b.length - i]) return false
+  return length > 0
+}
