@@ -1,0 +1,153 @@
+/**
+ * Operations of a training step that an engine may have as one kernel of its own. Each is written here with plain
+ * tfjs operations, which serve the engines that lack the kernel and are what its parity test compares with.
+ *
+ * An engine registers a kernel under a name of FUSED_KERNELS for its backend name:
+ *
+ * | kernel | inputs | attributes | outputs |
+ * | --- | --- | --- | --- |
+ * | NoduleBatchNorm | x [..., c], gamma [c], beta [c] | epsilon, relu | y [..., c], mean [c], variance [c] (biased) |
+ * | NoduleBatchNormGrad | dy, x, y [..., c], gamma, mean, variance [c] | epsilon, relu | dx [..., c], dgamma, dbeta [c] |
+ * | NoduleSquaredNorm | x | | sum of squares [] |
+ * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
+ * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
+ *
+ * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors.
+ */
+import * as tf from '@tensorflow/tfjs'
+
+export const FUSED_KERNELS = [
+  'NoduleBatchNorm',
+  'NoduleBatchNormGrad',
+  'NoduleSquaredNorm',
+  'NoduleRmsProp',
+  'NoduleAdam',
+] as const
+type FusedKernel = (typeof FUSED_KERNELS)[number]
+
+/** Runs the engine's kernel; undefined where the engine has none. */
+function run(
+  name: FusedKernel,
+  inputs: Record<string, tf.Tensor>,
+  attributes: Record<string, number | boolean>,
+): tf.Tensor[] | undefined {
+  if (tf.getKernel(name, tf.getBackend()) == null) return undefined
+  const outputs = tf.engine().runKernel(name, inputs, attributes)
+  return Array.isArray(outputs) ? outputs : [outputs as tf.Tensor]
+}
+
+/** The axes of a batch norm: all but the channels. */
+const allButLast = (rank: number): number[] => Array.from({ length: rank - 1 }, (_, axis) => axis)
+
+/**
+ * Batch norm with the statistics of the batch, then optionally ReLU: y = relu(gamma * (x - mean) / sqrt(var + eps) + beta).
+ * Differentiable in x, gamma and beta.
+ * @param x [..., c]
+ * @returns y [..., c]; mean and variance [c], biased, kept: the caller disposes of them
+ */
+export function batchNormRelu(
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  epsilon: number,
+  relu: boolean,
+): { y: tf.Tensor; mean: tf.Tensor; variance: tf.Tensor } {
+  let mean: tf.Tensor | undefined
+  let variance: tf.Tensor | undefined
+  const op = tf.customGrad((...args) => {
+    const [input, scale, offset] = args as [tf.Tensor, tf.Tensor, tf.Tensor]
+    const save = args[3] as unknown as tf.GradSaveFunc
+    const [y, m, v] = batchNormForward(input, scale, offset, epsilon, relu)
+    mean = tf.keep(m)
+    variance = tf.keep(v)
+    save([input, y, scale, m, v])
+    return {
+      value: y,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => batchNormBackward(dy, saved, epsilon, relu),
+    }
+  })
+  const y = op(x, gamma, beta)
+  return { y, mean: mean!, variance: variance! }
+}
+
+function batchNormForward(
+  x: tf.Tensor,
+  gamma: tf.Tensor,
+  beta: tf.Tensor,
+  epsilon: number,
+  relu: boolean,
+): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  const fused = run('NoduleBatchNorm', { x, gamma, beta }, { epsilon, relu })
+  if (fused !== undefined) return fused as [tf.Tensor, tf.Tensor, tf.Tensor]
+  const axes = allButLast(x.rank)
+  const mean = tf.mean(x, axes)
+  const centered = tf.sub(x, mean)
+  const variance = tf.mean(tf.square(centered), axes)
+  const normal = tf.mul(centered, tf.mul(gamma, tf.rsqrt(tf.add(variance, epsilon))))
+  const y = tf.add(normal, beta)
+  return [relu ? tf.relu(y) : y, mean, variance]
+}
+
+function batchNormBackward(dy: tf.Tensor, saved: tf.Tensor[], epsilon: number, relu: boolean): tf.Tensor[] {
+  const [x, y, gamma, mean, variance] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+  const fused = run('NoduleBatchNormGrad', { dy, x, y, gamma, mean, variance }, { epsilon, relu })
+  if (fused !== undefined) return fused
+  return tf.tidy(() => {
+    const axes = allButLast(x.rank)
+    const masked = relu ? tf.mul(dy, tf.step(y)) : dy
+    const deviation = tf.rsqrt(tf.add(variance, epsilon))
+    const normal = tf.mul(tf.sub(x, mean), deviation)
+    const dbeta = tf.sum(masked, axes)
+    const dgamma = tf.sum(tf.mul(masked, normal), axes)
+    const count = x.size / gamma.size
+    const centered = tf.sub(masked, tf.add(tf.div(dbeta, count), tf.mul(normal, tf.div(dgamma, count))))
+    return [tf.mul(centered, tf.mul(gamma, deviation)), dgamma, dbeta]
+  })
+}
+
+/** The sum of the squares of all elements, a scalar tensor. */
+export function squaredNorm(x: tf.Tensor): tf.Tensor {
+  return run('NoduleSquaredNorm', { x }, {})?.[0] ?? tf.tidy(() => tf.sum(tf.square(x)))
+}
+
+/**
+ * One step of RMSProp without momentum: s = decay * s + (1 - decay) * g^2; w = w - lr * g / sqrt(s + epsilon), as
+ * TensorFlow 1 has it (epsilon inside the root). Source: Tieleman and Hinton, Coursera lecture 6.5, 2012.
+ * @returns the new weight and mean square
+ */
+export function rmsProp(
+  weight: tf.Tensor,
+  meanSquare: tf.Tensor,
+  gradient: tf.Tensor,
+  o: { learningRate: number; decay: number; epsilon: number; scale: number },
+): tf.Tensor[] {
+  const fused = run('NoduleRmsProp', { weight, meanSquare, gradient }, { ...o })
+  if (fused !== undefined) return fused
+  return tf.tidy(() => {
+    const g = tf.mul(gradient, o.scale)
+    const s = tf.add(tf.mul(meanSquare, o.decay), tf.mul(tf.square(g), 1 - o.decay))
+    return [tf.sub(weight, tf.div(tf.mul(g, o.learningRate), tf.sqrt(tf.add(s, o.epsilon)))), s]
+  })
+}
+
+/**
+ * One step of Adam: m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g^2; w = w - lr * m / (sqrt(v) + epsilon).
+ * The caller puts the bias correction into `learningRate`. Source: Kingma and Ba, arXiv 1412.6980, end of section 2.
+ * @returns the new weight, mean and mean square
+ */
+export function adam(
+  weight: tf.Tensor,
+  mean: tf.Tensor,
+  meanSquare: tf.Tensor,
+  gradient: tf.Tensor,
+  o: { learningRate: number; beta1: number; beta2: number; epsilon: number; scale: number },
+): tf.Tensor[] {
+  const fused = run('NoduleAdam', { weight, mean, meanSquare, gradient }, { ...o })
+  if (fused !== undefined) return fused
+  return tf.tidy(() => {
+    const g = tf.mul(gradient, o.scale)
+    const m = tf.add(tf.mul(mean, o.beta1), tf.mul(g, 1 - o.beta1))
+    const v = tf.add(tf.mul(meanSquare, o.beta2), tf.mul(tf.square(g), 1 - o.beta2))
+    return [tf.sub(weight, tf.div(tf.mul(m, o.learningRate), tf.add(tf.sqrt(v), o.epsilon))), m, v]
+  })
+}

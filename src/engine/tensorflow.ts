@@ -1,0 +1,54 @@
+import { createRequire } from 'node:module'
+import * as tf from '@tensorflow/tfjs'
+import { describeError } from '../errors.js'
+import type { Engine } from './index.js'
+
+const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
+
+/** The package that loaded, and why those before it did not. */
+let found: { name?: string; reason: string } | undefined
+
+/**
+ * Loads tfjs-node-gpu, else tfjs-node. Both are optional: their binding is downloaded when they are installed and is
+ * often absent. Loading one registers the backend 'tensorflow' with the same tfjs-core that this package uses.
+ */
+function load(): { name?: string; reason: string } {
+  if (found !== undefined) return found
+  const require = createRequire(import.meta.url)
+  const before = tf.getBackend()
+  const reasons: string[] = []
+  for (const name of PACKAGES) {
+    // The packages print advice on the console when their binding is missing; the reason is returned instead.
+    const { log, warn, error } = console
+    console.log = console.warn = console.error = () => undefined
+    try {
+      require(name)
+      if (tf.findBackendFactory('tensorflow') != null) return (found = { name, reason: '' })
+      reasons.push(`${name} brings its own copy of tfjs-core`)
+    } catch (problem) {
+      const first = describeError(problem).split('\n')[0]!
+      reasons.push(
+        /Cannot find module '@tensorflow/.test(first) ? `${name} is not installed` : `${name}: ${first}`,
+      )
+    } finally {
+      Object.assign(console, { log, warn, error })
+    }
+  }
+  if (before !== undefined && tf.getBackend() !== before) tf.setBackend(before).catch(() => undefined)
+  return (found = { reason: reasons.join('; ') })
+}
+
+/** TensorFlow's C library through tfjs-node(-gpu), where it is installed. */
+export const tensorflowEngine: Engine = {
+  name: 'tensorflow',
+  probe: () => {
+    const { name, reason } = load()
+    return Promise.resolve(name === undefined ? reason : undefined)
+  },
+  start: async () => {
+    const { name } = load()
+    await tf.setBackend('tensorflow')
+    await tf.ready()
+    return { name: 'tensorflow', describe: () => `tensorflow (${name ?? ''}, tfjs ${tf.version_core})` }
+  },
+}

@@ -1,0 +1,31 @@
+import type { DataType, KernelConfig, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs'
+
+/** What these kernels use of tfjs's BackendWasm. */
+export interface WasmBackend {
+  makeOutput: (shape: number[], dtype: DataType) => TensorInfo
+  typedArrayFromHeap: (info: TensorInfo) => Float32Array | Int32Array
+  disposeData: (dataId: object, force?: boolean) => boolean
+}
+
+export interface Call {
+  inputs: Record<string, TensorInfo>
+  attrs: NamedAttrMap
+  backend: WasmBackend
+}
+
+/** A typed kernel of the wasm backend. */
+export function wasmKernel(
+  kernelName: string,
+  kernel: (call: Call) => TensorInfo | TensorInfo[],
+): KernelConfig {
+  return {
+    kernelName,
+    backendName: 'wasm',
+    kernelFunc: (args) => kernel(args as unknown as Call),
+  }
+}
+
+/** The float32 elements of a tensor, in place. */
+export function view(backend: WasmBackend, info: TensorInfo): Float32Array {
+  return backend.typedArrayFromHeap(info) as Float32Array
+}
