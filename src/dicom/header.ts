@@ -1,0 +1,392 @@
+import type { DataSet, Element } from 'dicom-parser'
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { NoduleError, fileError } from '../errors.js'
+import { cross, dot } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/patient.js'
+import { NOT_DICOM, PIXEL_DATA, numbersOf, parseDicom, text, texts, uint16 } from './parse.js'
+import type { DicomFile } from './parse.js'
+import { DEFLATED_LITTLE_ENDIAN, isUncompressed } from './transfer_syntax.js'
+
+/** What the tags of one image say, pixel data aside. Tags are DICOM PS3.6; lengths are mm, positions patient space (LPS). */
+export interface SliceHeader {
+  path: string
+  /** Frame of a multi-frame file that this slice is, from 0. */
+  frame: number
+  /** Frames in the file: Number of Frames (0028,0008), or 1. */
+  frames: number
+  /** (0008,0016) */
+  sopClassUid: string
+  /** (0008,0018) */
+  sopInstanceUid: string
+  /** (0020,000E); empty where the file has none. */
+  seriesInstanceUid: string
+  /** (0020,000D) */
+  studyInstanceUid: string
+  /** (0010,0020) */
+  patientId: string
+  /** (0008,0060), e.g. CT */
+  modality: string
+  /** (0008,0008), e.g. ORIGINAL, PRIMARY, AXIAL */
+  imageType: readonly string[]
+  /** (0020,0013) */
+  instanceNumber?: number
+  /** (0020,0012) */
+  acquisitionNumber?: number
+  /** (0020,0100), of time series */
+  temporalPosition?: number
+  /** (0008,0032) */
+  acquisitionTime?: string
+  /** (0008,103E) */
+  seriesDescription?: string
+  rows: number
+  columns: number
+  /** Patient position of the center of the first pixel (0020,0032). */
+  imagePosition: Vector3
+  /** Unit vector along a row, increasing column (0020,0037). */
+  rowDirection: Vector3
+  /** Unit vector along a column, increasing row (0020,0037). */
+  columnDirection: Vector3
+  /** Distance between rows and between columns, mm (0028,0030). */
+  pixelSpacing: readonly [number, number]
+  /** (0018,0050); what the scanner says, not the distance of the slices. */
+  sliceThickness?: number
+  samplesPerPixel: number
+  photometric: string
+  bitsAllocated: number
+  bitsStored: number
+  /** Pixel Representation (0028,0103) is 1: two's complement. */
+  signed: boolean
+  /** (0028,1053); 1 where absent. */
+  rescaleSlope: number
+  /** (0028,1052); 0 where absent. */
+  rescaleIntercept: number
+  /** Stored values in [low, high] are padding outside the scanned circle (0028,0120 and 0121), in the sign of the pixels. */
+  padding?: { low: number; high: number }
+  transferSyntax: string
+  bigEndian: boolean
+  /** Where the stored values lie in the file, bytes; only for native (uncompressed, not deflated) pixel data. */
+  pixelData?: { offset: number; length: number }
+  /** Bits above Bits Stored hold overlays and must be masked off. */
+  embeddedOverlay: boolean
+  /** A Modality LUT (0028,3000) is present instead of slope and intercept. */
+  hasModalityLut: boolean
+  /** (0008,0070) */
+  manufacturer?: string
+  /** (0008,1090) */
+  model?: string
+  /** Convolution Kernel (0018,1210) */
+  kernel?: string
+  /** Tube voltage (0018,0060), kV */
+  kvp?: number
+  /** Gantry/Detector Tilt (0018,1120), degrees */
+  gantryTilt?: number
+}
+
+/** Summaries of the errors for intact files that are of no use here. */
+export const NO_IMAGE = 'no image in the file'
+export const NO_PLACE = 'no place in the patient'
+
+const FIRST_READ = 16 * 1024
+
+/**
+ * Reads the header of a file without its pixel data: the first 16 KiB, and more only where the header is longer.
+ * Returns one header per frame of a multi-frame image.
+ *
+ * @throws NoduleError FILE, FORMAT (not DICOM, no image, no position), UNSUPPORTED
+ */
+export async function readSliceHeaders(path: string): Promise<SliceHeader[]> {
+  const { file, size } = await readHead(path)
+  return sliceHeaders(file, size)
+}
+
+/** The header of a file's first (as a rule: only) frame; see `readSliceHeaders`. */
+export async function readSliceHeader(path: string): Promise<SliceHeader> {
+  return (await readSliceHeaders(path))[0]!
+}
+
+/** Parses as much of a file's head as holds everything before the pixel data. */
+export async function readHead(path: string): Promise<{ file: DicomFile; size: number }> {
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, 'r')
+    const stats = await handle.stat()
+    if (!stats.isFile()) throw new NoduleError('FILE', 'not a regular file', { path })
+    const size = stats.size
+    for (let wanted = FIRST_READ; ; wanted *= 8) {
+      const length = Math.min(wanted, size)
+      const bytes = new Uint8Array(length)
+      let filled = 0
+      while (filled < length) {
+        const { bytesRead } = await handle.read(bytes, filled, length - filled, filled)
+        if (bytesRead === 0) break
+        filled += bytesRead
+      }
+      const whole = length === size || filled < length
+      const file = parseHead(bytes.subarray(0, filled), path, whole)
+      if (file !== undefined) return { file, size }
+    }
+  } catch (error) {
+    throw fileError(path, 'read', error)
+  } finally {
+    await handle?.close()
+  }
+}
+
+/** Parses the head of a file, or returns undefined where more bytes are needed. */
+function parseHead(bytes: Uint8Array, path: string, whole: boolean): DicomFile | undefined {
+  if (whole) return parseDicom(bytes, path, { untilPixelData: true })
+  try {
+    const file = parseDicom(bytes, path, { untilPixelData: true })
+    return file.dataSet.elements[PIXEL_DATA] === undefined ? undefined : file
+  } catch (error) {
+    // The bytes at the start of a file say whether it is DICOM; any other trouble may be the cut.
+    if (error instanceof NoduleError && error.message.includes(NOT_DICOM)) throw error
+    return undefined
+  }
+}
+
+/**
+ * The headers of the frames of a parsed file.
+ *
+ * @param size bytes of the whole file, to see pixel data that is cut off
+ * @throws NoduleError FORMAT, UNSUPPORTED
+ */
+export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
+  const { dataSet, path } = file
+  const pixelElement = dataSet.elements[PIXEL_DATA]
+  if (pixelElement === undefined) {
+    throw new NoduleError('FORMAT', file.stopped === undefined ? NO_IMAGE : 'damaged data set', {
+      path,
+      expected: 'Pixel Data (7FE0,0010)',
+      actual:
+        file.stopped === undefined
+          ? `${text(dataSet, 'x00080060') ?? 'an object'} without pixels`
+          : file.stopped,
+    })
+  }
+  const rows = uint16(dataSet, 'x00280010') ?? 0
+  const columns = uint16(dataSet, 'x00280011') ?? 0
+  if (rows < 1 || columns < 1) {
+    throw new NoduleError('FORMAT', 'wrong image size', {
+      path,
+      place: '(0028,0010)',
+      expected: 'at least 1 row and 1 column',
+      actual: `${rows} x ${columns}`,
+    })
+  }
+  const frames = Math.max(1, Math.trunc(numbersOf(dataSet, 'x00280008')?.[0] ?? 1))
+  const bits = readBits(file)
+  const slope = numbersOf(dataSet, 'x00281053')?.[0]
+  const common = {
+    path,
+    frames,
+    sopClassUid: text(dataSet, 'x00080016') ?? '',
+    sopInstanceUid: text(dataSet, 'x00080018') ?? '',
+    seriesInstanceUid: text(dataSet, 'x0020000e') ?? '',
+    studyInstanceUid: text(dataSet, 'x0020000d') ?? '',
+    patientId: text(dataSet, 'x00100020') ?? '',
+    modality: text(dataSet, 'x00080060') ?? '',
+    imageType: texts(dataSet, 'x00080008'),
+    rows,
+    columns,
+    samplesPerPixel: uint16(dataSet, 'x00280002') ?? 1,
+    photometric: text(dataSet, 'x00280004') ?? '',
+    ...bits,
+    rescaleSlope: slope ?? 1,
+    rescaleIntercept: numbersOf(dataSet, 'x00281052')?.[0] ?? 0,
+    transferSyntax: file.transferSyntax,
+    bigEndian: file.bigEndian,
+    embeddedOverlay: hasEmbeddedOverlay(dataSet),
+    hasModalityLut: dataSet.elements['x00283000'] !== undefined && slope === undefined,
+    ...optionalTags(dataSet),
+    ...locatePixels(file, pixelElement, size, (rows * columns * bits.bitsAllocated) / 8),
+  }
+  const padding = readPadding(dataSet, bits.signed)
+  const headers: SliceHeader[] = []
+  // A file cannot hold more frames than bytes: a lying count must not fill the memory.
+  for (let frame = 0; frame < Math.min(frames, Math.max(1, size)); frame++) {
+    headers.push({
+      ...common,
+      ...(padding === undefined ? {} : { padding }),
+      ...readPlane(file, frame),
+      frame,
+    })
+  }
+  return headers
+}
+
+function readBits(file: DicomFile): { bitsAllocated: number; bitsStored: number; signed: boolean } {
+  const bitsAllocated = uint16(file.dataSet, 'x00280100') ?? 16
+  const bitsStored = uint16(file.dataSet, 'x00280101') ?? bitsAllocated
+  if (bitsAllocated !== 8 && bitsAllocated !== 16) {
+    throw new NoduleError('UNSUPPORTED', 'cannot read this depth', {
+      path: file.path,
+      place: '(0028,0100)',
+      expected: '8 or 16 bits allocated',
+      actual: String(bitsAllocated),
+    })
+  }
+  if (bitsStored < 1 || bitsStored > bitsAllocated) {
+    throw new NoduleError('FORMAT', 'wrong Bits Stored', {
+      path: file.path,
+      place: '(0028,0101)',
+      expected: `1 to ${bitsAllocated}`,
+      actual: String(bitsStored),
+    })
+  }
+  return { bitsAllocated, bitsStored, signed: uint16(file.dataSet, 'x00280103') === 1 }
+}
+
+/**
+ * Pixel Padding Value and Range Limit, in the sign of the pixels whatever their VR says: LIDC's 63536 (US) in signed
+ * images means -2000.
+ */
+function readPadding(dataSet: DataSet, signed: boolean): { low: number; high: number } | undefined {
+  const read = (tag: string): number | undefined => {
+    const value = uint16(dataSet, tag)
+    return value !== undefined && signed && value > 0x7fff ? value - 0x10000 : value
+  }
+  const value = read('x00280120')
+  if (value === undefined) return undefined
+  const limit = read('x00280121') ?? value
+  return { low: Math.min(value, limit), high: Math.max(value, limit) }
+}
+
+/** Overlay planes may hide in unused bits of the pixels: Overlay Bit Position (60xx,0102) not 0, no Overlay Data. */
+function hasEmbeddedOverlay(dataSet: DataSet): boolean {
+  for (let group = 0x6000; group <= 0x601e; group += 2) {
+    const prefix = `x${group.toString(16)}`
+    if (dataSet.elements[`${prefix}3000`] === undefined && (uint16(dataSet, `${prefix}0102`) ?? 0) > 0)
+      return true
+  }
+  return false
+}
+
+type OptionalTags = Pick<
+  SliceHeader,
+  | 'instanceNumber'
+  | 'acquisitionNumber'
+  | 'temporalPosition'
+  | 'acquisitionTime'
+  | 'seriesDescription'
+  | 'manufacturer'
+  | 'model'
+  | 'kernel'
+  | 'kvp'
+  | 'gantryTilt'
+>
+
+function optionalTags(dataSet: DataSet): OptionalTags {
+  const tags = {
+    instanceNumber: numbersOf(dataSet, 'x00200013')?.[0],
+    acquisitionNumber: numbersOf(dataSet, 'x00200012')?.[0],
+    temporalPosition: numbersOf(dataSet, 'x00200100')?.[0],
+    acquisitionTime: text(dataSet, 'x00080032'),
+    seriesDescription: text(dataSet, 'x0008103e'),
+    manufacturer: text(dataSet, 'x00080070'),
+    model: text(dataSet, 'x00081090'),
+    kernel: text(dataSet, 'x00181210'),
+    kvp: numbersOf(dataSet, 'x00180060')?.[0],
+    gantryTilt: numbersOf(dataSet, 'x00181120')?.[0],
+  }
+  return Object.fromEntries(Object.entries(tags).filter(([, value]) => value !== undefined)) as OptionalTags
+}
+
+function locatePixels(
+  file: DicomFile,
+  element: Element,
+  size: number,
+  frameBytes: number,
+): Pick<SliceHeader, 'pixelData'> {
+  if (!isUncompressed(file.transferSyntax) || element.hadUndefinedLength === true) return {}
+  if (file.transferSyntax !== DEFLATED_LITTLE_ENDIAN && element.dataOffset + element.length > size) {
+    const present = Math.max(0, size - element.dataOffset)
+    if (present < frameBytes) {
+      throw new NoduleError('FORMAT', 'file ends inside the pixel data', {
+        path: file.path,
+        place: '(7FE0,0010)',
+        expected: `${element.length} bytes`,
+        actual: String(present),
+      })
+    }
+  }
+  if (file.transferSyntax === DEFLATED_LITTLE_ENDIAN) return {}
+  return {
+    pixelData: { offset: element.dataOffset, length: Math.min(element.length, size - element.dataOffset) },
+  }
+}
+
+type Plane = Pick<SliceHeader, 'imagePosition' | 'rowDirection' | 'columnDirection' | 'pixelSpacing'> &
+  Partial<Pick<SliceHeader, 'sliceThickness' | 'rescaleSlope' | 'rescaleIntercept'>>
+
+/** Where a frame lies: from the tags of the file, or from the functional groups of an enhanced image. */
+function readPlane(file: DicomFile, frame: number): Plane {
+  const { dataSet, path } = file
+  const find = (sequence: string, tag: string): number[] | undefined =>
+    numbersOf(functionalGroup(dataSet, frame, sequence) ?? dataSet, tag)
+  const wrong = (place: string, name: string, count: number): NoduleError =>
+    new NoduleError('FORMAT', NO_PLACE, {
+      path,
+      place,
+      expected: `${count} numbers of ${name}`,
+      actual:
+        texts(dataSet, place.replace(/^\((....),(....)\)$/, 'x$1$2').toLowerCase()).join('\\') || 'none',
+    })
+  const position = find('x00209113', 'x00200032')
+  if (position?.length !== 3) throw wrong('(0020,0032)', 'Image Position (Patient)', 3)
+  const orientation = find('x00209116', 'x00200037')
+  if (orientation?.length !== 6) throw wrong('(0020,0037)', 'Image Orientation (Patient)', 6)
+  const spacing = find('x00289110', 'x00280030')
+  if (spacing?.length !== 2 || !(spacing[0]! > 0) || !(spacing[1]! > 0)) {
+    throw wrong('(0028,0030)', 'Pixel Spacing > 0', 2)
+  }
+  const rowDirection = unit(orientation.slice(0, 3))
+  const columnDirection = unit(orientation.slice(3, 6))
+  if (
+    rowDirection === undefined ||
+    columnDirection === undefined ||
+    Math.abs(dot(rowDirection, columnDirection)) > 0.01
+  ) {
+    throw new NoduleError('FORMAT', 'wrong orientation', {
+      path,
+      place: '(0020,0037)',
+      expected: 'two unit vectors at a right angle',
+      actual: orientation.join('\\'),
+    })
+  }
+  const thickness = find('x00289110', 'x00180050')?.[0]
+  const transform = functionalGroup(dataSet, frame, 'x00289145')
+  const slope = transform === undefined ? undefined : numbersOf(transform, 'x00281053')?.[0]
+  const intercept = transform === undefined ? undefined : numbersOf(transform, 'x00281052')?.[0]
+  return {
+    imagePosition: position as unknown as Vector3,
+    rowDirection,
+    columnDirection,
+    pixelSpacing: spacing as unknown as [number, number],
+    ...(thickness === undefined ? {} : { sliceThickness: thickness }),
+    ...(slope === undefined ? {} : { rescaleSlope: slope }),
+    ...(intercept === undefined ? {} : { rescaleIntercept: intercept }),
+  }
+}
+
+/** The item of a functional group macro that holds for a frame: its own, else the shared one (PS3.3 C.7.6.16). */
+function functionalGroup(dataSet: DataSet, frame: number, sequence: string): DataSet | undefined {
+  const groups = [dataSet.elements['x52009230']?.items?.[frame], dataSet.elements['x52009229']?.items?.[0]]
+  for (const group of groups) {
+    const item = group?.dataSet?.elements[sequence]?.items?.[0]?.dataSet
+    if (item !== undefined) return item
+  }
+  return undefined
+}
+
+function unit(vector: readonly number[]): Vector3 | undefined {
+  const [x = 0, y = 0, z = 0] = vector
+  const length = Math.hypot(x, y, z)
+  return Math.abs(length - 1) < 0.1 ? [x / length, y / length, z / length] : undefined
+}
+
+/** Normal of a slice: unit vector, row direction x column direction. */
+export function sliceNormal(header: Pick<SliceHeader, 'rowDirection' | 'columnDirection'>): Vector3 {
+  return cross(header.rowDirection, header.columnDirection)
+}

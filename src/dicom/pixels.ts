@@ -1,0 +1,128 @@
+import { open, readFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { NoduleError, fileError } from '../errors.js'
+import type { SliceHeader } from './header.js'
+import { PIXEL_DATA, parseDicom } from './parse.js'
+import { isUncompressed } from './transfer_syntax.js'
+
+/** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
+export type StoredPixels = Int16Array | Uint16Array | Int8Array | Uint8Array
+
+const LITTLE_ENDIAN_MACHINE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
+
+/**
+ * Reads the stored values of a slice: [rows, columns] of the header's depth and sign, before the rescale. Native pixel
+ * data is read into one buffer and viewed there without a copy.
+ *
+ * @throws NoduleError FILE, FORMAT (cut off), UNSUPPORTED (color, an unknown transfer syntax)
+ */
+export async function readPixels(header: SliceHeader): Promise<StoredPixels> {
+  if (header.samplesPerPixel !== 1) {
+    throw new NoduleError('UNSUPPORTED', 'cannot use a color image', {
+      path: header.path,
+      place: '(0028,0002)',
+      expected: '1 sample per pixel',
+      actual: String(header.samplesPerPixel),
+    })
+  }
+  if (header.pixelData !== undefined) return storedValues(header, await readNative(header))
+  return storedValues(header, await readFrame(header))
+}
+
+/** Reads the bytes of an uncompressed frame at the place that the header names. */
+async function readNative(header: SliceHeader): Promise<Uint8Array> {
+  const { path, frame } = header
+  const size = frameBytes(header)
+  const { offset, length } = header.pixelData!
+  if ((frame + 1) * size > length) throw cutOff(header, (frame + 1) * size, length)
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, 'r')
+    const bytes = new Uint8Array(size)
+    let filled = 0
+    while (filled < size) {
+      const { bytesRead } = await handle.read(bytes, filled, size - filled, offset + frame * size + filled)
+      if (bytesRead === 0) throw cutOff(header, size, filled)
+      filled += bytesRead
+    }
+    return bytes
+  } catch (error) {
+    throw fileError(path, 'read', error)
+  } finally {
+    await handle?.close()
+  }
+}
+
+/** Reads and parses the whole file, for everything that is not native pixel data. */
+async function readFrame(header: SliceHeader): Promise<Uint8Array> {
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(header.path)
+  } catch (error) {
+    throw fileError(header.path, 'read', error)
+  }
+  const file = parseDicom(bytes, header.path)
+  const element = file.dataSet.elements[PIXEL_DATA]
+  const size = frameBytes(header)
+  if (element !== undefined && isUncompressed(file.transferSyntax) && element.hadUndefinedLength !== true) {
+    const start = element.dataOffset + header.frame * size
+    const end = Math.min(element.dataOffset + element.length, file.bytes.length)
+    if (start + size > end) throw cutOff(header, size, Math.max(0, end - start))
+    return file.bytes.subarray(start, start + size)
+  }
+  throw new NoduleError('UNSUPPORTED', 'cannot decode this transfer syntax', {
+    path: header.path,
+    place: '(0002,0010)',
+    expected: 'uncompressed pixel data',
+    actual: file.transferSyntax,
+  })
+}
+
+function frameBytes(header: SliceHeader): number {
+  return (header.rows * header.columns * header.bitsAllocated) / 8
+}
+
+function cutOff(header: SliceHeader, expected: number, actual: number): NoduleError {
+  return new NoduleError('FORMAT', 'pixel data is too short', {
+    path: header.path,
+    place: '(7FE0,0010)',
+    expected: `${expected} bytes for ${header.rows} x ${header.columns} pixels of ${header.bitsAllocated} bits`,
+    actual: String(actual),
+  })
+}
+
+/** Views the bytes of one frame as stored values; copies only where the machine's byte order or alignment asks for it. */
+function storedValues(header: SliceHeader, bytes: Uint8Array): StoredPixels {
+  const { bitsAllocated, bitsStored, signed } = header
+  const values = view(bytes, bitsAllocated, signed, header.bigEndian)
+  if (bitsStored < bitsAllocated && (signed || header.embeddedOverlay)) {
+    cleanHighBits(values, bitsStored, signed, header.embeddedOverlay)
+  }
+  return values
+}
+
+function view(bytes: Uint8Array, bitsAllocated: number, signed: boolean, bigEndian: boolean): StoredPixels {
+  const { length } = bytes
+  if (bitsAllocated === 8) return signed ? new Int8Array(bytes.buffer, bytes.byteOffset, length) : bytes
+  const swap = bigEndian === LITTLE_ENDIAN_MACHINE
+  const aligned = bytes.byteOffset % 2 === 0 && !swap ? bytes : new Uint8Array(bytes)
+  if (swap) Buffer.from(aligned.buffer as ArrayBuffer, aligned.byteOffset, length).swap16()
+  return signed
+    ? new Int16Array(aligned.buffer, aligned.byteOffset, length / 2)
+    : new Uint16Array(aligned.buffer, aligned.byteOffset, length / 2)
+}
+
+/**
+ * PS3.5 8.1.1 leaves the bits above Bits Stored open. Negative values that lack their sign bits there get them, and
+ * overlays are masked off; a value that is right as it is, or is outside of what Bits Stored allows (padding), stays.
+ */
+function cleanHighBits(values: StoredPixels, bitsStored: number, signed: boolean, overlay: boolean): void {
+  const sign = 2 ** (bitsStored - 1)
+  const range = 2 ** bitsStored
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    if (!overlay && (value < sign || value >= range)) continue
+    const low = value & (range - 1)
+    values[i] = signed && low >= sign ? low - range : low
+  }
+}

@@ -1,0 +1,201 @@
+import { realpath, readdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { NoduleError, describeError, fileError } from '../errors.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
+import { buildSeries } from './build_series.js'
+import { NO_IMAGE, NO_PLACE, readSliceHeaders } from './header.js'
+import type { SliceHeader } from './header.js'
+import { NOT_DICOM } from './parse.js'
+import { readPixels } from './pixels.js'
+import type { StoredPixels } from './pixels.js'
+
+export type SeriesProblemKind =
+  /** Slices are missing: a distance is more than 1.5 times the median. */
+  | 'gap'
+  /** The distances differ by more than 5 %, and there is no gap. */
+  | 'uneven-spacing'
+  /** Slices with the position of another one; left out. */
+  | 'duplicate'
+  /** Slices of another size, pixel spacing or orientation; left out. */
+  | 'mixed-size'
+  /** Several images at most positions (phases, time points); one of each is kept. */
+  | 'four-dimensional'
+  /** Slice origins drift sideways, not in a line. */
+  | 'shifted'
+  /** Gantry tilt: the slices are not perpendicular to the way they are stacked. */
+  | 'tilted'
+  /** A scout image. */
+  | 'localizer'
+  /** One image only: no volume. */
+  | 'single-slice'
+  /** The files name no series; those of one folder and study were taken together. */
+  | 'no-series-uid'
+  /** Files of the series that cannot be read. */
+  | 'unreadable'
+
+export interface SeriesProblem {
+  kind: SeriesProblemKind
+  message: string
+  paths?: string[]
+}
+
+/** Images of one series that can be stacked. */
+export interface Series {
+  patientId: string
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  modality: string
+  /** Folder of the first slice. */
+  folder: string
+  /** Ascending along `geometry.sliceDirection`, one per position. */
+  slices: SliceHeader[]
+  geometry: VolumeGeometry
+  /** Slice Thickness (0018,0050) of most slices, mm. */
+  thickness?: number
+  /** Two slices or more that lie in a line, and no scout: what detection can use. */
+  isVolume: boolean
+  problems: SeriesProblem[]
+}
+
+export interface SkippedFile {
+  path: string
+  /**
+   * 'foreign': not DICOM at all (a README, an XML file); 'not-a-slice': intact DICOM that is no image in the patient
+   * (a report, a directory, a screen shot) or that is not supported; 'damaged': everything that hints at a lost slice.
+   */
+  kind: 'foreign' | 'not-a-slice' | 'damaged'
+  reason: string
+}
+
+export interface FoundSeries {
+  /** By patient, study, series. */
+  series: Series[]
+  /** Files that are not a readable image with a place in the patient. */
+  skipped: SkippedFile[]
+}
+
+export interface FindSeriesOptions {
+  /** Files read at a time; default 16. */
+  concurrency?: number
+  /** Called for each file that is skipped because it cannot be read. */
+  onProblem?: (path: string, error: NoduleError) => void
+  onProgress?: (done: number, total: number) => void
+  /** Asked between files; true ends the search with what was found. */
+  interrupted?: () => boolean
+}
+
+/**
+ * Finds the series below folders (or in files), recursively. Headers are read without pixel data. A file that cannot be
+ * used never stops the search: it is listed in `skipped`.
+ *
+ * @throws NoduleError FILE where a folder that was asked for does not exist
+ */
+export async function findSeries(paths: readonly string[], o: FindSeriesOptions = {}): Promise<FoundSeries> {
+  const files = await listFiles(paths)
+  const skipped: SkippedFile[] = []
+  const headers: SliceHeader[] = []
+  let done = 0
+  await forEachConcurrently(files, o.concurrency ?? 16, async (path) => {
+    if (o.interrupted?.() === true) return
+    try {
+      headers.push(...(await readSliceHeaders(path)))
+    } catch (error) {
+      const problem = error instanceof NoduleError ? error : unexpected(path, error)
+      skipped.push({ path, kind: skipKind(path, problem), reason: reasonOf(problem) })
+      o.onProblem?.(path, problem)
+    }
+    o.onProgress?.(++done, files.length)
+  })
+  skipped.sort((a, b) => compare(a.path, b.path))
+  const series = groupBySeries(headers).map((group) => buildSeries(group))
+  const key = (s: Series): string =>
+    `${s.patientId}\n${s.studyInstanceUid}\n${s.seriesInstanceUid}\n${s.folder}`
+  series.sort((a, b) => compare(key(a), key(b)))
+  return { series, skipped }
+}
+
+/** Reads the stored values of every slice, several files at a time. Throws NoduleError (the first slice that fails). */
+export async function readSeriesPixels(
+  series: Pick<Series, 'slices'>,
+  o: { concurrency?: number } = {},
+): Promise<StoredPixels[]> {
+  const pixels: StoredPixels[] = Array.from({ length: series.slices.length })
+  await forEachConcurrently(series.slices, o.concurrency ?? 8, async (slice, k) => {
+    pixels[k] = await readPixels(slice)
+  })
+  return pixels
+}
+
+/** Every regular file below the paths, sorted; links are followed, each folder once. Throws NoduleError FILE. */
+export async function listFiles(paths: readonly string[]): Promise<string[]> {
+  const files = new Set<string>()
+  const seen = new Set<string>()
+  const visit = async (path: string, asked: boolean): Promise<void> => {
+    try {
+      const stats = await stat(path)
+      if (stats.isFile()) files.add(path)
+      else if (stats.isDirectory()) {
+        const real = await realpath(path)
+        if (seen.has(real)) return
+        seen.add(real)
+        for (const entry of await readdir(path)) await visit(join(path, entry), false)
+      }
+    } catch (error) {
+      // A broken link or a locked folder somewhere inside is no reason to stop.
+      if (asked) throw fileError(path, 'read', error)
+    }
+  }
+  for (const path of paths) await visit(path, true)
+  return [...files].sort(compare)
+}
+
+function groupBySeries(headers: SliceHeader[]): SliceHeader[][] {
+  const groups = new Map<string, SliceHeader[]>()
+  for (const header of headers) {
+    const key =
+      header.seriesInstanceUid === ''
+        ? `folder ${dirname(header.path)} ${header.studyInstanceUid} ${header.modality}`
+        : header.seriesInstanceUid
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [header])
+    else group.push(header)
+  }
+  return [...groups.values()]
+}
+
+/** Runs `work` over the items, at most `concurrency` at a time; the first error ends it. */
+async function forEachConcurrently<T>(
+  items: readonly T[],
+  concurrency: number,
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++
+      await work(items[index]!, index)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
+}
+
+function unexpected(path: string, error: unknown): NoduleError {
+  return new NoduleError('FORMAT', `cannot read: ${describeError(error)}`, { path, cause: error })
+}
+
+function skipKind(path: string, error: NoduleError): SkippedFile['kind'] {
+  if (error.message.includes(NOT_DICOM)) return /\.(dcm|dicom|ima)$/i.test(path) ? 'damaged' : 'foreign'
+  const intact =
+    error.code === 'UNSUPPORTED' || [NO_IMAGE, NO_PLACE].some((text) => error.message.includes(text))
+  return intact ? 'not-a-slice' : 'damaged'
+}
+
+/** The message without the path, which stands beside it. */
+function reasonOf(error: NoduleError): string {
+  const prefix = `${error.path ?? ''}: `
+  return error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
