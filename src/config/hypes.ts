@@ -50,6 +50,19 @@ export const HYPES_KEYS = {
     [1, 16],
   ),
 
+  // Fixed factors of the decoder: TensorBox writes them into its code (only rezoom_conf_scale is a key there).
+  lstm_input_scale: number('Factor on the coarse features before the decoder (nodule).', 0.01, '', 1e-6, 1e6),
+  box_scale: number('Factor on the box output (nodule).', 50, 'frame pixels', 1e-6, 1e6),
+  rezoom_feature_scale: number(
+    'Factor on the early features before the second stage (nodule).',
+    0.001,
+    '',
+    1e-6,
+    1e6,
+  ),
+  rezoom_box_scale: number('Factor on the box correction (nodule).', 5, 'frame pixels', 1e-6, 1e6),
+  rezoom_conf_scale: number('Factor on the second-stage logits.', 50, '', 1e-6, 1e6),
+
   // Targets.
   focus_size: number(
     'A cell takes boxes whose center is within focus_size * region_size of its own.',
