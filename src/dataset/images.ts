@@ -36,7 +36,7 @@ export async function readImage(path: string): Promise<RgbImage> {
 }
 
 function toRgb(data: Uint8Array, channels: number): Uint8Array {
-  if (channels === 3) return data
+  if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length)
   const pixels = data.length / channels
   const rgb = new Uint8Array(pixels * 3)
   for (let i = 0; i < pixels; i++)

@@ -1,0 +1,177 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
+import { batches, parseList, writePng } from '../../src/dataset/index.js'
+import type { Batch, BatchOptions, FrameList } from '../../src/dataset/index.js'
+import { drawJitter, jitterBoxes, jitterFrame } from '../../src/dataset/jitter.js'
+import { createRandom } from '../../src/random.js'
+
+const WIDTH = 96
+const HEIGHT = 64
+const hypes = parseHypes({
+  image_width: WIDTH,
+  image_height: HEIGHT,
+  grid_width: 3,
+  grid_height: 2,
+  batch_size: 2,
+  biggest_box_px: 60,
+})
+const BOX = { x1: 20, y1: 30, x2: 44, y2: 50 }
+
+let folder: string
+let list: FrameList
+/** Five frames, black with a white rectangle where the box is, the last of twice the size. */
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'nodule-batches-'))
+  const entries = []
+  for (let n = 0; n < 5; n++) {
+    const factor = n === 4 ? 2 : 1
+    const box = { x1: BOX.x1 + n, y1: BOX.y1 - n, x2: BOX.x2 + n, y2: BOX.y2 - n }
+    const width = WIDTH * factor
+    const height = HEIGHT * factor
+    const data = new Uint8Array(width * height * 3)
+    for (let y = box.y1 * factor; y < box.y2 * factor; y++)
+      data.fill(255, (y * width + box.x1 * factor) * 3, (y * width + box.x2 * factor) * 3)
+    await writePng(join(folder, `${n}.png`), { width, height, data })
+    const rect = { x1: box.x1 * factor, y1: box.y1 * factor, x2: box.x2 * factor, y2: box.y2 * factor }
+    entries.push({ image_path: `${n}.png`, rects: [rect, { x1: 0, y1: 0, x2: 90 * factor, y2: 9 }] })
+  }
+  list = parseList(entries, join(folder, 'list.json'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+async function take(count: number, options: BatchOptions, from = list): Promise<Batch[]> {
+  const taken: Batch[] = []
+  for await (const batch of batches(from, hypes, options)) {
+    taken.push(batch)
+    if (taken.length >= count) break
+  }
+  return taken
+}
+
+/** The smallest box around the pixels above half, and how bright it is inside and outside. */
+function brightBox(frame: Float32Array): { x1: number; y1: number; x2: number; y2: number } {
+  const box = { x1: WIDTH, y1: HEIGHT, x2: 0, y2: 0 }
+  for (let y = 0; y < HEIGHT; y++) {
+    for (let x = 0; x < WIDTH; x++) {
+      if (frame[(y * WIDTH + x) * 3]! < 127.5) continue
+      box.x1 = Math.min(box.x1, x)
+      box.y1 = Math.min(box.y1, y)
+      box.x2 = Math.max(box.x2, x + 1)
+      box.y2 = Math.max(box.y2, y + 1)
+    }
+  }
+  return box
+}
+
+describe('batches', () => {
+  it('yields each frame once a pass, resized to the frame, boxes with it, without the too large', async () => {
+    const taken = await take(99, { shuffle: true, passes: 2, seed: 3 })
+    expect(taken.map((batch) => batch.paths.length)).toEqual([2, 2, 2, 2, 2])
+    const order = taken.flatMap((batch) => batch.indices)
+    expect(order.slice(0, 5).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4])
+    expect(order.slice(5).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4])
+    for (const batch of taken) {
+      for (const [i, index] of batch.indices.entries()) {
+        const frame = batch.frames.subarray(i * WIDTH * HEIGHT * 3, (i + 1) * WIDTH * HEIGHT * 3)
+        const box = { x1: BOX.x1 + index, y1: BOX.y1 - index, x2: BOX.x2 + index, y2: BOX.y2 - index }
+        expect(batch.boxes[i]).toEqual([box])
+        expect(brightBox(frame)).toEqual(box)
+        expect(batch.paths[i]).toBe(join(folder, `${index}.png`))
+      }
+    }
+  })
+
+  it('ends with a shorter batch, and without shuffling keeps the order', async () => {
+    const taken = await take(99, { shuffle: false, passes: 1 })
+    expect(taken.map((batch) => batch.indices)).toEqual([[0, 1], [2, 3], [4]])
+    expect(taken[2]!.frames.length).toBe(WIDTH * HEIGHT * 3)
+  })
+
+  it('depends on seed and step alone: resumed equals unbroken, with or without cache', async () => {
+    const unbroken = await take(7, { jitter: true, seed: 5 })
+    const resumed = await take(3, { jitter: true, seed: 5, startStep: 4, cacheBytes: 0, ahead: 0 })
+    expect(resumed.map((batch) => batch.step)).toEqual([4, 5, 6])
+    for (const [i, batch] of resumed.entries()) {
+      expect(batch.indices).toEqual(unbroken[i + 4]!.indices)
+      expect(batch.boxes).toEqual(unbroken[i + 4]!.boxes)
+      expect(
+        Buffer.compare(Buffer.from(batch.frames.buffer), Buffer.from(unbroken[i + 4]!.frames.buffer)),
+      ).toBe(0)
+    }
+    const other = await take(7, { jitter: true, seed: 6 })
+    expect(other.map((batch) => batch.boxes)).not.toEqual(unbroken.map((batch) => batch.boxes))
+  })
+
+  it('gives a frame that comes again another jitter', async () => {
+    const one = { ...list, entries: list.entries.slice(0, 1) }
+    const taken = await take(3, { jitter: true, seed: 5 }, one)
+    const boxes = taken.flatMap((batch) => batch.boxes.map((item) => JSON.stringify(item)))
+    expect(new Set(boxes).size).toBe(6)
+  })
+
+  it('refuses empty lists, missing images, wrong options', async () => {
+    await expect(take(1, {}, { ...list, entries: [] })).rejects.toThrow(/list\.json: the list has no frames/)
+    const missing = { ...list, entries: [{ image_path: 'none.png', rects: [] }] }
+    await expect(take(1, {}, missing)).rejects.toThrow(/\/0\/image_path: 1 of 1 images cannot be used/)
+    await expect(take(1, { seed: -1 })).rejects.toThrow(/for seed/)
+    await expect(take(1, { startStep: 0.5 })).rejects.toThrow(/for startStep/)
+    await expect(take(1, { passes: 0 })).rejects.toThrow(/for passes/)
+  })
+
+  it('takes the first ten when data.truncate_data says so', async () => {
+    const long = { ...list, entries: Array.from({ length: 25 }, () => list.entries[0]!) }
+    const short = parseHypes({ ...hypes, data: { truncate_data: true } })
+    const seen: number[] = []
+    for await (const batch of batches(long, short, { passes: 1 })) seen.push(...batch.indices)
+    expect(seen.sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+})
+
+describe('jitter', () => {
+  it('keeps boxes on their pixels', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(0xffffffff),
+        fc.integer({ min: 0, max: WIDTH - 30 }),
+        fc.integer({ min: 0, max: HEIGHT - 30 }),
+        (seed, x, y) => {
+          const jitter = drawJitter(createRandom(seed))
+          expect(jitter.scale).toBeGreaterThanOrEqual(0.9)
+          expect(jitter.scale).toBeLessThan(1.1)
+          const box = { x1: x, y1: y, x2: x + 30, y2: y + 25 }
+          const frame = new Uint8Array(WIDTH * HEIGHT * 3)
+          for (let v = box.y1; v < box.y2; v++)
+            frame.fill(255, (v * WIDTH + box.x1) * 3, (v * WIDTH + box.x2) * 3)
+          const out = new Float32Array(frame.length)
+          jitterFrame(frame, WIDTH, HEIGHT, jitter, out)
+          const [moved] = jitterBoxes([box], WIDTH, HEIGHT, jitter)
+          if (moved === undefined) return
+          const bright = brightBox(out)
+          for (const key of ['x1', 'y1', 'x2', 'y2'] as const)
+            expect(Math.abs(bright[key] - moved[key])).toBeLessThanOrEqual(1)
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('without motion changes nothing; mirrored twice neither', () => {
+    const frame = Uint8Array.from({ length: WIDTH * HEIGHT * 3 }, (_, i) => (i * 31) % 256)
+    const still = { scale: 1, shiftX: 0, shiftY: 0, mirror: false }
+    const out = new Float32Array(frame.length)
+    jitterFrame(frame, WIDTH, HEIGHT, still, out)
+    expect(Uint8Array.from(out)).toEqual(frame)
+    jitterFrame(frame, WIDTH, HEIGHT, { ...still, mirror: true }, out)
+    const mirrored = Uint8Array.from(out)
+    expect(mirrored.slice(0, 3)).toEqual(frame.slice((WIDTH - 1) * 3, WIDTH * 3))
+    jitterFrame(mirrored, WIDTH, HEIGHT, { ...still, mirror: true }, out)
+    expect(Uint8Array.from(out)).toEqual(frame)
+    expect(jitterBoxes([BOX], WIDTH, HEIGHT, { ...still, mirror: true })).toEqual([
+      { x1: WIDTH - BOX.x2, y1: BOX.y1, x2: WIDTH - BOX.x1, y2: BOX.y2 },
+    ])
+  })
+})

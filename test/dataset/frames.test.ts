@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
+import { assembleFrame, lungFrame, neighbors, renderPlane, renderPlaneHu } from '../../src/dataset/index.js'
+import { frameToImage, imageToFrame } from '../../src/geometry/frame.js'
+import type { FrameMapping } from '../../src/geometry/frame.js'
+
+interface Golden {
+  rows: number
+  columns: number
+  input: number[]
+  cases: { width: number; height: number; box: [number, number, number, number]; hu: number[] }[]
+}
+
+const golden = JSON.parse(
+  readFileSync(new URL('../fixtures/dataset/resample.json', import.meta.url), 'utf8'),
+) as Golden
+
+function volumeOf(data: Int16Array | Float32Array, rows: number, columns: number) {
+  return { data, shape: [data.length / (rows * columns), rows, columns] as const }
+}
+
+const WINDOW = { low: -1000, high: 400 }
+
+describe('renderPlane', () => {
+  it.each(golden.cases)('equals Pillow: $width x $height of $box', ({ width, height, box, hu }) => {
+    const volume = volumeOf(Int16Array.from(golden.input), golden.rows, golden.columns)
+    const mapping: FrameMapping = {
+      originX: box[0],
+      originY: box[1],
+      scale: width / (box[2] - box[0]),
+      frameWidth: width,
+      frameHeight: height,
+    }
+    const ours = renderPlaneHu(volume, 0, mapping)
+    expect(ours.length).toBe(hu.length)
+    for (const [i, value] of hu.entries()) expect(Math.abs(ours[i]! - value)).toBeLessThan(2e-3)
+    const gray = renderPlane(volume, 0, mapping, WINDOW)
+    for (const [i, value] of ours.entries())
+      expect(gray[i]).toBe(Math.min(255, Math.max(0, Math.floor(((value + 1000) / 1400) * 255 + 0.5))))
+  })
+
+  it('keeps constants, and is air outside of the image', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.2, max: 3, noNaN: true }),
+        fc.double({ min: -30, max: 30, noNaN: true }),
+        fc.integer({ min: -1000, max: 400 }),
+        (scale, origin, hu) => {
+          const volume = volumeOf(new Int16Array(24 * 20).fill(hu), 20, 24)
+          const mapping = { originX: origin, originY: 1, scale, frameWidth: 16, frameHeight: 8 }
+          const plane = renderPlaneHu(volume, 0, mapping)
+          for (let v = 0; v < 8; v++) {
+            for (let u = 0; u < 16; u++) {
+              const x = origin + (u + 0.5) / scale
+              const y = 1 + (v + 0.5) / scale
+              const inside = x >= 0 && x < 24 && y < 20
+              expect(Math.abs(plane[v * 16 + u]! - (inside ? hu : -1000))).toBeLessThan(1e-3)
+            }
+          }
+        },
+      ),
+    )
+  })
+
+  it('moves by whole pixels with its origin, and takes the slice asked for', () => {
+    const values = Int16Array.from({ length: 2 * 30 * 40 }, (_, i) => ((i * 7919) % 1400) - 1000)
+    const volume = volumeOf(values, 30, 40)
+    const mapping = { originX: 5, originY: 4, scale: 1, frameWidth: 16, frameHeight: 8 }
+    const plane = Float32Array.from(renderPlaneHu(volume, 1, mapping))
+    for (let v = 0; v < 8; v++)
+      for (let u = 0; u < 16; u++) expect(plane[v * 16 + u]).toBe(values[1200 + (v + 4) * 40 + u + 5])
+    const moved = renderPlaneHu(volume, 1, { ...mapping, originX: 6 })
+    for (let v = 0; v < 8; v++)
+      for (let u = 0; u < 15; u++) expect(moved[v * 16 + u]).toBe(plane[v * 16 + u + 1])
+  })
+
+  it('refuses what cannot be', () => {
+    const volume = volumeOf(new Int16Array(16), 4, 4)
+    const mapping = { originX: 0, originY: 0, scale: 1, frameWidth: 4, frameHeight: 4 }
+    expect(() => renderPlane(volume, 1, mapping, WINDOW)).toThrow(/Expected integer between 0 and 0 for k/)
+    expect(() => renderPlane(volume, 0, mapping, { low: 5, high: 5 })).toThrow(/low below high/)
+    expect(() => renderPlane(volume, 0, mapping, WINDOW, new Uint8Array(3))).toThrow(/16 bytes/)
+  })
+})
+
+describe('lungFrame', () => {
+  it('shows the lungs with the margin, as large as fits, and maps back exactly', () => {
+    const hypes = parseHypes({})
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 300 }),
+        fc.integer({ min: 1, max: 500 }),
+        fc.integer({ min: 0, max: 300 }),
+        fc.integer({ min: 1, max: 500 }),
+        fc.double({ min: 0.4, max: 1, noNaN: true }),
+        fc.double({ min: -50, max: 600, noNaN: true }),
+        (x, w, y, h, spacing, at) => {
+          const lungs = { box: { x: [x, x + w] as const, y: [y, y + h] as const } }
+          const mapping = lungFrame({ geometry: { spacing: [2.5, spacing, spacing] } }, lungs, hypes)
+          const shown = frameToImage(mapping, { x1: 0, y1: 0, x2: 352, y2: 256 })
+          const margin = 10 / spacing
+          expect(shown.x1).toBeLessThanOrEqual(x - margin + 1e-6)
+          expect(shown.x2).toBeGreaterThanOrEqual(x + w + margin - 1e-6)
+          expect(shown.y1).toBeLessThanOrEqual(y - margin + 1e-6)
+          expect(shown.y2).toBeGreaterThanOrEqual(y + h + margin - 1e-6)
+          const fit = Math.min(352 / (w + 2 * margin), 256 / (h + 2 * margin))
+          expect(mapping.scale).toBeCloseTo(fit, 9)
+          const box = { x1: at, y1: at / 2, x2: at + 7.5, y2: at + 3 }
+          const back = frameToImage(mapping, imageToFrame(mapping, box))
+          for (const key of ['x1', 'y1', 'x2', 'y2'] as const)
+            expect(Math.abs(back[key] - box[key])).toBeLessThan(1e-9)
+        },
+      ),
+    )
+  })
+})
+
+describe('neighbors', () => {
+  const at = (slicePositions: number[], spacing: number) => ({
+    slicePositions,
+    spacing: [spacing, 1, 1] as const,
+  })
+
+  it('goes by distance', () => {
+    const thin = at(
+      Array.from({ length: 20 }, (_, k) => k * 0.625),
+      0.625,
+    )
+    expect(neighbors(thin, 10, 2.5)).toEqual([6, 10, 14])
+    expect(neighbors(thin, 2, 2.5)).toEqual([0, 2, 6])
+    expect(neighbors(thin, 0, 2.5)).toEqual([0, 0, 4])
+    expect(neighbors(thin, 19, 2.5)).toEqual([15, 19, 19])
+    expect(neighbors(thin, 10, 0)).toEqual([10, 10, 10])
+    const thick = at([0, 5, 10], 5)
+    expect(neighbors(thick, 1, 2.5)).toEqual([0, 1, 2])
+  })
+
+  it('does not look over a gap, and takes the nearer of two', () => {
+    expect(neighbors(at([0, 2.5, 30, 32.5], 2.5), 1, 2.5)).toEqual([0, 1, 1])
+    expect(neighbors(at([0, 1, 2, 3, 4, 5], 1), 3, 2.5)).toEqual([1, 3, 5])
+    expect(neighbors(at([7], 1), 0, 2.5)).toEqual([0, 0, 0])
+  })
+})
+
+describe('assembleFrame', () => {
+  const planes = [Uint8Array.of(1, 2), Uint8Array.of(3, 4), Uint8Array.of(5, 6)]
+
+  it('lays the three slices as channels', () => {
+    expect([...assembleFrame(planes, [0, 1, 2], 'NHWC')]).toEqual([1, 3, 5, 2, 4, 6])
+    expect([...assembleFrame(planes, [1, 1, 2], 'NCHW')]).toEqual([3, 4, 3, 4, 5, 6])
+  })
+
+  it('refuses missing planes and planes of another size', () => {
+    expect(() => assembleFrame(planes, [2, 3, 3], 'NHWC')).toThrow(/a plane for slice 3/)
+    expect(() => assembleFrame([Uint8Array.of(1), ...planes], [0, 1, 2], 'NHWC')).toThrow(
+      /planes of 2 pixels/,
+    )
+  })
+})

@@ -1,0 +1,96 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { decodeBmp } from '../../src/dataset/bmp.js'
+import { readImage, readImageSize, writePng } from '../../src/dataset/index.js'
+import { NoduleError } from '../../src/errors.js'
+
+interface Golden {
+  width: number
+  height: number
+  cases: { mode: string; bmp: string; rgb: number[] }[]
+}
+
+const golden = JSON.parse(
+  readFileSync(new URL('../fixtures/dataset/bitmaps.json', import.meta.url), 'utf8'),
+) as Golden
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nodule-images-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('decodeBmp', () => {
+  it.each(golden.cases)('equals Pillow: mode $mode', async ({ mode, bmp, rgb }) => {
+    const path = join(folder, `${mode}.bmp`)
+    writeFileSync(path, Buffer.from(bmp, 'base64'))
+    const image = await readImage(path)
+    expect(image).toMatchObject({ width: golden.width, height: golden.height })
+    expect([...image.data]).toEqual(rgb)
+    expect(await readImageSize(path)).toEqual({ width: golden.width, height: golden.height })
+  })
+
+  it('stands damaged files: a NoduleError or an image, nothing else', () => {
+    const files = golden.cases.map(({ bmp }) => Buffer.from(bmp, 'base64'))
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...files),
+        fc.array(fc.tuple(fc.nat(80), fc.nat(255)), { maxLength: 4 }),
+        fc.nat(200),
+        (file, changes, cut) => {
+          const bytes = Uint8Array.from(file)
+          for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value
+          try {
+            const image = decodeBmp(bytes.subarray(0, bytes.length - Math.min(cut, bytes.length)), 'x.bmp')
+            expect(image.data.length).toBe(image.width * image.height * 3)
+          } catch (error) {
+            expect(error).toBeInstanceOf(NoduleError)
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('readImage', () => {
+  it('gives three equal channels for gray, 8 bits for 16, black below transparency', async () => {
+    const gray = sharp(Uint8Array.of(0, 100, 200, 255), { raw: { width: 2, height: 2, channels: 1 } })
+    await gray.clone().toColorspace('b-w').png().toFile(join(folder, 'gray.png'))
+    const expected = [0, 0, 0, 100, 100, 100, 200, 200, 200, 255, 255, 255]
+    expect([...(await readImage(join(folder, 'gray.png'))).data]).toEqual(expected)
+    const deep = Uint16Array.of(0, 100 * 257, 200 * 257, 65535)
+    await sharp(deep, { raw: { width: 2, height: 2, channels: 1 } })
+      .toColorspace('grey16')
+      .png()
+      .toFile(join(folder, 'deep.png'))
+    expect([...(await readImage(join(folder, 'deep.png'))).data]).toEqual(expected)
+    await sharp(Uint8Array.of(10, 20, 30, 255, 10, 20, 30, 0), { raw: { width: 2, height: 1, channels: 4 } })
+      .png()
+      .toFile(join(folder, 'alpha.png'))
+    expect([...(await readImage(join(folder, 'alpha.png'))).data]).toEqual([10, 20, 30, 0, 0, 0])
+  })
+
+  it('reads back what writePng writes', async () => {
+    const data = Uint8Array.from({ length: 5 * 4 * 3 }, (_, i) => (i * 37) % 256)
+    await writePng(join(folder, 'deep/x.png'), { width: 5, height: 4, data })
+    expect(await readImage(join(folder, 'deep/x.png'))).toEqual({ width: 5, height: 4, data })
+  })
+
+  it.each([
+    ['empty.png', new Uint8Array(0)],
+    ['text.jpg', Buffer.from('not an image')],
+    ['cut.png', Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')],
+  ])('refuses %s with one line', async (name, bytes) => {
+    const path = join(folder, name)
+    writeFileSync(path, bytes)
+    const error: unknown = await readImage(path).catch((caught: unknown) => caught)
+    expect(error).toBeInstanceOf(NoduleError)
+    expect((error as NoduleError).message).toContain(name)
+    expect((error as NoduleError).message).not.toContain('\n')
+  })
+})

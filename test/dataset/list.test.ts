@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { checkImages, imageFile, parseList, readList, writeList } from '../../src/dataset/index.js'
+import type { ListEntry } from '../../src/dataset/index.js'
+import { NoduleError } from '../../src/errors.js'
+
+let folder: string
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'nodule-list-'))
+  const image = sharp({ create: { width: 40, height: 30, channels: 3, background: '#456' } })
+  await image.png().toFile(join(folder, 'a.png'))
+  await image.jpeg().toFile(join(folder, 'b.jpg'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function written(name: string, content: string): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+const entry = (rects: unknown, image = 'a.png') => JSON.stringify([{ image_path: image, rects }])
+
+describe('readList', () => {
+  it('reads the reference, keeps other keys, finds images by relative, absolute and Windows paths', () => {
+    const path = written(
+      'good.json',
+      JSON.stringify([
+        { image_path: '../lung/12.bmp', rects: [{ x1: 1, y1: 2, x2: 33.5, y2: 34, classID: 1 }], note: 'x' },
+        { image_path: '/data/13.bmp', rects: [] },
+        { image_path: 'sub\\14.bmp', rects: [] },
+      ]),
+    )
+    const list = readList(path)
+    expect(list.warnings).toEqual([])
+    expect(list.entries[0]).toEqual({
+      image_path: '../lung/12.bmp',
+      rects: [{ x1: 1, y1: 2, x2: 33.5, y2: 34, classID: 1 }],
+      note: 'x',
+    })
+    expect(list.entries.map((item) => imageFile(list, item))).toEqual([
+      join(folder, '../lung/12.bmp'),
+      '/data/13.bmp',
+      join(folder, 'sub/14.bmp'),
+    ])
+  })
+
+  it('turns boxes back and drops flat ones, with counts', () => {
+    const list = parseList(
+      [
+        {
+          image_path: 'a',
+          rects: [
+            { x1: 9, y1: 2, x2: 3, y2: 8 },
+            { x1: 1, y1: 1, x2: 1, y2: 5 },
+          ],
+        },
+      ],
+      'l.json',
+    )
+    expect(list.entries[0]!.rects).toEqual([{ x1: 3, y1: 2, x2: 9, y2: 8 }])
+    expect(list.warnings).toEqual([
+      'l.json: 1 boxes turned inside out were turned back',
+      'l.json: 1 boxes without an area were dropped',
+    ])
+  })
+
+  it.each([
+    ['{"a": 1}', '', 'array of images'],
+    ['[3]', '/0', 'object with'],
+    ['[{"rects": []}]', '/0/image_path', 'path of an image'],
+    ['[{"image_path": "a.png"}]', '/0/rects', 'array of boxes'],
+    [entry([{ x1: 1, y1: 2, x2: 3, y2: 4 }, 7]), '/0/rects/1', 'object with'],
+    [entry([{ x1: 1, y1: 2, y2: 4 }]), '/0/rects/0/x2', 'finite number'],
+    [entry([{ x1: '1', y1: 2, x2: 3, y2: 4 }]), '/0/rects/0/x1', 'finite number'],
+    [entry([{ x1: 1, y1: 2, x2: 3, y2: 4, score: null }]), '/0/rects/0/score', 'finite number'],
+    [
+      '[{"image_path": "a.png", "rects": [{"x1": 1, "y1": -Infinity, "x2": 3, "y2": 4}]}]',
+      '/0/rects/0/y1',
+      'finite',
+    ],
+    [
+      '[{"image_path": "a.png", "rects": [{"x1": NaN, "y1": 1, "x2": 3, "y2": 4}]}]',
+      '/0/rects/0/x1',
+      'finite',
+    ],
+    ['[{"image_path": "a.png", "rects": []}', '', 'not JSON'],
+    ['[{"image_path": "a.png", "rects": [], "nodule": 3}]', '/0/nodule', 'object'],
+  ])('refuses %s', (content, place, expected) => {
+    const path = written('bad.json', content)
+    let error: unknown
+    try {
+      readList(path)
+    } catch (caught) {
+      error = caught
+    }
+    expect(error).toBeInstanceOf(NoduleError)
+    expect(error).toMatchObject({ code: 'FORMAT', path })
+    expect((error as NoduleError).place ?? '').toBe(place)
+    expect((error as NoduleError).message).toContain(expected)
+    expect((error as NoduleError).message).not.toContain('\n')
+  })
+
+  it('names a file that is not there', () => {
+    expect(() => readList(join(folder, 'none.json'))).toThrow(/none\.json: cannot read list: no such file/)
+  })
+
+  it('never fails but with a NoduleError', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        try {
+          parseList(value, 'l.json')
+        } catch (error) {
+          expect(error).toBeInstanceOf(NoduleError)
+        }
+      }),
+    )
+  })
+})
+
+describe('writeList', () => {
+  it('writes what readList reads', async () => {
+    const coordinate = fc.double({ min: -1e4, max: 1e4, noNaN: true }).map((value) => value + 0)
+    const size = fc.double({ min: 1e-3, max: 1e4, noNaN: true })
+    const rect = fc
+      .tuple(coordinate, coordinate, size, size)
+      .map(([x1, y1, w, h]) => ({ x1, y1, x2: x1 + w, y2: y1 + h, score: 0.5 }))
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(rect, { maxLength: 3 }), { maxLength: 4 }), async (images) => {
+        const entries: ListEntry[] = images.map((rects, i) => ({ image_path: `${i}.png`, rects }))
+        const path = join(folder, 'round.json')
+        await writeList(path, entries)
+        expect(readList(path).entries).toEqual(JSON.parse(JSON.stringify(entries)))
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('refuses boxes turned inside out and NaN, and writes nothing', async () => {
+    const path = join(folder, 'refused.json')
+    const bad = (rect: ListEntry['rects'][number]) => writeList(path, [{ image_path: 'a', rects: [rect] }])
+    await expect(bad({ x1: 3, y1: 0, x2: 1, y2: 1 })).rejects.toThrow(/\/0\/rects\/0\/x2: .*above x1 = 3/)
+    await expect(bad({ x1: Number.NaN, y1: 0, x2: 1, y2: 1 })).rejects.toThrow(/\/0\/rects\/0\/x1/)
+    expect(() => readList(path)).toThrow(/no such file/)
+  })
+})
+
+describe('checkImages', () => {
+  it('measures PNG and JPEG, and clips what sticks out by a pixel', async () => {
+    const rects = [{ x1: -0.5, y1: 3, x2: 40.5, y2: 30.9 }]
+    const list = parseList(
+      ['a.png', 'b.jpg'].map((image_path) => ({ image_path, rects })),
+      join(folder, 'l.json'),
+    )
+    const { images, warnings } = await checkImages(list)
+    expect(warnings).toEqual([])
+    for (const image of images)
+      expect(image).toMatchObject({ width: 40, height: 30, rects: [{ x1: 0, y1: 3, x2: 40, y2: 30 }] })
+  })
+
+  it('refuses boxes outside, or clips and drops them on demand', async () => {
+    const rects = [
+      { x1: 30, y1: 3, x2: 50, y2: 20 },
+      { x1: 100, y1: 3, x2: 120, y2: 20 },
+    ]
+    const list = parseList([{ image_path: 'a.png', rects }], join(folder, 'l.json'))
+    await expect(checkImages(list)).rejects.toThrow(
+      /l\.json: \/0\/rects\/0: box outside the image .*a\.png: expected x from 0 to 40, y from 0 to 30 but received x 30 to 50, y 3 to 20/,
+    )
+    const { images, warnings } = await checkImages(list, { outside: 'clip' })
+    expect(images[0]!.rects).toEqual([{ x1: 30, y1: 3, x2: 40, y2: 20 }])
+    expect(warnings[0]).toMatch(/2 boxes were clipped/)
+    expect(warnings[1]).toMatch(/1 boxes lie wholly outside/)
+  })
+
+  it('counts images that are missing or no images', async () => {
+    writeFileSync(join(folder, 'text.png'), 'hello')
+    const list = parseList(
+      ['a.png', 'none.bmp', 'text.png'].map((image_path) => ({ image_path, rects: [] })),
+      join(folder, 'l.json'),
+    )
+    const error: unknown = await checkImages(list).catch((caught: unknown) => caught)
+    expect(error).toBeInstanceOf(NoduleError)
+    expect((error as NoduleError).message).toMatch(
+      /l\.json: \/1\/image_path: 2 of 3 images cannot be used; the first: .*none\.bmp: cannot read image: no such file/,
+    )
+  })
+})
