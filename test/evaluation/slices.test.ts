@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { iou } from '../../src/geometry/box.js'
 import type { EdgeBox, ScoredBox } from '../../src/geometry/box.js'
