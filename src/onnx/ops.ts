@@ -1,4 +1,6 @@
 import { invalidParameter } from '../check.js'
+import { paddingOf } from '../model/graph.js'
+import type { Padding } from '../model/graph.js'
 import type { GraphBuilder } from './builder.js'
 
 /** A feature map in the graph: NCHW, N dynamic, the rest fixed. */
@@ -9,18 +11,6 @@ export interface FeatureMap {
   width: number
 }
 
-/** One axis of TensorFlow's 'SAME' padding: the output has ceil(size / stride) places; the odd pixel goes behind. */
-export function samePadding(
-  size: number,
-  kernel: number,
-  stride: number,
-): { output: number; before: number; after: number } {
-  const output = Math.ceil(size / stride)
-  const total = Math.max((output - 1) * stride + kernel - size, 0)
-  const before = Math.floor(total / 2)
-  return { output, before, after: total - before }
-}
-
 interface Window {
   height: number
   width: number
@@ -28,13 +18,18 @@ interface Window {
   pads: number[]
 }
 
-function sameWindow(x: FeatureMap, kernel: readonly [number, number], stride: number): Window {
-  const rows = samePadding(x.height, kernel[0], stride)
-  const columns = samePadding(x.width, kernel[1], stride)
+function windowOf(
+  x: FeatureMap,
+  kernel: readonly [number, number],
+  stride: number,
+  padding: Padding,
+): Window {
+  const [top, bottom] = paddingOf(x.height, kernel[0], stride, padding)
+  const [left, right] = paddingOf(x.width, kernel[1], stride, padding)
   return {
-    height: rows.output,
-    width: columns.output,
-    pads: [rows.before, columns.before, rows.after, columns.after],
+    height: Math.floor((x.height + top + bottom - kernel[0]) / stride) + 1,
+    width: Math.floor((x.width + left + right - kernel[1]) / stride) + 1,
+    pads: [top, left, bottom, right],
   }
 }
 
@@ -86,17 +81,17 @@ export function foldBatchNorm(weights: ConvWeights): ConvWeights {
   return { shape, data: scaled, bias: shift }
 }
 
-/** Convolution with TensorFlow's 'SAME' padding, then batch norm (folded in or as a node of its own), then ReLU. */
+/** Convolution with explicit padding, then batch norm (folded in or as a node of its own), then ReLU. */
 export function conv2d(
   graph: GraphBuilder,
   x: FeatureMap,
   given: ConvWeights,
-  o: { name: string; stride: number; relu: boolean; fold: boolean },
+  o: { name: string; stride: number; padding: Padding; relu: boolean; fold: boolean },
 ): FeatureMap {
   const [kh, kw, cin, cout] = given.shape
   if (cin !== x.channels) throw invalidParameter(`${o.name} input`, `${cin} channels`, x.channels)
   const weights = o.fold ? foldBatchNorm(given) : given
-  const { height, width, pads } = sameWindow(x, [kh, kw], o.stride)
+  const { height, width, pads } = windowOf(x, [kh, kw], o.stride, o.padding)
   const inputs = [
     x.name,
     graph.constant(`${o.name}/weights`, [cout, cin, kh, kw], hwioToOihw(weights.data, weights.shape)),
@@ -134,7 +129,7 @@ export function pool2d(
   x: FeatureMap,
   o: { name: string; kind: 'max' | 'average'; size: number; stride: number },
 ): FeatureMap {
-  const { height, width, pads } = sameWindow(x, [o.size, o.size], o.stride)
+  const { height, width, pads } = windowOf(x, [o.size, o.size], o.stride, 'same')
   const attributes = { kernel_shape: [o.size, o.size], strides: [o.stride, o.stride], pads }
   const name =
     o.kind === 'max'

@@ -1,0 +1,160 @@
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import * as ort from 'onnxruntime-node'
+import { checkInteger, invalidParameter } from '../check.js'
+import type { Hypes } from '../config/hypes.js'
+import { NoduleError, describeError, fileError } from '../errors.js'
+import { modelMetadata, sha256 } from '../onnx/metadata.js'
+import type { ModelMetadata } from '../onnx/metadata.js'
+import { decodeModel } from '../onnx/proto.js'
+import type { RawFrame } from './stitch.js'
+
+export const SESSION_DEVICES = ['auto', 'cpu', 'cuda'] as const
+export type SessionDevice = (typeof SESSION_DEVICES)[number]
+
+export interface SessionOptions {
+  /** Where the model runs; auto: CUDA where onnxruntime can use it, else the CPU. */
+  device?: SessionDevice
+  /** CPU threads of one run; default NODULE_THREADS, else the cores. */
+  threads?: number
+}
+
+/** An exported model, ready to run. */
+export interface Session {
+  path: string
+  /** Of the model file. */
+  sha256: string
+  hypes: Hypes
+  metadata: ModelMetadata
+  device: 'cpu' | 'cuda'
+  threads: number
+  /** Boxes that a frame can have: cells * rnn_len. */
+  boxesPerFrame: number
+  /**
+   * Runs the model.
+   * @param frames uint8 gray levels [n, 3, image_height, image_width]; may be longer than n frames
+   * @returns boxes [n * cells * rnn_len * 4] as x1, y1, x2, y2 in frame pixels, confidences [n * cells * rnn_len]
+   */
+  run: (frames: Uint8Array, n: number) => Promise<RawFrame>
+  release: () => Promise<void>
+}
+
+/**
+ * Opens a model that `nodule export` made.
+ * Throws NoduleError: FILE (cannot be read), FORMAT (not ONNX, not ours, damaged), UNAVAILABLE (device).
+ */
+export async function openSession(path: string, options: SessionOptions = {}): Promise<Session> {
+  const device = options.device ?? 'auto'
+  if (!SESSION_DEVICES.includes(device))
+    throw invalidParameter('device', `one of ${SESSION_DEVICES.join(', ')}`, device)
+  const threads = checkInteger('threads', options.threads ?? defaultThreads(), 1, 1024)
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(path)
+  } catch (error) {
+    throw fileError(path, 'read model', error)
+  }
+  const metadata = modelMetadata(decodeModel(bytes, path), path)
+  const { hypes } = metadata
+  const opened = await createSession(bytes, path, device, threads)
+  const { session } = opened
+  const { image_height: height, image_width: width, rnn_len: rnnLen } = hypes
+  checkInterface(session, path, `${height},${width}`)
+  const frameSize = 3 * height * width
+  const boxesPerFrame = hypes.grid_height * hypes.grid_width * rnnLen
+
+  const run = async (frames: Uint8Array, n: number): Promise<RawFrame> => {
+    checkInteger('n', n, 1, 65536)
+    if (frames.length < n * frameSize) throw invalidParameter('frames', `${n * frameSize} bytes`, frames)
+    const input = new ort.Tensor('uint8', frames.subarray(0, n * frameSize), [n, 3, height, width])
+    const results = await session.run({ frames: input })
+    const boxes = results['boxes']!.data as Float32Array
+    const confidences = results['confidences']!.data as Float32Array
+    if (boxes.length !== n * boxesPerFrame * 4 || confidences.length !== n * boxesPerFrame) {
+      throw new NoduleError('FORMAT', 'the model gives outputs of another size than its hypes say', {
+        path,
+        expected: `${n * boxesPerFrame} boxes`,
+        actual: `${boxes.length / 4} boxes, ${confidences.length} confidences`,
+      })
+    }
+    return { boxes, confidences }
+  }
+  return {
+    path,
+    sha256: sha256(bytes),
+    hypes,
+    metadata,
+    device: opened.device,
+    threads,
+    boxesPerFrame,
+    run,
+    release: () => session.release(),
+  }
+}
+
+function defaultThreads(): number {
+  const given = Number(process.env['NODULE_THREADS'])
+  return Number.isInteger(given) && given >= 1 ? given : availableParallelism()
+}
+
+async function createSession(
+  bytes: Uint8Array,
+  path: string,
+  device: SessionDevice,
+  threads: number,
+): Promise<{ session: ort.InferenceSession; device: 'cpu' | 'cuda' }> {
+  const options: ort.InferenceSession.SessionOptions = {
+    intraOpNumThreads: threads,
+    graphOptimizationLevel: 'all',
+    // Errors reach the caller as exceptions; warnings of the optimizer are of no use to a user.
+    logSeverityLevel: 4,
+  }
+  if (device !== 'cpu') {
+    try {
+      const session = await ort.InferenceSession.create(bytes, { ...options, executionProviders: ['cuda'] })
+      return { session, device: 'cuda' }
+    } catch (error) {
+      if (device === 'cuda') {
+        throw new NoduleError(
+          'UNAVAILABLE',
+          `onnxruntime cannot use CUDA (${describeError(error).split('\n')[0]}); possible solutions: run on the CPU ` +
+            '(--device cpu); install the CUDA libraries of onnxruntime ' +
+            '(node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12), CUDA 12 and ' +
+            'cuDNN 9; `nodule doctor` shows what is there',
+          { cause: error },
+        )
+      }
+    }
+  }
+  try {
+    return { session: await ort.InferenceSession.create(bytes, options), device: 'cpu' }
+  } catch (error) {
+    throw new NoduleError('FORMAT', 'onnxruntime refuses the model', {
+      path,
+      actual: describeError(error).split('\n')[0],
+      cause: error,
+    })
+  }
+}
+
+/** The inputs and outputs that `run` relies on. */
+function checkInterface(session: ort.InferenceSession, path: string, size: string): void {
+  const describe = (list: readonly ort.InferenceSession.ValueMetadata[]): string =>
+    list.map((v) => (v.isTensor ? `${v.name} ${v.type} [${v.shape.join(',')}]` : v.name)).join('; ')
+  const actual = `${describe(session.inputMetadata)} -> ${session.outputNames.join(', ')}`
+  const [input, ...others] = session.inputMetadata
+  const fits =
+    others.length === 0 &&
+    input?.name === 'frames' &&
+    input.isTensor &&
+    input.type === 'uint8' &&
+    input.shape.slice(1).join(',') === `3,${size}` &&
+    ['boxes', 'confidences'].every((name) => session.outputNames.includes(name))
+  if (!fits) {
+    throw new NoduleError('FORMAT', 'the model has other inputs or outputs than its format promises', {
+      path,
+      expected: `frames uint8 [N,3,${size}] -> boxes, confidences`,
+      actual,
+    })
+  }
+}

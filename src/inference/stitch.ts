@@ -1,0 +1,74 @@
+import { checkNumber } from '../check.js'
+import { boxArea, clipBox, intersectionArea } from '../geometry/box.js'
+import type { EdgeBox, ScoredBox } from '../geometry/box.js'
+
+/** What the model says about one frame: every cell's boxes, overlapping and mostly empty. */
+export interface RawFrame {
+  /** [cells * rnn_len * 4]: x1, y1, x2, y2 in frame pixels. */
+  boxes: Float32Array
+  /** [cells * rnn_len] in [0, 1]. */
+  confidences: Float32Array
+}
+
+export interface StitchOptions {
+  /** Boxes below this confidence are dropped. */
+  minScore?: number
+  /**
+   * Two boxes are the same object when they share at least this part of the smaller one's area. (Not IoU: a box
+   * within a larger one is a duplicate, whatever their sizes. 0: any overlap, as TensorBox does.)
+   */
+  overlap?: number
+  /** Frame size in pixels: boxes are clipped to it, those outside are dropped. */
+  frameWidth?: number
+  frameHeight?: number
+}
+
+export const STITCH_DEFAULTS = { minScore: 0.1, overlap: 0.3 } as const
+
+/**
+ * Turns the overlapping boxes of all cells of one frame into one list: the most confident box is accepted, everything
+ * that overlaps it is dropped, whichever cell or slot it comes from; then the next.
+ *
+ * TensorBox goes through the cells row by row in 12 bands of confidence and matches each cell's boxes to the accepted
+ * ones, one to one; so duplicates inside a cell survive, and an accepted box drops only one box of a cell. Neither can
+ * happen here: no two results overlap. Its bands only keep the order of cells from mattering, as sorting does.
+ *
+ * @returns frame pixels, falling score
+ */
+export function stitch(raw: RawFrame, options: StitchOptions = {}): ScoredBox[] {
+  const minScore = checkNumber('minScore', options.minScore ?? STITCH_DEFAULTS.minScore, 0, 1)
+  const overlap = checkNumber('overlap', options.overlap ?? STITCH_DEFAULTS.overlap, 0, 1)
+  const candidates = candidatesOf(raw, minScore, options)
+  const accepted: ScoredBox[] = []
+  for (const box of candidates) {
+    if (!accepted.some((other) => sameObject(box, other, overlap))) accepted.push(box)
+  }
+  return accepted
+}
+
+function sameObject(a: EdgeBox, b: EdgeBox, overlap: number): boolean {
+  const shared = intersectionArea(a, b)
+  return shared > 0 && shared >= overlap * Math.min(boxArea(a), boxArea(b))
+}
+
+function candidatesOf(raw: RawFrame, minScore: number, o: StitchOptions): ScoredBox[] {
+  const result: ScoredBox[] = []
+  raw.confidences.forEach((score, index) => {
+    // Also false for NaN, which a damaged model may give.
+    if (!(score >= minScore)) return
+    const at = 4 * index
+    const whole = {
+      x1: raw.boxes[at]!,
+      y1: raw.boxes[at + 1]!,
+      x2: raw.boxes[at + 2]!,
+      y2: raw.boxes[at + 3]!,
+    }
+    const box =
+      o.frameWidth === undefined || o.frameHeight === undefined
+        ? whole
+        : clipBox(whole, o.frameWidth, o.frameHeight)
+    if (boxArea(box) > 0 && Number.isFinite(boxArea(box))) result.push({ ...box, score })
+  })
+  // A stable sort: boxes of equal score stay in the order of cells and slots.
+  return result.sort((a, b) => b.score - a.score)
+}
