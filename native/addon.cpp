@@ -1,0 +1,21 @@
+// Registers the exports; each kernel's X_binding.cpp defines its own.
+#include <napi.h>
+
+#include "common/bindings.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  nodule::InitStatus(env, exports);
+  nodule::InitHu(env, exports);
+  nodule::InitRezoom(env, exports);
+  nodule::InitHungarian(env, exports);
+#if defined(NODULE_WITH_ONEDNN)
+  nodule::InitTensor(env, exports);
+#endif
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(nodule, Init)

@@ -1,0 +1,16 @@
+// What addon.cpp registers.
+#pragma once
+
+#include <napi.h>
+
+namespace nodule {
+
+void InitStatus(Napi::Env env, Napi::Object exports);
+void InitHu(Napi::Env env, Napi::Object exports);
+void InitRezoom(Napi::Env env, Napi::Object exports);
+void InitHungarian(Napi::Env env, Napi::Object exports);
+#if defined(NODULE_WITH_ONEDNN)
+void InitTensor(Napi::Env env, Napi::Object exports);  // native/tensor
+#endif
+
+}  // namespace nodule

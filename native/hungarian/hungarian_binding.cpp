@@ -1,0 +1,76 @@
+#include <memory>
+
+#include "common/bindings.h"
+#include "common/napi_check.h"
+#include "common/napi_device.h"
+#include "common/napi_run.h"
+#include "hungarian/hungarian.h"
+#include "hungarian/hungarian_kernel.h"
+
+namespace nodule {
+namespace {
+
+template <typename T>
+void RequireFinite(Napi::Env env, const char* name, const T* data, size_t count,
+                   size_t offset = 0) {
+  for (size_t i = 0; i < count; i++)
+    if (!std::isfinite(data[i]))
+      Refuse(env, std::string(name) + "[" + std::to_string(offset + i) + "]", "finite number");
+}
+
+// {cells, p, t, minIou, predictions, truths: Float32Array, counts: Int32Array, assignment:
+// Int32Array,
+//  cost: Float64Array, device}
+Napi::Value Match(const Napi::CallbackInfo& info, bool async) {
+  const Napi::Env env = info.Env();
+  const Napi::Object object = RequireObject(env, info[0], "input");
+  MatchParams params;
+  params.cells = RequireSize(env, object, "cells");
+  const size_t p = RequireSize(env, object, "p"), t = RequireSize(env, object, "t");
+  if (p > kMaxMatch) Refuse(env, "p", "at most 64 predictions");
+  if (t > kMaxMatch) Refuse(env, "t", "at most 64 truths");
+  params.p = static_cast<int>(p);
+  params.t = static_cast<int>(t);
+  params.min_iou = RequireNumber(env, object, "minIou", 0, 1);
+  params.predictions = RequireArray<float>(env, object, "predictions", params.cells * p * 4).data;
+  params.truths = RequireArray<float>(env, object, "truths", params.cells * t * 4).data;
+  params.counts = RequireArray<int32_t>(env, object, "counts", params.cells).data;
+  params.assignment = RequireArray<int32_t>(env, object, "assignment", params.cells * p).data;
+  params.cost = RequireArray<double>(env, object, "cost", params.cells).data;
+  RequireFinite(env, "predictions", params.predictions, params.cells * p * 4);
+  // The kernel reads its own copy of the counts, because it trusts them as lengths.
+  auto counts = std::make_shared<std::vector<int32_t>>(params.counts, params.counts + params.cells);
+  for (size_t cell = 0; cell < params.cells; cell++) {
+    const int32_t count = (*counts)[cell];
+    if (count < 0 || count > params.t)
+      Refuse(env, "counts[" + std::to_string(cell) + "]",
+             "integer between 0 and " + std::to_string(t));
+    RequireFinite(env, "truths", params.truths + cell * t * 4, static_cast<size_t>(count) * 4,
+                  cell * t * 4);
+  }
+  params.counts = counts->data();
+  const Device device = RequireDevice(env, object);
+  return RunKernel(env, object, async,
+                   [params, counts, device] { HungarianMatch(params, device); });
+}
+
+// {cost: Float64Array, rows, columns, rowToColumn: Int32Array} -> total cost
+Napi::Value Assign(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Object object = RequireObject(env, info[0], "input");
+  const size_t rows = RequireSize(env, object, "rows"),
+               columns = RequireSize(env, object, "columns");
+  const View<double> cost = RequireArray<double>(env, object, "cost", rows * columns);
+  const View<int32_t> row_to_column = RequireArray<int32_t>(env, object, "rowToColumn", rows);
+  RequireFinite(env, "cost", cost.data, cost.length);
+  return Napi::Number::New(env, LinearSumAssignment(cost.data, rows, columns, row_to_column.data));
+}
+
+}  // namespace
+
+void InitHungarian(Napi::Env env, Napi::Object exports) {
+  ExportKernel(env, exports, "hungarianMatch", Match);
+  exports.Set("linearSumAssignment", Napi::Function::New(env, Assign, "linearSumAssignment"));
+}
+
+}  // namespace nodule
