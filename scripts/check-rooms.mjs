@@ -8,7 +8,7 @@ import { root } from './steps.mjs'
 const ROOMS = [
   ...['', 'config', 'geometry', 'native', 'engine'],
   ...['dicom', 'annotations', 'volume', 'phantom', 'dataset', 'targets', 'model', 'loss', 'training'],
-  ...['onnx', 'inference', 'nodules', 'evaluation', 'report', 'commands'],
+  ...['onnx', 'nodules', 'inference', 'evaluation', 'report', 'commands'],
 ]
 const MAX_LINES = 400
 const problems = []
