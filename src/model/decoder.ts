@@ -1,0 +1,86 @@
+import * as tf from '@tensorflow/tfjs'
+import type { Hypes } from '../config/hypes.js'
+
+type Weights = ReadonlyMap<string, tf.Tensor>
+
+/** Coarse channels from here on are average-pooled with `avg_pool_size`, as in TensorBox. */
+const POOLED_FROM = 700
+/** Channels that are average-pooled before the transposed convolution, and over what window, as in TensorBox. */
+const DECONV_POOLED = 256
+const DECONV_POOL = 5
+
+/**
+ * Gives the coarse features a wider view: the later channels averaged over neighboring cells, or all of them taken
+ * down by a convolution and up again.
+ * @param top [n, gridHeight, gridWidth, c]
+ * @returns the same shape
+ */
+export function widenCoarse(hypes: Hypes, weights: Weights, top: tf.Tensor4D): tf.Tensor4D {
+  const [n, height, width, channels] = top.shape
+  if (hypes.deconv) {
+    const down = tf.conv2d(top, weights.get('deconv/conv') as tf.Tensor4D, 2, 'same')
+    const mixed = poolChannels(down, 0, Math.min(DECONV_POOLED, channels), DECONV_POOL)
+    const filter = weights.get('deconv/transposed') as tf.Tensor4D
+    const [, h, w] = down.shape
+    const up = tf.conv2dTranspose(mixed, filter, [n, 2 * h, 2 * w, channels], 2, 'valid')
+    return tf.slice(up, [0, 0, 0, 0], [n, height, width, channels])
+  }
+  if (hypes.avg_pool_size > 1 && channels > POOLED_FROM)
+    return poolChannels(top, POOLED_FROM, channels, hypes.avg_pool_size)
+  return top
+}
+
+/** Average-pools the channels [first, end) over `size` x `size` cells; the others stay. */
+function poolChannels(x: tf.Tensor4D, first: number, end: number, size: number): tf.Tensor4D {
+  const [n, h, w, channels] = x.shape
+  const part = (from: number, to: number): tf.Tensor4D => tf.slice(x, [0, 0, 0, from], [n, h, w, to - from])
+  const parts: tf.Tensor4D[] = []
+  if (first > 0) parts.push(part(0, first))
+  parts.push(tf.avgPool(part(first, end), size, 1, 'same'))
+  if (end < channels) parts.push(part(end, channels))
+  return tf.concat(parts, 3)
+}
+
+/**
+ * Decodes every cell into `rnn_len` hidden vectors: the LSTM reads the same input at each of its steps.
+ * @param input [cells of all frames, later]
+ * @returns rnn_len tensors [cells of all frames, lstm_size]
+ */
+export function decodeCells(hypes: Hypes, weights: Weights, input: tf.Tensor2D): tf.Tensor2D[] {
+  if (!hypes.use_lstm) return [tf.matMul(input, weights.get('decoder/ip') as tf.Tensor2D)]
+  const units = hypes.lstm_size
+  const rows = input.shape[0]
+  const layers = Array.from({ length: hypes.num_lstm_layers }, (_, index) => {
+    const kernel = weights.get(`decoder/lstm/layer_${index}/kernel`) as tf.Tensor2D
+    const width = kernel.shape[0] - units
+    return {
+      fromInput: tf.slice(kernel, [0, 0], [width, 4 * units]),
+      fromState: tf.slice(kernel, [width, 0], [units, 4 * units]),
+      bias: weights.get(`decoder/lstm/layer_${index}/bias`)!,
+      cell: undefined as tf.Tensor2D | undefined,
+      hidden: undefined as tf.Tensor2D | undefined,
+    }
+  })
+  // The first layer's share of the input is the same at every step.
+  const repeated = tf.matMul(input, layers[0]!.fromInput)
+  return Array.from({ length: hypes.rnn_len }, () => {
+    let below: tf.Tensor2D | undefined
+    for (const layer of layers) {
+      let gates = below === undefined ? repeated : tf.matMul(below, layer.fromInput)
+      // The state starts at 0.
+      if (layer.hidden !== undefined) gates = tf.add(gates, tf.matMul(layer.hidden, layer.fromState))
+      const [entry, fresh, forget, exit] = tf.split(tf.add<tf.Tensor2D>(gates, layer.bias), 4, 1) as [
+        tf.Tensor2D,
+        tf.Tensor2D,
+        tf.Tensor2D,
+        tf.Tensor2D,
+      ]
+      const written = tf.mul<tf.Tensor2D>(tf.sigmoid(entry), tf.tanh(fresh))
+      layer.cell =
+        layer.cell === undefined ? written : tf.add(tf.mul(layer.cell, tf.sigmoid(forget)), written)
+      layer.hidden = tf.mul(tf.tanh(layer.cell), tf.sigmoid(exit))
+      below = layer.hidden
+    }
+    return tf.reshape(below!, [rows, units])
+  })
+}

@@ -1,0 +1,39 @@
+import * as tf from '@tensorflow/tfjs'
+import type { Hypes } from '../config/hypes.js'
+import { rezoomForwardSync, rezoomGradientSync } from '../native/index.js'
+
+/**
+ * Bilinear samples of the early features at the predicted boxes: center + offset * size, for every pair of
+ * `rezoom_h_coords` (outer) and `rezoom_w_coords`. Differentiable in both inputs.
+ * @param features [n, h, w, c]
+ * @param boxes [n, b, 4] center x, center y, width, height in frame pixels
+ * @param stride frame pixels per feature pixel
+ * @returns [n, b, samples * c], samples outer
+ */
+export function rezoom(features: tf.Tensor4D, boxes: tf.Tensor3D, stride: number, hypes: Hypes): tf.Tensor3D {
+  const channels = features.shape[3]
+  const samples = hypes.rezoom_w_coords.length * hypes.rezoom_h_coords.length
+  const outShape: [number, number, number] = [boxes.shape[0], boxes.shape[1], samples * channels]
+  const op = tf.customGrad((...args) => {
+    const [map, box] = args as [tf.Tensor, tf.Tensor]
+    const input = {
+      features: map.dataSync() as Float32Array,
+      shape: features.shape,
+      boxes: box.dataSync() as Float32Array,
+      offsetsX: hypes.rezoom_w_coords,
+      offsetsY: hypes.rezoom_h_coords,
+      stride,
+    }
+    return {
+      value: tf.tensor(rezoomForwardSync(input), outShape, 'float32'),
+      gradFunc: (dy: tf.Tensor) => {
+        const gradient = rezoomGradientSync(input, dy.dataSync() as Float32Array)
+        return [
+          tf.tensor(gradient.features, features.shape, 'float32'),
+          tf.tensor(gradient.boxes, boxes.shape, 'float32'),
+        ]
+      },
+    }
+  })
+  return op(features, boxes) as tf.Tensor3D
+}
