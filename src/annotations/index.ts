@@ -1,0 +1,20 @@
+export { RATING_NAMES } from './types.js'
+export type {
+  ConsensusNodule,
+  Contour,
+  CxrReading,
+  LidcReading,
+  MarkMeasures,
+  NoduleMark,
+  PlacedContour,
+  PlacedMark,
+  PlacedPoint,
+  PlacedReading,
+  PointMark,
+  RatingName,
+  Ratings,
+  RatingSummary,
+  ReadingSession,
+  UnplacedRoi,
+  VoxelMask,
+} from './types.js'
