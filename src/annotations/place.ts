@@ -1,0 +1,112 @@
+import type { Series } from '../dicom/index.js'
+import type {
+  LidcReading,
+  PlacedContour,
+  PlacedMark,
+  PlacedPoint,
+  PlacedReading,
+  PointMark,
+  UnplacedRoi,
+} from './types.js'
+
+/** What placing needs to know of a series. */
+export type SeriesFrame = Pick<Series, 'seriesInstanceUid' | 'slices' | 'geometry' | 'thickness'>
+
+/**
+ * Finds the slice of every contour and point: by SOP Instance UID, else the slice nearest in z within half a slice
+ * distance (some UIDs in LIDC name no slice of the series). What finds none is listed, not lost.
+ */
+export function placeOnSeries(reading: LidcReading, series: SeriesFrame): PlacedReading {
+  const spacing = series.geometry.spacing[0]
+  const byUid = new Map(series.slices.map((slice, k) => [slice.sopInstanceUid, k]))
+  const heights = series.slices.map((slice) => slice.imagePosition[2])
+  const { rows = 0, columns = 0 } = series.slices[0] ?? {}
+  const unplaced: UnplacedRoi[] = []
+  let placedByUid = 0
+  let placedByZ = 0
+
+  const find = (
+    session: number,
+    id: string,
+    roi: { sopInstanceUid: string; z: number },
+  ): number | undefined => {
+    const named = byUid.get(roi.sopInstanceUid)
+    if (named !== undefined) {
+      placedByUid++
+      return named
+    }
+    const near = nearest(heights, roi.z)
+    if (near !== undefined && Math.abs(heights[near]! - roi.z) <= spacing / 2) {
+      placedByZ++
+      return near
+    }
+    const { sopInstanceUid, z } = roi
+    unplaced.push({
+      session,
+      noduleId: id,
+      sopInstanceUid,
+      z,
+      reason: `no slice with this UID or near z ${z} mm`,
+    })
+    return undefined
+  }
+  const inside = (session: number, id: string, roi: PlacedContour | PlacedPoint): boolean => {
+    const points = 'points' in roi ? roi.points : [roi]
+    if (points.every(({ x, y }) => x < columns && y < rows)) return true
+    if (byUid.has(roi.sopInstanceUid)) placedByUid--
+    else placedByZ--
+    const { sopInstanceUid, z } = roi
+    unplaced.push({
+      session,
+      noduleId: id,
+      sopInstanceUid,
+      z,
+      reason: `outside of the ${columns} x ${rows} image`,
+    })
+    return false
+  }
+
+  const nodules: PlacedMark[] = []
+  const smallNodules: PlacedPoint[] = []
+  const nonNodules: PlacedPoint[] = []
+  reading.sessions.forEach(({ readerId, ...session }, index) => {
+    for (const { contours, ...mark } of session.nodules) {
+      const placed: PlacedContour[] = []
+      for (const contour of contours) {
+        const k = find(index, mark.noduleId, contour)
+        if (k === undefined) continue
+        const onSlice = { ...contour, k }
+        if (inside(index, mark.noduleId, onSlice)) placed.push(onSlice)
+      }
+      if (placed.length > 0) nodules.push({ ...mark, session: index, readerId, contours: placed })
+    }
+    const point = (mark: PointMark, to: PlacedPoint[]): void => {
+      const k = find(index, mark.id, mark)
+      if (k === undefined) return
+      const onSlice = { ...mark, session: index, readerId, k }
+      if (inside(index, mark.id, onSlice)) to.push(onSlice)
+    }
+    for (const mark of session.smallNodules) point(mark, smallNodules)
+    for (const mark of session.nonNodules) point(mark, nonNodules)
+  })
+  return {
+    seriesInstanceUid: series.seriesInstanceUid,
+    thickness: series.thickness ?? spacing,
+    sessions: reading.sessions.length,
+    nodules,
+    smallNodules,
+    nonNodules,
+    placedByUid,
+    placedByZ,
+    unplaced,
+  }
+}
+
+/** Index of the value nearest to z; the first of equals. */
+function nearest(heights: readonly number[], z: number): number | undefined {
+  let best: number | undefined
+  heights.forEach((height, k) => {
+    if (best === undefined || Math.abs(height - z) < Math.abs(heights[best]! - z)) best = k
+  })
+  return best
+}
