@@ -1,0 +1,127 @@
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
+import { type Device, findAddon, chooseDevice, nativeError, runKernel, runKernelSync } from './addon.js'
+import { checkArray, checkFinite } from './arrays.js'
+import { type MatchWork, assignReference, hungarianReference } from './reference/hungarian.js'
+
+export interface MatchInput {
+  /** [cells, p, 4]: cx, cy, w, h, cell-relative; finite. */
+  predictions: Float32Array
+  /** [cells, t, 4]; the real ones finite. */
+  truths: Float32Array
+  /** [cells]: how many true boxes are real, the first counts[c] of t. */
+  counts: Int32Array
+  /** Predictions per cell, 0 to 64. */
+  p: number
+  /** Room for true boxes per cell, 0 to 64. */
+  t: number
+  /** A pair with a lower intersection over union costs 100 more. */
+  minIou: number
+}
+
+export interface MatchOptions {
+  /** Default 'auto'. */
+  device?: Device | undefined
+}
+
+export interface Match {
+  /** [cells, p]: the index of the prediction's true box, or -1. */
+  assignment: Int32Array
+  /** [cells]: the total cost of the matched pairs. */
+  cost: Float64Array
+}
+
+const MAX_MATCH = 64
+const MAX_SIZE = 2 ** 20
+
+function prepare(input: MatchInput, options: MatchOptions): MatchWork & { device: string } {
+  const p = checkInteger('p', input.p, 0, MAX_MATCH)
+  const t = checkInteger('t', input.t, 0, MAX_MATCH)
+  const counts = checkArray('counts', input.counts, [Int32Array])
+  const cells = checkInteger('counts.length', counts.length, 0, MAX_SIZE)
+  const work = {
+    cells,
+    p,
+    t,
+    minIou: checkNumber('minIou', input.minIou, 0, 1),
+    predictions: checkArray('predictions', input.predictions, [Float32Array], cells * p * 4),
+    truths: checkArray('truths', input.truths, [Float32Array], cells * t * 4),
+    counts,
+    assignment: new Int32Array(cells * p),
+    cost: new Float64Array(cells),
+    device: chooseDevice(options.device),
+  }
+  // The addon checks the numbers itself.
+  if (work.device === 'reference') {
+    checkFinite('predictions', work.predictions, 0, work.predictions.length)
+    for (let cell = 0; cell < cells; cell++) {
+      const count = checkInteger(`counts[${cell}]`, counts[cell], 0, t)
+      checkFinite('truths', work.truths, cell * t * 4, (cell * t + count) * 4)
+    }
+  }
+  return work
+}
+
+/**
+ * Assigns predicted to true boxes in each cell at the least total cost:
+ * cost(i, j) = i + sum|delta| / 2000 + 100 * [IoU < minIou]; missing true boxes cost 0. Runs off the event loop.
+ *
+ * @throws NoduleError INVALID_PARAMETER (also for NaN and infinity), UNAVAILABLE
+ */
+export async function hungarianMatch(input: MatchInput, options: MatchOptions = {}): Promise<Match> {
+  const work = prepare(input, options)
+  if (work.device === 'reference') hungarianReference(work)
+  else await runKernel('hungarianMatch', work)
+  return { assignment: work.assignment, cost: work.cost }
+}
+
+/** `hungarianMatch` on the calling thread: the training step needs it between two operations. */
+export function hungarianMatchSync(input: MatchInput, options: MatchOptions = {}): Match {
+  const work = prepare(input, options)
+  if (work.device === 'reference') hungarianReference(work)
+  else runKernelSync('hungarianMatch', work)
+  return { assignment: work.assignment, cost: work.cost }
+}
+
+export interface Assignment {
+  /** [rows]: the row's column, or -1 when unmatched (more rows than columns). */
+  rowToColumn: Int32Array
+  /** The sum of the matched entries. */
+  cost: number
+}
+
+/**
+ * The assignment problem for a dense matrix: min(rows, columns) pairs of least total cost. On the calling thread.
+ *
+ * @param cost [rows, columns], finite
+ * @param options device 'auto', 'reference' or 'cpu'
+ * @throws NoduleError INVALID_PARAMETER, UNAVAILABLE
+ */
+export function linearSumAssignment(
+  cost: Float64Array,
+  rows: number,
+  columns: number,
+  options: { device?: 'auto' | 'reference' | 'cpu' | undefined } = {},
+): Assignment {
+  checkInteger('rows', rows, 0, MAX_SIZE)
+  checkInteger('columns', columns, 0, MAX_SIZE)
+  checkArray('cost', cost, [Float64Array], rows * columns)
+  const device = options.device ?? 'auto'
+  if ((device as string) === 'cuda')
+    throw invalidParameter('device', "'auto', 'reference' or 'cpu' (there is no CUDA version)", device)
+  if (chooseDevice(device) === 'cpu') {
+    const rowToColumn = new Int32Array(rows)
+    try {
+      const total = findAddon()?.linearSumAssignment({ cost, rows, columns, rowToColumn }) ?? Number.NaN
+      return { rowToColumn, cost: total }
+    } catch (error) {
+      throw nativeError(error)
+    }
+  }
+  checkFinite('cost', cost, 0, cost.length)
+  const rowToColumn = assignReference((i, j) => cost[i * columns + j] as number, rows, columns)
+  const total = rowToColumn.reduce(
+    (sum, j, i) => (j === -1 ? sum : sum + (cost[i * columns + j] as number)),
+    0,
+  )
+  return { rowToColumn, cost: total }
+}

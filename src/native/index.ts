@@ -1,0 +1,21 @@
+/** The typed surface of the addon (native/): each kernel in TypeScript, C++ and CUDA, chosen by `device`. */
+export { type AddonStatus, type Device, addonStatus, setThreads } from './addon.js'
+export { type HuBatch, type HuOptions, huConvert, huConvertSync } from './hu.js'
+export {
+  type RezoomGradients,
+  type RezoomInput,
+  type RezoomOptions,
+  rezoomForward,
+  rezoomForwardSync,
+  rezoomGradient,
+  rezoomGradientSync,
+} from './rezoom.js'
+export {
+  type Assignment,
+  type Match,
+  type MatchInput,
+  type MatchOptions,
+  hungarianMatch,
+  hungarianMatchSync,
+  linearSumAssignment,
+} from './hungarian.js'
