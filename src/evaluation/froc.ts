@@ -1,0 +1,95 @@
+/** False positives per scan at which LUNA16 reads the sensitivity. */
+export const FROC_RATES = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8] as const
+
+/** What enters the FROC analysis: one entry per nodule (found or not) and one per false positive. */
+export interface FrocVectors {
+  /** Index of the scan. */
+  scan: number[]
+  nodule: boolean[]
+  /** False for a missed nodule, which counts in the denominator only. */
+  found: boolean[]
+  score: number[]
+}
+
+export interface FrocPoint {
+  /** Marks with at least this probability are kept; null: none. */
+  threshold: number | null
+  falsePositivesPerScan: number
+  sensitivity: number
+}
+
+/** Order of the entries that have a score, the highest first. */
+export function frocOrder(vectors: FrocVectors): number[] {
+  return vectors.score
+    .map((_, index) => index)
+    .filter((index) => vectors.found[index]!)
+    .sort((a, b) => vectors.score[b]! - vectors.score[a]!)
+}
+
+/**
+ * The free-response curve, one point per distinct score from the highest down. It starts at (0, 0) where the best
+ * mark is a false positive, as scikit-learn's `roc_curve` of the script's time did.
+ *
+ * @param scans the number of scans, which divides the false positives
+ */
+export function frocCurve(vectors: FrocVectors, scans: number): FrocPoint[] {
+  const order = frocOrder(vectors)
+  const nodules = vectors.nodule.filter(Boolean).length
+  const curve: FrocPoint[] = []
+  let tp = 0
+  let fp = 0
+  for (const [position, index] of order.entries()) {
+    if (vectors.nodule[index]!) tp++
+    else fp++
+    const next = order[position + 1]
+    if (next !== undefined && vectors.score[next] === vectors.score[index]) continue
+    if (curve.length === 0 && fp > 0)
+      curve.push({ threshold: null, falsePositivesPerScan: 0, sensitivity: 0 })
+    curve.push({
+      threshold: vectors.score[index]!,
+      falsePositivesPerScan: fp / scans,
+      sensitivity: nodules > 0 ? tp / nodules : 0,
+    })
+  }
+  if (curve.length === 0) curve.push({ threshold: null, falsePositivesPerScan: 0, sensitivity: 0 })
+  return curve
+}
+
+/**
+ * Sensitivity at a rate of false positives per scan, by linear interpolation between the curve's points; beyond the
+ * last point its sensitivity. Where several points have the same rate the last one counts, as in numpy's `interp`.
+ */
+export function sensitivityAt(curve: readonly FrocPoint[], rate: number): number {
+  let low = 0
+  let high = curve.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (curve[middle]!.falsePositivesPerScan <= rate) low = middle + 1
+    else high = middle
+  }
+  if (low === 0) return curve[0]!.sensitivity
+  const a = curve[low - 1]!
+  const b = curve[low]
+  if (b === undefined) return a.sensitivity
+  const part = (rate - a.falsePositivesPerScan) / (b.falsePositivesPerScan - a.falsePositivesPerScan)
+  return a.sensitivity + part * (b.sensitivity - a.sensitivity)
+}
+
+/**
+ * The curve without the points that lie on the straight line between their neighbors in counts, which is what the
+ * official script writes (scikit-learn's `drop_intermediate`).
+ */
+export function dropIntermediate(curve: readonly FrocPoint[], scans: number, nodules: number): FrocPoint[] {
+  const counts = curve.map((point) => [
+    Math.round(point.falsePositivesPerScan * scans),
+    Math.round(point.sensitivity * nodules),
+  ])
+  // The point at (0, 0) was added after dropping.
+  const first = curve[0]?.threshold === null ? 1 : 0
+  return curve.filter((_, i) => {
+    if (i <= first || i === curve.length - 1) return true
+    const bend = (axis: number): number =>
+      counts[i + 1]![axis]! - 2 * counts[i]![axis]! + counts[i - 1]![axis]!
+    return bend(0) !== 0 || bend(1) !== 0
+  })
+}

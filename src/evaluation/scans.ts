@@ -1,0 +1,320 @@
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
+import { NoduleError } from '../errors.js'
+import { bootstrapFroc } from './bootstrap.js'
+import type { FrocBand } from './bootstrap.js'
+import { FROC_RATES, frocCurve, sensitivityAt } from './froc.js'
+import type { FrocPoint, FrocVectors } from './froc.js'
+
+/** A true finding of a scan. */
+export interface Finding {
+  seriesUid: string
+  id: string
+  /** Center in patient space (LPS), mm. */
+  x: number
+  y: number
+  z: number
+  /** Below 0: unknown, counts as 10 mm (LUNA16's excluded findings). */
+  diameterMm: number
+  /** Neither a hit nor a false positive: a finding that the reference leaves open. */
+  excluded: boolean
+}
+
+/** A mark that a detector put on a scan. */
+export interface Mark {
+  seriesUid: string
+  id: string
+  /** Center in patient space (LPS), mm. */
+  x: number
+  y: number
+  z: number
+  probability: number
+}
+
+/** What became of one finding that counts. */
+export interface FindingOutcome extends Finding {
+  /** Id and probability of its best mark; null for a miss. */
+  hitBy: string | null
+  score: number | null
+  /** Distance of the best mark from the center, mm. */
+  distanceMm: number | null
+  /** All marks inside its radius. */
+  marks: number
+}
+
+export type MarkOutcome = Mark & {
+  /** 'double': another mark on the same nodule scores higher; 'dropped': beyond the scan's maximum. */
+  outcome: 'hit' | 'double' | 'excluded' | 'false positive' | 'dropped'
+  /** The finding that it lies in. */
+  finding: string | null
+}
+
+export interface ScanOptions {
+  /** Marks kept per scan, the most probable ones; 0: all. */
+  maxMarks?: number | undefined
+  /** Bootstrap samples; 0: none. */
+  bootstraps?: number | undefined
+  seed?: number | undefined
+  /** Of the bootstrap's interval. */
+  confidence?: number | undefined
+  /**
+   * Count as LUNA16's script does also where the series list is faulty: a series that is listed twice counts twice,
+   * with all its findings and marks. Otherwise repeated series are dropped with a warning.
+   */
+  official?: boolean | undefined
+}
+
+export interface ScanEvaluation {
+  format: 'nodule-evaluation/1'
+  kind: 'scans'
+  scans: number
+  counts: {
+    nodules: number
+    excludedFindings: number
+    /** Marks after the limit per scan. */
+    marks: number
+    droppedMarks: number
+    tp: number
+    fp: number
+    fn: number
+    onExcluded: number
+    doubleHits: number
+  }
+  /** tp / nodules with every mark kept; null without nodules. */
+  sensitivity: number | null
+  marksPerScan: number
+  /** Sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false positives per scan, with the bootstrap's interval. */
+  operatingPoints: { falsePositivesPerScan: number; sensitivity: number; low?: number; high?: number }[]
+  /** Mean of the seven sensitivities (LUNA16's score). */
+  cpm: { value: number; low?: number; high?: number } | null
+  froc: FrocPoint[]
+  bootstrap: (FrocBand & { samples: number; seed: number; confidence: number }) | null
+  findings: FindingOutcome[]
+  marks: MarkOutcome[]
+  warnings: string[]
+}
+
+/**
+ * LUNA16's scan-level protocol. A mark hits a nodule when it lies closer to its center than its radius; a nodule's
+ * most probable mark is the hit, its other marks are ignored, and so are marks on excluded findings; what remains are
+ * false positives.
+ *
+ * @param series the scans that count; findings and marks of others are left out with a warning
+ * @param findings nodules first, then excluded findings, in each scan's order of the reference
+ * Source: noduleCADEvaluationLUNA16.py of the challenge (Setio et al., 2017).
+ * Throws NoduleError (INVALID_PARAMETER, FORMAT).
+ */
+export function evaluateScans(
+  series: readonly string[],
+  findings: readonly Finding[],
+  marks: readonly Mark[],
+  options: ScanOptions = {},
+): ScanEvaluation {
+  const maxMarks = checkInteger('maxMarks', options.maxMarks ?? 100, 0, 1e9)
+  const samples = checkInteger('bootstraps', options.bootstraps ?? 1000, 0, 1e6)
+  const seed = checkInteger('seed', options.seed ?? 1, 0, 0xffffffff)
+  const confidence = checkNumber('confidence', options.confidence ?? 0.95, 0.01, 0.9999)
+  const warnings: string[] = []
+  const listed = listSeries(series, options.official === true, warnings)
+  const known = new Set(listed)
+  warnUnknown(findings, known, 'findings', warnings)
+  warnUnknown(marks, known, 'marks', warnings)
+  for (const item of [...findings, ...marks]) {
+    if (![item.x, item.y, item.z].every(Number.isFinite))
+      throw invalidParameter(`position of ${item.id}`, 'finite numbers', [item.x, item.y, item.z])
+  }
+  for (const mark of marks) {
+    if (!Number.isFinite(mark.probability))
+      throw invalidParameter(`probability of ${mark.id}`, 'finite number', mark.probability)
+  }
+
+  const findingsOf = group(findings)
+  const marksOf = group(marks)
+  const vectors: FrocVectors = { scan: [], nodule: [], found: [], score: [] }
+  const outcomes: { findings: FindingOutcome[]; marks: MarkOutcome[] } = { findings: [], marks: [] }
+  const index = new Map<string, number>()
+  const scanOfDraw = Int32Array.from(listed, (uid) => {
+    if (!index.has(uid)) index.set(uid, index.size)
+    return index.get(uid)!
+  })
+  const counts = {
+    nodules: 0,
+    excludedFindings: 0,
+    marks: 0,
+    droppedMarks: 0,
+    tp: 0,
+    fp: 0,
+    fn: 0,
+    onExcluded: 0,
+    doubleHits: 0,
+  }
+  for (const [position, uid] of listed.entries()) {
+    const scan = matchScan(findingsOf.get(uid) ?? [], marksOf.get(uid) ?? [], maxMarks)
+    outcomes.findings.push(...scan.findings)
+    outcomes.marks.push(...scan.marks)
+    counts.excludedFindings += scan.excluded
+    counts.doubleHits += scan.doubleHits
+    counts.onExcluded += scan.onExcluded
+    for (const finding of scan.findings) {
+      counts.nodules++
+      if (finding.score === null) counts.fn++
+      else counts.tp++
+      append(vectors, scanOfDraw[position]!, true, finding.score)
+    }
+    for (const mark of scan.marks) {
+      if (mark.outcome === 'dropped') counts.droppedMarks++
+      else counts.marks++
+      if (mark.outcome !== 'false positive') continue
+      counts.fp++
+      append(vectors, scanOfDraw[position]!, false, mark.probability)
+    }
+  }
+  if (counts.droppedMarks > 0)
+    warnings.push(
+      `${counts.droppedMarks} marks beyond the ${maxMarks} most probable of their scan are dropped`,
+    )
+  if (counts.nodules === 0) warnings.push('the reference holds no nodule: the sensitivity is undefined')
+
+  const froc = frocCurve(vectors, listed.length)
+  const at = FROC_RATES.map((rate) => sensitivityAt(froc, rate))
+  const bootstrap =
+    samples > 0 && counts.nodules > 0
+      ? bootstrapFroc(vectors, scanOfDraw, { samples, seed, confidence })
+      : undefined
+  return {
+    format: 'nodule-evaluation/1',
+    kind: 'scans',
+    scans: listed.length,
+    counts,
+    sensitivity: counts.nodules > 0 ? counts.tp / counts.nodules : null,
+    marksPerScan: counts.marks / listed.length,
+    operatingPoints: FROC_RATES.map((rate, i) => ({
+      falsePositivesPerScan: rate,
+      sensitivity: at[i]!,
+      ...(bootstrap === undefined ? {} : { low: bootstrap.rates[i]!.low, high: bootstrap.rates[i]!.high }),
+    })),
+    cpm:
+      counts.nodules === 0
+        ? null
+        : {
+            value: at.reduce((sum, value) => sum + value, 0) / at.length,
+            ...(bootstrap === undefined ? {} : { low: bootstrap.cpm.low, high: bootstrap.cpm.high }),
+          },
+    froc,
+    bootstrap: bootstrap === undefined ? null : { ...bootstrap.band, samples, seed, confidence },
+    findings: outcomes.findings,
+    marks: outcomes.marks,
+    warnings,
+  }
+}
+
+/** Matches the marks of one scan to its findings. */
+function matchScan(
+  findings: readonly Finding[],
+  all: readonly Mark[],
+  maxMarks: number,
+): {
+  findings: FindingOutcome[]
+  marks: MarkOutcome[]
+  excluded: number
+  doubleHits: number
+  onExcluded: number
+} {
+  const kept = keepMostProbable(all, maxMarks)
+  const outcomes = all.map((mark): MarkOutcome => ({
+    ...mark,
+    outcome: kept.has(mark) ? 'false positive' : 'dropped',
+    finding: null,
+  }))
+  const result = { excluded: 0, doubleHits: 0, onExcluded: 0 }
+  const nodules: FindingOutcome[] = []
+  for (const finding of findings) {
+    const diameter = finding.diameterMm < 0 ? 10 : finding.diameterMm
+    const radiusSquared = (diameter / 2) ** 2
+    let best: MarkOutcome | undefined
+    let inside = 0
+    for (const mark of outcomes) {
+      if (mark.outcome === 'dropped' || !(squaredDistance(finding, mark) < radiusSquared)) continue
+      if (finding.excluded) {
+        if (mark.outcome !== 'false positive') continue
+        mark.outcome = 'excluded'
+        mark.finding = finding.id
+        result.onExcluded++
+        continue
+      }
+      inside++
+      // A mark in two nodules hits both; it keeps the label of the better outcome.
+      if (mark.outcome !== 'hit') mark.outcome = 'double'
+      mark.finding ??= finding.id
+      if (best === undefined || mark.probability > best.probability) best = mark
+    }
+    if (finding.excluded) {
+      result.excluded++
+      continue
+    }
+    if (best !== undefined) {
+      best.outcome = 'hit'
+      best.finding = finding.id
+    }
+    result.doubleHits += Math.max(0, inside - 1)
+    nodules.push({
+      ...finding,
+      hitBy: best?.id ?? null,
+      score: best?.probability ?? null,
+      distanceMm: best === undefined ? null : Math.sqrt(squaredDistance(finding, best)),
+      marks: inside,
+    })
+  }
+  return { findings: nodules, marks: outcomes, ...result }
+}
+
+/** As LUNA16's script: only marks above the probability of the first one that is too many. */
+function keepMostProbable(marks: readonly Mark[], maxMarks: number): Set<Mark> {
+  if (maxMarks === 0 || marks.length <= maxMarks) return new Set(marks)
+  const limit = marks.map((mark) => mark.probability).sort((a, b) => b - a)[maxMarks]!
+  return new Set(marks.filter((mark) => mark.probability > limit).slice(0, maxMarks))
+}
+
+function squaredDistance(a: Finding, b: Mark): number {
+  return (a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (a.z - b.z) ** 2
+}
+
+function append(vectors: FrocVectors, scan: number, nodule: boolean, score: number | null): void {
+  vectors.scan.push(scan)
+  vectors.nodule.push(nodule)
+  vectors.found.push(score !== null)
+  vectors.score.push(score ?? -Infinity)
+}
+
+function listSeries(series: readonly string[], official: boolean, warnings: string[]): readonly string[] {
+  if (series.length === 0) throw new NoduleError('FORMAT', 'the list of series is empty')
+  const unique = [...new Set(series)]
+  const repeated = series.length - unique.length
+  if (repeated === 0) return series
+  warnings.push(
+    `${repeated} entries of the series list repeat a series; ` +
+      (official ? 'they count again, as in the official script' : 'they are left out'),
+  )
+  return official ? series : unique
+}
+
+function warnUnknown(
+  items: readonly { seriesUid: string }[],
+  known: ReadonlySet<string>,
+  what: string,
+  warnings: string[],
+): void {
+  const unknown = items.filter((item) => !known.has(item.seriesUid))
+  if (unknown.length === 0) return
+  const series = new Set(unknown.map((item) => item.seriesUid)).size
+  warnings.push(`${unknown.length} ${what} of ${series} series that are not in the list are left out`)
+}
+
+function group<T extends { seriesUid: string }>(items: readonly T[]): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const list = groups.get(item.seriesUid)
+    if (list === undefined) groups.set(item.seriesUid, [item])
+    else list.push(item)
+  }
+  return groups
+}

@@ -1,0 +1,252 @@
+import { CustomChart, LineChart, ScatterChart } from 'echarts/charts'
+import type { CustomSeriesOption } from 'echarts/charts'
+import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components'
+import { init, use } from 'echarts/core'
+import { SVGRenderer } from 'echarts/renderers'
+import sharp from 'sharp'
+
+use([CustomChart, LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+
+/** Colors that people with color-blindness can tell apart (Okabe and Ito). */
+export const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#5c5c5c'] as const
+
+export interface ChartLine {
+  name: string
+  points: readonly (readonly [number, number])[]
+  color?: string
+  /** Filled symbols without a line. */
+  scatter?: boolean
+  dashed?: boolean
+  /** Opacity of the line, 0 to 1. */
+  faint?: number
+  width?: number
+  /** Constant between points: each value holds from its x back to the one before. */
+  step?: boolean
+  /** Text beside each symbol of a scatter. */
+  labels?: readonly string[]
+  symbol?: 'circle' | 'diamond' | 'triangle' | 'rect'
+  /** Which y axis: 0 left, 1 right. */
+  axis?: 0 | 1
+  hideFromLegend?: boolean
+}
+
+/** The area between two curves over the same x. */
+export interface ChartBand {
+  name: string
+  x: readonly number[]
+  low: readonly number[]
+  high: readonly number[]
+  color: string
+}
+
+export interface ChartAxis {
+  name: string
+  min?: number
+  max?: number
+  /** Logarithm's base; linear without. */
+  logBase?: number
+  /** Distance of the ticks. */
+  interval?: number
+  format?: (value: number) => string
+}
+
+export interface Chart {
+  title: string
+  subtitle?: string
+  x: ChartAxis
+  y: ChartAxis
+  /** Right axis. */
+  y2?: ChartAxis
+  lines: readonly ChartLine[]
+  bands?: readonly ChartBand[]
+  width?: number
+  height?: number
+}
+
+/** Where the plot area lies in a chart's picture, pixels: pages draw on top of it. */
+export interface PlotArea {
+  left: number
+  top: number
+  width: number
+  height: number
+}
+
+const WIDTH = 640
+const HEIGHT = 440
+
+/** Rows that the legend needs: names of unlike length wrap in the chart's width. */
+function legendRows(chart: Chart): number {
+  const room = (chart.width ?? WIDTH) - 60
+  let rows = 1
+  let used = 0
+  for (const name of legendNames(chart)) {
+    const width = 46 + name.length * 6.4
+    if (used > 0 && used + width > room) {
+      rows++
+      used = 0
+    }
+    used += width
+  }
+  return rows
+}
+
+function legendNames(chart: Chart): string[] {
+  return [
+    ...new Set([
+      ...(chart.bands ?? []).map((band) => band.name),
+      ...chart.lines.filter((line) => line.hideFromLegend !== true).map((line) => line.name),
+    ]),
+  ]
+}
+
+export function plotArea(chart: Chart): PlotArea {
+  const left = 68
+  const right = chart.y2 === undefined ? 28 : 68
+  const top = chart.subtitle === undefined ? 48 : 66
+  const bottom = 62 + legendRows(chart) * 20
+  return {
+    left,
+    top,
+    width: (chart.width ?? WIDTH) - left - right,
+    height: (chart.height ?? HEIGHT) - top - bottom,
+  }
+}
+
+/** Draws a chart as an SVG document. */
+export function chartSvg(chart: Chart): string {
+  const { width = WIDTH, height = HEIGHT } = chart
+  const area = plotArea(chart)
+  const names = legendNames(chart)
+  const echart = init(null, null, { renderer: 'svg', ssr: true, width, height })
+  try {
+    echart.setOption({
+      animation: false,
+      backgroundColor: '#ffffff',
+      textStyle: { fontFamily: FONT },
+      title: {
+        text: chart.title,
+        subtext: chart.subtitle ?? '',
+        left: 'center',
+        top: 8,
+        itemGap: 5,
+        textStyle: { fontSize: 16, fontWeight: 600, color: '#1c2733' },
+        subtextStyle: { fontSize: 12, color: '#5b6875' },
+      },
+      grid: { left: area.left, top: area.top, width: area.width, height: area.height },
+      legend: {
+        data: names,
+        bottom: 6,
+        left: 'center',
+        width: width - 50,
+        itemWidth: 22,
+        itemHeight: 10,
+        itemGap: 16,
+        textStyle: { fontSize: 12, color: '#1c2733' },
+      },
+      xAxis: { ...axis(chart.x), nameGap: 30 },
+      yAxis: [
+        { ...axis(chart.y), nameGap: 46 },
+        ...(chart.y2 === undefined
+          ? []
+          : [{ ...axis(chart.y2), nameGap: 46, nameRotate: -90, splitLine: { show: false } }]),
+      ],
+      series: [...(chart.bands ?? []).map(bandSeries), ...chart.lines.map(lineSeries)],
+    })
+    return echart.renderToSVGString()
+  } finally {
+    echart.dispose()
+  }
+}
+
+/** The same chart as PNG bytes, `scale` times as many pixels. */
+export async function chartPng(svg: string, scale = 2): Promise<Uint8Array> {
+  return sharp(Buffer.from(svg), { density: 72 * scale })
+    .png()
+    .toBuffer()
+}
+
+const FONT = "'DejaVu Sans', 'Segoe UI', Helvetica, Arial, sans-serif"
+
+function axis(option: ChartAxis): Record<string, unknown> {
+  return {
+    type: option.logBase === undefined ? 'value' : 'log',
+    ...(option.logBase === undefined ? {} : { logBase: option.logBase }),
+    name: option.name,
+    nameLocation: 'middle',
+    nameTextStyle: { fontSize: 13, color: '#1c2733' },
+    ...(option.min === undefined ? {} : { min: option.min }),
+    ...(option.max === undefined ? {} : { max: option.max }),
+    ...(option.interval === undefined ? {} : { interval: option.interval }),
+    scale: option.min === undefined,
+    axisLine: { show: true, onZero: false, lineStyle: { color: '#8a96a3' } },
+    axisTick: { show: true },
+    axisLabel: {
+      fontSize: 12,
+      color: '#3a4652',
+      hideOverlap: true,
+      ...(option.format === undefined ? {} : { formatter: option.format }),
+    },
+    splitLine: { show: true, lineStyle: { color: '#e6eaee' } },
+  }
+}
+
+function lineSeries(line: ChartLine, index: number): Record<string, unknown> {
+  const color = line.color ?? COLORS[index % COLORS.length]!
+  if (line.scatter === true) {
+    return {
+      type: 'scatter',
+      name: line.name,
+      data: line.points.map(([x, y], i) => ({
+        value: [x, y],
+        ...(line.labels?.[i] === undefined
+          ? {}
+          : { label: { show: true, formatter: line.labels[i], position: 'right', fontSize: 11, color } }),
+      })),
+      symbol: line.symbol ?? 'circle',
+      symbolSize: 9,
+      itemStyle: { color, borderColor: '#ffffff', borderWidth: 1, opacity: 1 },
+      yAxisIndex: line.axis ?? 0,
+      z: 5,
+    }
+  }
+  return {
+    type: 'line',
+    name: line.name,
+    data: line.points.map(([x, y]) => [x, y]),
+    symbol: line.points.length === 1 ? 'circle' : 'none',
+    symbolSize: 7,
+    ...(line.step === true ? { step: 'end' } : {}),
+    yAxisIndex: line.axis ?? 0,
+    itemStyle: { color },
+    lineStyle: {
+      color,
+      width: line.width ?? 2,
+      type: line.dashed === true ? 'dashed' : 'solid',
+      opacity: line.faint ?? 1,
+    },
+    z: 3,
+  }
+}
+
+/** echarts has no band: a polygon that goes along the upper edge and back along the lower one. */
+function bandSeries(band: ChartBand): CustomSeriesOption {
+  const forth = band.x.map((x, i) => [x, band.high[i]!])
+  const back = band.x.map((x, i) => [x, band.low[i]!]).reverse()
+  return {
+    type: 'custom',
+    name: band.name,
+    // One item a corner, so that the axes know their extent; the first draws the whole polygon.
+    data: [...forth, ...back],
+    itemStyle: { color: band.color, opacity: 0.16 },
+    clip: true,
+    z: 1,
+    renderItem: (parameters, api) =>
+      parameters.dataIndex > 0
+        ? null
+        : {
+            type: 'polygon',
+            shape: { points: [...forth, ...back].map((corner) => api.coord(corner)) },
+            style: { fill: band.color, opacity: 0.16 },
+          },
+  }
+}
