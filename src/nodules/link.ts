@@ -55,8 +55,8 @@ export interface Nodule3d {
    * box on a single slice does not pass for a nodule that is there on all of its slices.
    */
   confidence: number
-  /** Ascending in k. */
-  slices: { k: number; sopInstanceUid?: string; box: EdgeBox; score: number }[]
+  /** Ascending in k; `index` is the box's place in the list of its slice. */
+  slices: { k: number; sopInstanceUid?: string; index: number; box: EdgeBox; score: number }[]
   /** The box around all slice boxes: image pixels at the edges. */
   box: EdgeBox
 }
@@ -65,6 +65,7 @@ interface Member {
   k: number
   sopInstanceUid: string | undefined
   position: number
+  index: number
   box: ScoredBox
 }
 
@@ -119,7 +120,7 @@ export function linkBoxes(
 /** In an order that does not depend on how the boxes came: the result must not either. */
 function sortedMembers(slice: SliceBoxes, position: number): Member[] {
   return slice.boxes
-    .map((box) => ({ k: slice.k, sopInstanceUid: slice.sopInstanceUid, position, box }))
+    .map((box, index) => ({ k: slice.k, sopInstanceUid: slice.sopInstanceUid, position, index, box }))
     .sort(
       (a, b) =>
         b.box.score - a.box.score || a.box.x1 - b.box.x1 || a.box.y1 - b.box.y1 || a.box.x2 - b.box.x2,
@@ -182,10 +183,11 @@ function measure(track: readonly Member[], geometry: VolumeGeometry): Omit<Nodul
     diameterMm,
     extentMm: track.at(-1)!.position - track[0]!.position + sliceMm,
     confidence: scores.slice(0, expected).reduce((sum, score) => sum + score, 0) / expected,
-    slices: track.map(({ k, sopInstanceUid, box: { score, ...box } }) => ({
+    slices: track.map(({ k, sopInstanceUid, index, box: { x1, y1, x2, y2, score } }) => ({
       k,
       ...(sopInstanceUid === undefined ? {} : { sopInstanceUid }),
-      box,
+      index,
+      box: { x1, y1, x2, y2 },
       score,
     })),
     box: {

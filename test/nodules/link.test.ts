@@ -113,6 +113,7 @@ describe('linkBoxes', () => {
         const total = slices.reduce((sum, { boxes }) => sum + boxes.length, 0)
         expect(nodules.reduce((sum, nodule) => sum + nodule.slices.length, 0)).toBe(total)
         for (const nodule of nodules) {
+          for (const { k, index, box } of nodule.slices) expect(slices[k]!.boxes[index]).toMatchObject(box)
           const ks = nodule.slices.map(({ k }) => k)
           ks.slice(1).forEach((k, index) => {
             expect(k).toBeGreaterThan(ks[index]!)
@@ -138,7 +139,13 @@ describe('linkBoxes', () => {
 
         // The order in which slices and boxes come does not matter.
         const shuffled = [...slices].reverse().map(({ k, boxes }) => ({ k, boxes: [...boxes].reverse() }))
-        expect(linkBoxes(shuffled, place)).toEqual(nodules)
+        const again = linkBoxes(shuffled, place)
+        const places = (list: typeof nodules): unknown =>
+          list.map(({ slices: members, ...rest }) => ({
+            ...rest,
+            members: members.map(({ k, box }) => [k, box]),
+          }))
+        expect(places(again)).toEqual(places(nodules))
       }),
       { numRuns: 200 },
     )
