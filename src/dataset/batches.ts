@@ -6,7 +6,8 @@ import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import { checkImages } from './check_images.js'
 import type { CheckedImage } from './check_images.js'
-import { readImage } from './images.js'
+import { hypesWindow } from './frames.js'
+import { readHuImage, readImage } from './images.js'
 import { drawJitter, jitterBoxes, jitterFrame } from './jitter.js'
 import type { FrameList } from './list.js'
 import { resizeImage } from './resample.js'
@@ -205,7 +206,8 @@ class FrameCache {
   async #decode(image: CheckedImage): Promise<LoadedFrame> {
     const { image_width: width, image_height: height } = this.#hypes
     const { file, rects } = image
-    const decoded = await readImage(file)
+    const decoded =
+      image.encoding === 'hu16' ? await readHuImage(file, hypesWindow(this.#hypes)) : await readImage(file)
     const fits = decoded.width === width && decoded.height === height
     const data = fits
       ? decoded.data

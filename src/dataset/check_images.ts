@@ -2,7 +2,7 @@ import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import { readImageSize } from './images.js'
 import { imageFile } from './list.js'
-import type { FrameList, ListRect } from './list.js'
+import type { FrameEncoding, FrameList, ListRect } from './list.js'
 
 /** An image of a list with the boxes to train on, pixels of the image as it is on disk. */
 export interface CheckedImage {
@@ -10,6 +10,7 @@ export interface CheckedImage {
   width: number
   height: number
   rects: ListRect[]
+  encoding: FrameEncoding
 }
 
 /** Boxes may reach this far over the border: labeling tools count pixels differently. They are clipped. */
@@ -37,7 +38,12 @@ export async function checkImages(
       const entry = list.entries[index]!
       const file = imageFile(list, entry)
       try {
-        images[index] = { file, ...(await readImageSize(file)), rects: [] }
+        images[index] = {
+          file,
+          ...(await readImageSize(file)),
+          rects: [],
+          encoding: entry.nodule?.encoding ?? 'gray8',
+        }
       } catch (error) {
         failures.push({ index, error })
       }

@@ -3,6 +3,7 @@ import type { Hypes } from '../config/hypes.js'
 import { fitFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
+import { windowToGray } from '../volume/index.js'
 import { resample, triangleTaps } from './resample.js'
 import type { Taps } from './resample.js'
 
@@ -32,7 +33,7 @@ export function hypesWindow(hypes: Hypes): Window {
 export function lungFrame(
   volume: { geometry: Pick<VolumeGeometry, 'spacing'> },
   lungs: { box: { y: readonly [number, number]; x: readonly [number, number] } },
-  hypes: Hypes,
+  hypes: Pick<Hypes, 'image_width' | 'image_height'> & { data: Pick<Hypes['data'], 'lung_margin_mm'> },
 ): FrameMapping {
   const { x, y } = lungs.box
   const margin = hypes.data.lung_margin_mm
@@ -103,19 +104,9 @@ export function renderPlane(
   k: number,
   mapping: FrameMapping,
   window: Window,
-  out?: Uint8Array,
-): Uint8Array {
-  if (!(window.high > window.low)) throw invalidParameter('window', 'low below high', window)
-  const hu = renderPlaneHu(volume, k, mapping)
-  const gray = out ?? new Uint8Array(hu.length)
-  if (gray.length !== hu.length) throw invalidParameter('out', `${hu.length} bytes`, gray)
-  const { low } = window
-  const levels = 255 / (window.high - low)
-  for (let i = 0; i < hu.length; i++) {
-    const level = (hu[i]! - low) * levels
-    gray[i] = level <= 0 ? 0 : level >= 255 ? 255 : level + 0.5
-  }
-  return gray
+  out?: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
+  return windowToGray(renderPlaneHu(volume, k, mapping), window.low, window.high, out)
 }
 
 /**

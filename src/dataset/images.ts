@@ -10,21 +10,31 @@ import type { RgbImage } from './bmp.js'
  * transparency is laid on black. Throws NoduleError (FILE, FORMAT, UNSUPPORTED).
  */
 export async function readImage(path: string): Promise<RgbImage> {
+  const { data, width, height, channels } = await decode(path, 'uchar')
+  return { width, height, data: toRgb(data, channels) }
+}
+
+async function decode(
+  path: string,
+  depth: 'uchar' | 'ushort',
+): Promise<{ data: Uint8Array; width: number; height: number; channels: number }> {
   let bytes: Buffer
   try {
     bytes = await readFile(path)
   } catch (error) {
     throw fileError(path, 'read image', error)
   }
-  if (bytes[0] === 0x42 && bytes[1] === 0x4d) return decodeBmp(bytes, path)
+  if (depth === 'uchar' && bytes[0] === 0x42 && bytes[1] === 0x4d)
+    return { ...decodeBmp(bytes, path), channels: 3 }
   try {
     // From bytes, not from the path: libvips caches files by name, even when they change.
-    const { data, info } = await sharp(bytes, { limitInputPixels: MAX_IMAGE_SIDE ** 2, failOn: 'truncated' })
+    const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_SIDE ** 2, failOn: 'truncated' })
+    const { data, info } = await image
       .flatten({ background: '#000' })
-      .toColorspace('srgb')
-      .raw({ depth: 'uchar' })
+      .toColorspace(depth === 'uchar' ? 'srgb' : 'rgb16')
+      .raw({ depth })
       .toBuffer({ resolveWithObject: true })
-    return { width: info.width, height: info.height, data: toRgb(data, info.channels) }
+    return { data, width: info.width, height: info.height, channels: info.channels }
   } catch (error) {
     throw new NoduleError('FORMAT', 'not an image that can be read', {
       path,
@@ -79,6 +89,44 @@ export async function encodePng(image: RgbImage): Promise<Buffer> {
   return sharp(image.data, { raw: { width: image.width, height: image.height, channels: 3 } })
     .png({ compressionLevel: 6, adaptiveFiltering: false })
     .toBuffer()
+}
+
+/** Added to HU in 16-bit frames, so that every int16 HU fits. */
+const HU_OFFSET = 32768
+
+/** Planes of HU [height, width], one a channel, as a 16-bit RGB PNG of HU + 32768, rounded. */
+export async function encodeHuPng(
+  width: number,
+  height: number,
+  planes: readonly Float32Array[],
+): Promise<Buffer> {
+  const channels = planes.length
+  const values = new Uint16Array(width * height * channels)
+  for (const [c, plane] of planes.entries())
+    for (let i = 0; i < plane.length; i++)
+      values[i * channels + c] = Math.min(65535, Math.max(0, Math.floor(plane[i]! + HU_OFFSET + 0.5)))
+  return sharp(values, { raw: { width, height, channels: 3 } })
+    .toColorspace('rgb16')
+    .png({ compressionLevel: 6, adaptiveFiltering: true })
+    .toBuffer()
+}
+
+/** Reads a frame that `encodeHuPng` made as gray levels of a window. Throws NoduleError (FILE, FORMAT). */
+export async function readHuImage(path: string, window: { low: number; high: number }): Promise<RgbImage> {
+  const { data, width, height, channels } = await decode(path, 'ushort')
+  if (channels !== 3) {
+    throw new NoduleError('FORMAT', 'not a frame of HU', {
+      path,
+      expected: '3 channels',
+      actual: `${channels}`,
+    })
+  }
+  const values = new Uint16Array(data.buffer, data.byteOffset, data.length / 2)
+  const levels = 255 / (window.high - window.low)
+  const gray = Uint8Array.from(values, (value) =>
+    Math.min(255, Math.max(0, (value - HU_OFFSET - window.low) * levels + 0.5)),
+  )
+  return { width, height, data: gray }
 }
 
 /** Writes an RGB image as PNG, whole or not at all. */

@@ -13,6 +13,12 @@ export interface ListRect extends EdgeBox {
   [extra: string]: unknown
 }
 
+/**
+ * What the pixels of a frame are: gray levels of the window, or HU + 32768 in 16 bits, to be windowed when they are
+ * read.
+ */
+export type FrameEncoding = 'gray8' | 'hu16'
+
 /** Where a frame comes from, so that its boxes can be mapped back to the scan. Only in lists that nodule wrote. */
 export interface FrameSource {
   patientId: string
@@ -23,6 +29,8 @@ export interface FrameSource {
   /** Position of the slice along the slice direction, mm, relative to slice 0. */
   positionMm: number
   mapping: FrameMapping
+  /** Default 'gray8'. */
+  encoding?: FrameEncoding
   /** The consensus nodule of each rect, in the order of `rects`. */
   nodules: string[]
   /** Findings on this slice that do not meet the criteria (too few readers, too small), frame pixels. */

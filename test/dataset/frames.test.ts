@@ -80,8 +80,8 @@ describe('renderPlane', () => {
     const volume = volumeOf(new Int16Array(16), 4, 4)
     const mapping = { originX: 0, originY: 0, scale: 1, frameWidth: 4, frameHeight: 4 }
     expect(() => renderPlane(volume, 1, mapping, WINDOW)).toThrow(/Expected integer between 0 and 0 for k/)
-    expect(() => renderPlane(volume, 0, mapping, { low: 5, high: 5 })).toThrow(/low below high/)
-    expect(() => renderPlane(volume, 0, mapping, WINDOW, new Uint8Array(3))).toThrow(/16 bytes/)
+    expect(() => renderPlane(volume, 0, mapping, { low: 5, high: 5 })).toThrow(/number above 5 for high/)
+    expect(() => renderPlane(volume, 0, mapping, WINDOW, new Uint8Array(3))).toThrow(/16 elements/)
   })
 })
 

@@ -1,0 +1,77 @@
+import { checkNumber } from '../check.js'
+import { clipBox } from '../geometry/box.js'
+import type { EdgeBox } from '../geometry/box.js'
+import { imageToFrame } from '../geometry/frame.js'
+import type { FrameMapping } from '../geometry/frame.js'
+
+/** What a finding must be to be trained on. */
+export interface BoxRule {
+  /** Readers who marked the nodule. */
+  minReaders: number
+  /** Diameter of the consensus nodule, mm. */
+  minDiameterMm: number
+  /** Boxes narrower or lower than this are excluded, frame pixels. */
+  minBoxPx: number
+  /** Boxes are grown about their center to at least this side, frame pixels; the reference used 32. 0: as they are. */
+  padBoxPx: number
+}
+
+export function checkBoxRule(rule: BoxRule): void {
+  checkNumber('minReaders', rule.minReaders, 1, 100)
+  checkNumber('minDiameterMm', rule.minDiameterMm, 0, 1000)
+  checkNumber('minBoxPx', rule.minBoxPx, 0, 4096)
+  checkNumber('padBoxPx', rule.padBoxPx, 0, 4096)
+}
+
+/** A finding on one slice, image pixels at the edges. */
+export interface SliceFinding {
+  id: string
+  k: number
+  box: EdgeBox
+  /** Meets minReaders and minDiameterMm. */
+  accepted: boolean
+}
+
+/** The boxes of one slice in its frame. */
+export interface FrameBoxes {
+  rects: EdgeBox[]
+  /** The finding of each rect. */
+  ids: string[]
+  excluded: EdgeBox[]
+}
+
+/**
+ * Puts findings into the frame, clipped to it.
+ * @returns boxes by slice, only slices that have any; and how many boxes lie wholly outside the frame
+ */
+export function frameBoxes(
+  findings: readonly SliceFinding[],
+  mapping: FrameMapping,
+  rule: BoxRule,
+): { slices: Map<number, FrameBoxes>; outside: number } {
+  const slices = new Map<number, FrameBoxes>()
+  const { frameWidth, frameHeight } = mapping
+  let outside = 0
+  for (const { id, k, box, accepted } of findings) {
+    const whole = imageToFrame(mapping, box)
+    const clipped = clipBox(whole, frameWidth, frameHeight)
+    if (!(clipped.x2 > clipped.x1 && clipped.y2 > clipped.y1)) {
+      outside++
+      continue
+    }
+    const slice = slices.get(k) ?? { rects: [], ids: [], excluded: [] }
+    slices.set(k, slice)
+    if (accepted && Math.min(whole.x2 - whole.x1, whole.y2 - whole.y1) >= rule.minBoxPx) {
+      slice.rects.push(clipBox(padBox(whole, rule.padBoxPx), frameWidth, frameHeight))
+      slice.ids.push(id)
+    } else slice.excluded.push(clipped)
+  }
+  return { slices, outside }
+}
+
+/** Grows a box about its center until both sides are at least `side`. */
+export function padBox(box: EdgeBox, side: number): EdgeBox {
+  const growX = Math.max(0, side - (box.x2 - box.x1)) / 2
+  const growY = Math.max(0, side - (box.y2 - box.y1)) / 2
+  return { x1: box.x1 - growX, y1: box.y1 - growY, x2: box.x2 + growX, y2: box.y2 + growY }
+}
