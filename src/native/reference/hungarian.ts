@@ -14,7 +14,12 @@ export interface MatchWork {
 }
 
 /** ReInspect's cost of giving the prediction of rank `order` to a true box; both are 4 numbers cx, cy, w, h. */
-function matchCost(prediction: Float32Array, truth: Float32Array, order: number, minIou: number): number {
+export function matchCost(
+  prediction: Float32Array,
+  truth: Float32Array,
+  order: number,
+  minIou: number,
+): number {
   const [cx, cy, w, h] = prediction as unknown as [number, number, number, number]
   const [tx, ty, tw, th] = truth as unknown as [number, number, number, number]
   const distance = Math.abs(cx - tx) + Math.abs(cy - ty) + Math.abs(w - tw) + Math.abs(h - th)
