@@ -1,0 +1,61 @@
+import type { Argv, CommandModule } from 'yargs'
+import { ENGINE_NAMES } from '../engine/index.js'
+import { train } from '../training/train.js'
+import type { TrainOptions } from '../training/train.js'
+
+const builder = (yargs: Argv): Argv =>
+  yargs
+    .positional('hypes', {
+      type: 'string',
+      describe: 'Hypes file: the model and how it is trained',
+      demandOption: true,
+    })
+    .option('train', {
+      type: 'string',
+      describe: 'JSON list of training frames [data.train_idl of the hypes]',
+    })
+    .option('test', { type: 'string', describe: 'JSON list of test frames [data.test_idl of the hypes]' })
+    .option('output', {
+      alias: 'o',
+      type: 'string',
+      demandOption: true,
+      describe: "The run's folder: checkpoints, log, TensorBoard events",
+    })
+    .option('steps', { type: 'number', describe: 'Step to stop at [solver.max_iter of the hypes]' })
+    .option('resume', {
+      type: 'boolean',
+      default: false,
+      describe: "Go on from the newest checkpoint in the run's folder",
+    })
+    .option('engine', {
+      choices: ENGINE_NAMES,
+      default: 'auto' as const,
+      describe: 'What computes: auto takes the fastest that is installed',
+    })
+    .option('seed', {
+      type: 'number',
+      describe: 'Seed of weights, order, jitter and dropout [solver.rnd_seed of the hypes]',
+    })
+    .example(
+      '$0 train hypes/tiny.json --train data/train.json --test data/val.json -o runs/tiny',
+      'Train a small model',
+    )
+    .example(
+      '$0 train hypes/tiny.json --train data/train.json -o runs/tiny --resume --steps 2000',
+      'Train it further',
+    )
+
+export const command: CommandModule<object, TrainOptions> = {
+  command: 'train <hypes>',
+  describe: 'Train a detector from a hypes file',
+  builder: builder as (yargs: Argv) => Argv<TrainOptions>,
+  handler: async (options) => {
+    const onLine = (line: string): boolean => process.stdout.write(`${line}\n`)
+    const onWarning = (warning: string): boolean => process.stderr.write(`warning: ${warning}\n`)
+    const result = await train({ ...options, onLine, onWarning })
+    process.stdout.write(
+      `${result.interrupted ? 'interrupted at' : 'done:'} step ${result.step}: ${result.checkpoint}\n`,
+    )
+    if (result.interrupted) process.exitCode = 130
+  },
+}

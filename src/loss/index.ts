@@ -1,0 +1,155 @@
+import * as tf from '@tensorflow/tfjs'
+import type { Hypes } from '../config/hypes.js'
+import { NoduleError } from '../errors.js'
+import type { Outputs } from '../model/detector.js'
+import { hungarianMatchSync } from '../native/index.js'
+import type { Targets } from '../targets/index.js'
+
+/** What each slot should say, after the matching. m cells of all frames, r slots. */
+export interface Matched {
+  /** 1 where a true box is matched to the slot, else 0: [m, r]. */
+  classes: Float32Array
+  /** The matched true box, cell-relative cx, cy, w, h; 0 where there is none: [m, r, 4]. */
+  boxes: Float32Array
+}
+
+/** The parts of the loss and their sum, scalars, each divided by the number of cells and weighted. */
+export interface Loss {
+  total: tf.Scalar
+  /** Cross entropy of the first-stage confidences. */
+  confidence: tf.Scalar
+  /** L1 distance of the first-stage boxes, px. */
+  box: tf.Scalar
+  /** Cross entropy of the second-stage confidences; with use_rezoom. */
+  rezoomConfidence?: tf.Scalar
+  /** Squared distance of the corrected boxes, at most 100 px^2 a coordinate; with reregress. */
+  delta?: tf.Scalar
+}
+
+/** Weights of the second stage's terms against the first's; TensorBox's. */
+const REZOOM_CONFIDENCE_WEIGHT = 0.1
+const DELTA_WEIGHT = 0.03
+/** A residual beyond this many pixels costs no more and has no gradient. */
+const DELTA_LIMIT = 10
+/** "center": the predicted center is right within this share of the true size. */
+const CENTER_TOLERANCE = 0.2
+/** "iou": the predicted box is right from this IoU on. */
+const IOU_TOLERANCE = 0.5
+
+/**
+ * Matches the predicted boxes of each cell to its true boxes at the lowest total cost
+ * i + sum|delta| / 2000 + 100 * [IoU < hungarian_iou] (prediction i): a prediction takes the earliest slot that is near.
+ * No gradient runs through it. Throws NoduleError (NUMERIC) for predictions that are not numbers.
+ * @param predictions [m, r, 4] cell-relative
+ */
+export function matchBoxes(predictions: Float32Array, targets: Targets, hypes: Hypes): Matched {
+  const slots = hypes.rnn_len
+  const bad = predictions.findIndex((value) => !Number.isFinite(value))
+  if (bad >= 0) {
+    throw new NoduleError(
+      'NUMERIC',
+      'a predicted box is not finite (a lower solver.learning_rate may help)',
+      {
+        expected: 'finite numbers',
+        actual: String(predictions[bad]),
+      },
+    )
+  }
+  const { assignment } = hungarianMatchSync({
+    predictions,
+    truths: targets.boxes,
+    counts: targets.counts,
+    p: slots,
+    t: slots,
+    minIou: hypes.solver.hungarian_iou,
+  })
+  const matched: Matched = {
+    classes: new Float32Array(assignment.length),
+    boxes: new Float32Array(assignment.length * 4),
+  }
+  for (let slot = 0; slot < assignment.length; slot++) {
+    if (assignment[slot]! < 0) continue
+    const truth = Math.floor(slot / slots) * slots + assignment[slot]!
+    matched.classes[slot] = 1
+    matched.boxes.set(targets.boxes.subarray(truth * 4, truth * 4 + 4), slot * 4)
+  }
+  return matched
+}
+
+/**
+ * Whether the second stage should call a slot a nodule, [m, r]: the slot is matched and its first-stage box is right
+ * as rezoom_change_loss defines it.
+ */
+export function rezoomClasses(predictions: Float32Array, matched: Matched, hypes: Hypes): Float32Array {
+  const mode = hypes.rezoom_change_loss
+  if (mode === 'none') return matched.classes
+  return matched.classes.map((flag, slot) => {
+    if (flag === 0) return 0
+    const [px, py, pw, ph] = predictions.subarray(slot * 4, slot * 4 + 4) as unknown as Quad
+    const [tx, ty, tw, th] = matched.boxes.subarray(slot * 4, slot * 4 + 4) as unknown as Quad
+    if (mode === 'center') {
+      const dx = (tx - px) / Math.max(tw, 1)
+      const dy = (ty - py) / Math.max(th, 1)
+      return dx * dx + dy * dy < CENTER_TOLERANCE ** 2 ? 1 : 0
+    }
+    const width = Math.max(0, Math.min(px + pw / 2, tx + tw / 2) - Math.max(px - pw / 2, tx - tw / 2))
+    const height = Math.max(0, Math.min(py + ph / 2, ty + th / 2) - Math.max(py - ph / 2, ty - th / 2))
+    const shared = width * height
+    const union = Math.max(0, pw) * Math.max(0, ph) + tw * th - shared
+    return union > 0 && shared / union > IOU_TOLERANCE ? 1 : 0
+  })
+}
+type Quad = [number, number, number, number]
+
+/** The loss of a forward pass; differentiable. Throws NoduleError (NUMERIC) where the predictions are not numbers. */
+export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): Loss & { matched: Matched } {
+  const [n, g, r] = outputs.boxes.shape
+  const m = n * g
+  const [confidenceWeight, boxWeight] = hypes.solver.head_weights as [number, number]
+  const predictions = outputs.boxes.dataSync() as Float32Array
+  const matched = matchBoxes(predictions, targets, hypes)
+  const mask = tf.tensor(matched.classes, [n, g, r, 1])
+  const truths = tf.tensor(matched.boxes, [n, g, r, 4])
+
+  const confidence = scaled(crossEntropy(outputs.logits, matched.classes), confidenceWeight / m)
+  const residual = tf.mul(tf.sub(truths, outputs.boxes), mask)
+  const box = scaled(tf.sum(tf.abs(residual)), boxWeight / m)
+  const first = { confidence, box, matched }
+  if (outputs.rezoomLogits === undefined) return { ...first, total: tf.add(confidence, box) }
+
+  const right = rezoomClasses(predictions, matched, hypes)
+  const rezoomConfidence = scaled(
+    crossEntropy(outputs.rezoomLogits, right),
+    (confidenceWeight * REZOOM_CONFIDENCE_WEIGHT) / m,
+  )
+  const second = { ...first, rezoomConfidence }
+  if (outputs.deltas === undefined) return { ...second, total: tf.addN([confidence, box, rezoomConfidence]) }
+
+  const corrected = tf.mul(tf.sub(truths, tf.add(outputs.boxes, outputs.deltas)), mask)
+  const bounded = tf.minimum(tf.square(corrected), DELTA_LIMIT ** 2)
+  const delta = scaled(tf.sum(bounded), (boxWeight * DELTA_WEIGHT) / m)
+  return { ...second, delta, total: tf.addN([confidence, box, rezoomConfidence, delta]) }
+}
+
+function scaled(x: tf.Tensor, factor: number): tf.Scalar {
+  return tf.mul(x, factor)
+}
+
+/** Summed cross entropy of logits [..., classes] against class numbers [...]. */
+function crossEntropy(logits: tf.Tensor, classes: Float32Array): tf.Tensor {
+  const count = logits.shape.at(-1)!
+  const wanted = new Float32Array(classes.length * count)
+  for (let i = 0; i < classes.length; i++) wanted[i * count + classes[i]!] = 1
+  return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), tf.tensor(wanted, logits.shape))))
+}
+
+/**
+ * Share of all slots whose final confidence agrees with the matching: above 1/2 where a true box was matched.
+ * (TensorBox compares slot 0 only, before the matching.)
+ */
+export function matchedAccuracy(confidences: ArrayLike<number>, matched: Matched): number {
+  let right = 0
+  for (let i = 0; i < matched.classes.length; i++)
+    if (confidences[i]! > 0.5 === (matched.classes[i] === 1)) right++
+  return matched.classes.length === 0 ? 1 : right / matched.classes.length
+}

@@ -1,0 +1,94 @@
+import { appendFile, mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import protobuf from 'protobufjs'
+import { fileError } from '../errors.js'
+
+/**
+ * TensorBoard's event files: TFRecords that hold Event messages. Only the fields that are written here.
+ * Source: tensorboard/compat/proto/event.proto and summary.proto.
+ */
+const SCHEMA = `
+syntax = "proto3";
+message Event {
+  double wall_time = 1;
+  int64 step = 2;
+  oneof what { string file_version = 3; Summary summary = 5; SessionLog session_log = 7; }
+}
+message Summary { repeated Value value = 1; }
+message Value { string tag = 1; float simple_value = 2; }
+message SessionLog { int32 status = 1; }
+`
+const Event = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('Event')
+
+/** Events after this one's step that an earlier file holds are void: TensorBoard drops them. */
+const SESSION_START = 1
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let value = byte
+  for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0x82f63b78 : 0)
+  return value
+})
+
+/** CRC-32C (Castagnoli), reflected polynomial 0x82F63B78. */
+export function crc32c(bytes: Uint8Array): number {
+  let value = 0xffffffff
+  for (const byte of bytes) value = (value >>> 8) ^ CRC_TABLE[(value ^ byte) & 255]!
+  return ~value >>> 0
+}
+
+/** TFRecord's masked checksum. */
+function maskedCrc(bytes: Uint8Array): number {
+  const crc = crc32c(bytes)
+  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
+}
+
+/** One TFRecord: length (uint64), its checksum, data, their checksum; little endian. */
+export function tfRecord(data: Uint8Array): Uint8Array {
+  const record = new Uint8Array(16 + data.length)
+  const fields = new DataView(record.buffer)
+  fields.setBigUint64(0, BigInt(data.length), true)
+  fields.setUint32(8, maskedCrc(record.subarray(0, 8)), true)
+  record.set(data, 12)
+  fields.setUint32(12 + data.length, maskedCrc(data), true)
+  return record
+}
+
+const encode = (event: Record<string, unknown>): Uint8Array =>
+  tfRecord(Event.encode(Event.create(event)).finish())
+
+/** Writes scalars to one event file. */
+export class EventWriter {
+  readonly path: string
+
+  private constructor(path: string) {
+    this.path = path
+  }
+
+  /**
+   * Starts a file at a step; what older files in the folder hold of later steps becomes void.
+   * @param seconds wall time, seconds since 1970
+   */
+  static async create(path: string, step: number, seconds = Date.now() / 1000): Promise<EventWriter> {
+    const head = [
+      encode({ wall_time: seconds, step: 0, file_version: 'brain.Event:2' }),
+      encode({ wall_time: seconds, step, session_log: { status: SESSION_START } }),
+    ]
+    try {
+      await mkdir(dirname(path), { recursive: true })
+      await writeFile(path, Buffer.concat(head))
+    } catch (error) {
+      throw fileError(path, 'write', error)
+    }
+    return new EventWriter(path)
+  }
+
+  /** Appends one value a tag. */
+  async scalars(step: number, values: Record<string, number>, seconds = Date.now() / 1000): Promise<void> {
+    const value = Object.entries(values).map(([tag, number]) => ({ tag, simple_value: number }))
+    try {
+      await appendFile(this.path, encode({ wall_time: seconds, step, summary: { value } }))
+    } catch (error) {
+      throw fileError(this.path, 'write', error)
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { fileError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import { EventWriter } from './events.js'
+
+/** What is logged every display_iter steps; the train values are means since the last entry. */
+export interface LogEntry {
+  step: number
+  lr: number
+  loss: number
+  confidence: number
+  box: number
+  rezoomConfidence?: number
+  delta?: number
+  /** Global norm of the gradients before the clipping. */
+  gradientNorm: number
+  /** Share of the slots of a test batch that agree with the matching, in [0, 1]. */
+  testAccuracy?: number
+  testLoss?: number
+  msPerImage: number
+}
+
+/** TensorBox's log line. */
+export function logLine(entry: LogEntry): string {
+  const accuracy = entry.testAccuracy === undefined ? NaN : entry.testAccuracy * 100
+  return (
+    `Step: ${entry.step}, lr: ${entry.lr.toFixed(6)}, Train Loss: ${entry.loss.toFixed(2)}, ` +
+    `Softmax Test Accuracy: ${accuracy.toFixed(1)}%, Time/image (ms): ${entry.msPerImage.toFixed(1)}`
+  )
+}
+
+/** Writes log.jsonl and events/ in a run's folder. */
+export interface Log {
+  write: (entry: LogEntry) => Promise<void>
+}
+
+/** Starts or, at a step above 0, goes on: entries after that step are dropped. Throws NoduleError (FILE). */
+export async function openLog(folder: string, step: number): Promise<Log> {
+  const path = join(folder, 'log.jsonl')
+  await writeFileAtomic(path, step === 0 ? '' : await linesUpTo(path, step))
+  // TensorBoard looks for this part of the name, and reads the files of a folder in the order of their names.
+  const name = `events.out.tfevents.${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}`
+  await mkdir(join(folder, 'events'), { recursive: true })
+  const events = await EventWriter.create(join(folder, 'events', name), step)
+  return {
+    write: async (entry) => {
+      try {
+        await appendFile(path, `${JSON.stringify(entry)}\n`)
+      } catch (error) {
+        throw fileError(path, 'write', error)
+      }
+      const { step: at, ...values } = entry
+      await events.scalars(at, scalarTags(values))
+    },
+  }
+}
+
+async function linesUpTo(path: string, step: number): Promise<string> {
+  let content: string
+  try {
+    content = await readFile(path, 'utf8')
+  } catch {
+    return ''
+  }
+  const kept = content.split('\n').filter((line) => {
+    try {
+      return (JSON.parse(line) as LogEntry).step <= step
+    } catch {
+      // A line that was cut off when the run ended.
+      return false
+    }
+  })
+  return kept.map((line) => `${line}\n`).join('')
+}
+
+const TAGS: Record<Exclude<keyof LogEntry, 'step'>, string> = {
+  lr: 'learning_rate',
+  loss: 'train/loss',
+  confidence: 'train/confidence_loss',
+  box: 'train/box_loss',
+  rezoomConfidence: 'train/rezoom_confidence_loss',
+  delta: 'train/delta_box_loss',
+  gradientNorm: 'train/gradient_norm',
+  testAccuracy: 'test/accuracy',
+  testLoss: 'test/loss',
+  msPerImage: 'ms_per_image',
+}
+
+function scalarTags(values: Omit<LogEntry, 'step'>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [TAGS[name as keyof typeof TAGS], value]),
+  )
+}

@@ -1,0 +1,86 @@
+import * as tf from '@tensorflow/tfjs'
+import type { Hypes } from '../config/hypes.js'
+import { NoduleError } from '../errors.js'
+import { adam, rmsProp, squaredNorm } from '../engine/fused.js'
+
+/** Decay of RMSProp's mean square and of Adam's averages: TensorBox's and TensorFlow's. */
+const RMS_DECAY = 0.9
+const ADAM_BETA1 = 0.9
+const ADAM_BETA2 = 0.999
+
+/** The state of an optimizer: per slot, one tensor for each trainable weight. */
+const SLOTS = {
+  RMS: [{ name: 'rms', start: 1 }],
+  Adam: [
+    { name: 'm', start: 0 },
+    { name: 'v', start: 0 },
+  ],
+  SGD: [],
+} as const
+
+export interface Optimizer {
+  /** Slots by `slot/weight name`; part of a checkpoint. */
+  readonly slots: Map<string, tf.Variable>
+  /**
+   * Scales the gradients down to the global norm `clip_norm`, then moves the weights.
+   * Throws NoduleError (NUMERIC) where the norm is not finite; the weights are then unchanged.
+   * @param step number of the step from 0, for Adam's bias correction
+   * @returns the global norm before the clipping
+   */
+  apply: (gradients: ReadonlyMap<string, tf.Tensor>, learningRate: number, step: number) => number
+  dispose: () => void
+}
+
+/** RMSProp's slot starts at 1, as TensorFlow 1 has it: the first steps are small. */
+export function createOptimizer(hypes: Hypes, weights: ReadonlyMap<string, tf.Variable>): Optimizer {
+  const kind = hypes.solver.opt
+  const epsilon = hypes.solver.epsilon
+  const slots = new Map<string, tf.Variable>()
+  for (const { name: slot, start } of SLOTS[kind]) {
+    for (const [name, weight] of weights) {
+      if (!weight.trainable) continue
+      const tensor = tf.fill(weight.shape, start)
+      slots.set(`${slot}/${name}`, tf.variable(tensor, false))
+      tensor.dispose()
+    }
+  }
+
+  const apply: Optimizer['apply'] = (gradients, learningRate, step) => {
+    const norm = Math.sqrt(
+      tf.tidy(() => tf.addN([...gradients.values()].map(squaredNorm)).dataSync()[0] as number),
+    )
+    if (!Number.isFinite(norm)) {
+      throw new NoduleError('NUMERIC', 'the gradients are not finite', {
+        place: `step ${step}`,
+        expected: 'a finite global norm',
+        actual: String(norm),
+      })
+    }
+    const scale = norm > hypes.clip_norm ? hypes.clip_norm / norm : 1
+    for (const [name, gradient] of gradients) {
+      const weight = weights.get(name)!
+      const variables = [weight, ...SLOTS[kind].map((slot) => slots.get(`${slot.name}/${name}`)!)]
+      const moved = move(variables, gradient, scale, learningRate, step)
+      variables.forEach((variable, index) => variable.assign(moved[index]!))
+      tf.dispose(moved)
+    }
+    return norm
+  }
+
+  function move(
+    [weight, first, second]: tf.Variable[],
+    gradient: tf.Tensor,
+    scale: number,
+    rate: number,
+    step: number,
+  ): tf.Tensor[] {
+    if (kind === 'RMS')
+      return rmsProp(weight!, first!, gradient, { learningRate: rate, decay: RMS_DECAY, epsilon, scale })
+    if (kind === 'SGD') return [tf.tidy(() => tf.sub(weight!, tf.mul(gradient, rate * scale)))]
+    const correction = Math.sqrt(1 - ADAM_BETA2 ** (step + 1)) / (1 - ADAM_BETA1 ** (step + 1))
+    const o = { learningRate: rate * correction, beta1: ADAM_BETA1, beta2: ADAM_BETA2, epsilon, scale }
+    return adam(weight!, first!, second!, gradient, o)
+  }
+
+  return { slots, apply, dispose: () => tf.dispose([...slots.values()]) }
+}

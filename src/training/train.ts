@@ -1,0 +1,224 @@
+import { dirname, join, resolve } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Hypes } from '../config/hypes.js'
+import { readHypes } from '../config/hypes.js'
+import { batches } from '../dataset/batches.js'
+import type { Batch } from '../dataset/batches.js'
+import { readList } from '../dataset/list.js'
+import { startEngine } from '../engine/index.js'
+import type { EngineName } from '../engine/index.js'
+import { NoduleError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import { onInterrupt } from '../interrupt.js'
+import { createDetector } from '../model/detector.js'
+import type { Detector } from '../model/detector.js'
+import { progress } from '../progress.js'
+import {
+  checkpointName,
+  loadCheckpoint,
+  newestCheckpoint,
+  restoreVariables,
+  saveCheckpoint,
+} from './checkpoint.js'
+import type { Checkpoint } from './checkpoint.js'
+import { logLine, openLog } from './log.js'
+import type { LogEntry } from './log.js'
+import { createOptimizer } from './optimizer.js'
+import { readSafeTensors } from './safetensors.js'
+import { learningRate } from './schedule.js'
+import { testStep, trainStep } from './step.js'
+import type { StepResult } from './step.js'
+
+export interface TrainOptions {
+  /** Hypes file; paths in it are relative to its folder. */
+  hypes: string
+  /** List of training frames; default data.train_idl of the hypes. */
+  train?: string | undefined
+  /** List of test frames; default data.test_idl; none: no test accuracy. */
+  test?: string | undefined
+  /** The run's folder: checkpoints/, events/, log.jsonl, hypes.json. */
+  output: string
+  /** The step to stop at; default solver.max_iter. */
+  steps?: number | undefined
+  /** Go on from the newest checkpoint of the run's folder. */
+  resume?: boolean | undefined
+  engine?: EngineName | undefined
+  /** Seed of weights, order, jitter and dropout; default solver.rnd_seed. */
+  seed?: number | undefined
+  /** Receives the log lines. */
+  onLine?: ((line: string) => void) | undefined
+  onWarning?: ((warning: string) => void) | undefined
+}
+
+export interface TrainResult {
+  /** Steps done since the start of the run, resumed ones included. */
+  step: number
+  /** The last checkpoint. */
+  checkpoint: string
+  interrupted: boolean
+  /** The last log entry of this call. */
+  last?: LogEntry
+}
+
+/**
+ * Trains a detector. The same hypes, seed, lists and code on the same engine give the same weights, whether the run is
+ * interrupted and resumed or not. Throws NoduleError: FILE, FORMAT for what is read, UNAVAILABLE for the engine, NUMERIC
+ * when the loss stops being a number (the checkpoints before it stay).
+ */
+export async function train(options: TrainOptions): Promise<TrainResult> {
+  const hypes = readHypes(options.hypes)
+  const near = (path: string): string => resolve(dirname(options.hypes), path)
+  const trainPath = options.train ?? near(required(hypes.data.train_idl, options.hypes))
+  const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
+  const trainList = readList(trainPath)
+  const testList = testPath === undefined ? undefined : readList(testPath)
+  const folder = join(options.output, 'checkpoints')
+
+  // What goes on: an earlier run, or a new model from the seed.
+  const newest = options.resume === true ? await newestCheckpoint(folder) : undefined
+  if (options.resume === true && newest === undefined)
+    throw new NoduleError('FILE', 'no checkpoint to resume from', { path: folder })
+  const earlier = newest === undefined ? undefined : await loadCheckpoint(newest)
+  if (earlier !== undefined) checkSameRun(earlier, newest!, hypes, options)
+  const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
+  const firstStep = earlier?.step ?? 0
+  const lastStep = options.steps ?? hypes.solver.max_iter
+
+  const engine = await startEngine(options.engine)
+  options.onLine?.(`engine: ${engine.describe()}`)
+  const detector = createDetector(hypes, seed)
+  const optimizer = createOptimizer(hypes, detector.weights)
+  if (earlier === undefined) await loadStart(detector, hypes, near)
+  else {
+    restoreVariables(detector.weights, earlier.tensors, 'model/', newest!)
+    restoreVariables(optimizer.slots, earlier.tensors, 'optimizer/', newest!)
+  }
+  await writeFileAtomic(join(options.output, 'hypes.json'), `${JSON.stringify(hypes, undefined, 2)}\n`)
+  const log = await openLog(options.output, firstStep)
+  const save = async (step: number): Promise<string> => {
+    const path = join(folder, checkpointName(step))
+    const { weights } = detector
+    await saveCheckpoint(path, { hypes, step, seed, engine: engine.name, weights, slots: optimizer.slots })
+    return path
+  }
+
+  const { display_iter: displayEvery, save_iter: saveEvery } = hypes.logging
+  const warn = options.onWarning === undefined ? {} : { onWarning: options.onWarning }
+  const jitter = hypes.solver.use_jitter
+  const trainBatches = batches(trainList, hypes, { seed, startStep: firstStep, jitter, ...warn })
+  const testBatches =
+    testList === undefined
+      ? undefined
+      : batches(testList, hypes, { seed, startStep: Math.ceil(firstStep / displayEvery), ...warn })
+  const { interrupted, release } = onInterrupt(
+    'finishing the step and saving; press Ctrl-C again to stop at once',
+  )
+  const bar = progress('train', lastStep)
+  const recent: StepResult[] = []
+  let msSpent = 0
+  let saved = newest
+  let last: LogEntry | undefined
+  let step = firstStep
+  try {
+    while (step < lastStep && !interrupted()) {
+      const batch = await nextBatch(trainBatches)
+      const rate = learningRate(hypes.solver, step)
+      const started = performance.now()
+      recent.push(trainStep(detector, optimizer, batch, { step, learningRate: rate }))
+      msSpent += performance.now() - started
+
+      if (step % displayEvery === 0) {
+        const tested =
+          testBatches === undefined ? undefined : testStep(detector, await nextBatch(testBatches))
+        last = {
+          step,
+          lr: rate,
+          ...means(recent),
+          ...(tested === undefined ? {} : { testAccuracy: tested.accuracy, testLoss: tested.loss }),
+          msPerImage: msSpent / recent.length / hypes.batch_size,
+        }
+        await log.write(last)
+        options.onLine?.(logLine(last))
+        recent.length = 0
+        msSpent = 0
+      }
+      step++
+      if (step % saveEvery === 0) saved = await save(step)
+      bar.update(step)
+      // Signals arrive between turns of the event loop only.
+      await nextTurn()
+    }
+    if (saved === undefined || (step > firstStep && step % saveEvery !== 0)) saved = await save(step)
+  } finally {
+    bar.stop()
+    release()
+    await Promise.all([trainBatches.return(), testBatches?.return()])
+    optimizer.dispose()
+    detector.dispose()
+  }
+  return { step, checkpoint: saved, interrupted: interrupted(), ...(last === undefined ? {} : { last }) }
+}
+
+function required(path: string, file: string): string {
+  if (path !== '') return path
+  throw new NoduleError('FORMAT', 'no list of training frames', {
+    path: file,
+    place: 'data.train_idl',
+    expected: 'a list, here or on the command line (--train)',
+  })
+}
+
+async function nextBatch(source: AsyncGenerator<Batch, void, undefined>): Promise<Batch> {
+  const { value } = await source.next()
+  if (value === undefined) throw new Error('the batches ended')
+  return value
+}
+
+/** The means of the recent steps. */
+function means(results: readonly StepResult[]): StepResult {
+  const keys = Object.keys(results[0]!) as (keyof StepResult)[]
+  const mean = (key: keyof StepResult): number =>
+    results.reduce((sum, result) => sum + (result[key] ?? 0), 0) / results.length
+  return Object.fromEntries(keys.map((key) => [key, mean(key)])) as unknown as StepResult
+}
+
+/** Weights to start from: solver.weights (a checkpoint), else slim_ckpt (the backbone's weights). */
+async function loadStart(detector: Detector, hypes: Hypes, near: (path: string) => string): Promise<void> {
+  if (hypes.solver.weights !== '') {
+    const path = near(hypes.solver.weights)
+    restoreVariables(detector.weights, (await loadCheckpoint(path)).tensors, 'model/', path)
+  } else if (hypes.slim_ckpt !== '') {
+    const path = near(hypes.slim_ckpt)
+    const { tensors } = await readSafeTensors(path)
+    const backbone = [...detector.weights].filter(([name]) => name.startsWith(`${hypes.slim_basename}/`))
+    // A checkpoint of nodule serves as well as a file of plain names.
+    const prefix = tensors.has(`model/${backbone[0]![0]}`) ? 'model/' : ''
+    restoreVariables(new Map(backbone), tensors, prefix, path)
+  }
+}
+
+/** A run goes on with the hypes and the seed that it started with; only its length and its logging may change. */
+function checkSameRun(earlier: Checkpoint, path: string, hypes: Hypes, options: TrainOptions): void {
+  const fixed = (value: Hypes): Record<string, unknown> => {
+    const { logging: _, solver, ...rest } = value
+    const { max_iter: __, ...solving } = solver
+    return { ...rest, ...Object.fromEntries(Object.entries(solving).map(([key, v]) => [`solver.${key}`, v])) }
+  }
+  const before = fixed(earlier.hypes)
+  for (const [key, value] of Object.entries(fixed(hypes))) {
+    if (JSON.stringify(before[key]) === JSON.stringify(value)) continue
+    throw new NoduleError('FORMAT', 'the run to resume had other hypes', {
+      path: options.hypes,
+      place: key,
+      expected: `${JSON.stringify(before[key])} as in ${path}`,
+      actual: JSON.stringify(value),
+    })
+  }
+  if (options.seed !== undefined && options.seed !== earlier.seed) {
+    throw new NoduleError('FORMAT', 'the run to resume had another seed', {
+      path,
+      expected: String(earlier.seed),
+      actual: String(options.seed),
+    })
+  }
+}
