@@ -26,6 +26,10 @@ async function decode(
   }
   if (depth === 'uchar' && bytes[0] === 0x42 && bytes[1] === 0x4d)
     return { ...decodeBmp(bytes, path), channels: 3 }
+  // In the header of a PNG, bytes 24 and 25 are the bit depth and the color type.
+  const isHu = isPng(bytes) && bytes[24] === 16 && bytes[25] === 2
+  if (depth === 'ushort' && !isHu)
+    throw new NoduleError('FORMAT', 'not a frame of HU', { path, expected: '16-bit RGB PNG' })
   try {
     // From bytes, not from the path: libvips caches files by name, even when they change.
     const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_SIDE ** 2, failOn: 'truncated' })
@@ -43,6 +47,10 @@ async function decode(
       cause: error,
     })
   }
+}
+
+function isPng(bytes: Buffer): boolean {
+  return bytes.length >= 26 && bytes.readUInt32BE(0) === 0x89504e47
 }
 
 function toRgb(data: Uint8Array, channels: number): Uint8Array {
@@ -69,8 +77,7 @@ export async function readImageSize(path: string): Promise<{ width: number; heig
   }
   const bmp = bmpSize(head)
   if (bmp !== undefined) return bmp
-  if (head.readUInt32BE(0) === 0x89504e47)
-    return { width: head.readUInt32BE(16), height: head.readUInt32BE(20) }
+  if (isPng(head)) return { width: head.readUInt32BE(16), height: head.readUInt32BE(20) }
   try {
     const { width, height } = await sharp(await readFile(path)).metadata()
     return { width, height }
@@ -113,14 +120,7 @@ export async function encodeHuPng(
 
 /** Reads a frame that `encodeHuPng` made as gray levels of a window. Throws NoduleError (FILE, FORMAT). */
 export async function readHuImage(path: string, window: { low: number; high: number }): Promise<RgbImage> {
-  const { data, width, height, channels } = await decode(path, 'ushort')
-  if (channels !== 3) {
-    throw new NoduleError('FORMAT', 'not a frame of HU', {
-      path,
-      expected: '3 channels',
-      actual: `${channels}`,
-    })
-  }
+  const { data, width, height } = await decode(path, 'ushort')
   const values = new Uint16Array(data.buffer, data.byteOffset, data.length / 2)
   const levels = 255 / (window.high - window.low)
   const gray = Uint8Array.from(values, (value) =>

@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeBmp } from '../../src/dataset/bmp.js'
-import { readImage, readImageSize, writePng } from '../../src/dataset/index.js'
+import { encodeHuPng, readHuImage, readImage, readImageSize, writePng } from '../../src/dataset/index.js'
 import { NoduleError } from '../../src/errors.js'
 
 interface Golden {
@@ -92,5 +92,30 @@ describe('readImage', () => {
     expect(error).toBeInstanceOf(NoduleError)
     expect((error as NoduleError).message).toContain(name)
     expect((error as NoduleError).message).not.toContain('\n')
+  })
+})
+
+describe('frames of HU', () => {
+  it('hold every int16 HU and are windowed when read', async () => {
+    const planes = [
+      Float32Array.of(-32768, -1000, -300, 0),
+      Float32Array.of(32767, 400, -1001, 401),
+      Float32Array.of(-999.6, 399.4, 50.5, 1e9),
+    ]
+    const path = join(folder, 'hu.png')
+    writeFileSync(path, await encodeHuPng(2, 2, planes))
+    expect(await readImageSize(path)).toEqual({ width: 2, height: 2 })
+    const gray = (hu: number) => Math.min(255, Math.max(0, Math.floor(((hu + 1000) / 1400) * 255 + 0.5)))
+    const { data } = await readHuImage(path, { low: -1000, high: 400 })
+    const rounded = [-32768, 32767, -1000, -1000, 400, 399, -300, -1001, 51, 0, 401, 32767]
+    expect([...data]).toEqual(rounded.map(gray))
+  })
+
+  it('are not read from gray frames', async () => {
+    const path = join(folder, 'one.png')
+    await sharp({ create: { width: 4, height: 4, channels: 3, background: '#123' } })
+      .png()
+      .toFile(path)
+    await expect(readHuImage(path, { low: -1000, high: 400 })).rejects.toThrow(/one\.png: not a frame of HU/)
   })
 })
