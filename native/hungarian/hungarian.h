@@ -44,8 +44,8 @@ inline void HungarianMatch(const MatchParams& params, Device device) {
   HungarianMatchCpu(params);
 }
 
-// min(rows, columns) pairs of a dense matrix cost[rows, columns] (finite) at the least total cost;
-// CPU only. Writes row_to_column[rows] (-1: unmatched) and returns the total.
+// min(rows, columns) pairs of a dense matrix cost[rows, columns] (magnitudes up to 1e100) at the
+// least total cost; CPU only. Writes row_to_column[rows] (-1: unmatched) and returns the total.
 double LinearSumAssignment(const double* cost, size_t rows, size_t columns, int32_t* row_to_column);
 
 }  // namespace nodule

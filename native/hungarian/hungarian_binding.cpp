@@ -10,11 +10,14 @@
 namespace nodule {
 namespace {
 
+// Also refuses finite numbers of which sums could overflow; all float32 pass.
+constexpr double kMaxCost = 1e100;
+
 template <typename T>
 void RequireFinite(Napi::Env env, const char* name, const T* data, size_t count,
                    size_t offset = 0) {
   for (size_t i = 0; i < count; i++)
-    if (!std::isfinite(data[i]))
+    if (!(std::abs(static_cast<double>(data[i])) <= kMaxCost))
       Refuse(env, std::string(name) + "[" + std::to_string(offset + i) + "]", "finite number");
 }
 

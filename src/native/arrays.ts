@@ -70,7 +70,7 @@ export function toFloats(
   return floats
 }
 
-/** Throws INVALID_PARAMETER at the first element of [from, to) that is NaN or infinite. */
+/** Throws INVALID_PARAMETER at the first element of [from, to) that is NaN, infinite or beyond 1e100. */
 export function checkFinite(
   name: string,
   values: Float32Array | Float64Array,
@@ -79,6 +79,6 @@ export function checkFinite(
 ): void {
   for (let i = from; i < to; i++) {
     const value = values[i] as number
-    if (!Number.isFinite(value)) throw invalidParameter(`${name}[${i}]`, 'finite number', value)
+    if (!(Math.abs(value) <= 1e100)) throw invalidParameter(`${name}[${i}]`, 'finite number', value)
   }
 }

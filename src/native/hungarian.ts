@@ -92,7 +92,7 @@ export interface Assignment {
 /**
  * The assignment problem for a dense matrix: min(rows, columns) pairs of least total cost. On the calling thread.
  *
- * @param cost [rows, columns], finite
+ * @param cost [rows, columns]; magnitudes up to 1e100, so that no sum overflows
  * @param options device 'auto', 'reference' or 'cpu'
  * @throws NoduleError INVALID_PARAMETER, UNAVAILABLE
  */
