@@ -17,8 +17,8 @@ export function contourExtent(contours: readonly PlacedContour[]): VoxelExtent {
   const points = contours.flatMap((contour) => contour.points)
   return {
     k: range(contours.map((contour) => contour.k)),
-    j: range(points.map((point) => Math.floor(point.y))).map(Math.floor) as [number, number],
-    i: range(points.map((point) => Math.floor(point.x))).map(Math.floor) as [number, number],
+    j: range(points.map((point) => Math.floor(point.y))),
+    i: range(points.map((point) => Math.floor(point.x))),
   }
 }
 

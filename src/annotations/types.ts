@@ -176,12 +176,14 @@ export interface ConsensusNodule {
   centroid: Vector3
   /** The same as fractional voxel indices [k, j, i]. */
   centroidVoxel: Vector3
-  /** Means over the marks. */
+  /** Means over the marks, which follow the contour lines (pylidc's measures). */
   diameterMm: number
   volumeMm3: number
   surfaceMm2: number
   /** Volume of the consensus mask, mm3; the contour line itself lies outside of it. */
   maskVolumeMm3: number
+  /** Diameter of the sphere with the mask's volume, mm; the sense of LUNA16's diameters. */
+  equivalentDiameterMm: number
   /** Over the marks that have ratings; undefined where none has. */
   ratings: Record<RatingName, RatingSummary> | undefined
   /** Mean malignancy, 1 (highly unlikely) to 5 (highly suspicious); undefined without ratings. */

@@ -1,0 +1,120 @@
+import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
+import { contourExtent, fillContours } from './mask.js'
+import { SURFACE_CASES } from './surface_table.js'
+import type { MarkMeasures, PlacedMark, VoxelMask } from './types.js'
+
+/**
+ * Measures of one reader's outline, as pylidc's Annotation has them: they follow the contour lines, which lie one pixel
+ * outside of the nodule, not the mask.
+ *
+ * @param thickness slice thickness, mm: used for the surface, and for the volume of a mark on one slice
+ */
+export function measureMark(mark: PlacedMark, geometry: VolumeGeometry, thickness: number): MarkMeasures {
+  const pixel = geometry.spacing[1]
+  const mask = fillContours(mark.contours, contourExtent(mark.contours))
+  return {
+    diameterMm: diameterOf(mark) * pixel,
+    volumeMm3: volumeOf(mark, pixel, thickness),
+    surfaceMm2: surfaceArea(mask, pixel, thickness),
+    centroidVoxel: centroidOf(mark),
+  }
+}
+
+/** Mean of the contour points, [k, j, i]. */
+function centroidOf(mark: PlacedMark): Vector3 {
+  let count = 0
+  const sum = [0, 0, 0] as [number, number, number]
+  for (const { points, k } of mark.contours) {
+    for (const { x, y } of points) {
+      sum[0] += k
+      sum[1] += y
+      sum[2] += x
+      count++
+    }
+  }
+  return [sum[0] / count, sum[1] / count, sum[2] / count]
+}
+
+/** Greatest distance of two points of one contour, pixels. */
+function diameterOf(mark: PlacedMark): number {
+  let greatest = 0
+  for (const { points } of mark.contours) {
+    for (let a = 0; a < points.length; a++) {
+      for (let b = a + 1; b < points.length; b++) {
+        greatest = Math.max(greatest, Math.hypot(points[a]!.x - points[b]!.x, points[a]!.y - points[b]!.y))
+      }
+    }
+  }
+  return greatest
+}
+
+/** Shoelace area of each contour times half the distance to the neighboring contour planes on either side. */
+function volumeOf(mark: PlacedMark, pixel: number, thickness: number): number {
+  const heights = [...new Set(mark.contours.map((contour) => contour.z))].sort((a, b) => a - b)
+  let volume = 0
+  for (const { points, z, inclusion } of mark.contours) {
+    let doubled = 0
+    let from = points.at(-1)!
+    for (const to of points) {
+      doubled += from.x * to.y - to.x * from.y
+      from = to
+    }
+    const area = (Math.abs(doubled) / 2) * pixel * pixel
+    const k = heights.indexOf(z)
+    const last = heights.length - 1
+    const below = k > 0 ? heights[k]! - heights[k - 1]! : last > 0 ? heights[1]! - heights[0]! : thickness
+    const above =
+      k < last ? heights[k + 1]! - heights[k]! : last > 0 ? heights[last]! - heights[last - 1]! : thickness
+    volume += (inclusion ? 1 : -1) * area * ((below + above) / 2)
+  }
+  return volume
+}
+
+/** Edge middles and the middle of a cell in doubled coordinates, in the order of the table's letters. */
+const VERTICES: readonly Vector3[] = Array.from({ length: 27 }, (_, at): Vector3 => [
+  Math.floor(at / 9),
+  Math.floor(at / 3) % 3,
+  at % 3,
+]).filter((vertex) => vertex.filter((value) => value === 1).length % 2 === 1)
+
+/**
+ * Area of the triangulated surface of a mask, mm2, by marching cubes as scikit-image has it; the axes are taken in
+ * pylidc's order (row, column, slice), on which ambiguous cells depend.
+ */
+export function surfaceArea(mask: VoxelMask, pixel: number, thickness: number): number {
+  const areas = caseAreas(pixel, thickness)
+  const [depth, height, width] = mask.shape
+  const at = (k: number, j: number, i: number): number =>
+    k < 0 || j < 0 || i < 0 || k >= depth || j >= height || i >= width
+      ? 0
+      : mask.voxels[(k * height + j) * width + i]!
+  let area = 0
+  for (let k = -1; k < depth; k++) {
+    for (let j = -1; j < height; j++) {
+      for (let i = -1; i < width; i++) {
+        let cell = 0
+        for (let bit = 0; bit < 8; bit++) {
+          cell |= at(k + (bit & 1), j + ((bit >> 2) & 1), i + ((bit >> 1) & 1)) << bit
+        }
+        area += areas[cell]!
+      }
+    }
+  }
+  return area
+}
+
+/** Area of each cell case, mm2. */
+function caseAreas(pixel: number, thickness: number): number[] {
+  const scale: Vector3 = [pixel / 2, pixel / 2, thickness / 2]
+  const vertices = VERTICES.map((vertex) => vertex.map((value, axis) => value * scale[axis]!))
+  return SURFACE_CASES.map((letters) => {
+    let area = 0
+    for (let t = 0; t < letters.length; t += 3) {
+      const [a, b, c] = [0, 1, 2].map((n) => vertices[letters.charCodeAt(t + n) - 97]!)
+      const [ux, uy, uz] = [0, 1, 2].map((axis) => b![axis]! - a![axis]!)
+      const [vx, vy, vz] = [0, 1, 2].map((axis) => c![axis]! - a![axis]!)
+      area += Math.hypot(uy! * vz! - uz! * vy!, uz! * vx! - ux! * vz!, ux! * vy! - uy! * vx!) / 2
+    }
+    return area
+  })
+}
