@@ -6,5 +6,7 @@ export { readImage, readImageSize, writePng, encodeHuPng, encodePng, readHuImage
 export type { RgbImage } from './bmp.js'
 export { assembleFrame, hypesWindow, lungFrame, neighbors, renderPlane, renderPlaneHu } from './frames.js'
 export type { PlaneSource, Window } from './frames.js'
+export { readFrame } from './read_frame.js'
+export type { ModelFrame } from './read_frame.js'
 export { batches } from './batches.js'
 export type { Batch, BatchOptions } from './batches.js'
