@@ -72,38 +72,39 @@ export function resample(
   const rowLength = outWidth * channels
   const [y0, y1] = y.range
   const between = scratch ?? new Float32Array((y1 - y0) * rowLength)
+  const { first, count, weights, width } = x
   for (let row = y0; row < y1; row++) {
     const from = inputOffset + row * inputWidth * channels
     const to = (row - y0) * rowLength
     for (let u = 0; u < outWidth; u++) {
-      const start = x.first[u]!
-      const taps = x.count[u]!
+      const start = first[u]!
       if (start < 0) continue
+      const taps = count[u]!
       for (let c = 0; c < channels; c++) {
         let sum = 0
         let at = from + start * channels + c
-        for (let n = 0; n < taps; n++, at += channels) sum += input[at]! * x.weights[u * x.width + n]!
+        for (let n = 0, w = u * width; n < taps; n++, w++, at += channels) sum += input[at]! * weights[w]!
         between[to + u * channels + c] = sum
       }
     }
   }
+  const sums = new Float64Array(rowLength)
   for (let v = 0; v < y.first.length; v++) {
     const target = v * rowLength
-    const taps = y.count[v]!
     if (y.first[v]! < 0) {
       out.fill(outside, target, target + rowLength)
       continue
     }
-    const source = (y.first[v]! - y0) * rowLength
-    for (let u = 0; u < outWidth; u++) {
-      const inside = x.first[u]! >= 0
-      for (let c = u * channels; c < (u + 1) * channels; c++) {
-        let sum = 0
-        for (let n = 0; n < taps; n++)
-          sum += between[source + n * rowLength + c]! * y.weights[v * y.width + n]!
-        out[target + c] = inside ? sum : outside
-      }
+    // Row after row, so that memory is read in order; the sums are the same.
+    sums.fill(0)
+    for (let n = 0; n < y.count[v]!; n++) {
+      const weight = y.weights[v * y.width + n]!
+      const source = (y.first[v]! - y0 + n) * rowLength
+      for (let i = 0; i < rowLength; i++) sums[i] = sums[i]! + between[source + i]! * weight
     }
+    out.set(sums, target)
+    for (let u = 0; u < outWidth; u++)
+      if (first[u]! < 0) out.fill(outside, target + u * channels, target + (u + 1) * channels)
   }
 }
 
