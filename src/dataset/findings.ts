@@ -1,0 +1,104 @@
+import { open } from 'node:fs/promises'
+import { consensusNodules, placeOnSeries, readLidcXml } from '../annotations/index.js'
+import type { Series } from '../dicom/index.js'
+import { NoduleError, describeError } from '../errors.js'
+import type { BoxRule, SliceFinding } from './boxes.js'
+import type { ScanRecord } from './record.js'
+
+const HEAD_BYTES = 8192
+
+/**
+ * Which LIDC XML files belong to which CT series. Only the head of each file is read, where the series is named;
+ * X-ray readings and foreign XML files are left out.
+ * @returns files by Series Instance UID, and what could not be read
+ */
+export async function annotationsBySeries(
+  files: readonly string[],
+): Promise<{ bySeries: Map<string, string[]>; problems: string[] }> {
+  const bySeries = new Map<string, string[]>()
+  const problems: string[] = []
+  for (const path of files) {
+    try {
+      const uid = seriesOfHead(await readHead(path)) ?? (await seriesOfFile(path))
+      if (uid === undefined) continue
+      const known = bySeries.get(uid)
+      if (known === undefined) bySeries.set(uid, [path])
+      else known.push(path)
+    } catch (error) {
+      problems.push(describeError(error))
+    }
+  }
+  return { bySeries, problems }
+}
+
+async function readHead(path: string): Promise<string> {
+  const file = await open(path)
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
+    return buffer.toString('latin1', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+/** The series of a CT reading; undefined where the head does not show it. */
+function seriesOfHead(head: string): string | undefined {
+  if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return undefined
+  return /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1]
+}
+
+async function seriesOfFile(path: string): Promise<string | undefined> {
+  const reading = await readLidcXml(path)
+  return reading.kind === 'ct' ? reading.seriesInstanceUid : undefined
+}
+
+/**
+ * The findings of a scan on their slices: the readers' consensus nodules, and nodules below 3 mm as excluded points.
+ * Six series of LIDC have several files with the same readings: the first is used.
+ * Throws NoduleError where the XML cannot be read.
+ */
+export async function readFindings(
+  series: Series,
+  files: readonly string[],
+  rule: BoxRule,
+): Promise<{ findings: SliceFinding[]; nodules: ScanRecord['nodules']; warnings: string[] }> {
+  const [path] = files
+  if (path === undefined) throw new NoduleError('FILE', 'no LIDC XML file', { path: series.folder })
+  const reading = await readLidcXml(path)
+  if (reading.kind !== 'ct')
+    throw new NoduleError('FORMAT', 'not a CT reading', {
+      path,
+      expected: 'LidcReadMessage',
+      actual: reading.kind,
+    })
+  const placed = placeOnSeries(reading, series)
+  const warnings = [...reading.warnings]
+  if (placed.unplaced.length > 0) warnings.push(`${path}: ${placed.unplaced.length} outlines lie on no slice`)
+  if (placed.sessions < rule.minReaders) {
+    warnings.push(`${path}: ${placed.sessions} readers, so that no nodule can have ${rule.minReaders}`)
+  }
+  const findings: SliceFinding[] = []
+  const nodules: ScanRecord['nodules'] = []
+  for (const nodule of consensusNodules(placed, series.geometry)) {
+    const id = String(nodule.id)
+    const accepted = nodule.readers >= rule.minReaders && nodule.diameterMm >= rule.minDiameterMm
+    nodules.push({ id, readers: nodule.readers, diameterMm: nodule.diameterMm, accepted })
+    for (const { k, box } of nodule.boxes) findings.push({ id, k, box, accepted })
+  }
+  const [, spacingY, spacingX] = series.geometry.spacing
+  for (const point of placed.smallNodules) {
+    // A point, made a box of the greatest size that a nodule marked so can have.
+    const w = SMALL_NODULE_MM / spacingX / 2
+    const h = SMALL_NODULE_MM / spacingY / 2
+    const [x, y] = [point.x + 0.5, point.y + 0.5]
+    findings.push({
+      id: point.id,
+      k: point.k,
+      box: { x1: x - w, y1: y - h, x2: x + w, y2: y + h },
+      accepted: false,
+    })
+  }
+  return { findings, nodules, warnings }
+}
+
+const SMALL_NODULE_MM = 3

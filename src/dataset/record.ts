@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Series } from '../dicom/index.js'
+import { fileError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import type { ListEntry } from './list.js'
+import type { FrameParameters } from './parameters.js'
+
+/** Raised when the same input and parameters would give other frames: older records are then done again. */
+const RECORD_FORMAT = 'nodule-scan/1'
+
+/** What was made of one scan; kept as OUTPUT/scans/<series UID>.json. */
+export interface ScanRecord {
+  format: string
+  /** Hash of everything that the frames depend on. */
+  key: string
+  patientId: string
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  slices: number
+  nodules: { id: string; readers: number; diameterMm: number; accepted: boolean }[]
+  /** Image paths relative to the output folder. */
+  entries: ListEntry[]
+  /** SHA-256 of each frame file, by path relative to the output folder. */
+  frames: Record<string, string>
+  warnings: string[]
+}
+
+export function sha256(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex')
+}
+
+/**
+ * The key of a scan: parameters, and for each file its SOP UID, size and time of change (content would mean to read
+ * everything again, which is what the key is to save), and the content of its XML files. Folders do not count.
+ */
+export async function scanKey(
+  series: Series,
+  annotationFiles: readonly string[],
+  parameters: FrameParameters,
+): Promise<string> {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([RECORD_FORMAT, parameters, series.seriesInstanceUid, series.patientId]))
+  for (const slice of series.slices) {
+    try {
+      const { size, mtimeMs } = await stat(slice.path)
+      hash.update(JSON.stringify([slice.sopInstanceUid, slice.frame, size, mtimeMs]))
+    } catch (error) {
+      throw fileError(slice.path, 'read', error)
+    }
+  }
+  const xml = await Promise.all(annotationFiles.map(async (path) => sha256(await readFile(path))))
+  hash.update(JSON.stringify(xml.sort()))
+  return hash.digest('hex')
+}
+
+function recordPath(output: string, seriesInstanceUid: string): string {
+  return join(output, 'scans', `${fileName(seriesInstanceUid)}.json`)
+}
+
+/** Letters, digits, dot, minus; everything else becomes an underscore. */
+export function fileName(text: string): string {
+  const name = text.replace(/[^\w.-]/g, '_').slice(0, 100)
+  return /^\.*$/.test(name) ? `_${name}` : name
+}
+
+/** The record of an earlier run, or undefined where there is none that can be used. */
+export async function readRecord(output: string, seriesInstanceUid: string): Promise<ScanRecord | undefined> {
+  try {
+    const record = JSON.parse(await readFile(recordPath(output, seriesInstanceUid), 'utf8')) as ScanRecord
+    return record.format === RECORD_FORMAT && Array.isArray(record.entries) ? record : undefined
+  } catch {
+    // Absent or cut off: the scan is done again.
+    return undefined
+  }
+}
+
+/** Whether the frames that a record names are all still there. */
+export function framesExist(output: string, record: ScanRecord): boolean {
+  return Object.keys(record.frames).every((path) => existsSync(join(output, path)))
+}
+
+/** Writes the record, after its frames; frames that only the old record names are removed. */
+export async function writeRecord(
+  output: string,
+  record: Omit<ScanRecord, 'format'>,
+  old: ScanRecord | undefined,
+): Promise<ScanRecord> {
+  const whole: ScanRecord = { format: RECORD_FORMAT, ...record }
+  await writeFileAtomic(recordPath(output, record.seriesInstanceUid), `${JSON.stringify(whole)}\n`)
+  for (const path of Object.keys(old?.frames ?? {}))
+    if (!Object.hasOwn(record.frames, path) && isFramePath(path))
+      await rm(join(output, path), { force: true })
+  return whole
+}
+
+/** A record is a file that anybody can edit: only what looks like one of our frames is ever removed. */
+function isFramePath(path: string): boolean {
+  return /^frames\/[\w.-]+\.png$/.test(path)
+}

@@ -1,0 +1,131 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Series } from '../dicom/index.js'
+import { writeFileAtomic } from '../files.js'
+import { createRandom } from '../random.js'
+import { loadVolume, segmentLungs } from '../volume/index.js'
+import { frameBoxes } from './boxes.js'
+import { readFindings } from './findings.js'
+import { assembleFrame, lungFrame, neighbors, renderPlane, renderPlaneHu } from './frames.js'
+import type { PlaneSource } from './frames.js'
+import type { FrameMapping } from '../geometry/frame.js'
+import { encodeHuPng, encodePng } from './images.js'
+import type { ListEntry } from './list.js'
+import type { FrameParameters } from './parameters.js'
+import { fileName, sha256, writeRecord } from './record.js'
+import type { ScanRecord } from './record.js'
+import { selectSlices } from './select.js'
+
+/** One scan to prepare; plain data, so that it can go to another thread. */
+export interface ScanTask {
+  series: Series
+  /** Its LIDC XML files. */
+  annotationFiles: string[]
+  parameters: FrameParameters
+  /** The data set's folder. */
+  output: string
+  key: string
+  /** The record of an earlier run, whose frames go when they are not made again. */
+  old: ScanRecord | undefined
+}
+
+const FRAMES_AT_ONCE = 4
+
+/**
+ * Makes the frames of one scan and its record: volume, lungs, one mapping for all slices, boxes of the consensus
+ * nodules, slices by rule, one PNG each. Throws NoduleError where the scan cannot be used.
+ */
+export async function prepareScan(task: ScanTask): Promise<ScanRecord> {
+  const { series, parameters, output } = task
+  const volume = await loadVolume(series)
+  const lungs = segmentLungs(volume)
+  const mapping = lungFrame(volume, lungs, {
+    image_width: parameters.frameWidth,
+    image_height: parameters.frameHeight,
+    data: { lung_margin_mm: parameters.lungMarginMm },
+  })
+  const found = await readFindings(series, task.annotationFiles, parameters.boxes)
+  const { slices: boxes, outside } = frameBoxes(found.findings, mapping, parameters.boxes)
+  const warnings = [...lungs.warnings, ...found.warnings]
+  if (outside > 0) warnings.push(`${outside} boxes lie outside the frame, which is fitted around the lungs`)
+  const positive = new Set([...boxes].filter(([, slice]) => slice.rects.length > 0).map(([k]) => k))
+  const excluded = new Set([...boxes].filter(([, slice]) => slice.excluded.length > 0).map(([k]) => k))
+  const chosen = selectSlices(
+    series.slices.length,
+    positive,
+    excluded,
+    lungs.box.z,
+    parameters.slices,
+    createRandom(parameters.seed).fork(`slices ${series.seriesInstanceUid}`),
+  )
+  const render = frameRenderer(volume, mapping, parameters)
+  const entries: ListEntry[] = []
+  const frames: Record<string, string> = {}
+  await mkdir(join(output, 'frames'), { recursive: true })
+  const name = `${fileName(series.patientId)}_${fileName(series.seriesInstanceUid)}`
+  const writeFrame = async (path: string, encoded: Promise<Buffer>): Promise<void> => {
+    const png = await encoded
+    frames[path] = sha256(png)
+    await writeFileAtomic(join(output, path), png)
+  }
+  const writes: Promise<void>[] = []
+  for (const k of chosen) {
+    const path = `frames/${name}_${String(k).padStart(4, '0')}.png`
+    const slice = boxes.get(k) ?? { rects: [], ids: [], excluded: [] }
+    entries.push({
+      image_path: path,
+      rects: slice.rects.map((box) => ({ ...box })),
+      nodule: {
+        patientId: series.patientId,
+        seriesInstanceUid: series.seriesInstanceUid,
+        sopInstanceUid: series.slices[k]!.sopInstanceUid,
+        k,
+        positionMm: volume.geometry.slicePositions[k]!,
+        mapping,
+        encoding: parameters.encoding,
+        nodules: slice.ids,
+        excluded: slice.excluded,
+      },
+    })
+    frames[path] = ''
+    writes.push(writeFrame(path, render(neighbors(volume.geometry, k, parameters.neighborMm))))
+    if (writes.length >= FRAMES_AT_ONCE) await Promise.all(writes.splice(0))
+  }
+  await Promise.all(writes)
+  return writeRecord(
+    output,
+    {
+      key: task.key,
+      patientId: series.patientId,
+      studyInstanceUid: series.studyInstanceUid,
+      seriesInstanceUid: series.seriesInstanceUid,
+      slices: series.slices.length,
+      nodules: found.nodules,
+      entries,
+      frames,
+      warnings,
+    },
+    task.old,
+  )
+}
+
+/** Renders frames of three slices as PNG; each slice is resampled once. */
+function frameRenderer(
+  volume: PlaneSource,
+  mapping: FrameMapping,
+  parameters: FrameParameters,
+): (slices: readonly [number, number, number]) => Promise<Buffer> {
+  const { frameWidth: width, frameHeight: height } = mapping
+  if (parameters.encoding === 'hu16') {
+    const planes: Record<number, Float32Array> = {}
+    const plane = (k: number): Float32Array =>
+      (planes[k] ??= renderPlaneHu(volume, k, mapping, new Float32Array(width * height)))
+    return async (slices) => encodeHuPng(width, height, slices.map(plane))
+  }
+  const window = { low: parameters.windowLowHu, high: parameters.windowHighHu }
+  const planes: Record<number, Uint8Array> = {}
+  return async (slices) => {
+    for (const k of slices) planes[k] ??= renderPlane(volume, k, mapping, window)
+    return encodePng({ width, height, data: assembleFrame(planes, slices, 'NHWC') })
+  }
+}

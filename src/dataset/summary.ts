@@ -1,0 +1,49 @@
+import { join } from 'node:path'
+import { drawList } from './draw.js'
+import { readList } from './list.js'
+import type { FrameList } from './list.js'
+import type { DatasetManifest, PrepareResult } from './prepare.js'
+
+/** What was prepared, for people. */
+export function preparedTable(output: string, result: PrepareResult, drawn: readonly string[]): string {
+  const { manifest, made, unchanged } = result
+  const lines = [
+    `${made} scans prepared, ${unchanged} unchanged, ${manifest.failed.length} failed, ${manifest.skipped.length} series skipped`,
+  ]
+  for (const [reason, count] of countBy(manifest.skipped.map((item) => item.reason)))
+    lines.push(`  skipped ${count}: ${reason}`)
+  for (const item of manifest.failed) lines.push(`  failed ${item.folder}: ${item.error}`)
+  const width = Math.max(4, ...manifest.lists.map((list) => list.file.length))
+  const row = (cells: readonly (string | number)[]): string =>
+    cells.map((cell, n) => (n === 0 ? String(cell).padEnd(width) : String(cell).padStart(9))).join('')
+  lines.push(row(['list', 'patients', 'frames', 'boxes']))
+  for (const list of manifest.lists) lines.push(row([list.file, list.patients, list.frames, list.boxes]))
+  lines.push(`data set: ${output}`, ...drawn.map((path) => `picture: ${path}`))
+  return `${lines.join('\n')}\n`
+}
+
+function countBy(items: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
+  return counts
+}
+
+/** Draws frames of all lists of a data set to OUTPUT/check; see `drawList`. */
+export async function drawDataset(
+  output: string,
+  manifest: DatasetManifest,
+  count: number,
+): Promise<string[]> {
+  const files = manifest.lists.map((list) => list.file).filter((file) => !file.endsWith('-train.json'))
+  const lists = files.map((file) => readList(join(output, file)))
+  const all: FrameList = {
+    path: output,
+    dir: lists[0]?.dir ?? output,
+    entries: lists.flatMap((list) => list.entries),
+    warnings: [],
+  }
+  return drawList(all, join(output, 'check'), count, {
+    low: manifest.parameters.windowLowHu,
+    high: manifest.parameters.windowHighHu,
+  })
+}
