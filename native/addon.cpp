@@ -10,9 +10,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   nodule::InitHu(env, exports);
   nodule::InitRezoom(env, exports);
   nodule::InitHungarian(env, exports);
-#if defined(NODULE_WITH_ONEDNN)
-  nodule::InitTensor(env, exports);
-#endif
   return exports;
 }
 

@@ -9,8 +9,5 @@ void InitStatus(Napi::Env env, Napi::Object exports);
 void InitHu(Napi::Env env, Napi::Object exports);
 void InitRezoom(Napi::Env env, Napi::Object exports);
 void InitHungarian(Napi::Env env, Napi::Object exports);
-#if defined(NODULE_WITH_ONEDNN)
-void InitTensor(Napi::Env env, Napi::Object exports);  // native/tensor
-#endif
 
 }  // namespace nodule

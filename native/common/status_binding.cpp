@@ -25,7 +25,7 @@ bool CudaUsable() {
 #endif
 }
 
-// () -> {version, cuda, cudaUsable, threads, isa, tensor}
+// () -> {version, cuda, cudaUsable, threads, isa}
 Napi::Value Status(const Napi::CallbackInfo& info) {
   Napi::Object status = Napi::Object::New(info.Env());
   status.Set("version", NODULE_VERSION);
@@ -33,11 +33,6 @@ Napi::Value Status(const Napi::CallbackInfo& info) {
   status.Set("cudaUsable", CudaUsable());
   status.Set("threads", ThreadCount());
   status.Set("isa", InstructionSet());
-#if defined(NODULE_WITH_ONEDNN)
-  status.Set("tensor", true);
-#else
-  status.Set("tensor", false);
-#endif
   return status;
 }
 

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 
 #include "common/parallel.h"
 #include "rezoom/rezoom.h"
@@ -124,7 +123,7 @@ void RezoomGradientCpu(const RezoomParams& p) {
   // Features: each task owns some channels of one image, so no two write the same place and sums
   // keep their order.
   const size_t tasks_per_image = (p.channels + kChannelsAtOnce - 1) / kChannelsAtOnce;
-  std::memset(p.gradient_features, 0, p.FeatureCount() * sizeof(float));
+  std::fill_n(p.gradient_features, p.FeatureCount(), 0.0f);
   ParallelFor(p.n * tasks_per_image, 1, [&](size_t begin, size_t end) {
     for (size_t task = begin; task < end; task++) {
       const size_t n = task / tasks_per_image;

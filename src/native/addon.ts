@@ -19,7 +19,6 @@ export interface Addon {
     cudaUsable: boolean
     threads: number
     isa: string
-    tensor: boolean
   }
   setThreads: (count: number) => void
   nothing: () => void
@@ -48,7 +47,7 @@ export interface AddonStatus {
   threads: number
   /** Instruction set chosen at run time: 'x86-64-v4' (AVX-512), 'x86-64-v3' (AVX2), ..., 'none' without the addon. */
   isa: string
-  /** Whether the tensor kernels of the native engine (oneDNN) are in it. */
+  /** Whether nodule_tensor.node, the kernels of the native engine (oneDNN), lies beside it. */
   tensor: boolean
   /** Why it is not available. */
   problem?: string
@@ -116,7 +115,12 @@ export function addonStatus(): AddonStatus {
       problem: problem ?? 'unknown',
       solutions,
     }
-  return { available: true, path, ...addon.status() }
+  return {
+    available: true,
+    path,
+    ...addon.status(),
+    tensor: existsSync(join(dirname(path), 'nodule_tensor.node')),
+  }
 }
 
 /** The addon, or undefined where it is missing. */
