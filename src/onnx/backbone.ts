@@ -61,31 +61,27 @@ function emitNode(
   weights: Weights,
   fold: boolean,
 ): FeatureMap {
-  switch (node.op) {
-    case 'conv':
-      return conv2d(graph, get(node.input), convWeights(node.name, node, weights), {
-        name: node.name,
-        stride: node.stride,
-        padding: node.padding,
-        relu: node.activation === 'relu',
-        fold,
-      })
-    case 'maxPool':
-    case 'avgPool':
-      return pool2d(graph, get(node.input), {
-        name: node.name,
-        kind: node.op === 'maxPool' ? 'max' : 'average',
-        size: node.size,
-        stride: node.stride,
-      })
-    case 'concat':
-      return concatChannels(graph, node.inputs.map(get), node.name)
-    case 'add': {
-      const [a, b] = node.inputs.map(get) as [FeatureMap, FeatureMap]
-      const sum = graph.node('Add', [a.name, b.name], `${node.name}/add`)
-      return { ...a, name: node.activation === 'relu' ? graph.node('Relu', [sum], node.name) : sum }
-    }
+  if (node.op === 'conv') {
+    return conv2d(graph, get(node.input), convWeights(node.name, node, weights), {
+      name: node.name,
+      stride: node.stride,
+      padding: node.padding,
+      relu: node.activation === 'relu',
+      fold,
+    })
   }
+  if (node.op === 'concat') return concatChannels(graph, node.inputs.map(get), node.name)
+  if (node.op === 'add') {
+    const [a, b] = node.inputs.map(get) as [FeatureMap, FeatureMap]
+    const sum = graph.node('Add', [a.name, b.name], `${node.name}/add`)
+    return { ...a, name: node.activation === 'relu' ? graph.node('Relu', [sum], node.name) : sum }
+  }
+  return pool2d(graph, get(node.input), {
+    name: node.name,
+    kind: node.op === 'maxPool' ? 'max' : 'average',
+    size: node.size,
+    stride: node.stride,
+  })
 }
 
 function convWeights(

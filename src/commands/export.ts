@@ -1,0 +1,62 @@
+import type { CommandModule } from 'yargs'
+import { ENGINE_NAMES } from '../engine/index.js'
+import type { EngineName } from '../engine/index.js'
+import { exportOnnx } from '../onnx/index.js'
+
+interface Flags {
+  checkpoint: string
+  output: string
+  frames: string | undefined
+  engine: EngineName
+  fold: boolean
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'export <checkpoint>',
+  describe: 'Export a checkpoint to ONNX and verify it',
+  builder: (yargs) =>
+    yargs
+      .positional('checkpoint', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Checkpoint (.safetensors) of nodule train',
+      })
+      .option('output', { type: 'string', alias: 'o', demandOption: true, describe: 'ONNX file to write' })
+      .option('frames', {
+        type: 'string',
+        describe: 'TensorBox list: verify on its first frames too, not only on synthetic ones',
+      })
+      .option('engine', {
+        choices: ENGINE_NAMES,
+        default: 'auto' as const,
+        describe: 'Training engine that computes the reference of the verification',
+      })
+      .option('fold', {
+        type: 'boolean',
+        default: true,
+        describe: 'Multiply batch norm into the convolutions',
+      })
+      .example(
+        '$0 export runs/tiny/checkpoints/step-002000.safetensors -o model.onnx',
+        'the model that detect takes',
+      )
+      .example(
+        '$0 export step-002000.safetensors -o model.onnx --frames data/test.json',
+        'verified on real frames',
+      ),
+  handler: async (flags) => {
+    const result = await exportOnnx(flags.checkpoint, flags.output, {
+      foldBatchNorm: flags.fold,
+      engine: flags.engine,
+      ...(flags.frames === undefined ? {} : { frames: flags.frames }),
+    })
+    const { boxes, confidences, frames, engine } = result.verification
+    process.stdout.write(
+      `${result.path}: ${(result.bytes / 1e6).toFixed(1)} MB, ${result.nodes} nodes, step ${result.step}, ` +
+        `sha256 ${result.sha256.slice(0, 16)}...\n` +
+        `verified on ${frames} frames against tfjs (${engine}): largest difference of boxes ` +
+        `${boxes.difference.toExponential(1)} px (of ${boxes.scale.toPrecision(2)}), ` +
+        `of confidences ${confidences.difference.toExponential(1)}\n`,
+    )
+  },
+}

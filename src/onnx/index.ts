@@ -1,0 +1,6 @@
+export { exportOnnx } from './export.js'
+export type { ExportOptions, ExportResult } from './export.js'
+export { EXPORT_TOLERANCE } from './verify.js'
+export type { Verification } from './verify.js'
+export { MODEL_FORMAT } from './metadata.js'
+export type { ModelMetadata } from './metadata.js'

@@ -1,0 +1,120 @@
+import * as tf from '@tensorflow/tfjs'
+import * as ort from 'onnxruntime-node'
+import type { Hypes } from '../config/hypes.js'
+import { NoduleError } from '../errors.js'
+import { createDetector } from '../model/detector.js'
+import { createRandom } from '../random.js'
+import { restoreVariables } from '../training/checkpoint.js'
+
+/** Largest difference that a verified export may show, relative to the output's scale. */
+export const EXPORT_TOLERANCE = 1e-4
+
+export interface Verification {
+  /** Largest absolute difference of the boxes, frame pixels, and how far the farthest edge is from its cell's center. */
+  boxes: { difference: number; scale: number }
+  /** The same for the confidences, whose scale is 1. */
+  confidences: { difference: number; scale: number }
+  /** Frames that were compared. */
+  frames: number
+  /** The tfjs backend that gave the reference. */
+  engine: string
+}
+
+/**
+ * Runs the exported bytes in onnxruntime and the checkpoint in tfjs on the same frames: noise, a smooth pattern, and
+ * those that are given.
+ *
+ * @param tensors of the checkpoint, `model/...`
+ * @param frames gray levels [n, height, width, 3], e.g. frames of a data set
+ * @throws NoduleError (NUMERIC) where an output differs by more than EXPORT_TOLERANCE of its scale, or is no number
+ */
+export async function verifyExport(
+  bytes: Uint8Array,
+  hypes: Hypes,
+  tensors: Parameters<typeof restoreVariables>[1],
+  path: string,
+  frames: readonly Uint8Array[] = [],
+): Promise<Verification> {
+  const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 })
+  const detector = createDetector(hypes, 0)
+  const result: Verification = {
+    boxes: { difference: 0, scale: 0 },
+    confidences: { difference: 0, scale: 1 },
+    frames: 0,
+    engine: tf.getBackend(),
+  }
+  // Adding the cell's center costs a box the low bits that it has beside it: not an error of the export.
+  const rounding = 2 ** -21 * Math.max(hypes.image_width, hypes.image_height)
+  const compare = (name: 'boxes' | 'confidences', expected: Float32Array, actual: Float32Array): void => {
+    const part = result[name]
+    part.difference = Math.max(part.difference, largestDifference(expected, actual))
+    if (name === 'boxes') part.scale = Math.max(part.scale, farthestEdge(expected, hypes))
+    const tolerance = EXPORT_TOLERANCE * part.scale + (name === 'boxes' ? rounding : 0)
+    if (expected.length === actual.length && part.difference <= tolerance) return
+    throw new NoduleError('NUMERIC', `the exported model computes other ${name} than the checkpoint`, {
+      path,
+      expected: `difference up to ${tolerance.toExponential(1)} (tfjs backend ${result.engine})`,
+      actual: String(part.difference),
+    })
+  }
+  try {
+    restoreVariables(detector.weights, tensors, 'model/', path)
+    const { image_height: height, image_width: width } = hypes
+    for (const frame of [...syntheticFrames(height, width), ...frames]) {
+      const expected = tf.tidy(() => {
+        const input = tf.tensor4d(Float32Array.from(frame), [1, height, width, 3])
+        const { boxes, confidences } = detector.decode(detector.forward(input, { training: false }))
+        return {
+          boxes: boxes.dataSync() as Float32Array,
+          confidences: confidences.dataSync() as Float32Array,
+        }
+      })
+      const input = new ort.Tensor('uint8', toPlanes(frame), [1, 3, height, width])
+      const actual = await session.run({ frames: input })
+      compare('boxes', expected.boxes, actual['boxes']!.data as Float32Array)
+      compare('confidences', expected.confidences, actual['confidences']!.data as Float32Array)
+      result.frames++
+    }
+  } finally {
+    detector.dispose()
+    await session.release()
+  }
+  return result
+}
+
+/** NaN in either counts as an infinite difference. */
+function largestDifference(expected: Float32Array, actual: Float32Array): number {
+  let difference = 0
+  expected.forEach((value, index) => {
+    const apart = Math.abs(value - actual[index]!)
+    difference = Math.max(difference, Number.isNaN(apart) ? Infinity : apart)
+  })
+  return difference
+}
+
+/** The largest distance of an edge from the center of its box's cell: the scale of what the network says. */
+function farthestEdge(boxes: Float32Array, hypes: Hypes): number {
+  const { grid_width: width, rnn_len: slots, region_size: size } = hypes
+  return boxes.reduce((farthest, value, index) => {
+    const cell = Math.floor(index / (4 * slots)) % (width * hypes.grid_height)
+    const center = ((index % 2 === 0 ? cell % width : Math.floor(cell / width)) + 0.5) * size
+    return Math.max(farthest, Math.abs(value - center))
+  }, 0)
+}
+
+/** [height, width, 3] to [3, height, width]. */
+function toPlanes(frame: Uint8Array): Uint8Array {
+  const plane = frame.length / 3
+  return frame.map((_, index) => frame[(index % plane) * 3 + Math.floor(index / plane)]!)
+}
+
+function syntheticFrames(height: number, width: number): Uint8Array[] {
+  const random = createRandom(20170)
+  const noise = Uint8Array.from({ length: height * width * 3 }, () => random.integer(256))
+  const smooth = Uint8Array.from({ length: height * width * 3 }, (_, index) => {
+    const x = Math.floor(index / 3) % width
+    const y = Math.floor(index / 3 / width)
+    return 128 + 60 * Math.sin(x / 17 + (index % 3)) + 60 * Math.cos(y / 11)
+  })
+  return [noise, smooth]
+}
