@@ -7,7 +7,7 @@
  * | kernel | inputs | attributes | outputs |
  * | --- | --- | --- | --- |
  * | NoduleBatchNorm | x [..., c], gamma [c], beta [c] | epsilon, relu | y [..., c], mean [c], variance [c] (biased) |
- * | NoduleBatchNormGrad | dy, x, y [..., c], gamma, mean, variance [c] | epsilon, relu | dx [..., c], dgamma, dbeta [c] |
+ * | NoduleBatchNormGrad | dy, x, y [..., c], gamma, beta, mean, variance [c] | epsilon, relu | dx [..., c], dgamma, dbeta [c] |
  * | NoduleSquaredNorm | x | | sum of squares [] |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
@@ -60,7 +60,7 @@ export function batchNormRelu(
     const [y, m, v] = batchNormForward(input, scale, offset, epsilon, relu)
     mean = tf.keep(m)
     variance = tf.keep(v)
-    save([input, y, scale, m, v])
+    save([input, y, scale, offset, m, v])
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => batchNormBackward(dy, saved, epsilon, relu),
@@ -89,8 +89,15 @@ function batchNormForward(
 }
 
 function batchNormBackward(dy: tf.Tensor, saved: tf.Tensor[], epsilon: number, relu: boolean): tf.Tensor[] {
-  const [x, y, gamma, mean, variance] = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
-  const fused = run('NoduleBatchNormGrad', { dy, x, y, gamma, mean, variance }, { epsilon, relu })
+  const [x, y, gamma, beta, mean, variance] = saved as [
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+    tf.Tensor,
+  ]
+  const fused = run('NoduleBatchNormGrad', { dy, x, y, gamma, beta, mean, variance }, { epsilon, relu })
   if (fused !== undefined) return fused
   return tf.tidy(() => {
     const axes = allButLast(x.rank)

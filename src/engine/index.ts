@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
+import { nativeEngine } from './native.js'
 import { tensorflowEngine } from './tensorflow.js'
 import { wasmEngine } from './wasm.js'
 
@@ -24,7 +25,7 @@ export interface Engine {
 }
 
 /** All engines, fastest first: the order of 'auto'. */
-export const ENGINES: readonly Engine[] = [tensorflowEngine, wasmEngine]
+export const ENGINES: readonly Engine[] = [tensorflowEngine, nativeEngine, wasmEngine]
 
 export const ENGINE_NAMES = ['auto', 'tensorflow', 'native', 'wasm'] as const
 

@@ -1,0 +1,112 @@
+// Arguments of the tensor bindings. src/engine/native computes shapes and validates; these checks only make sure
+// that no call can read or write outside the buffers that it was given.
+#pragma once
+
+#include <napi.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace nodule::tensor {
+
+struct Buffer {
+  void* data;
+  int64_t length;  // in elements
+  napi_typedarray_type type;
+  int size() const { return type == napi_uint8_array ? 1 : 4; }
+};
+
+class Arguments {
+ public:
+  explicit Arguments(const Napi::CallbackInfo& info) : info_(info), env_(info.Env()) {}
+
+  Buffer Any(size_t i) const { return BufferOf(info_[i], i); }
+
+  float* Floats(size_t i, int64_t at_least) const { return FloatsOf(info_[i], i, at_least); }
+  float* FloatsOrNull(size_t i, int64_t at_least) const {
+    return info_[i].IsNull() || info_[i].IsUndefined() ? nullptr : Floats(i, at_least);
+  }
+  float* FloatsOf(const Napi::Value& value, size_t i, int64_t at_least) const {
+    const Buffer b = BufferOf(value, i);
+    Require(b.type == napi_float32_array, i, "Float32Array");
+    Require(b.length >= at_least, i, "at least " + std::to_string(at_least) + " elements");
+    return static_cast<float*>(b.data);
+  }
+  uint8_t* Bytes(size_t i, int64_t at_least) const {
+    const Buffer b = Any(i);
+    Require(b.type == napi_uint8_array && b.length >= at_least, i, "Uint8Array that is long enough");
+    return static_cast<uint8_t*>(b.data);
+  }
+  int32_t* Integers(size_t i, int64_t at_least) const {
+    const Buffer b = Any(i);
+    Require(b.type == napi_int32_array && b.length >= at_least, i, "Int32Array that is long enough");
+    return static_cast<int32_t*>(b.data);
+  }
+  double Number(size_t i) const {
+    double value = 0;
+    Require(napi_get_value_double(env_, info_[i], &value) == napi_ok, i, "number");
+    return value;
+  }
+  /// A size: 0 .. 2^40.
+  int64_t Size(size_t i) const {
+    const double value = Number(i);
+    Require(value >= 0 && value <= 1099511627776.0, i, "size");
+    return static_cast<int64_t>(value);
+  }
+  int Opcode(size_t i, int count) const {
+    const double value = Number(i);
+    Require(value >= 0 && value < count, i, "opcode");
+    return static_cast<int>(value);
+  }
+  bool Boolean(size_t i) const {
+    bool value = false;
+    Require(napi_get_value_bool(env_, info_[i], &value) == napi_ok, i, "boolean");
+    return value;
+  }
+  Napi::Array Array(size_t i) const {
+    Require(info_[i].IsArray(), i, "array");
+    return info_[i].As<Napi::Array>();
+  }
+  bool Missing(size_t i) const { return info_[i].IsUndefined() || info_[i].IsNull(); }
+  void Require(bool good, size_t i, const std::string& expected) const {
+    if (!good) throw std::invalid_argument("argument " + std::to_string(i) + ": expected " + expected);
+  }
+  Napi::Env Env() const { return env_; }
+
+ private:
+  Buffer BufferOf(const Napi::Value& value, size_t i) const {
+    Buffer b{};
+    size_t length = 0;
+    Require(napi_get_typedarray_info(env_, value, &b.type, &length, &b.data, nullptr, nullptr) == napi_ok &&
+                (b.type == napi_uint8_array || b.type == napi_int32_array || b.type == napi_float32_array),
+            i, "Uint8Array, Int32Array or Float32Array");
+    b.length = static_cast<int64_t>(length);
+    return b;
+  }
+
+  const Napi::CallbackInfo& info_;
+  Napi::Env env_;
+};
+
+/// Turns a function on Arguments into an export; any C++ exception becomes a JavaScript Error.
+template <Napi::Value (*function)(const Arguments&)>
+Napi::Value Export(const Napi::CallbackInfo& info) {
+  try {
+    return function(Arguments(info));
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  }
+}
+
+template <Napi::Value (*function)(const Arguments&)>
+void Set(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<Export<function>>(exports.Env(), name));
+}
+
+void RegisterElementwise(Napi::Object exports);
+void RegisterLayers(Napi::Object exports);
+void RegisterTraining(Napi::Object exports);
+
+}  // namespace nodule::tensor

@@ -1,0 +1,145 @@
+// Exports of convolution.h, pool.h and norm.h.
+#include "binding.h"
+#include "convolution.h"
+#include "norm.h"
+#include "pool.h"
+
+namespace nodule::tensor {
+namespace {
+
+struct ConvCall {
+  ConvShape shape;
+  int64_t image, filter, output;  // elements
+};
+
+// meta: the fields of ConvShape in their order.
+ConvCall ConvOf(const Arguments& arguments) {
+  const int32_t* m = arguments.Integers(0, 17);
+  for (int i = 0; i < 17; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
+  const ConvShape s{m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10], m[11], m[12], m[13], m[14],
+                    m[15], m[16]};
+  return {s, s.batch * s.in_height * s.in_width * s.in_channels,
+          s.filter_height * s.filter_width * s.in_channels * s.out_channels,
+          s.batch * s.out_height * s.out_width * s.out_channels};
+}
+
+// convForward(meta, x, filter, bias | null, y)
+Napi::Value ConvForwardCall(const Arguments& arguments) {
+  const ConvCall c = ConvOf(arguments);
+  ConvForward(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.filter),
+              arguments.FloatsOrNull(3, c.shape.out_channels), arguments.Floats(4, c.output));
+  return arguments.Env().Undefined();
+}
+
+// convBackwardData(meta, dy, filter, dx)
+Napi::Value ConvBackwardDataCall(const Arguments& arguments) {
+  const ConvCall c = ConvOf(arguments);
+  ConvBackwardData(c.shape, arguments.Floats(1, c.output), arguments.Floats(2, c.filter),
+                   arguments.Floats(3, c.image));
+  return arguments.Env().Undefined();
+}
+
+// convBackwardFilter(meta, x, dy, dFilter)
+Napi::Value ConvBackwardFilterCall(const Arguments& arguments) {
+  const ConvCall c = ConvOf(arguments);
+  ConvBackwardFilter(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.output),
+                     arguments.Floats(3, c.filter));
+  return arguments.Env().Undefined();
+}
+
+// matMul(transposeA, transposeB, m, n, k, a, aOffset, b, bOffset, c, cOffset)
+Napi::Value MatMulCall(const Arguments& arguments) {
+  const int64_t m = arguments.Size(2), n = arguments.Size(3), k = arguments.Size(4);
+  const int64_t a = arguments.Size(6), b = arguments.Size(8), c = arguments.Size(10);
+  MatMul(arguments.Boolean(0), arguments.Boolean(1), m, n, k, arguments.Floats(5, a + m * k) + a,
+         arguments.Floats(7, b + k * n) + b, arguments.Floats(9, c + m * n) + c);
+  return arguments.Env().Undefined();
+}
+
+struct PoolCall {
+  PoolShape shape;
+  int64_t input, output;
+};
+
+PoolCall PoolOf(const Arguments& arguments) {
+  const int32_t* m = arguments.Integers(0, 14);
+  for (int i = 0; i < 14; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
+  const PoolShape s{m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10], m[11], m[12], m[13]};
+  return {s, s.batch * s.in_height * s.in_width * s.channels, s.batch * s.out_height * s.out_width * s.channels};
+}
+
+// maxPool(meta, x, y)
+Napi::Value MaxPoolCall(const Arguments& arguments) {
+  const PoolCall p = PoolOf(arguments);
+  MaxPool(p.shape, arguments.Floats(1, p.input), arguments.Floats(2, p.output));
+  return arguments.Env().Undefined();
+}
+// averagePool(meta, x, y)
+Napi::Value AveragePoolCall(const Arguments& arguments) {
+  const PoolCall p = PoolOf(arguments);
+  AveragePool(p.shape, arguments.Floats(1, p.input), arguments.Floats(2, p.output));
+  return arguments.Env().Undefined();
+}
+// maxPoolGradient(meta, x, dy, dx)
+Napi::Value MaxPoolGradientCall(const Arguments& arguments) {
+  const PoolCall p = PoolOf(arguments);
+  MaxPoolGradient(p.shape, arguments.Floats(1, p.input), arguments.Floats(2, p.output),
+                  arguments.Floats(3, p.input));
+  return arguments.Env().Undefined();
+}
+// averagePoolGradient(meta, dy, dx)
+Napi::Value AveragePoolGradientCall(const Arguments& arguments) {
+  const PoolCall p = PoolOf(arguments);
+  AveragePoolGradient(p.shape, arguments.Floats(1, p.output), arguments.Floats(2, p.input));
+  return arguments.Env().Undefined();
+}
+
+NormShape NormOf(const Arguments& arguments) {
+  return {arguments.Size(0), arguments.Size(1), static_cast<float>(arguments.Number(2)), arguments.Boolean(3)};
+}
+
+// batchNormTraining(rows, channels, epsilon, relu, x, gamma, beta, y, mean, variance)
+Napi::Value BatchNormTrainingCall(const Arguments& arguments) {
+  const NormShape s = NormOf(arguments);
+  const int64_t n = s.rows * s.channels, c = s.channels;
+  BatchNormTraining(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c), arguments.FloatsOrNull(6, c),
+                    arguments.Floats(7, n), arguments.Floats(8, c), arguments.Floats(9, c));
+  return arguments.Env().Undefined();
+}
+
+// batchNormInference(rows, channels, epsilon, relu, x, gamma, beta, mean, variance, y)
+Napi::Value BatchNormInferenceCall(const Arguments& arguments) {
+  const NormShape s = NormOf(arguments);
+  const int64_t n = s.rows * s.channels, c = s.channels;
+  BatchNormInference(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c), arguments.FloatsOrNull(6, c),
+                     arguments.Floats(7, c), arguments.Floats(8, c), arguments.Floats(9, n));
+  return arguments.Env().Undefined();
+}
+
+// batchNormGradient(rows, channels, epsilon, relu, x, dy, gamma, beta, mean, variance, dx, dGamma, dBeta)
+Napi::Value BatchNormGradientCall(const Arguments& arguments) {
+  const NormShape s = NormOf(arguments);
+  const int64_t n = s.rows * s.channels, c = s.channels;
+  BatchNormGradient(s, arguments.Floats(4, n), arguments.Floats(5, n), arguments.FloatsOrNull(6, c),
+                    arguments.FloatsOrNull(7, c), arguments.Floats(8, c), arguments.Floats(9, c),
+                    arguments.Floats(10, n), arguments.Floats(11, c), arguments.Floats(12, c));
+  return arguments.Env().Undefined();
+}
+
+}  // namespace
+
+void RegisterLayers(Napi::Object exports) {
+  Set<ConvForwardCall>(exports, "convForward");
+  Set<ConvBackwardDataCall>(exports, "convBackwardData");
+  Set<ConvBackwardFilterCall>(exports, "convBackwardFilter");
+  Set<MatMulCall>(exports, "matMul");
+  Set<MaxPoolCall>(exports, "maxPool");
+  Set<AveragePoolCall>(exports, "averagePool");
+  Set<MaxPoolGradientCall>(exports, "maxPoolGradient");
+  Set<AveragePoolGradientCall>(exports, "averagePoolGradient");
+  Set<BatchNormTrainingCall>(exports, "batchNormTraining");
+  Set<BatchNormInferenceCall>(exports, "batchNormInference");
+  Set<BatchNormGradientCall>(exports, "batchNormGradient");
+}
+
+}  // namespace nodule::tensor

@@ -1,0 +1,92 @@
+// Exports of sequence.h and optimizer.h.
+#include "binding.h"
+#include "optimizer.h"
+#include "reduce.h"
+#include "sequence.h"
+
+namespace nodule::tensor {
+namespace {
+
+// lstmCell(rows, units, forgetBias, gates, bias, cell, newCell, hidden)
+Napi::Value LstmCellCall(const Arguments& arguments) {
+  const int64_t rows = arguments.Size(0), units = arguments.Size(1), n = rows * units;
+  LstmCell(rows, units, static_cast<float>(arguments.Number(2)), arguments.Floats(3, 4 * n),
+           arguments.Floats(4, 4 * units), arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n));
+  return arguments.Env().Undefined();
+}
+
+// lstmCellGradient(rows, units, forgetBias, gates, bias, cell, newCell, dHidden, dNewCell, dGates, dCell)
+Napi::Value LstmCellGradientCall(const Arguments& arguments) {
+  const int64_t rows = arguments.Size(0), units = arguments.Size(1), n = rows * units;
+  LstmCellGradient(rows, units, static_cast<float>(arguments.Number(2)), arguments.Floats(3, 4 * n),
+                   arguments.Floats(4, 4 * units), arguments.Floats(5, n), arguments.Floats(6, n),
+                   arguments.Floats(7, n), arguments.Floats(8, n), arguments.Floats(9, 4 * n),
+                   arguments.Floats(10, n));
+  return arguments.Env().Undefined();
+}
+
+// softmax(logits, rows, n, log, out)
+Napi::Value SoftmaxCall(const Arguments& arguments) {
+  const int64_t rows = arguments.Size(1), n = arguments.Size(2);
+  Softmax(arguments.Floats(0, rows * n), rows, n, arguments.Boolean(3), arguments.Floats(4, rows * n));
+  return arguments.Env().Undefined();
+}
+
+// softmaxCrossEntropy(logits, labels, rows, n, loss, softmax)
+Napi::Value SoftmaxCrossEntropyCall(const Arguments& arguments) {
+  const int64_t rows = arguments.Size(2), n = arguments.Size(3);
+  SoftmaxCrossEntropy(arguments.Floats(0, rows * n), arguments.Floats(1, rows * n), rows, n,
+                      arguments.Floats(4, rows), arguments.Floats(5, rows * n));
+  return arguments.Env().Undefined();
+}
+
+// softmaxCrossEntropyGradient(softmax, labels, dLoss, rows, n, dLogits)
+Napi::Value SoftmaxCrossEntropyGradientCall(const Arguments& arguments) {
+  const int64_t rows = arguments.Size(3), n = arguments.Size(4);
+  SoftmaxCrossEntropyGradient(arguments.Floats(0, rows * n), arguments.Floats(1, rows * n),
+                              arguments.Floats(2, rows), rows, n, arguments.Floats(5, rows * n));
+  return arguments.Env().Undefined();
+}
+
+// sumOfSquares(x)
+Napi::Value SumOfSquaresCall(const Arguments& arguments) {
+  const int64_t n = arguments.Any(0).length;
+  return Napi::Number::New(arguments.Env(), SumOfSquares(arguments.Floats(0, n), n));
+}
+
+OptimizerParams ParamsOf(const Arguments& arguments) {
+  return {static_cast<float>(arguments.Number(0)), static_cast<float>(arguments.Number(1)),
+          static_cast<float>(arguments.Number(2)), static_cast<float>(arguments.Number(3)),
+          static_cast<float>(arguments.Number(4))};
+}
+
+// rmsProp(learningRate, decay, 0, epsilon, scale, weight, meanSquare, gradient, newWeight, newMeanSquare)
+Napi::Value RmsPropCall(const Arguments& arguments) {
+  const int64_t n = arguments.Any(5).length;
+  RmsProp(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n), ParamsOf(arguments),
+          arguments.Floats(8, n), arguments.Floats(9, n));
+  return arguments.Env().Undefined();
+}
+
+// adam(learningRate, beta1, beta2, epsilon, scale, weight, m, v, gradient, newWeight, newM, newV)
+Napi::Value AdamCall(const Arguments& arguments) {
+  const int64_t n = arguments.Any(5).length;
+  Adam(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n), arguments.Floats(8, n),
+       ParamsOf(arguments), arguments.Floats(9, n), arguments.Floats(10, n), arguments.Floats(11, n));
+  return arguments.Env().Undefined();
+}
+
+}  // namespace
+
+void RegisterTraining(Napi::Object exports) {
+  Set<LstmCellCall>(exports, "lstmCell");
+  Set<LstmCellGradientCall>(exports, "lstmCellGradient");
+  Set<SoftmaxCall>(exports, "softmax");
+  Set<SoftmaxCrossEntropyCall>(exports, "softmaxCrossEntropy");
+  Set<SoftmaxCrossEntropyGradientCall>(exports, "softmaxCrossEntropyGradient");
+  Set<SumOfSquaresCall>(exports, "sumOfSquares");
+  Set<RmsPropCall>(exports, "rmsProp");
+  Set<AdamCall>(exports, "adam");
+}
+
+}  // namespace nodule::tensor

@@ -1,0 +1,95 @@
+// The inner loops of all kernels that are ours: plain C++ over contiguous floats, compiled three times
+// (baseline, AVX2+FMA, AVX-512) from loops.inc and chosen once at run time. They know no threads, no shapes.
+#pragma once
+
+#include <cstdint>
+
+namespace nodule::tensor {
+
+/// Order fixed: opcodes are handed to JavaScript by name (see BinaryNames).
+enum class BinaryOp : int {
+  kAdd, kSub, kMul, kDiv, kMaximum, kMinimum, kSquaredDifference, kPow, kFloorDiv, kMod, kAtan2,
+  kPrelu, kReluGrad, kEluGrad, kCount
+};
+enum class CompareOp : int { kEqual, kNotEqual, kGreater, kGreaterEqual, kLess, kLessEqual, kCount };
+enum class UnaryOp : int {
+  kAbs, kNeg, kExp, kExpm1, kLog, kLog1p, kSqrt, kRsqrt, kSquare, kReciprocal, kSigmoid, kTanh, kRelu, kRelu6,
+  kLeakyRelu, kElu, kSelu, kSoftplus, kStep, kSign, kFloor, kCeil, kRound, kClip, kSin, kCos, kErf, kAffine,
+  kCount
+};
+
+/// Which operand of a binary loop is one number instead of a vector.
+enum class Operands : int { kBoth, kScalarB, kScalarA };
+
+using BinaryLoop = void (*)(const float* a, const float* b, float* out, int64_t n);
+using CompareLoop = void (*)(const float* a, const float* b, uint8_t* out, int64_t n);
+using UnaryLoop = void (*)(const float* x, float* out, int64_t n, float alpha, float beta);
+
+struct OptimizerParams {
+  float learning_rate;
+  float decay;   // RMSProp: of the mean square; Adam: beta1
+  float decay2;  // Adam: beta2
+  float epsilon;
+  float scale;   // of the gradient (global-norm clipping)
+};
+
+struct Loops {
+  const char* isa;
+  BinaryLoop binary[static_cast<int>(BinaryOp::kCount)][3];
+  CompareLoop compare[static_cast<int>(CompareOp::kCount)][3];
+  UnaryLoop unary[static_cast<int>(UnaryOp::kCount)];
+
+  /// Sum, maximum, minimum, product of n contiguous floats.
+  float (*sum)(const float* x, int64_t n);
+  float (*sum_squares)(const float* x, int64_t n);
+  float (*maximum)(const float* x, int64_t n);
+  float (*minimum)(const float* x, int64_t n);
+  float (*product)(const float* x, int64_t n);
+  /// out[c] op= x[r * c_count + c] over the rows.
+  void (*add_rows)(const float* x, int64_t rows, int64_t columns, float* out);
+  void (*max_rows)(const float* x, int64_t rows, int64_t columns, float* out);
+  void (*min_rows)(const float* x, int64_t rows, int64_t columns, float* out);
+  void (*multiply_rows)(const float* x, int64_t rows, int64_t columns, float* out);
+  void (*select)(const uint8_t* condition, const float* a, const float* b, float* out, int64_t n);
+
+  /// Batch norm over rows of [rows, channels]: sums of (x - shift) and of its square.
+  void (*moments)(const float* x, const float* shift, int64_t rows, int64_t channels, float* sum,
+                  float* sum_squares);
+  /// y = x * scale + offset, optionally ReLU.
+  void (*normalize)(const float* x, const float* scale, const float* offset, bool relu, int64_t rows,
+                    int64_t channels, float* y);
+  /// sum of g and of g * (x - mean), g = dy where the ReLU was open (x * scale + offset > 0).
+  void (*norm_gradient_sums)(const float* x, const float* dy, const float* mean, const float* scale,
+                             const float* offset, bool relu, int64_t rows, int64_t channels, float* sum_g,
+                             float* sum_gx);
+  /// dx = g * a + x * b + c per channel.
+  void (*norm_gradient)(const float* x, const float* dy, const float* scale, const float* offset,
+                        const float* a, const float* b, const float* c, bool relu, int64_t rows,
+                        int64_t channels, float* dx);
+
+  /// Pooling over channels: out = max(out, x); index kept as float for the gradient.
+  void (*max_update)(const float* x, float* best, int64_t n);
+  void (*max_update_index)(const float* x, float* best, int32_t* index, int32_t position, int64_t n);
+  void (*scatter_where)(const float* dy, const int32_t* index, int32_t position, float* dx, int64_t n);
+  /// out += x * scale.
+  void (*add_scaled)(const float* x, float scale, float* out, int64_t n);
+
+  /// LSTM cell, gates [i, j, f, o] of `units` each in one row; see lstm.h.
+  void (*lstm_row)(const float* gates, const float* bias, const float* cell, float forget_bias, int64_t units,
+                   float* new_cell, float* hidden);
+  void (*lstm_gradient_row)(const float* gates, const float* bias, const float* cell, const float* new_cell,
+                            const float* d_hidden, const float* d_new_cell, float forget_bias, int64_t units,
+                            float* d_gates, float* d_cell);
+
+  void (*softmax_row)(const float* logits, int64_t n, bool log, float* out);
+
+  void (*rmsprop)(const float* w, const float* mean_square, const float* g, int64_t n, const OptimizerParams& p,
+                  float* new_w, float* new_mean_square);
+  void (*adam)(const float* w, const float* m, const float* v, const float* g, int64_t n,
+               const OptimizerParams& p, float* new_w, float* new_m, float* new_v);
+};
+
+/// The loops for this machine's instruction set. NODULE_ISA=base|avx2|avx512 in the environment narrows it.
+const Loops& ActiveLoops();
+
+}  // namespace nodule::tensor

@@ -1,0 +1,54 @@
+// nodule_tensor.node: an addon of its own, so that nodule.node loads on machines without oneDNN.
+#include "binding.h"
+#include "convolution.h"
+#include "loops.h"
+#include "threads.h"
+
+namespace nodule::tensor {
+namespace {
+
+// threads(count?): sets when given, returns the count.
+Napi::Value ThreadsCall(const Arguments& arguments) {
+  if (!arguments.Missing(0)) {
+    const double count = arguments.Number(0);
+    arguments.Require(count >= 1 && count <= 1024, 0, "number between 1 and 1024");
+    SetThreadCount(static_cast<int>(count));
+  }
+  return Napi::Number::New(arguments.Env(), ThreadCount());
+}
+
+// bfloat16(on): returns whether it is on.
+Napi::Value Bfloat16Call(const Arguments& arguments) {
+  return Napi::Boolean::New(arguments.Env(), SetBfloat16(arguments.Boolean(0)));
+}
+
+Napi::Value DescribePrimitivesCall(const Arguments& arguments) {
+  return Napi::String::New(arguments.Env(), DescribePrimitives());
+}
+
+// address(array): of its first byte modulo 64, for aligned views.
+Napi::Value AddressCall(const Arguments& arguments) {
+  return Napi::Number::New(arguments.Env(),
+                           static_cast<double>(reinterpret_cast<uintptr_t>(arguments.Any(0).data) % 64));
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  RegisterElementwise(exports);
+  RegisterLayers(exports);
+  RegisterTraining(exports);
+  Set<ThreadsCall>(exports, "threads");
+  Set<Bfloat16Call>(exports, "bfloat16");
+  Set<DescribePrimitivesCall>(exports, "describePrimitives");
+  Set<AddressCall>(exports, "address");
+  exports.Set("isa", ActiveLoops().isa);
+  exports.Set("onednn", OnednnVersion());
+  exports.Set("hasBfloat16", Napi::Boolean::New(env, HasBfloat16()));
+  return exports;
+}
+
+}  // namespace
+}  // namespace nodule::tensor
+
+static Napi::Object InitModule(Napi::Env env, Napi::Object exports) { return nodule::tensor::Init(env, exports); }
+
+NODE_API_MODULE(nodule_tensor, InitModule)

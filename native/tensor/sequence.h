@@ -1,0 +1,28 @@
+// The LSTM cell's pointwise part, softmax, and softmax cross-entropy.
+#pragma once
+
+#include <cstdint>
+
+namespace nodule::tensor {
+
+/// gates [rows, 4*units] = [x, h] * W without the bias, in TensorFlow's order i, j, f, o; bias [4*units];
+/// cell [rows, units]. new_cell = cell * sigmoid(f + forget_bias) + sigmoid(i) * tanh(j);
+/// hidden = tanh(new_cell) * sigmoid(o).
+void LstmCell(int64_t rows, int64_t units, float forget_bias, const float* gates, const float* bias,
+              const float* cell, float* new_cell, float* hidden);
+/// Gradients of LstmCell: d_gates [rows, 4*units], d_cell [rows, units].
+void LstmCellGradient(int64_t rows, int64_t units, float forget_bias, const float* gates, const float* bias,
+                      const float* cell, const float* new_cell, const float* d_hidden, const float* d_new_cell,
+                      float* d_gates, float* d_cell);
+
+/// Softmax, or its logarithm, over the last dim of [rows, n].
+void Softmax(const float* logits, int64_t rows, int64_t n, bool log, float* out);
+
+/// loss[r] = -sum_k labels[r,k] * log softmax(logits)[r,k]; softmax [rows, n] is returned for the gradient.
+void SoftmaxCrossEntropy(const float* logits, const float* labels, int64_t rows, int64_t n, float* loss,
+                         float* softmax);
+/// d_logits[r,k] = d_loss[r] * (softmax[r,k] * sum_k labels[r,k] - labels[r,k]).
+void SoftmaxCrossEntropyGradient(const float* softmax, const float* labels, const float* d_loss, int64_t rows,
+                                 int64_t n, float* d_logits);
+
+}  // namespace nodule::tensor

@@ -1,0 +1,34 @@
+// Threads of the tensor kernels. OpenMP, because oneDNN brings it: one pool of threads serves both, so that
+// the convolutions and our own loops never fight for the cores.
+#pragma once
+
+#include <cstdint>
+
+namespace nodule::tensor {
+
+/// Threads used by every kernel from now on (1 .. 1024).
+void SetThreadCount(int count);
+int ThreadCount();
+
+/// Work below this many floats is not worth waking another thread for (about 10 microseconds).
+constexpr int64_t kGrain = 16 * 1024;
+
+/// Calls body(begin, end) for disjoint parts of [0, n). Parts hold at least `grain` items. Each item must be
+/// independent of the others: the split depends on the thread count, so a sum across items has no place here.
+template <typename Body>
+void ParallelFor(int64_t n, int64_t grain, const Body& body) {
+  if (n <= 0) return;
+  const int threads = ThreadCount();
+  int64_t parts = grain > 0 ? n / grain : n;
+  if (parts > threads) parts = threads;
+  if (parts <= 1) {
+    body(int64_t{0}, n);
+    return;
+  }
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+  for (int64_t part = 0; part < parts; ++part) {
+    body(n * part / parts, n * (part + 1) / parts);
+  }
+}
+
+}  // namespace nodule::tensor

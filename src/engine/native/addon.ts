@@ -1,0 +1,207 @@
+/** Finds and loads nodule_tensor.node, the tensor kernels of the native engine. */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { NoduleError, describeError } from '../../errors.js'
+import { PACKAGE_ROOT } from '../../version.js'
+
+export type Data = Float32Array | Int32Array | Uint8Array
+type Opcodes<N extends string> = Readonly<Record<N, number>>
+
+export type BinaryName =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'maximum'
+  | 'minimum'
+  | 'squaredDifference'
+  | 'pow'
+  | 'floorDiv'
+  | 'mod'
+  | 'atan2'
+  | 'prelu'
+  | 'reluGrad'
+  | 'eluGrad'
+export type CompareName = 'equal' | 'notEqual' | 'greater' | 'greaterEqual' | 'less' | 'lessEqual'
+export type ReduceName = 'sum' | 'mean' | 'max' | 'min' | 'prod'
+export type UnaryName =
+  | (
+      | 'abs'
+      | 'neg'
+      | 'exp'
+      | 'expm1'
+      | 'log'
+      | 'log1p'
+      | 'sqrt'
+      | 'rsqrt'
+      | 'square'
+      | 'reciprocal'
+      | 'sigmoid'
+    )
+  | (
+      | 'tanh'
+      | 'relu'
+      | 'relu6'
+      | 'leakyRelu'
+      | 'elu'
+      | 'selu'
+      | 'softplus'
+      | 'step'
+      | 'sign'
+      | 'floor'
+      | 'ceil'
+    )
+  | ('round' | 'clip' | 'sin' | 'cos' | 'erf' | 'affine')
+
+type F = Float32Array
+
+/** What native/tensor/binding_*.cpp export; the comments there give the meaning of the arguments. */
+export interface TensorAddon {
+  readonly isa: string
+  readonly onednn: string
+  readonly hasBfloat16: boolean
+  readonly binaryOps: Opcodes<BinaryName>
+  readonly compareOps: Opcodes<CompareName>
+  readonly unaryOps: Opcodes<UnaryName>
+  readonly reduceOps: Opcodes<ReduceName>
+  threads: (count?: number) => number
+  bfloat16: (on: boolean) => boolean
+  describePrimitives: () => string
+  address: (array: Uint8Array) => number
+
+  binary: (op: number, a: F, b: F, out: F, meta: Int32Array, rank: number) => void
+  compare: (op: number, a: F, b: F, out: Uint8Array, meta: Int32Array, rank: number) => void
+  unary: (op: number, x: F, out: F, alpha: number, beta: number) => void
+  select: (condition: Uint8Array, a: F, b: F, out: F) => void
+  addAll: (inputs: F[], out: F) => void
+  reduce: (op: number, x: F, outer: number, n: number, inner: number, out: F) => void
+  copyStrided: (from: Data, start: number, to: Data, toStart: number, meta: Int32Array, rank: number) => void
+  gather: (
+    x: Data,
+    indices: Int32Array,
+    batch: number,
+    outer: number,
+    n: number,
+    count: number,
+    inner: number,
+    out: Data,
+  ) => void
+  segmentSum: (x: F, segments: Int32Array, n: number, inner: number, segmentCount: number, out: F) => void
+
+  convForward: (meta: Int32Array, x: F, filter: F, bias: F | null, y: F) => void
+  convBackwardData: (meta: Int32Array, dy: F, filter: F, dx: F) => void
+  convBackwardFilter: (meta: Int32Array, x: F, dy: F, dFilter: F) => void
+  matMul: (
+    transposeA: boolean,
+    transposeB: boolean,
+    m: number,
+    n: number,
+    k: number,
+    a: F,
+    aStart: number,
+    b: F,
+    bStart: number,
+    c: F,
+    cStart: number,
+  ) => void
+  maxPool: (meta: Int32Array, x: F, y: F) => void
+  averagePool: (meta: Int32Array, x: F, y: F) => void
+  maxPoolGradient: (meta: Int32Array, x: F, dy: F, dx: F) => void
+  averagePoolGradient: (meta: Int32Array, dy: F, dx: F) => void
+  batchNormTraining: (
+    rows: number,
+    channels: number,
+    epsilon: number,
+    relu: boolean,
+    ...buffers: [x: F, gamma: F | null, beta: F | null, y: F, mean: F, variance: F]
+  ) => void
+  batchNormInference: (
+    rows: number,
+    channels: number,
+    epsilon: number,
+    relu: boolean,
+    ...buffers: [x: F, gamma: F | null, beta: F | null, mean: F, variance: F, y: F]
+  ) => void
+  batchNormGradient: (
+    rows: number,
+    channels: number,
+    epsilon: number,
+    relu: boolean,
+    ...buffers: [x: F, dy: F, gamma: F, beta: F, mean: F, variance: F, dx: F, dGamma: F, dBeta: F]
+  ) => void
+
+  lstmCell: (
+    rows: number,
+    units: number,
+    forgetBias: number,
+    ...buffers: [gates: F, bias: F, cell: F, newCell: F, hidden: F]
+  ) => void
+  lstmCellGradient: (
+    rows: number,
+    units: number,
+    forgetBias: number,
+    ...buffers: [gates: F, bias: F, cell: F, newCell: F, dHidden: F, dNewCell: F, dGates: F, dCell: F]
+  ) => void
+  softmax: (logits: F, rows: number, n: number, log: boolean, out: F) => void
+  softmaxCrossEntropy: (logits: F, labels: F, rows: number, n: number, loss: F, softmax: F) => void
+  softmaxCrossEntropyGradient: (softmax: F, labels: F, dLoss: F, rows: number, n: number, dLogits: F) => void
+  sumOfSquares: (x: F) => number
+  rmsProp: (
+    learningRate: number,
+    decay: number,
+    unused: number,
+    epsilon: number,
+    scale: number,
+    ...buffers: [weight: F, meanSquare: F, gradient: F, newWeight: F, newMeanSquare: F]
+  ) => void
+  adam: (
+    learningRate: number,
+    beta1: number,
+    beta2: number,
+    epsilon: number,
+    scale: number,
+    ...buffers: [weight: F, m: F, v: F, gradient: F, newWeight: F, newM: F, newV: F]
+  ) => void
+}
+
+let loaded: { addon?: TensorAddon; path: string; problem?: string } | undefined
+
+function load(): NonNullable<typeof loaded> {
+  if (loaded !== undefined) return loaded
+  const wanted = process.env['NODULE_TENSOR_ADDON']
+  if (wanted === 'none') return (loaded = { path: '', problem: 'switched off by NODULE_TENSOR_ADDON=none' })
+  const path =
+    wanted !== undefined && wanted !== ''
+      ? wanted
+      : join(PACKAGE_ROOT, 'build', 'Release', 'nodule_tensor.node')
+  if (!existsSync(path)) return (loaded = { path, problem: `${path} was not built` })
+  try {
+    loaded = { path, addon: createRequire(import.meta.url)(path) as TensorAddon }
+  } catch (error) {
+    loaded = { path, problem: describeError(error) }
+  }
+  return loaded
+}
+
+/** What a person can do when the tensor kernels are missing. */
+export const TENSOR_SOLUTIONS = [
+  'install oneDNN (Debian and Ubuntu: apt-get install libdnnl-dev) and run `npm run build:addon -- --force`',
+  'oneDNN elsewhere: set CMAKE_PREFIX_PATH or dnnl_DIR to it before building',
+  'at run time libdnnl must be found: apt-get install libdnnl2, or set LD_LIBRARY_PATH',
+]
+
+/** Why the tensor kernels cannot be used here, or undefined when they can. Never throws. */
+export function tensorAddonProblem(): string | undefined {
+  return load().problem
+}
+
+/** Throws NoduleError (UNAVAILABLE) with what can be done. */
+export function requireTensorAddon(): TensorAddon {
+  const { addon, problem } = load()
+  if (addon !== undefined) return addon
+  throw new NoduleError(
+    'UNAVAILABLE',
+    `the native engine cannot be used: ${problem ?? 'unknown'}; possible solutions: ${TENSOR_SOLUTIONS.join('; ')}`,
+  )
+}

@@ -1,0 +1,196 @@
+/** Convolutions, matrix products, pooling, batch norm at inference. */
+import * as tf from '@tensorflow/tfjs'
+import type { TensorInfo } from '@tensorflow/tfjs'
+import { areFloats, product } from './kernel.js'
+import type { Call, Kernel, Kernels } from './kernel.js'
+
+type Conv2DInfo = tf.backend_util.Conv2DInfo
+type Shape4D = [number, number, number, number]
+
+const convMeta = new Int32Array(17)
+
+/** The geometry of a convolution in `convMeta`; undefined for NCHW, which tfjs's cpu kernel does. */
+function planConv(attrs: Call['attrs'], inShape: number[], filterShape: number[]): Conv2DInfo | undefined {
+  const format = tf.backend_util.convertConv2DDataFormat(attrs['dataFormat'] as 'NHWC')
+  if (format !== 'channelsLast') return undefined
+  const c = tf.backend_util.computeConv2DInfo(
+    inShape as Shape4D,
+    filterShape as Shape4D,
+    attrs['strides'] as number,
+    (attrs['dilations'] as number | undefined) ?? 1,
+    attrs['pad'] as 'same',
+    attrs['dimRoundingMode'] as 'floor',
+    false,
+    format,
+  )
+  if (product(c.inShape) === 0 || product(c.outShape) === 0 || product(filterShape) === 0) return undefined
+  // What the last window needs behind the image: may be less than tfjs's padding when the stride does not fit.
+  const behind = (out: number, stride: number, filter: number, inside: number, before: number): number =>
+    Math.max(0, (out - 1) * stride + filter - inside - before)
+  const { padInfo: p } = c
+  convMeta.set([
+    ...[c.batchSize, c.inHeight, c.inWidth, c.inChannels, c.outHeight, c.outWidth, c.outChannels],
+    ...[c.filterHeight, c.filterWidth, c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth],
+    ...[p.top, behind(c.outHeight, c.strideHeight, c.effectiveFilterHeight, c.inHeight, p.top)],
+    ...[p.left, behind(c.outWidth, c.strideWidth, c.effectiveFilterWidth, c.inWidth, p.left)],
+  ])
+  return c
+}
+
+function conv2d({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo }
+  if (!areFloats(x, filter)) return undefined
+  const c = planConv(attrs, x.shape, filter.shape)
+  if (c === undefined) return undefined
+  const out = backend.output(c.outShape, 'float32')
+  backend.addon.convForward(convMeta, backend.floats(x), backend.floats(filter), null, out.values)
+  return out.info
+}
+
+function conv2dBackpropInput({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo }
+  if (!areFloats(dy, filter)) return undefined
+  const c = planConv(attrs, attrs['inputShape'] as number[], filter.shape)
+  if (c === undefined) return undefined
+  const out = backend.output(c.inShape, 'float32')
+  backend.addon.convBackwardData(convMeta, backend.floats(dy), backend.floats(filter), out.values)
+  return out.info
+}
+
+function conv2dBackpropFilter({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo }
+  if (!areFloats(x, dy)) return undefined
+  const filterShape = attrs['filterShape'] as number[]
+  const c = planConv(attrs, x.shape, filterShape)
+  if (c === undefined) return undefined
+  const out = backend.output(filterShape, 'float32')
+  backend.addon.convBackwardFilter(convMeta, backend.floats(x), backend.floats(dy), out.values)
+  return out.info
+}
+
+function batchMatMul({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { a, b } = inputs as { a: TensorInfo; b: TensorInfo }
+  if (!areFloats(a, b)) return undefined
+  const transposeA = attrs['transposeA'] === true
+  const transposeB = attrs['transposeB'] === true
+  const [rowsA, columnsA] = a.shape.slice(-2) as [number, number]
+  const [rowsB, columnsB] = b.shape.slice(-2) as [number, number]
+  const [m, k] = transposeA ? [columnsA, rowsA] : [rowsA, columnsA]
+  const [inner, n] = transposeB ? [columnsB, rowsB] : [rowsB, columnsB]
+  if (k !== inner) throw new Error(`matMul: the inner dimensions ${k} and ${inner} differ`)
+  const leadA = a.shape.slice(0, -2)
+  const leadB = b.shape.slice(0, -2)
+  const lead = tf.broadcast_util.assertAndGetBroadcastShape(leadA, leadB)
+  const [batchA, batchB, batch] = [product(leadA), product(leadB), product(lead)]
+  // A batch of several dimensions that are broadcast in part: rare.
+  if (batchA !== batch && batchA !== 1) return undefined
+  if (batchB !== batch && batchB !== 1) return undefined
+  const out = backend.output([...lead, m, n], 'float32')
+  const [left, right] = [backend.floats(a), backend.floats(b)]
+  if (batchB === 1 && !transposeA && batch > 1) {
+    // One product: the rows of all batches share the right-hand matrix.
+    backend.addon.matMul(false, transposeB, batch * m, n, k, left, 0, right, 0, out.values, 0)
+    return out.info
+  }
+  for (let i = 0; i < batch; i++) {
+    const aStart = batchA === 1 ? 0 : i * m * k
+    const bStart = batchB === 1 ? 0 : i * k * n
+    backend.addon.matMul(transposeA, transposeB, m, n, k, left, aStart, right, bStart, out.values, i * m * n)
+  }
+  return out.info
+}
+
+const poolMeta = new Int32Array(14)
+
+function planPool(attrs: Call['attrs'], shape: number[]): Conv2DInfo {
+  const c = tf.backend_util.computePool2DInfo(
+    shape as Shape4D,
+    attrs['filterSize'] as number,
+    attrs['strides'] as number,
+    1,
+    attrs['pad'] as 'same',
+    attrs['dimRoundingMode'] as 'floor',
+  )
+  poolMeta.set([
+    ...[
+      c.batchSize,
+      c.inHeight,
+      c.inWidth,
+      c.inChannels,
+      c.outHeight,
+      c.outWidth,
+      c.filterHeight,
+      c.filterWidth,
+    ],
+    ...[c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth, c.padInfo.top, c.padInfo.left],
+  ])
+  return c
+}
+
+function pool(kind: 'maxPool' | 'averagePool'): Kernel {
+  return ({ inputs, attrs, backend }) => {
+    const { x } = inputs as { x: TensorInfo }
+    if (!areFloats(x)) return undefined
+    const c = planPool(attrs, x.shape)
+    if (c.filterHeight === 1 && c.filterWidth === 1 && tf.util.arraysEqual(c.inShape, c.outShape))
+      return backend.alias(x)
+    const out = backend.output(c.outShape, 'float32')
+    backend.addon[kind](poolMeta, backend.floats(x), out.values)
+    return out.info
+  }
+}
+
+function maxPoolGrad({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { dy, input } = inputs as { dy: TensorInfo; input: TensorInfo }
+  if (!areFloats(dy, input)) return undefined
+  planPool(attrs, input.shape)
+  const out = backend.output(input.shape, 'float32')
+  backend.addon.maxPoolGradient(poolMeta, backend.floats(input), backend.floats(dy), out.values)
+  return out.info
+}
+
+function avgPoolGrad({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { dy, input } = inputs as { dy: TensorInfo; input: TensorInfo }
+  if (!areFloats(dy)) return undefined
+  planPool(attrs, input.shape)
+  const out = backend.output(input.shape, 'float32')
+  backend.addon.averagePoolGradient(poolMeta, backend.floats(dy), out.values)
+  return out.info
+}
+
+function fusedBatchNorm({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { x, mean, variance, offset, scale } = inputs as Record<'x' | 'mean' | 'variance', TensorInfo> & {
+    offset?: TensorInfo
+    scale?: TensorInfo
+  }
+  const channels = x.shape.at(-1) ?? 1
+  const perChannel = [mean, variance, offset, scale].every(
+    (info) => info == null || (info.shape.length === 1 && info.shape[0] === channels),
+  )
+  if (!perChannel || !areFloats(x, mean, variance) || channels === 0) return undefined
+  const epsilon = (attrs['varianceEpsilon'] as number | undefined) ?? 0.001
+  const out = backend.output(x.shape, 'float32')
+  const optional = (info: TensorInfo | undefined | null): Float32Array | null =>
+    info == null ? null : backend.floats(info)
+  const [gamma, beta] = [optional(scale), optional(offset)]
+  const statistics = [backend.floats(mean), backend.floats(variance)] as const
+  const rows = product(x.shape) / channels
+  backend.addon.batchNormInference(
+    ...([rows, channels, epsilon, false, backend.floats(x), gamma, beta] as const),
+    ...statistics,
+    out.values,
+  )
+  return out.info
+}
+
+export const layerKernels: Kernels = {
+  Conv2D: conv2d,
+  Conv2DBackpropInput: conv2dBackpropInput,
+  Conv2DBackpropFilter: conv2dBackpropFilter,
+  BatchMatMul: batchMatMul,
+  MaxPool: pool('maxPool'),
+  AvgPool: pool('averagePool'),
+  MaxPoolGrad: maxPoolGrad,
+  AvgPoolGrad: avgPoolGrad,
+  FusedBatchNorm: fusedBatchNorm,
+}
