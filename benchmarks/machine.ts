@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs'
+import os from 'node:os'
+import { addonStatus } from '../src/native/index.js'
+
+export interface Machine {
+  date: string
+  cpu: string
+  cores: number
+  memoryGiB: number
+  system: string
+  node: string
+  nodule: string
+  threads: number
+  isa: string
+  cuda: string
+  /** Average number of busy processes over the last minute, before the run: what else the machine was doing. */
+  load: number
+}
+
+function version(): string {
+  for (const up of ['../package.json', '../../package.json']) {
+    try {
+      return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version
+    } catch {
+      // Compiled code lies one folder deeper.
+    }
+  }
+  return 'unknown'
+}
+
+export function describeMachine(): Machine {
+  const { threads, isa, cuda } = addonStatus()
+  return {
+    date: new Date().toISOString(),
+    cpu: os.cpus()[0]?.model ?? 'unknown',
+    cores: os.availableParallelism(),
+    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    system: `${os.type()} ${os.arch()}`,
+    node: process.version,
+    nodule: version(),
+    threads,
+    isa,
+    cuda,
+    load: os.loadavg()[0] ?? 0,
+  }
+}
+
+/** "2026-01-02, CPU, 2 cores, ..." */
+export function machineLine(m: Machine): string {
+  return [
+    m.date.slice(0, 16).replace('T', ' '),
+    `${m.cpu}, ${m.cores} cores, ${m.memoryGiB} GiB`,
+    `${m.system}, Node ${m.node}, nodule ${m.nodule}`,
+    `${m.threads} threads, ${m.isa}, CUDA: ${m.cuda}`,
+    `load before: ${m.load.toFixed(1)}`,
+  ].join('; ')
+}

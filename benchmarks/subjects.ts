@@ -1,0 +1,9 @@
+/**
+ * The subjects, each a file of this folder that exports `subject` (see types.ts). To add one: write `NAME.ts`, add it
+ * here. A subject is loaded in its own process only.
+ */
+import type { Subject } from './types.js'
+
+export const subjects: Record<string, () => Promise<{ subject: Subject }>> = {
+  kernels: () => import('./kernels.js'),
+}

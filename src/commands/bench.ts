@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { CommandModule } from 'yargs'
+import { NoduleError } from '../errors.js'
+
+interface BenchFlags {
+  names: string[]
+  json: string | undefined
+  markdown: string | undefined
+  seconds: number
+}
+
+/** The runner is a program of its own, outside src: each subject needs a fresh process. */
+async function runBenchmarks(flags: readonly string[]): Promise<number> {
+  const compiled = import.meta.url.endsWith('.js')
+  const file = fileURLToPath(new URL(`../../benchmarks/run.${compiled ? 'js' : 'ts'}`, import.meta.url))
+  if (!existsSync(file)) throw new NoduleError('FILE', 'the benchmarks are missing', { path: file })
+  const child = spawn(process.execPath, [...process.execArgv, file, ...flags], { stdio: 'inherit' })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', (code) => resolve(code ?? 1))
+  })
+}
+
+export const command: CommandModule<object, BenchFlags> = {
+  command: 'bench [names..]',
+  describe: 'Time nodule against its TypeScript twins and other programs on this machine',
+  builder: (yargs) =>
+    yargs
+      .positional('names', {
+        describe: 'subjects, such as kernels; all by default',
+        type: 'string',
+        array: true,
+        default: [] as string[],
+      })
+      .option('json', { describe: 'also write the rows to this file', type: 'string' })
+      .option('markdown', { describe: 'also write the tables to this file', type: 'string' })
+      .option('seconds', { describe: 'time for each case, s', type: 'number', default: 2 })
+      .example('$0 bench kernels', 'Native kernels against their TypeScript twins')
+      .example('$0 bench --json bench.json', 'Everything, with the rows as JSON'),
+  handler: async ({ names, json, markdown, seconds }) => {
+    const flags = [...names, '--seconds', String(seconds)]
+    if (json !== undefined) flags.push('--json', json)
+    if (markdown !== undefined) flags.push('--markdown', markdown)
+    process.exitCode = await runBenchmarks(flags)
+  },
+}
