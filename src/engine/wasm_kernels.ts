@@ -29,6 +29,7 @@ export function registerWasmKernels(): void {
     wasmKernel('BatchMatMul', (call) => matMul(call, matrixProduct)),
     wasmKernel('Conv2DBackpropFilter', (call) => filterGradient(call, matrixProduct)),
     wasmKernel('Conv2DBackpropInput', (call) => inputGradient(call, matrixProduct, convolution)),
+    wasmKernel('MaxPoolGrad', maxPoolGradient),
     wasmKernel('UnsortedSegmentSum', unsortedSegmentSum),
     ...fusedWasmKernels,
   ]
@@ -233,6 +234,47 @@ function addPatches(patches: Float32Array, out: Float32Array, c: Conv2DInfo): vo
             const to = ((n * c.inHeight + iy) * c.inWidth + ix) * channels
             for (let i = 0; i < channels; i++) out[to + i]! += patches[from + i]!
           }
+}
+
+/** dy goes to the first maximum of its window. tfjs's own kernel is slow, and wrong in test/engine's case. */
+function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
+  const { input, dy } = inputs as { input: TensorInfo; dy: TensorInfo }
+  const c = tf.backend_util.computePool2DInfo(
+    input.shape as [number, number, number, number],
+    attrs['filterSize'] as number,
+    attrs['strides'] as number,
+    1,
+    attrs['pad'] as 'same',
+    attrs['dimRoundingMode'] as 'floor',
+  )
+  const channels = c.inChannels
+  const out = backend.makeOutput(input.shape, 'float32')
+  const to = view(backend, out).fill(0)
+  const x = view(backend, input)
+  const from = view(backend, dy)
+  const best = new Float32Array(channels)
+  const place = new Int32Array(channels)
+  for (let n = 0, at = 0; n < c.batchSize; n++)
+    for (let oy = 0; oy < c.outHeight; oy++)
+      for (let ox = 0; ox < c.outWidth; ox++, at += channels) {
+        const top = oy * c.strideHeight - c.padInfo.top
+        const left = ox * c.strideWidth - c.padInfo.left
+        const bottom = Math.min(c.inHeight, top + c.filterHeight)
+        const right = Math.min(c.inWidth, left + c.filterWidth)
+        best.fill(-Infinity)
+        place.fill(-1)
+        for (let y = Math.max(0, top); y < bottom; y++)
+          for (let column = Math.max(0, left); column < right; column++) {
+            const pixel = ((n * c.inHeight + y) * c.inWidth + column) * channels
+            for (let i = 0; i < channels; i++) {
+              if (!(x[pixel + i]! > best[i]!)) continue
+              best[i] = x[pixel + i]!
+              place[i] = pixel + i
+            }
+          }
+        for (let i = 0; i < channels; i++) if (place[i]! >= 0) to[place[i]!]! += from[at + i]!
+      }
+  return out
 }
 
 /** out[segment] = sum of the rows of x whose id is `segment`; rows with an id out of range are dropped. */
