@@ -1,4 +1,5 @@
-export { parseDicom } from './parse.js'
+export { dumpFile, dumpLines } from './dump.js'
+export { parseDicom, readDicom } from './parse.js'
 export type { DicomFile, ParseOptions } from './parse.js'
 export { readSliceHeader, readSliceHeaders, sliceNormal } from './header.js'
 export type { SliceHeader } from './header.js'

@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { inflateRawSync } from 'node:zlib'
 import dicomParser from 'dicom-parser'
-import type { ByteArrayParser, DataSet } from 'dicom-parser'
-import { NoduleError, describeError } from '../errors.js'
+import type { ByteArrayParser, ByteStream, DataSet, Element } from 'dicom-parser'
+import { NoduleError, describeError, fileError } from '../errors.js'
 import {
   DEFLATED_LITTLE_ENDIAN,
   EXPLICIT_BIG_ENDIAN,
@@ -94,14 +95,17 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
   let stopped: string | undefined
   if (position < body.length) {
     const stream = new dicomParser.ByteStream(byteParser, body, position)
-    const options = {
-      untilTag: o.untilPixelData === true ? PIXEL_DATA : 'none',
-      vrCallback: (o.vrOf ?? (() => undefined)) as (tag: string) => string,
-    }
+    const until = o.untilPixelData === true ? PIXEL_DATA : 'none'
+    const vrOf = (o.vrOf ?? (() => undefined)) as (tag: string) => string
     try {
-      if (explicit) dicomParser.parseDicomDataSetExplicit(dataSet, stream, body.length, options)
-      else dicomParser.parseDicomDataSetImplicit(dataSet, stream, body.length, options)
-      if (stream.position > body.length) stopped = 'the last element is longer than the file'
+      while (stream.position < body.length) {
+        const element = explicit
+          ? readExplicit(stream, warnings, until)
+          : dicomParser.readDicomElementImplicit(stream, until, vrOf)
+        dataSet.elements[element.tag] = element
+        if (element.tag === until) break
+        if (stream.position > body.length) stopped = 'the last element is longer than the file'
+      }
     } catch (error) {
       stopped = describeParserError(error)
     }
@@ -115,6 +119,21 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
     })
   }
   return { path, bytes: body, meta, dataSet, transferSyntax, explicit, bigEndian, stopped, warnings }
+}
+
+/** VRs with a 4-byte length that dicom-parser takes for 2-byte ones. */
+const LONG_VRS = new Set(['OV', 'SV', 'UV'])
+
+function readExplicit(stream: ByteStream, warnings: string[], until: string): Element {
+  const { byteArray, position } = stream
+  const vr = String.fromCharCode(byteArray[position + 4] ?? 0, byteArray[position + 5] ?? 0)
+  if (!LONG_VRS.has(vr)) return dicomParser.readDicomElementExplicit(stream, warnings, until)
+  const tag = dicomParser.readTag(stream)
+  stream.seek(4)
+  const length = stream.readUint32()
+  const element = { tag, vr, length, dataOffset: stream.position }
+  stream.seek(length)
+  return element
 }
 
 /** Group 0002, if the file has it, and where the data set begins. */
@@ -236,4 +255,15 @@ export function uint16(dataSet: DataSet, tag: string): number | undefined {
   const element = dataSet.elements[tag]
   if (element === undefined || element.length < 2) return undefined
   return element.dataOffset + 2 <= dataSet.byteArray.length ? dataSet.uint16(tag) : undefined
+}
+
+/** Reads and parses a whole file. Throws NoduleError FILE, FORMAT. */
+export async function readDicom(path: string, o: ParseOptions = {}): Promise<DicomFile> {
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(path)
+  } catch (error) {
+    throw fileError(path, 'read', error)
+  }
+  return parseDicom(bytes, path, o)
 }

@@ -1,8 +1,8 @@
-import { open, readFile } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import type { SliceHeader } from './header.js'
-import { PIXEL_DATA, parseDicom } from './parse.js'
+import { PIXEL_DATA, readDicom } from './parse.js'
 import { isUncompressed } from './transfer_syntax.js'
 
 /** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
@@ -55,13 +55,7 @@ async function readNative(header: SliceHeader): Promise<Uint8Array> {
 
 /** Reads and parses the whole file, for everything that is not native pixel data. */
 async function readFrame(header: SliceHeader): Promise<Uint8Array> {
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(header.path)
-  } catch (error) {
-    throw fileError(header.path, 'read', error)
-  }
-  const file = parseDicom(bytes, header.path)
+  const file = await readDicom(header.path)
   const element = file.dataSet.elements[PIXEL_DATA]
   const size = frameBytes(header)
   if (element !== undefined && isUncompressed(file.transferSyntax) && element.hadUndefinedLength !== true) {

@@ -1,0 +1,125 @@
+import { listElements, metaElements } from './elements.js'
+import type { DicomElement, ElementValue } from './elements.js'
+import { readDicom } from './parse.js'
+import type { DicomFile } from './parse.js'
+import { uidName } from './uids.js'
+
+/** Width of the name's column; longer names are cut. */
+const NAME_WIDTH = 35
+/** Longer byte values print their length only. */
+const MAX_BYTES = 16
+const INDENT = '   '
+
+/**
+ * The tags of a file, one line each, in the style of pydicom 0.9's `str(dataset)`:
+ * `(0018, 0050) Slice Thickness                     DS: '2.500000'`. Items of sequences are indented.
+ *
+ * @param o.meta print the file meta information (group 0002) first
+ */
+export function dumpLines(file: DicomFile, o: { meta?: boolean } = {}): string[] {
+  const elements = o.meta === true ? [...metaElements(file), ...listElements(file)] : listElements(file)
+  return lines(elements, '')
+}
+
+function lines(elements: readonly DicomElement[], indent: string): string[] {
+  return elements.flatMap((element) => {
+    const tag = `(${element.tag.slice(0, 4)}, ${element.tag.slice(4)})`
+    if (element.value.kind === 'sequence') {
+      const { items } = element.value
+      return [
+        `${indent}${tag}  ${element.name}   ${items.length} item(s) ---- `,
+        ...items.flatMap((item) => [...lines(item, indent + INDENT), `${indent}${INDENT}---------`]),
+      ]
+    }
+    const name = element.name.slice(0, NAME_WIDTH).padEnd(NAME_WIDTH)
+    return [`${indent}${tag} ${name} ${element.vr}: ${formatValue(element.value, element.vr)}`]
+  })
+}
+
+function formatValue(value: Exclude<ElementValue, { kind: 'sequence' }>, vr: string): string {
+  switch (value.kind) {
+    case 'bytes':
+      return value.bytes.length > MAX_BYTES ? `Array of ${value.bytes.length} bytes` : quoteBytes(value.bytes)
+    case 'tags':
+      return list(value.values.map((tag) => `(${tag.slice(0, 4)}, ${tag.slice(4)})`))
+    case 'numbers':
+      return list(value.values.map((number) => formatNumber(number, vr)))
+    case 'text':
+      if (vr === 'UI' && value.values.length === 1 && value.values[0] !== '') return uidName(value.values[0]!)
+      return list(value.values.map(quote))
+  }
+}
+
+/** One value as it is, several in brackets; none is an empty string, as pydicom reads it. */
+function list(values: readonly string[]): string {
+  if (values.length === 0) return "''"
+  return values.length === 1 ? values[0]! : `[${values.join(', ')}]`
+}
+
+/** Python's repr of an int or float. */
+function formatNumber(value: number | bigint, vr: string): string {
+  if (typeof value === 'bigint' || (vr !== 'FL' && vr !== 'FD')) return String(value)
+  if (Number.isNaN(value)) return 'nan'
+  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
+  if (Object.is(value, -0)) return '-0.0'
+  const [mantissa = '', exponent] = shortest(value).split('e')
+  if (exponent === undefined) return mantissa.includes('.') ? mantissa : `${mantissa}.0`
+  return `${mantissa}e${exponent.startsWith('-') ? '-' : '+'}${exponent.replace(/^[+-]/, '').padStart(2, '0')}`
+}
+
+/** JavaScript and Python write the same digits, but change to the exponent at different sizes. */
+function shortest(value: number): string {
+  const size = Math.abs(value)
+  if (size >= 1e16 && size < 1e21) return value.toExponential()
+  if (size < 1e-4 && size >= 1e-6) return value.toExponential()
+  return String(value)
+}
+
+/** Python's repr of a str. */
+function quote(value: string): string {
+  const mark = value.includes("'") && !value.includes('"') ? '"' : "'"
+  let quoted = mark
+  for (const character of value) {
+    const code = character.codePointAt(0)!
+    if (character === mark || character === '\\') quoted += `\\${character}`
+    else if (SHORT_ESCAPES[character] !== undefined) quoted += SHORT_ESCAPES[character]
+    else if (character !== ' ' && /[\p{C}\p{Z}]/u.test(character)) quoted += escapeCode(code)
+    else quoted += character
+  }
+  return quoted + mark
+}
+
+const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+function escapeCode(code: number): string {
+  if (code <= 0xff) return `\\x${code.toString(16).padStart(2, '0')}`
+  return code <= 0xffff
+    ? `\\u${code.toString(16).padStart(4, '0')}`
+    : `\\U${code.toString(16).padStart(8, '0')}`
+}
+
+/** Python's repr of bytes. */
+function quoteBytes(bytes: Uint8Array): string {
+  const characters = [...bytes].map((byte) => String.fromCharCode(byte))
+  const mark = characters.includes("'") && !characters.includes('"') ? '"' : "'"
+  const quoted = characters.map((character) => {
+    const code = character.charCodeAt(0)
+    if (character === mark || character === '\\') return `\\${character}`
+    return SHORT_ESCAPES[character] ?? (code < 0x20 || code > 0x7e ? escapeCode(code) : character)
+  })
+  return `b${mark}${quoted.join('')}${mark}`
+}
+
+/**
+ * `dumpLines` of a file.
+ *
+ * @returns the lines, and why the file could not be read to its end (undefined where it could)
+ * @throws NoduleError FILE, FORMAT
+ */
+export async function dumpFile(
+  path: string,
+  o: { meta?: boolean } = {},
+): Promise<{ lines: string[]; stopped: string | undefined }> {
+  const file = await readDicom(path)
+  return { lines: dumpLines(file, o), stopped: file.stopped }
+}
