@@ -1,5 +1,8 @@
 import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
+import { dirname, join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { checkInteger, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
@@ -97,6 +100,9 @@ function defaultThreads(): number {
   return Number.isInteger(given) && given >= 1 ? given : availableParallelism()
 }
 
+// Errors reach the caller as exceptions; onnxruntime would print them to stderr as well.
+ort.env.logLevel = 'fatal'
+
 async function createSession(
   bytes: Uint8Array,
   path: string,
@@ -106,11 +112,11 @@ async function createSession(
   const options: ort.InferenceSession.SessionOptions = {
     intraOpNumThreads: threads,
     graphOptimizationLevel: 'all',
-    // Errors reach the caller as exceptions; warnings of the optimizer are of no use to a user.
     logSeverityLevel: 4,
   }
-  if (device !== 'cpu') {
+  if (device === 'cuda' || (device === 'auto' && hasCudaProvider())) {
     try {
+      if (!hasCudaProvider()) throw new Error('its CUDA libraries are not installed')
       const session = await ort.InferenceSession.create(bytes, { ...options, executionProviders: ['cuda'] })
       return { session, device: 'cuda' }
     } catch (error) {
@@ -135,6 +141,14 @@ async function createSession(
       cause: error,
     })
   }
+}
+
+/** Whether onnxruntime's CUDA library lies beside its addon: npm installs it only on request. */
+function hasCudaProvider(): boolean {
+  const main = createRequire(import.meta.url).resolve('onnxruntime-node')
+  const folder = join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch)
+  const names = ['libonnxruntime_providers_cuda.so', 'onnxruntime_providers_cuda.dll']
+  return names.some((name) => existsSync(join(folder, name)))
 }
 
 /** The inputs and outputs that `run` relies on. */

@@ -1,0 +1,150 @@
+import type { CommandModule } from 'yargs'
+import { NoduleError } from '../errors.js'
+import {
+  DETECT_DEFAULTS,
+  SESSION_DEVICES,
+  detectFolders,
+  detectList,
+  openSession,
+} from '../inference/index.js'
+import type { ScanSummary, Session, SessionDevice } from '../inference/index.js'
+import { onInterrupt } from '../interrupt.js'
+import { progress } from '../progress.js'
+
+interface Flags {
+  folders: string[]
+  list: string | undefined
+  model: string
+  output: string
+  'min-score': number
+  device: SessionDevice
+  threads: number | undefined
+  overlay: boolean
+  resume: boolean
+  'all-slices': boolean
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'detect [folders..]',
+  describe: 'Find nodules in scans',
+  builder: (yargs) =>
+    yargs
+      .positional('folders', {
+        type: 'string',
+        array: true,
+        default: [] as string[],
+        describe: 'Folders or files of DICOM; every CT series below them',
+      })
+      .option('list', { type: 'string', describe: 'Detect in the images of a TensorBox JSON list instead' })
+      .option('model', { type: 'string', alias: 'm', demandOption: true, describe: 'Model of nodule export' })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'Folder of the results (a JSON per series, predictions.csv); with --list the JSON file',
+      })
+      .option('min-score', {
+        type: 'number',
+        default: DETECT_DEFAULTS.minScore,
+        describe: 'Leave out boxes below this confidence',
+      })
+      .option('device', {
+        choices: SESSION_DEVICES,
+        default: 'auto' as const,
+        describe: 'Where the model runs',
+      })
+      .option('threads', {
+        type: 'number',
+        describe: 'CPU threads (default: NODULE_THREADS, else the cores)',
+      })
+      .option('overlay', { type: 'boolean', default: false, describe: 'Draw every slice with boxes as PNG' })
+      .option('resume', {
+        type: 'boolean',
+        default: false,
+        describe: 'Keep results of the same model and options that are there already',
+      })
+      .option('all-slices', {
+        type: 'boolean',
+        default: false,
+        describe: 'Examine the slices above and below the lungs too',
+      })
+      .check(({ folders, list }) => {
+        if (folders.length > 0 === (list !== undefined)) throw new Error('Name folders, or a list by --list.')
+        return true
+      })
+      .example(
+        '$0 detect LIDC-IDRI-0001 -m model.onnx -o found --overlay',
+        'nodules of one patient, with pictures',
+      )
+      .example('$0 detect archive/* -m model.onnx -o found --resume', 'go on where an earlier run stopped')
+      .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
+  handler: async (flags) => {
+    const { device, threads } = flags
+    const session = await openSession(flags.model, { device, ...(threads === undefined ? {} : { threads }) })
+    const interrupt = onInterrupt()
+    try {
+      const stopped =
+        flags.list === undefined
+          ? await inFolders(flags, session, interrupt.interrupted)
+          : await inList(flags, flags.list, session, interrupt.interrupted)
+      if (stopped)
+        throw new NoduleError('INTERRUPTED', 'interrupted; --resume goes on where this run stopped')
+    } finally {
+      interrupt.release()
+      await session.release()
+    }
+  },
+}
+
+async function inFolders(flags: Flags, session: Session, interrupted: () => boolean): Promise<boolean> {
+  const bar = progress('detect', 100)
+  const result = await detectFolders(flags.folders, session, {
+    output: flags.output,
+    parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'], allSlices: flags['all-slices'] },
+    overlay: flags.overlay,
+    resume: flags.resume,
+    interrupted,
+    onProgress: (done, total, note) => bar.update(Math.floor((100 * done) / total), note),
+    onScan: (scan) => process.stdout.write(`${scanLine(scan)}\n`),
+    onNote: ({ failed, place, message }) =>
+      process.stderr.write(`${failed ? 'failed' : 'note'}: ${place}: ${message}\n`),
+  })
+  bar.stop()
+  const failures = result.notes.filter(({ failed }) => failed).length
+  const nodules = result.scans.reduce((sum, scan) => sum + scan.nodules, 0)
+  process.stdout.write(
+    `${result.scans.length} scans, ${nodules} nodules, ${failures} failures; results in ${flags.output}\n`,
+  )
+  if (failures > 0) process.exitCode = 1
+  return result.interrupted
+}
+
+function scanLine(scan: ScanSummary): string {
+  const time = scan.resumed ? 'kept' : `${(scan.ms / 1000).toFixed(1)} s`
+  return (
+    `${scan.patientId || '(no patient)'}: ${scan.slices} slices, ${scan.boxes} boxes, ` +
+    `${scan.nodules} nodules, ${time} -> ${scan.path}`
+  )
+}
+
+async function inList(
+  flags: Flags,
+  list: string,
+  session: Session,
+  interrupted: () => boolean,
+): Promise<boolean> {
+  const bar = progress('detect', 100)
+  const result = await detectList(list, session, flags.output, {
+    parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'] },
+    interrupted,
+    onProgress: (done, total) => bar.update(Math.floor((100 * done) / total)),
+    onProblem: (message) => process.stderr.write(`failed: ${message}\n`),
+  })
+  bar.stop()
+  for (const warning of result.warnings) process.stderr.write(`note: ${warning}\n`)
+  process.stdout.write(
+    `${result.entries.length} images, ${result.boxes} boxes, ${result.failed} failures -> ${flags.output}\n`,
+  )
+  if (result.failed > 0) process.exitCode = 1
+  return result.interrupted
+}

@@ -1,0 +1,164 @@
+import { readFile } from 'node:fs/promises'
+import { show } from '../check.js'
+import { NoduleError, describeError, fileError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import type { EdgeBox, ScoredBox } from '../geometry/box.js'
+import type { FrameMapping } from '../geometry/frame.js'
+import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
+import type { LinkOptions } from '../nodules/index.js'
+
+export const DETECTIONS_FORMAT = 'nodule-detections/1'
+
+/** A slice's box and the nodule that it belongs to. */
+export interface DetectedBox extends ScoredBox {
+  /** `id` of the nodule, if that is confident enough to be listed. */
+  nodule?: number
+}
+
+export interface DetectedSlice {
+  /** Slice index in the volume, 0 at the feet. */
+  k: number
+  sopInstanceUid: string
+  /** Patient mm of the slice's first voxel along z (LPS). */
+  z: number
+  /** Image pixels at the edges, falling score. */
+  boxes: DetectedBox[]
+}
+
+export interface DetectedNodule {
+  id: number
+  /** Patient mm, x, y, z (LPS), as DICOM, LIDC and LUNA16 have it. */
+  center: Vector3
+  /** Fractional voxel indices k, j, i. */
+  centerVoxel: Vector3
+  diameterMm: number
+  extentMm: number
+  /** In [0, 1]. */
+  confidence: number
+  /** First and last slice, inclusive. */
+  slices: [number, number]
+  /** Around the boxes of all slices: image pixels at the edges. */
+  box: EdgeBox
+}
+
+/** What decides the result, beside the model and the images. */
+export interface DetectParameters {
+  /** Slice boxes below this confidence are dropped. */
+  minScore: number
+  /** See `StitchOptions.overlap`. */
+  overlap: number
+  /** See `LinkOptions`. */
+  link: Required<LinkOptions>
+  /** Slices beyond the lungs are examined too. */
+  allSlices: boolean
+}
+
+/** Milliseconds of one scan. Stages overlap, so that their sum may pass the total. */
+export interface DetectTiming {
+  /** Reading the pixels and HU. */
+  read: number
+  lungs: number
+  render: number
+  network: number
+  stitch: number
+  link: number
+  total: number
+}
+
+/** The content of `<seriesInstanceUid>.json`. */
+export interface SeriesDetections {
+  format: typeof DETECTIONS_FORMAT
+  patientId: string
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  model: { path: string; sha256: string; step: number; codeVersion: string; precision: string }
+  versions: { nodule: string; onnxruntime: string; node: string }
+  device: string
+  parameters: DetectParameters
+  /** [z, y, x] voxels, mm; origin is the center of the first voxel, patient mm. */
+  volume: {
+    shape: readonly [number, number, number]
+    spacing: Vector3
+    origin: Vector3
+    geometry: VolumeGeometry
+  }
+  frame: FrameMapping
+  /** The slices that were examined, ascending. */
+  slices: DetectedSlice[]
+  /** Falling confidence. */
+  nodules: DetectedNodule[]
+  timing: DetectTiming
+  warnings: string[]
+}
+
+/** Rounds what comes from float32 to what it can hold, so that files stay short; UIDs and counts are not touched. */
+function brief(_key: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value
+}
+
+/** Writes the file whole or not at all, one slice or nodule a line. */
+export async function writeDetections(path: string, detections: SeriesDetections): Promise<void> {
+  const lines = Object.entries(detections).map(([key, value]) => {
+    const list = key === 'slices' || key === 'nodules' ? (value as unknown[]) : []
+    const text =
+      list.length > 0
+        ? `[\n${list.map((item) => `    ${JSON.stringify(item, brief)}`).join(',\n')}\n  ]`
+        : JSON.stringify(value, brief)
+    return `  ${JSON.stringify(key)}: ${text}`
+  })
+  await writeFileAtomic(path, `{\n${lines.join(',\n')}\n}\n`)
+}
+
+/** Reads and checks such a file. Throws NoduleError (FILE, FORMAT) with the JSON pointer. */
+export async function readDetections(path: string): Promise<SeriesDetections> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    throw fileError(path, 'read detections', error)
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
+  }
+  const fail = (place: string, expected: string, actual: unknown): NoduleError =>
+    new NoduleError('FORMAT', 'not a file of detections', { path, place, expected, actual: show(actual) })
+  if (!isObject(value)) throw fail('', 'object', value)
+  if (value['format'] !== DETECTIONS_FORMAT) throw fail('/format', DETECTIONS_FORMAT, value['format'])
+  for (const key of ['seriesInstanceUid', 'studyInstanceUid', 'patientId'])
+    if (typeof value[key] !== 'string') throw fail(`/${key}`, 'string', value[key])
+  if (!isObject(value['model'])) throw fail('/model', 'object', value['model'])
+  if (!isObject(value['parameters'])) throw fail('/parameters', 'object', value['parameters'])
+  for (const key of ['slices', 'nodules', 'warnings'])
+    if (!Array.isArray(value[key])) throw fail(`/${key}`, 'array', value[key])
+  for (const [index, slice] of (value['slices'] as unknown[]).entries()) {
+    if (!isObject(slice) || !Array.isArray(slice['boxes']))
+      throw fail(`/slices/${index}/boxes`, 'array', slice)
+    for (const [at, box] of slice['boxes'].entries())
+      checkNumbers(box, ['x1', 'y1', 'x2', 'y2', 'score'], `/slices/${index}/boxes/${at}`, fail)
+  }
+  for (const [index, nodule] of (value['nodules'] as unknown[]).entries()) {
+    checkNumbers(nodule, ['diameterMm', 'confidence'], `/nodules/${index}`, fail)
+    const center = (nodule as Record<string, unknown>)['center']
+    if (!Array.isArray(center) || center.length !== 3 || !center.every((n) => Number.isFinite(n)))
+      throw fail(`/nodules/${index}/center`, 'three numbers', center)
+  }
+  return value as unknown as SeriesDetections
+}
+
+function checkNumbers(
+  value: unknown,
+  names: readonly string[],
+  place: string,
+  fail: (place: string, expected: string, actual: unknown) => NoduleError,
+): void {
+  if (!isObject(value)) throw fail(place, 'object', value)
+  for (const name of names)
+    if (!Number.isFinite(value[name])) throw fail(`${place}/${name}`, 'finite number', value[name])
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,22 @@
+export { SESSION_DEVICES, openSession } from './session.js'
+export type { Session, SessionDevice, SessionOptions } from './session.js'
+export { STITCH_DEFAULTS, stitch } from './stitch.js'
+export type { RawFrame, StitchOptions } from './stitch.js'
+export { DETECT_DEFAULTS, detectVolume } from './scan.js'
+export type { DetectVolumeOptions, VolumeDetections } from './scan.js'
+export { detectFolders, resultName } from './folders.js'
+export type { DetectFoldersOptions, DetectFoldersResult, DetectNote, ScanSummary } from './folders.js'
+export { detectList } from './list.js'
+export type { DetectListOptions, DetectListResult } from './list.js'
+export { DETECTIONS_FORMAT, readDetections, writeDetections } from './detections.js'
+export type {
+  DetectParameters,
+  DetectTiming,
+  DetectedBox,
+  DetectedNodule,
+  DetectedSlice,
+  SeriesDetections,
+} from './detections.js'
+export { lunaMarks, readLunaCsv, writeLunaCsv } from './luna_csv.js'
+export type { LunaMark } from './luna_csv.js'
+export { overlayPng, writeOverlays } from './overlay.js'
