@@ -1,0 +1,69 @@
+import type { CommandModule } from 'yargs'
+import { onInterrupt } from '../interrupt.js'
+import { writePhantoms } from '../phantom/index.js'
+import { progress } from '../progress.js'
+
+interface Flags {
+  output: string
+  patients: number
+  first: number
+  seed: number
+  matrix: number
+  spacing: number
+  thickness: number | undefined
+  slices: number | undefined
+  nodules: number | undefined
+  contrast: boolean | undefined
+  noise: number | undefined
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'phantom',
+  describe: 'Make synthetic LIDC patients: DICOM, four readers in LIDC XML, exact truth in JSON',
+  builder: (yargs) =>
+    yargs
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'Folder for the patients',
+      })
+      .option('patients', { type: 'number', default: 1, describe: 'How many' })
+      .option('first', { type: 'number', default: 1, describe: 'Number of the first: PHANTOM-0001' })
+      .option('seed', { type: 'number', default: 1, describe: 'The same seed gives the same patients' })
+      .option('matrix', { type: 'number', default: 512, describe: 'Rows and columns of a slice' })
+      .option('spacing', { type: 'number', default: 2.5, describe: 'Distance of the slices, mm' })
+      .option('thickness', { type: 'number', describe: 'Slice thickness, mm; default the distance' })
+      .option('slices', { type: 'number', describe: 'Number of slices; default what covers the lungs' })
+      .option('nodules', { type: 'number', describe: 'Nodules in each patient; default 2 to 6' })
+      .option('contrast', { type: 'boolean', describe: 'With or without contrast agent; default either' })
+      .option('noise', { type: 'number', describe: 'Standard deviation of the noise, HU; default 12 to 30' })
+      .example('$0 phantom -o phantoms --patients 6 --seed 7', 'six patients to train a small model on')
+      .example('$0 phantom -o one --matrix 256 --spacing 5 --nodules 1', 'one small scan with one nodule'),
+  handler: async (flags) => {
+    const signal = onInterrupt()
+    const bar = progress('phantoms', flags.patients)
+    try {
+      const written = await writePhantoms(flags.output, {
+        patients: flags.patients,
+        first: flags.first,
+        seed: flags.seed,
+        matrix: flags.matrix,
+        spacing: flags.spacing,
+        ...(flags.thickness === undefined ? {} : { thickness: flags.thickness }),
+        ...(flags.slices === undefined ? {} : { slices: flags.slices }),
+        ...(flags.nodules === undefined ? {} : { nodules: flags.nodules }),
+        ...(flags.contrast === undefined ? {} : { contrast: flags.contrast }),
+        ...(flags.noise === undefined ? {} : { noise: flags.noise }),
+        onPatient: (patient, done) => bar.update(done, patient.patientId),
+        interrupted: signal.interrupted,
+      })
+      for (const patient of written)
+        process.stdout.write(`${patient.patientId}  ${patient.nodules} nodules  ${patient.folder}\n`)
+      if (written.length < flags.patients) process.exitCode = 1
+    } finally {
+      bar.stop()
+      signal.release()
+    }
+  },
+}

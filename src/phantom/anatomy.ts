@@ -1,0 +1,458 @@
+import type { Random } from '../random.js'
+import {
+  capsuleField,
+  clamp,
+  curve,
+  ellipsoid,
+  ellipsoidField,
+  smoothMax,
+  smoothMin,
+  smoothStep,
+  smoothTube,
+  superellipse,
+  valueNoise,
+  type Capsule,
+  type Ellipsoid,
+  type ValueNoise,
+} from './fields.js'
+
+/**
+ * The chest of one synthetic patient, as fields in the patient's own millimeters: x to the patient's left, y to the
+ * back, z to the head; x = 0 is the midline and z = 0 the deepest point of the lungs behind the diaphragm. A chest
+ * of `scale` 1 has its lung tips at z = 245.
+ */
+export interface Anatomy {
+  scale: readonly [number, number, number]
+  /** z of the tip of the lungs, mm. */
+  top: number
+  /** HU of blood with or without contrast agent. */
+  blood: number
+  /** Thickness of the fat below the skin, mm. */
+  fat: number
+  vessels: Capsule[]
+  airways: Capsule[]
+  chambers: Ellipsoid[]
+  heart: Ellipsoid
+  esophagus: Capsule[]
+  texture: ValueNoise
+  section: (z: number) => Section
+  /** Lungs' field (positive inside either lung) at a point. */
+  lung: (x: number, y: number, z: number) => number
+  /** y of the center of the vertebral body at height z. */
+  spineY: (z: number) => number
+}
+
+/** What is constant over one axial plane, and the fields over that plane. */
+export interface Section {
+  z: number
+  spineY: number
+  /** Half width, half depth and center of the inside of the rib cage. */
+  cavityWidth: number
+  cavityDepth: number
+  cavityY: number
+  bodyWidth: number
+  bodyDepth: number
+  bodyY: number
+  body: (x: number, y: number) => number
+  cavity: (x: number, y: number) => number
+  /** Positive below the diaphragm. */
+  abdomen: (x: number, y: number) => number
+  mediastinum: (x: number, y: number) => number
+  /** From the cavity's field at the same point. */
+  lung: (x: number, y: number, cavity: number) => number
+}
+
+const cavityWidth = curve([
+  [-60, 128],
+  [0, 130],
+  [60, 131],
+  [110, 129],
+  [150, 122],
+  [190, 110],
+  [220, 98],
+  [250, 88],
+])
+const cavityDepth = curve([
+  [-60, 82],
+  [0, 86],
+  [80, 91],
+  [130, 90],
+  [175, 82],
+  [205, 72],
+  [250, 60],
+])
+const cavityCenter = curve([
+  [-60, -6],
+  [0, -2],
+  [90, 0],
+  [150, 3],
+  [200, 10],
+  [250, 14],
+])
+const bodyWidth = curve([
+  [-60, 141],
+  [0, 144],
+  [80, 148],
+  [130, 152],
+  [170, 160],
+  [205, 178],
+  [240, 188],
+  [290, 160],
+])
+const bodyDepth = curve([
+  [-60, 96],
+  [0, 100],
+  [80, 110],
+  [130, 114],
+  [180, 106],
+  [215, 92],
+  [250, 80],
+  [290, 76],
+])
+const bodyCenter = curve([
+  [-60, 4],
+  [60, 6],
+  [150, 9],
+  [210, 14],
+  [260, 18],
+])
+const spineCurve = curve([
+  [-60, 46],
+  [0, 54],
+  [60, 64],
+  [120, 70],
+  [170, 66],
+  [215, 52],
+  [260, 34],
+])
+/** Half width of the tissue between the lungs where no organ makes it wider. */
+const septum = curve([
+  [0, 14],
+  [110, 8],
+  [165, 7],
+  [190, 12],
+  [210, 20],
+  [235, 30],
+  [260, 38],
+])
+
+type Path = readonly (readonly [number, number, number, number])[]
+
+const aorta: Path = [
+  [10, -16, 128, 16],
+  [-8, -24, 145, 16.5],
+  [-14, -22, 168, 16],
+  [-6, -10, 186, 15],
+  [8, 8, 193, 14],
+  [20, 28, 187, 13.5],
+  [25, 42, 170, 13],
+  [25, 46, 145, 12.5],
+  [20, 46, 110, 12],
+  [13, 42, 70, 11.5],
+  [7, 36, 30, 11],
+  [4, 30, -15, 10],
+  [2, 24, -80, 10],
+]
+const pulmonaryTrunk: Path = [
+  [12, -40, 132, 14],
+  [20, -32, 150, 14],
+  [18, -14, 162, 13],
+  [22, 2, 166, 12],
+  [34, 14, 165, 11],
+  [46, 18, 156, 9],
+]
+const rightPulmonaryArtery: Path = [
+  [16, -12, 160, 11.5],
+  [-6, -2, 158, 11.5],
+  [-28, 2, 156, 10.5],
+  [-46, 6, 151, 9],
+]
+const upperVein: Path = [
+  [-44, -14, 232, 7],
+  [-30, -18, 205, 8],
+  [-27, -18, 185, 9],
+  [-29, -14, 160, 10],
+  [-30, -10, 135, 12],
+]
+const leftBrachiocephalicVein: Path = [
+  [42, -12, 234, 6],
+  [24, -28, 212, 7],
+  [0, -34, 203, 7],
+  [-26, -20, 194, 8],
+]
+const arteriesToHead: Path[] = [
+  [
+    [-4, -10, 192, 7],
+    [-14, -4, 208, 6.5],
+    [-24, 4, 228, 5.5],
+    [-50, 2, 250, 5],
+  ],
+  [
+    [5, 0, 195, 5],
+    [12, 2, 215, 4.5],
+    [20, 4, 245, 4],
+    [24, 0, 300, 4],
+  ],
+  [
+    [15, 14, 195, 5.5],
+    [24, 18, 215, 5.5],
+    [36, 14, 238, 5],
+    [70, 6, 250, 4.5],
+  ],
+  [
+    [-20, 0, 222, 4.5],
+    [-24, 2, 250, 4],
+    [-26, 0, 300, 4],
+  ],
+]
+const lowerVein: Path = [
+  [-24, -2, 112, 13],
+  [-24, 8, 95, 12],
+  [-22, 14, 60, 11.5],
+  [-20, 14, 0, 11],
+  [-18, 10, -80, 10],
+]
+const azygos: Path = [
+  [-30, -2, 172, 4],
+  [-24, 24, 174, 4],
+  [-10, 44, 165, 3.5],
+  [-7, 50, 130, 3.2],
+  [-6, 46, 60, 3],
+  [-4, 40, 0, 3],
+]
+const pulmonaryVeins: Path[] = [
+  [
+    [-16, 16, 136, 8],
+    [-34, 8, 142, 6.5],
+    [-48, 2, 148, 5.5],
+  ],
+  [
+    [-16, 22, 130, 8],
+    [-34, 24, 124, 7],
+    [-48, 28, 118, 5.5],
+  ],
+  [
+    [26, 14, 138, 8],
+    [40, 4, 144, 6.5],
+    [50, -2, 150, 5.5],
+  ],
+  [
+    [26, 24, 131, 8],
+    [40, 30, 125, 7],
+    [50, 32, 118, 5.5],
+  ],
+]
+const trachea: Path = [
+  [0, -2, 320, 9],
+  [0, 2, 250, 9],
+  [-3, 12, 215, 9],
+  [-6, 20, 185, 9],
+  [-5, 23, 172, 9.5],
+]
+const rightBronchus: Path = [
+  [-5, 23, 172, 9],
+  [-18, 24, 162, 7.5],
+  [-34, 24, 153, 7],
+  [-42, 24, 146, 6],
+]
+const leftBronchus: Path = [
+  [-5, 23, 172, 9],
+  [10, 25, 162, 7],
+  [28, 28, 154, 6.5],
+  [42, 28, 148, 5.5],
+]
+const esophagusPath: Path = [
+  [3, 20, 300, 5],
+  [4, 30, 230, 6],
+  [5, 36, 190, 6.5],
+  [6, 42, 150, 6.5],
+  [8, 42, 115, 7],
+  [16, 30, 80, 8],
+  [24, 14, 55, 9],
+]
+
+/** Tips of the great vessels and bronchi, where the trees inside the lungs begin: right, then left. */
+export const hila = {
+  artery: [rightPulmonaryArtery[3]!, pulmonaryTrunk[5]!],
+  veins: [
+    [pulmonaryVeins[0]![2]!, pulmonaryVeins[1]![2]!],
+    [pulmonaryVeins[2]![2]!, pulmonaryVeins[3]![2]!],
+  ],
+  airway: [rightBronchus[3]!, leftBronchus[3]!],
+} as const
+
+/** A patient drawn at random: size, depth of the chest, height of the diaphragm, heart, fat, contrast. */
+export function makeAnatomy(random: Random, contrast: boolean): Anatomy {
+  const size = 1 + 0.06 * clamp(random.normal(), -1.5, 1.5)
+  const sx = size * (1 + 0.03 * clamp(random.normal(), -2, 2))
+  const sy = size * (1 + 0.04 * clamp(random.normal(), -2, 2))
+  const sz = size * (1 + 0.05 * clamp(random.normal(), -2, 2))
+  const fat = 6 + 16 * random.uniform() ** 1.5
+  const heartSize = 1 + 0.08 * clamp(random.normal(), -1.5, 1.5)
+  const domeRight = 96 + 10 * clamp(random.normal(), -1.5, 1.5)
+  const domeLeft = domeRight - 12 - 6 * random.uniform()
+  const wobble = valueNoise(random)
+  const texture = valueNoise(random)
+  const shift = (): number => 2.5 * clamp(random.normal(), -2, 2)
+  const place = (path: Path, jitter = 1): Capsule[] => {
+    const offset = [shift() * jitter, shift() * jitter, shift() * jitter] as const
+    return smoothTube(
+      path.map(
+        ([x, y, z, r]) =>
+          [(x + offset[0]) * sx, (y + offset[1]) * sy, (z + offset[2]) * sz, r * size] as const,
+      ),
+    )
+  }
+  const ball = (
+    center: Path[number] | readonly number[],
+    radii: readonly number[],
+    along?: Ellipsoid['center'],
+  ) =>
+    ellipsoid(
+      [center[0]! * sx, center[1]! * sy, center[2]! * sz],
+      [radii[0]! * size * heartSize, radii[1]! * size * heartSize, radii[2]! * size * heartSize],
+      along,
+    )
+  const apex = [0.8, -0.42, -0.42] as const
+  const heart = ball([26, -22, 111], [60, 45, 40], apex)
+  const chambers = [
+    ball([44, -22, 103], [36, 21, 19], apex), // left ventricle
+    ball([16, -46, 110], [34, 16, 28], [0.9, -0.3, -0.35]), // right ventricle
+    ball([-22, -16, 118], [21, 24, 29]), // right atrium
+    ball([6, 14, 134], [29, 15, 18]), // left atrium
+  ]
+  const vessels = [
+    ...place(aorta, 0.6),
+    ...place(pulmonaryTrunk, 0),
+    ...place(rightPulmonaryArtery, 0),
+    ...place(upperVein, 0.5),
+    ...place(leftBrachiocephalicVein, 0.5),
+    ...arteriesToHead.flatMap((path) => place(path, 0.3)),
+    ...place(lowerVein, 0.3),
+    ...place(azygos, 0.5),
+    ...pulmonaryVeins.flatMap((path) => place(path, 0)),
+  ]
+  const airways = [...place(trachea, 0), ...place(rightBronchus, 0), ...place(leftBronchus, 0)]
+  const esophagus = place(esophagusPath, 0.5)
+  // What pushes the lungs aside, each with its own coat of fat.
+  const coats: { capsule: Capsule; coat: number }[] = [
+    ...vessels.map((capsule) => ({ capsule, coat: 2.5 })),
+    ...airways.map((capsule) => ({ capsule, coat: 3.5 })),
+    ...esophagus.map((capsule) => ({ capsule, coat: 2.5 })),
+  ]
+  const balls = [heart, ...chambers]
+
+  const dome = (x: number, y: number): number => {
+    const right = x < 0
+    const dx = (x / sx - (right ? -62 : 66)) / 72
+    const dy = (y / sy + 22) / (y / sy > -22 ? 104 : 92)
+    const q = dx * dx + dy * dy
+    return ((right ? domeRight : domeLeft) - 84 * q ** 1.15 + 3 * wobble(x / 45, y / 45, 9)) * sz
+  }
+  const top = 245 * sz
+
+  const makeSection = (z: number): Section => {
+    const level = z / sz
+    const width = cavityWidth(level) * sx
+    const depth = cavityDepth(level) * sy
+    const center = cavityCenter(level) * sy
+    const spineY = spineCurve(level) * sy
+    const outerWidth = bodyWidth(level) * sx + 0.9 * (fat - 8)
+    const outerDepth = bodyDepth(level) * sy + 0.7 * (fat - 8)
+    const outerY = bodyCenter(level) * sy
+    const half = septum(level) * sx
+    const near = coats.filter(({ capsule: c, coat }) => {
+      const reach = Math.max(c.ra, c.rb) + coat + 14
+      return Math.min(c.az, c.bz) - reach < z && Math.max(c.az, c.bz) + reach > z
+    })
+    const nearBalls = balls.filter((b) => Math.abs(z - b.center[2]) < Math.max(...b.radii) + 16)
+    const body = (x: number, y: number): number =>
+      superellipse(x, y - outerY, outerWidth, outerDepth, 2.35) +
+      2.5 * wobble(x / 60, y / 60, z / 80) -
+      // The furrow over the spine.
+      6 * Math.exp(-((x / 16) ** 2)) * smoothStep(0, outerDepth, y - outerY)
+    const cavity = (x: number, y: number): number => {
+      const wall = superellipse(x, y - center, width, depth, 2.25) + 2.2 * wobble(x / 38, y / 38, z / 50 + 5)
+      const tipX = (Math.abs(x) / sx - 46) / 62
+      const tipY = (y / sy - 16) / 62
+      const slope = Math.hypot((2 * 44 * tipX) / 62, (2 * 44 * tipY) / 62)
+      const roof = (top - 44 * sz * (tipX * tipX + tipY * tipY) - z) / Math.sqrt(1 + slope * slope)
+      return smoothMin(wall, roof, 16)
+    }
+    const abdomen = (x: number, y: number): number => {
+      const d = dome(x, y)
+      const slope = Math.hypot(dome(x + 2, y) - d, dome(x, y + 2) - d) / 2
+      return (d - z) / Math.sqrt(1 + slope * slope)
+    }
+    const mediastinum = (x: number, y: number): number => {
+      // Thin behind the sternum, wider in front of the spine.
+      const share = smoothStep(center - depth, -5, y)
+      let field = 3 + (half - 3) * share - Math.abs(x - 3 * (1 - share))
+      // The spine with its muscles and the heads of the ribs.
+      field = smoothMax(field, ellipsoidPlane(x, y - (spineY + 15 * sy), 31 * sx, 33 * sy), 8)
+      for (const { capsule, coat } of near) {
+        const f = capsuleField(capsule, x, y, z) + coat
+        if (f > -14) field = smoothMax(field, f, 8)
+      }
+      for (const b of nearBalls) {
+        const f = ellipsoidField(b, x, y, z) + 3
+        if (f > -14) field = smoothMax(field, f, 8)
+      }
+      return field
+    }
+    const lung = (x: number, y: number, c: number): number => {
+      if (c < -12) return c
+      const below = abdomen(x, y)
+      if (below > 12) return -below
+      return smoothMin(smoothMin(c - 1, -below, 5), -mediastinum(x, y), 5)
+    }
+    return {
+      z,
+      spineY,
+      cavityWidth: width,
+      cavityDepth: depth,
+      cavityY: center,
+      bodyWidth: outerWidth,
+      bodyDepth: outerDepth,
+      bodyY: outerY,
+      body,
+      cavity,
+      abdomen,
+      mediastinum,
+      lung,
+    }
+  }
+  const cache = new Map<number, Section>()
+  const section = (z: number): Section => {
+    const found = cache.get(z)
+    if (found !== undefined) return found
+    const made = makeSection(z)
+    cache.set(z, made)
+    return made
+  }
+  return {
+    scale: [sx, sy, sz],
+    top,
+    blood: contrast ? 190 + 90 * random.uniform() : 42,
+    fat,
+    vessels,
+    airways,
+    chambers,
+    heart,
+    esophagus,
+    texture,
+    section,
+    lung: (x, y, z) => {
+      // Half a millimeter is finer than any use of single points (placing branches and nodules).
+      const s = section(Math.round(z * 2) / 2)
+      return s.lung(x, y, s.cavity(x, y))
+    },
+    spineY: (z) => spineCurve(z / sz) * sy,
+  }
+}
+
+function ellipsoidPlane(x: number, y: number, a: number, b: number): number {
+  const k0 = Math.hypot(x / a, y / b)
+  const k1 = Math.hypot(x / (a * a), y / (b * b))
+  return k1 < 1e-6 ? Math.min(a, b) : (k0 * (1 - k0)) / k1
+}

@@ -1,0 +1,7 @@
+export { makePatient } from './patient.js'
+export type { PhantomPatient } from './patient.js'
+export type { PhantomOptions } from './options.js'
+export type { PhantomTruth, TrueNodule } from './truth.js'
+export type { PhantomRatings, ReaderMark } from './readers.js'
+export { writePatient, writePhantoms } from './write.js'
+export type { PhantomsOptions, WrittenPatient } from './write.js'

@@ -1,0 +1,97 @@
+import type { EdgeBox } from '../geometry/box.js'
+import { patientToVoxel, type Vector3 } from '../geometry/patient.js'
+import type { HuVolume } from '../volume/index.js'
+import type { Attachment, NoduleMeasures, NoduleShape, NoduleType } from './nodules.js'
+
+export interface TrueNodule {
+  id: string
+  type: NoduleType
+  attachment: Attachment
+  spiculated: boolean
+  lobulated: boolean
+  /** Centroid, patient mm (LPS). */
+  center: Vector3
+  /** Centroid as fractional voxel indices (k, j, i). */
+  centerVoxel: Vector3
+  /** Diameter of the ball of the same volume, mm. */
+  diameterMm: number
+  volumeMm3: number
+  /** HU of the bulk; of the core too, where there is one. */
+  hu: number
+  coreHu?: number
+  /** Readers (0 to 3) who outlined it. */
+  readers: number[]
+  /** Where it is seen: boxes around its pixels, image pixels at the edges; z in patient mm. */
+  slices: { k: number; sopInstanceUid: string; z: number; box: EdgeBox }[]
+}
+
+/** What is in a synthetic scan, exactly. Written beside it as PATIENT.truth.json. */
+export interface PhantomTruth {
+  format: 'nodule-phantom-truth/1'
+  patientId: string
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  seed: number
+  contrast: boolean
+  noiseHu: number
+  /** Slices, rows, columns; mm; position of the first voxel in patient mm. */
+  shape: readonly [number, number, number]
+  spacing: Vector3
+  origin: Vector3
+  lungsMl: number
+  nodules: TrueNodule[]
+  /** Solid dots below 3 mm. */
+  dots: { id: string; center: Vector3; diameterMm: number }[]
+  sopInstanceUids: string[]
+}
+
+export interface TruthInput {
+  volume: HuVolume
+  studyInstanceUid: string
+  seed: number
+  contrast: boolean
+  sigma: number
+  /** Patient mm minus the phantom's own mm. */
+  shift: Vector3
+  nodules: { shape: NoduleShape; measures: NoduleMeasures; readers: number[] }[]
+  dots: readonly NoduleShape[]
+}
+
+/** The truth of a scan but for what is known only once its slices are painted: `slices` and `lungsMl`. */
+export function makeTruth(input: TruthInput): PhantomTruth {
+  const { volume, shift } = input
+  const move = (p: Vector3): Vector3 => [p[0] + shift[0], p[1] + shift[1], p[2] + shift[2]]
+  return {
+    format: 'nodule-phantom-truth/1',
+    patientId: volume.patientId,
+    studyInstanceUid: input.studyInstanceUid,
+    seriesInstanceUid: volume.seriesInstanceUid,
+    seed: input.seed,
+    contrast: input.contrast,
+    noiseHu: input.sigma,
+    shape: volume.shape,
+    spacing: volume.geometry.spacing,
+    origin: volume.geometry.origin,
+    lungsMl: 0,
+    nodules: input.nodules.map(({ shape, measures, readers }) => {
+      const center = move(measures.center)
+      return {
+        id: shape.id,
+        type: shape.type,
+        attachment: shape.attachment,
+        spiculated: shape.spiculated,
+        lobulated: shape.lobulated,
+        center,
+        centerVoxel: patientToVoxel(volume.geometry, center),
+        diameterMm: measures.diameterMm,
+        volumeMm3: measures.volumeMm3,
+        hu: shape.hu,
+        ...(shape.core > 0 ? { coreHu: shape.coreHu } : {}),
+        readers,
+        slices: [],
+      }
+    }),
+    dots: input.dots.map((dot) => ({ id: dot.id, center: move(dot.center), diameterMm: 2 * dot.radius })),
+    sopInstanceUids: volume.sopInstanceUids,
+  }
+}
