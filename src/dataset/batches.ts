@@ -6,11 +6,9 @@ import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import { checkImages } from './check_images.js'
 import type { CheckedImage } from './check_images.js'
-import { hypesWindow } from './frames.js'
-import { readHuImage, readImage } from './images.js'
 import { drawJitter, jitterBoxes, jitterFrame } from './jitter.js'
 import type { FrameList } from './list.js'
-import { resizeImage } from './resample.js'
+import { readFrameFile } from './read_frame.js'
 
 export interface Batch {
   step: number
@@ -204,22 +202,13 @@ class FrameCache {
   }
 
   async #decode(image: CheckedImage): Promise<LoadedFrame> {
-    const { image_width: width, image_height: height } = this.#hypes
-    const { file, rects } = image
-    const decoded =
-      image.encoding === 'hu16' ? await readHuImage(file, hypesWindow(this.#hypes)) : await readImage(file)
-    const fits = decoded.width === width && decoded.height === height
-    const data = fits
-      ? decoded.data
-      : resizeImage(decoded.data, decoded.width, decoded.height, 3, width, height)
-    const scaleX = width / decoded.width
-    const scaleY = height / decoded.height
-    const boxes = rects.map(({ x1, y1, x2, y2 }) => ({
+    const { data, scaleX, scaleY } = await readFrameFile(image.file, image.encoding, this.#hypes)
+    const boxes = image.rects.map(({ x1, y1, x2, y2 }) => ({
       x1: x1 * scaleX,
       y1: y1 * scaleY,
       x2: x2 * scaleX,
       y2: y2 * scaleY,
     }))
-    return { file, data, boxes }
+    return { file: image.file, data, boxes }
   }
 }

@@ -53,6 +53,7 @@ export function frameParameters(
     encoding: chosen.encoding ?? 'gray8',
     slices,
     boxes,
-    seed: chosen.seed,
+    // Another seed must not make frames again that do not depend on it.
+    seed: slices.kind === 'ratio' ? chosen.seed : 0,
   }
 }

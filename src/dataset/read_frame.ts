@@ -2,7 +2,7 @@ import type { Hypes } from '../config/hypes.js'
 import { hypesWindow } from './frames.js'
 import { readHuImage, readImage } from './images.js'
 import { imageFile } from './list.js'
-import type { FrameList, ListEntry } from './list.js'
+import type { FrameEncoding, FrameList, ListEntry } from './list.js'
 import { resizeImage } from './resample.js'
 
 /** An entry's image as the model takes it. */
@@ -20,10 +20,16 @@ export async function readFrame(
   entry: ListEntry,
   hypes: Hypes,
 ): Promise<ModelFrame> {
+  return readFrameFile(imageFile(list, entry), entry.nodule?.encoding ?? 'gray8', hypes)
+}
+
+export async function readFrameFile(
+  file: string,
+  encoding: FrameEncoding,
+  hypes: Hypes,
+): Promise<ModelFrame> {
   const { image_width: width, image_height: height } = hypes
-  const file = imageFile(list, entry)
-  const image =
-    entry.nodule?.encoding === 'hu16' ? await readHuImage(file, hypesWindow(hypes)) : await readImage(file)
+  const image = encoding === 'hu16' ? await readHuImage(file, hypesWindow(hypes)) : await readImage(file)
   const fits = image.width === width && image.height === height
   return {
     data: fits ? image.data : resizeImage(image.data, image.width, image.height, 3, width, height),
