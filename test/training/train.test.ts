@@ -1,0 +1,137 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { checkpointName, loadCheckpoint, newestCheckpoint } from '../../src/training/checkpoint.js'
+import { train } from '../../src/training/train.js'
+import type { TrainOptions } from '../../src/training/train.js'
+
+let root = ''
+let hypesFile = ''
+let list = ''
+
+const HYPES = {
+  image_width: 96,
+  image_height: 64,
+  grid_width: 3,
+  grid_height: 2,
+  slim_basename: 'tiny',
+  lstm_size: 16,
+  rnn_len: 2,
+  batch_size: 2,
+  logging: { display_iter: 2, save_iter: 100 },
+  solver: { opt: 'Adam', use_jitter: true, rnd_seed: 3, max_iter: 6 },
+}
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'nodule-train-'))
+  hypesFile = join(root, 'hypes.json')
+  writeFileSync(hypesFile, JSON.stringify(HYPES))
+  const entries = []
+  for (let n = 0; n < 5; n++) {
+    const pixels = Buffer.alloc(96 * 64 * 3, 40)
+    const [x, y] = [10 + n * 15, 10 + n * 8]
+    for (let j = 0; j < 12; j++) pixels.fill(200, ((y + j) * 96 + x) * 3, ((y + j) * 96 + x + 12) * 3)
+    await sharp(pixels, { raw: { width: 96, height: 64, channels: 3 } })
+      .png()
+      .toFile(join(root, `${n}.png`))
+    entries.push({ image_path: `${n}.png`, rects: [{ x1: x, y1: y, x2: x + 12, y2: y + 12 }] })
+  }
+  list = join(root, 'list.json')
+  writeFileSync(list, JSON.stringify(entries))
+})
+
+afterAll(() => {
+  rmSync(root, { recursive: true, force: true })
+})
+
+const run = (output: string, change: Partial<TrainOptions> = {}): ReturnType<typeof train> =>
+  train({ hypes: hypesFile, train: list, test: list, output: join(root, output), engine: 'wasm', ...change })
+
+describe('train', () => {
+  it('gives bit for bit the same weights whether it is resumed or not', async () => {
+    const whole = await run('whole')
+    await run('parts', { steps: 3 })
+    const resumed = await run('parts', { resume: true })
+    expect([whole.step, resumed.step]).toEqual([6, 6])
+    const [a, b] = [await loadCheckpoint(whole.checkpoint), await loadCheckpoint(resumed.checkpoint)]
+    expect([...b.tensors.keys()]).toEqual([...a.tensors.keys()])
+    for (const [name, tensor] of a.tensors) expect(b.tensors.get(name), name).toEqual(tensor)
+    expect([a.step, a.seed, a.engine, a.hypes.lstm_size]).toEqual([6, 3, 'wasm', 16])
+    expect([...a.tensors.keys()].filter((name) => name.startsWith('optimizer/m/')).length).toBeGreaterThan(20)
+
+    const steps = (folder: string): number[] =>
+      readFileSync(join(root, folder, 'log.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { step: number }).step)
+    expect(steps('parts')).toEqual([0, 2, 4])
+    expect(steps('whole')).toEqual([0, 2, 4])
+    expect(readdirSync(join(root, 'parts', 'events')).length).toBeGreaterThan(0)
+  })
+
+  it('prints the log line of TensorBox', async () => {
+    const lines: string[] = []
+    await run('lines', { steps: 1, onLine: (line) => lines.push(line) })
+    expect(lines.at(-1)).toMatch(
+      /^Step: 0, lr: 0\.001000, Train Loss: \d+\.\d\d, Softmax Test Accuracy: \d+\.\d%, Time\/image \(ms\): \d+\.\d$/,
+    )
+  })
+
+  it('another seed gives other weights; no steps give the start', async () => {
+    const [a, b] = await Promise.all(
+      [1, 2].map(async (seed) => loadCheckpoint((await run(`seed${seed}`, { steps: 0, seed })).checkpoint)),
+    )
+    expect([a!.step, a!.seed, b!.seed]).toEqual([0, 1, 2])
+    const name = 'model/tiny/conv1/weights'
+    expect(a!.tensors.get(name)).not.toEqual(b!.tensors.get(name))
+  })
+
+  it('starts from the weights of a checkpoint', async () => {
+    const first = await run('first', { steps: 1 })
+    const other = join(root, 'other.json')
+    const solver = { ...HYPES.solver, weights: first.checkpoint, rnd_seed: 9 }
+    writeFileSync(other, JSON.stringify({ ...HYPES, solver }))
+    const second = await run('second', { hypes: other, steps: 0 })
+    const name = 'model/tiny/conv1/weights'
+    const [a, b] = [await loadCheckpoint(first.checkpoint), await loadCheckpoint(second.checkpoint)]
+    expect(b.tensors.get(name)).toEqual(a.tensors.get(name))
+  })
+
+  it('refuses to resume another run, or none', async () => {
+    await expect(run('nothing', { resume: true })).rejects.toThrow(/no checkpoint to resume from/)
+    await run('mine', { steps: 1 })
+    const changed = join(root, 'changed.json')
+    writeFileSync(changed, JSON.stringify({ ...HYPES, clip_norm: 3 }))
+    await expect(run('mine', { resume: true, hypes: changed })).rejects.toThrow(/changed.json: clip_norm/)
+    await expect(run('mine', { resume: true, seed: 4 })).rejects.toThrow(/another seed/)
+    await expect(run('none', { train: join(root, 'absent.json') })).rejects.toThrow(/absent.json/)
+    const { train: _, ...rest } = { hypes: hypesFile, train: list, output: join(root, 'none') }
+    await expect(train({ ...rest, engine: 'wasm' })).rejects.toThrow(/data.train_idl/)
+  })
+
+  it('finds the newest checkpoint by its step', async () => {
+    const folder = join(root, 'newest')
+    expect(await newestCheckpoint(folder)).toBeUndefined()
+    const result = await run('newest', { steps: 1 })
+    for (const step of [999999, 1000000])
+      writeFileSync(join(root, 'newest', 'checkpoints', checkpointName(step)), '')
+    expect(await newestCheckpoint(join(root, 'newest', 'checkpoints'))).toMatch(/step-1000000.safetensors$/)
+    expect(result.checkpoint).toMatch(/step-000001.safetensors$/)
+  })
+
+  it('refuses a damaged checkpoint', async () => {
+    const { checkpoint } = await run('damaged', { steps: 0 })
+    const bytes = readFileSync(checkpoint)
+    const change = (from: string, to: string): Promise<unknown> => {
+      const path = join(root, 'changed.safetensors')
+      writeFileSync(path, Buffer.from(bytes.toString('latin1').replace(from, to), 'latin1'))
+      return loadCheckpoint(path)
+    }
+    await expect(change('nodule-checkpoint/1', 'nodule-checkpoint/9')).rejects.toThrow(/__metadata__.format/)
+    await expect(change('"step":"0"', '"step":"x"')).rejects.toThrow(/__metadata__.step/)
+    await expect(change('\\"lstm_size\\":16', '\\"lstm_size\\":-1')).rejects.toThrow(/lstm_size/)
+    await expect(change('conv1/weights', 'conv9/weights')).resolves.toBeDefined()
+  })
+})
