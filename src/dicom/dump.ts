@@ -44,7 +44,7 @@ function formatValue(value: Exclude<ElementValue, { kind: 'sequence' }>, vr: str
       return list(value.values.map((tag) => `(${tag.slice(0, 4)}, ${tag.slice(4)})`))
     case 'numbers':
       return list(value.values.map((number) => formatNumber(number, vr)))
-    case 'text':
+    default:
       if (vr === 'UI' && value.values.length === 1 && value.values[0] !== '') return uidName(value.values[0]!)
       return list(value.values.map(quote))
   }

@@ -1,0 +1,68 @@
+import { extname } from 'node:path'
+import { findSeries, listFiles } from '../dicom/index.js'
+import type { Series } from '../dicom/index.js'
+import { consensusNodules } from './consensus.js'
+import type { ConsensusOptions } from './consensus.js'
+import { indexAnnotations } from './find.js'
+import { placeOnSeries } from './place.js'
+import type { ConsensusNodule, LidcReading, PlacedReading } from './types.js'
+
+/** A series with what its readers marked. */
+export interface AnnotatedSeries {
+  series: Series
+  reading: LidcReading
+  placed: PlacedReading
+  nodules: ConsensusNodule[]
+}
+
+export interface AnnotationRun {
+  annotated: AnnotatedSeries[]
+  /** CT volumes that no annotation file reads. */
+  without: Series[]
+  /** Annotation files whose series is not in the folders. */
+  unused: LidcReading[]
+  /** X-ray readings, skipped. */
+  cxr: number
+  /** What went wrong, one line each. */
+  problems: string[]
+}
+
+export interface AnnotationRunOptions extends ConsensusOptions {
+  /** Further XML files, or folders of them. */
+  xml?: readonly string[]
+}
+
+/** XML files below folders or given by name, sorted. */
+export async function findXml(paths: readonly string[]): Promise<string[]> {
+  return (await listFiles(paths)).filter((path) => extname(path).toLowerCase() === '.xml')
+}
+
+/**
+ * Finds the CT series and annotation files below folders, brings them together and builds the consensus nodules.
+ * Files that cannot be read are listed in `problems`.
+ *
+ * @throws NoduleError where a folder does not exist
+ */
+export async function annotateFolders(
+  folders: readonly string[],
+  o: AnnotationRunOptions = {},
+): Promise<AnnotationRun> {
+  const index = await indexAnnotations(await findXml([...folders, ...(o.xml ?? [])]))
+  const { series, skipped } = await findSeries(folders)
+  const problems = index.problems.map(({ error }) => error.message)
+  for (const file of skipped) if (file.kind === 'damaged') problems.push(`${file.path}: ${file.reason}`)
+  const run: AnnotationRun = { annotated: [], without: [], unused: [], cxr: index.cxr, problems }
+  const used = new Set<string>()
+  for (const one of series) {
+    const reading = index.bySeries.get(one.seriesInstanceUid)
+    if (reading === undefined) {
+      if (one.modality === 'CT') run.without.push(one)
+      continue
+    }
+    used.add(one.seriesInstanceUid)
+    const placed = placeOnSeries(reading, one)
+    run.annotated.push({ series: one, reading, placed, nodules: consensusNodules(placed, one.geometry, o) })
+  }
+  for (const [uid, reading] of index.bySeries) if (!used.has(uid)) run.unused.push(reading)
+  return run
+}

@@ -1,0 +1,109 @@
+import { ratingMeaning } from './ratings.js'
+import type { AnnotatedSeries, AnnotationRun } from './run.js'
+import { RATING_NAMES } from './types.js'
+import type { ConsensusNodule, PlacedReading } from './types.js'
+
+const COLUMNS = [
+  'nodule',
+  'readers',
+  'x mm',
+  'y mm',
+  'z mm',
+  'slices',
+  'diameter',
+  'volume',
+  'malignancy',
+] as const
+
+/** Consensus nodules for people: one block per series. */
+export function annotationTable(run: AnnotationRun): string {
+  return run.annotated.map(seriesBlock).join('\n')
+}
+
+function seriesBlock({ series, reading, placed, nodules }: AnnotatedSeries): string {
+  const rows = nodules.map(row)
+  const widths = COLUMNS.map((name, c) => Math.max(name.length, ...rows.map((cells) => cells[c]!.length)))
+  const line = (cells: readonly string[]): string =>
+    `  ${cells.map((cell, c) => cell.padStart(widths[c]!)).join('  ')}\n`
+  return [
+    `${series.patientId}  ${series.seriesInstanceUid}\n`,
+    `  ${series.slices.length} slices, ${reading.sessions.length} readers, ${placementText(placed)}\n`,
+    rows.length > 0 ? line(COLUMNS) + rows.map(line).join('') : '  no nodule of 3 mm or more\n',
+  ].join('')
+}
+
+/** "54 of 54 ROIs placed on their slices (54 by UID, 0 by z)" */
+export function placementText(placed: PlacedReading): string {
+  const done = placed.placedByUid + placed.placedByZ
+  const total = done + placed.unplaced.length
+  const point = `${placed.smallNodules.length} small nodules, ${placed.nonNodules.length} non-nodules`
+  return `${done} of ${total} ROIs placed on their slices (${placed.placedByUid} by UID, ${placed.placedByZ} by z), ${point}`
+}
+
+function row(nodule: ConsensusNodule): string[] {
+  const [x, y, z] = nodule.centroid
+  const slices = nodule.boxes.map(({ k }) => k)
+  return [
+    String(nodule.id),
+    String(nodule.readers),
+    x.toFixed(1),
+    y.toFixed(1),
+    z.toFixed(1),
+    slices.length === 0 ? '-' : `${slices[0]}-${slices.at(-1)}`,
+    `${nodule.equivalentDiameterMm.toFixed(1)} mm`,
+    `${nodule.maskVolumeMm3.toFixed(0)} mm3`,
+    nodule.malignancy === undefined
+      ? '-'
+      : `${nodule.malignancy.toFixed(2)} ${ratingMeaning('malignancy', nodule.malignancy)}`,
+  ]
+}
+
+/** The run as JSON: everything that the table shows, and each reader's ratings, measures and contours. */
+export function annotationJson(run: AnnotationRun): unknown {
+  return {
+    format: 'nodule-annotations/1',
+    series: run.annotated.map(({ series, reading, placed, nodules }) => ({
+      patientId: series.patientId,
+      studyInstanceUid: series.studyInstanceUid,
+      seriesInstanceUid: series.seriesInstanceUid,
+      folder: series.folder,
+      xml: reading.path,
+      slices: series.slices.length,
+      sessions: reading.sessions.map(({ readerId }) => ({ readerId })),
+      rois: { placedByUid: placed.placedByUid, placedByZ: placed.placedByZ, unplaced: placed.unplaced },
+      warnings: reading.warnings,
+      nodules: nodules.map((nodule) => noduleJson(nodule, series.slices)),
+      smallNodules: placed.smallNodules,
+      nonNodules: placed.nonNodules,
+    })),
+  }
+}
+
+function noduleJson(nodule: ConsensusNodule, slices: readonly { sopInstanceUid: string }[]): unknown {
+  const { marks, markMeasures, mask, boxes, ratings, ...rest } = nodule
+  return {
+    ...rest,
+    extent: { first: [mask.k0, mask.j0, mask.i0], shape: mask.shape },
+    ratings:
+      ratings === undefined
+        ? undefined
+        : Object.fromEntries(
+            RATING_NAMES.map((name) => [
+              name,
+              { ...ratings[name], meaning: ratingMeaning(name, ratings[name].mean) },
+            ]),
+          ),
+    boxes: boxes.map(({ k, box }) => ({ k, sopInstanceUid: slices[k]!.sopInstanceUid, ...box })),
+    marks: marks.map((mark, index) => ({
+      noduleId: mark.noduleId,
+      session: mark.session,
+      readerId: mark.readerId,
+      ratings: mark.ratings,
+      measures: markMeasures[index],
+      contours: mark.contours.map(({ points, ...contour }) => ({
+        ...contour,
+        points: points.map(({ x, y }) => [x, y]),
+      })),
+    })),
+  }
+}
