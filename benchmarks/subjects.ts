@@ -6,4 +6,5 @@ import type { Subject } from './types.js'
 
 export const subjects: Record<string, () => Promise<{ subject: Subject }>> = {
   kernels: () => import('./kernels.js'),
+  dataset: () => import('./dataset.js'),
 }
