@@ -1,0 +1,100 @@
+// npm run demo [-- --output FOLDER]: the main job from nothing: set-up, synthetic patients, data set, training, ONNX,
+// detection on patients that the model has not seen, evaluation, and a report to open.
+import { readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { root, run, say } from './steps.mjs'
+
+const KNOWN_PATIENTS = 8
+const UNSEEN_PATIENTS = 3
+
+const { values } = parseArgs({ options: { output: { type: 'string', default: join(root, 'demo-output') } } })
+const output = resolve(values.output)
+const at = (...parts) => join(output, ...parts)
+const started = Date.now()
+const times = []
+
+/** Runs one `nodule` command as a numbered step and keeps its time. */
+function step(title, ...args) {
+  say(`${title}\n   nodule ${args.join(' ')}`)
+  const before = Date.now()
+  run(process.execPath, ['dist/src/cli.js', ...args])
+  times.push([title, (Date.now() - before) / 1000])
+}
+
+run(process.execPath, ['scripts/setup.mjs'])
+times.push(['set-up', (Date.now() - started) / 1000])
+rmSync(output, { recursive: true, force: true })
+
+const scan = ['--spacing', '2.5', '--nodules', '5']
+step(
+  '1 of 7: patients to learn from',
+  'phantom',
+  '-o',
+  at('scans/known'),
+  '--patients',
+  String(KNOWN_PATIENTS),
+  ...scan,
+)
+step(
+  '2 of 7: patients that the model will not see',
+  ...['phantom', '-o', at('scans/unseen'), '--patients', String(UNSEEN_PATIENTS)],
+  ...['--first', '101', '--seed', '2', ...scan],
+)
+step(
+  '3 of 7: data set',
+  ...['prepare', at('scans/known'), '-o', at('run/known'), '--hypes', 'hypes/tiny.json', '--split', '1,0,0'],
+)
+step(
+  '3 of 7: data set of the unseen patients',
+  ...[
+    'prepare',
+    at('scans/unseen'),
+    '-o',
+    at('run/unseen'),
+    '--hypes',
+    'hypes/tiny.json',
+    '--split',
+    '0,0,1',
+  ],
+)
+step(
+  '4 of 7: training',
+  ...[
+    'train',
+    'hypes/tiny.json',
+    '--train',
+    at('run/known/train.json'),
+    '--test',
+    at('run/unseen/test.json'),
+  ],
+  ...['-o', at('run/training')],
+)
+step('5 of 7: export', 'export', at('run/training/checkpoints/last.safetensors'), '-o', at('run/model.onnx'))
+step(
+  '6 of 7: detection in whole scans',
+  ...['detect', at('scans/unseen'), '--model', at('run/model.onnx'), '-o', at('run/detections'), '--overlay'],
+)
+step(
+  '6 of 7: detection on the frames of the test list',
+  ...['detect', '--list', at('run/unseen/test.json'), '--model', at('run/model.onnx')],
+  ...['-o', at('run/predictions.json')],
+)
+step(
+  '7 of 7: evaluation',
+  ...['evaluate', '--predictions', at('run/predictions.json'), '--truth', at('run/unseen/test.json')],
+  ...['-o', at('run/evaluation.json')],
+)
+step(
+  '7 of 7: report',
+  ...['report', at('run'), '--truth', at('run/unseen/test.json'), '--scans', at('scans/unseen')],
+  ...['-o', at('report.html'), '--title', 'nodule demo'],
+)
+
+const { ap } = JSON.parse(readFileSync(at('run/evaluation.json'), 'utf8'))
+const seconds = (value) => `${value.toFixed(1)} s`.padStart(9)
+console.log('\n== done')
+for (const [title, time] of times) console.log(`${seconds(time)}  ${title}`)
+console.log(`${seconds((Date.now() - started) / 1000)}  altogether`)
+console.log(`\naverage precision on unseen patients, slice level, IoU 0.5: ${ap.toFixed(3)}`)
+console.log(`report: ${at('report.html')}`)
