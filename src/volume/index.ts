@@ -1,3 +1,5 @@
 export { loadVolume } from './hu_volume.js'
 export type { HuVolume, LoadVolumeOptions } from './hu_volume.js'
+export { segmentLungs } from './lungs.js'
+export type { Lungs, SegmentOptions } from './lungs.js'
 export { lungWindow, softTissueWindow, windowToGray } from './window.js'

@@ -1,0 +1,290 @@
+import type { HuVolume } from './hu_volume.js'
+import {
+  closeMask,
+  cropMask,
+  erodeMask,
+  extentOf,
+  fillSliceHoles,
+  labelParts,
+  pasteMask,
+  squaredDistance,
+  type Grid,
+} from './grid.js'
+import { refineMask } from './refine.js'
+import { findTrachea } from './trachea.js'
+
+export interface Lungs {
+  /** [z, y, x], 1 in the lungs, vessels and nodules inside them included; 0 elsewhere. */
+  mask: Uint8Array
+  /** Right and left lung of the patient apart: 1 and 2; same order. Only with `sides`. */
+  sides?: Uint8Array
+  /** Box around both lungs, voxels at the edges, [low, high). */
+  box: { z: [number, number]; y: [number, number]; x: [number, number] }
+  volumeMl: { left: number; right: number; total: number }
+  warnings: string[]
+}
+
+export interface SegmentOptions {
+  /** Also tell the two lungs apart voxel by voxel. */
+  sides?: boolean
+  /** Dents of the lungs' surface narrower than about twice this are filled: nodules at the pleura. Default 9 mm. */
+  closingMm?: number
+}
+
+/** Air and lung are darker than this, HU. */
+const airHu = -400
+/** Voxel size of the coarse grid on which shapes are worked out, mm. */
+const coarseMm = 2
+
+/**
+ * Finds the lungs of a chest CT: dark voxels inside the body, without trachea and main bronchi and without gas in the
+ * bowel; both lungs even where they touch; closed so that vessels and nodules at the pleura belong to them. Works on a
+ * grid of about 2 mm and refines the surface at full resolution. Where no lung is found, the result is the body's box
+ * with a warning.
+ */
+export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
+  const warnings: string[] = []
+  const { coarse, factors } = shrink(volume)
+  const air = thresholdInside(coarse)
+  const body = bodyBox(coarse, factors)
+  const trachea = findTrachea(volume, body)
+  if (trachea.length === 0) warnings.push('no trachea found: it may be counted with the lungs')
+  removeTrachea(air, trachea, volume, factors)
+  const parts = chooseLungs(air, coarse)
+  if (parts.length === 0)
+    return bodyOnly(volume, body, [...warnings, 'no lung found: the body stands in for it'])
+  const lungs = parts.length === 1 ? splitTouching(parts[0]!) : parts
+  const named = nameSides(lungs, volume)
+  if (named.right === undefined || named.left === undefined) warnings.push('only one lung found')
+  const closing = o.closingMm ?? 9
+  const closed = [named.right, named.left].map((lung) =>
+    lung === undefined ? undefined : closeLung(lung, closing),
+  )
+  return refineMask(volume, coarse, factors, { closed, air: [named.right, named.left], trachea }, warnings, o)
+}
+
+/** The volume averaged over blocks of `factors` voxels: HU. The last block of an axis may be cut off. */
+function shrink(volume: HuVolume): { coarse: Grid<Int16Array>; factors: [number, number, number] } {
+  const { data, shape, geometry } = volume
+  const factors = geometry.spacing.map((s) => Math.max(1, Math.round(coarseMm / s))) as [
+    number,
+    number,
+    number,
+  ]
+  const [fz, fy, fx] = factors
+  const size = shape.map((n, axis) => Math.ceil(n / factors[axis]!)) as [number, number, number]
+  const [, ny, nx] = shape
+  const [cz, cy, cx] = size
+  const out = new Int16Array(cz * cy * cx)
+  const sums = new Int32Array(cx)
+  const counts = new Int32Array(cx)
+  for (let z = 0; z < cz; z++)
+    for (let y = 0; y < cy; y++) {
+      sums.fill(0)
+      counts.fill(0)
+      for (let k = z * fz; k < Math.min(shape[0], (z + 1) * fz); k++)
+        for (let j = y * fy; j < Math.min(ny, (y + 1) * fy); j++) {
+          const row = (k * ny + j) * nx
+          let i = 0
+          for (let x = 0; x < cx; x++) {
+            const end = Math.min(nx, i + fx)
+            counts[x] = counts[x]! + end - i
+            let sum = 0
+            for (; i < end; i++) sum += data[row + i]!
+            sums[x] = sums[x]! + sum
+          }
+        }
+      const base = (z * cy + y) * cx
+      for (let x = 0; x < cx; x++) out[base + x] = Math.round(sums[x]! / counts[x]!)
+    }
+  const spacing = geometry.spacing.map((s, axis) => s * factors[axis]!) as [number, number, number]
+  return { coarse: { data: out, shape: size, spacing }, factors }
+}
+
+/** 1 where the coarse volume is air that is not connected, in 3-D, to the sides of the image. */
+function thresholdInside(coarse: Grid<Int16Array>): Grid {
+  const [nz, ny, nx] = coarse.shape
+  const data = new Uint8Array(coarse.data.length)
+  for (let n = 0; n < data.length; n++) data[n] = coarse.data[n]! < airHu ? 1 : 0
+  const plane = ny * nx
+  const stack = new Int32Array(data.length)
+  let top = 0
+  const push = (n: number): void => {
+    if (data[n] === 1) {
+      data[n] = 0
+      stack[top++] = n
+    }
+  }
+  for (let z = 0; z < nz; z++) {
+    for (let x = 0; x < nx; x++) {
+      push(z * plane + x)
+      push(z * plane + plane - nx + x)
+    }
+    for (let y = 0; y < ny; y++) {
+      push(z * plane + y * nx)
+      push(z * plane + y * nx + nx - 1)
+    }
+  }
+  while (top > 0) {
+    const at = stack[--top]!
+    const x = at % nx
+    const inPlane = at % plane
+    if (x > 0) push(at - 1)
+    if (x < nx - 1) push(at + 1)
+    if (inPlane >= nx) push(at - nx)
+    if (inPlane < plane - nx) push(at + nx)
+    if (at >= plane) push(at - plane)
+    if (at < data.length - plane) push(at + plane)
+  }
+  return { data, shape: coarse.shape, spacing: coarse.spacing }
+}
+
+/** Box of the largest part that is not air, in pixels of the full resolution; the whole image where there is none. */
+function bodyBox(
+  coarse: Grid<Int16Array>,
+  factors: readonly [number, number, number],
+): { x1: number; y1: number; x2: number; y2: number } {
+  const [nz, ny, nx] = coarse.shape
+  const tissue = new Uint8Array(coarse.data.length)
+  for (let n = 0; n < tissue.length; n++) tissue[n] = coarse.data[n]! > -250 ? 1 : 0
+  const { labels, sizes } = labelParts({ ...coarse, data: tissue })
+  let best = 0
+  for (let label = 1; label < sizes.length; label++)
+    if (best === 0 || sizes[label]! > sizes[best]!) best = label
+  const extent =
+    best === 0
+      ? undefined
+      : extentOf({ data: labels, shape: [nz, ny, nx], spacing: coarse.spacing }, (v) => v === best)
+  if (extent === undefined) return { x1: 0, y1: 0, x2: nx * factors[2], y2: ny * factors[1] }
+  return {
+    x1: extent[2][0] * factors[2],
+    x2: extent[2][1] * factors[2],
+    y1: extent[1][0] * factors[1],
+    y2: extent[1][1] * factors[1],
+  }
+}
+
+/** Takes the lumen and 2 mm of wall around it out of the air. */
+function removeTrachea(
+  air: Grid,
+  trachea: Int32Array,
+  volume: HuVolume,
+  factors: readonly [number, number, number],
+): void {
+  if (trachea.length === 0) return
+  const [, ny, nx] = volume.shape
+  const [, cy, cx] = air.shape
+  const lumen: Grid = { ...air, data: new Uint8Array(air.data.length) }
+  for (const at of trachea) {
+    const i = at % nx
+    const j = Math.floor(at / nx) % ny
+    const k = Math.floor(at / (nx * ny))
+    lumen.data[
+      (Math.floor(k / factors[0]) * cy + Math.floor(j / factors[1])) * cx + Math.floor(i / factors[2])
+    ] = 1
+  }
+  const extent = extentOf(lumen, (value) => value === 1)!
+  const rim = 2
+  const crop = cropMask(lumen, extent, rim)
+  const distance = squaredDistance(crop)
+  for (let n = 0; n < distance.length; n++) crop.data[n] = distance[n]! <= 2.5 * 2.5 ? 1 : 0
+  pasteMask(lumen, crop, extent, rim)
+  for (let n = 0; n < air.data.length; n++) if (lumen.data[n] === 1) air.data[n] = 0
+}
+
+/** The parts of the air that are lungs: the one or two largest that are not pure gas. */
+function chooseLungs(air: Grid, coarse: Grid<Int16Array>): Grid[] {
+  const { labels, sizes } = labelParts(air)
+  const sums = new Float64Array(sizes.length)
+  for (let n = 0; n < labels.length; n++) if (labels[n] !== 0) sums[labels[n]!]! += coarse.data[n]!
+  const voxelMl = (air.spacing[0] * air.spacing[1] * air.spacing[2]) / 1000
+  const candidates = sizes
+    .map((size, label) => ({ label, ml: size * voxelMl, mean: sums[label]! / size }))
+    .filter((part) => part.label > 0 && part.ml > 60 && part.mean > -965)
+    .sort((a, b) => b.ml - a.ml)
+  const largest = candidates[0]
+  if (largest === undefined) return []
+  const second = candidates.slice(1).find((part) => part.ml > 0.12 * largest.ml)
+  return [largest, ...(second === undefined ? [] : [second])].map(({ label }) => {
+    const data = new Uint8Array(labels.length)
+    for (let n = 0; n < data.length; n++) data[n] = labels[n] === label ? 1 : 0
+    return { ...air, data }
+  })
+}
+
+/** Two lungs that touch (in front of or behind the mediastinum) come apart when eroded; each voxel joins the nearer. */
+function splitTouching(both: Grid): Grid[] {
+  const extent = extentOf(both, (value) => value === 1)!
+  const crop = cropMask(both, extent, 1)
+  for (const radius of [2, 4, 6, 9]) {
+    const eroded = erodeMask(crop, radius)
+    const { labels, sizes } = labelParts(eroded)
+    const order = sizes.map((size, label) => ({ size, label })).slice(1)
+    order.sort((a, b) => b.size - a.size)
+    const [first, second] = order
+    if (first === undefined) return [both]
+    if (second === undefined || second.size < 0.25 * first.size) continue
+    const cores = [first, second].map(({ label }) => {
+      const data = new Uint8Array(labels.length)
+      for (let n = 0; n < data.length; n++) data[n] = labels[n] === label ? 1 : 0
+      return squaredDistance({ ...crop, data })
+    })
+    return [0, 1].map((side) => {
+      const data = new Uint8Array(crop.data.length)
+      for (let n = 0; n < data.length; n++)
+        data[n] = crop.data[n] === 1 && (cores[0]![n]! <= cores[1]![n]! ? 0 : 1) === side ? 1 : 0
+      const whole: Grid = { ...both, data: new Uint8Array(both.data.length) }
+      pasteMask(whole, { ...crop, data }, extent, 1)
+      return whole
+    })
+  }
+  return [both]
+}
+
+/** Which lung is which: the patient's right has the smaller x (LPS). */
+function nameSides(lungs: Grid[], volume: HuVolume): { right: Grid | undefined; left: Grid | undefined } {
+  const { rowDirection } = volume.geometry
+  const centers = lungs.map((lung) => {
+    const [, , nx] = lung.shape
+    let sum = 0
+    let count = 0
+    for (let n = 0; n < lung.data.length; n++)
+      if (lung.data[n] === 1) {
+        sum += n % nx
+        count++
+      }
+    return (sum / count - nx / 2) * (rowDirection[0] >= 0 ? 1 : -1)
+  })
+  if (lungs.length === 1)
+    return centers[0]! < 0 ? { right: lungs[0], left: undefined } : { right: undefined, left: lungs[0] }
+  return centers[0]! <= centers[1]!
+    ? { right: lungs[0], left: lungs[1] }
+    : { right: lungs[1], left: lungs[0] }
+}
+
+/** Fills vessels, holes and dents of one lung. */
+function closeLung(lung: Grid, radius: number): Grid {
+  const extent = extentOf(lung, (value) => value === 1)!
+  const rim = Math.ceil((radius + 2) / Math.min(...lung.spacing)) + 1
+  const crop = cropMask(lung, extent, rim)
+  // The lung may leave the scan at either end: the first and last slices repeat, so that closing does not eat there.
+  const closed = closeMask(crop, radius)
+  fillSliceHoles(closed)
+  const whole: Grid = { ...lung, data: new Uint8Array(lung.data.length) }
+  pasteMask(whole, closed, extent, rim)
+  return whole
+}
+
+function bodyOnly(
+  volume: HuVolume,
+  body: { x1: number; y1: number; x2: number; y2: number },
+  warnings: string[],
+): Lungs {
+  const [nz, ny, nx] = volume.shape
+  const mask = new Uint8Array(nz * ny * nx)
+  const y: [number, number] = [Math.max(0, body.y1), Math.min(ny, body.y2)]
+  const x: [number, number] = [Math.max(0, body.x1), Math.min(nx, body.x2)]
+  for (let k = 0; k < nz; k++)
+    for (let j = y[0]; j < y[1]; j++) mask.fill(1, (k * ny + j) * nx + x[0], (k * ny + j) * nx + x[1])
+  return { mask, box: { z: [0, nz], y, x }, volumeMl: { left: 0, right: 0, total: 0 }, warnings }
+}
