@@ -1,0 +1,156 @@
+import type { CommandModule } from 'yargs'
+import { parseHypes, readHypes } from '../config/hypes.js'
+import { DEFAULT_BOX_RULE, drawDataset, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
+import { onInterrupt } from '../interrupt.js'
+import { progress } from '../progress.js'
+
+interface Flags {
+  inputs: string[]
+  output: string
+  annotations: string[]
+  hypes: string | undefined
+  slices: 'all' | 'nodules' | 'ratio'
+  negatives: number
+  'min-readers': number
+  'min-diameter': number
+  'min-box': number
+  'pad-box': number
+  encoding: 'gray8' | 'hu16'
+  split: string
+  folds: number | undefined
+  'split-file': string | undefined
+  seed: number | undefined
+  concurrency: number | undefined
+  draw: number
+  json: boolean
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'prepare <inputs..>',
+  describe: 'Turn scans and annotations into training frames and lists',
+  builder: (yargs) =>
+    yargs
+      .positional('inputs', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'Folders with DICOM series and LIDC XML files, at any depth',
+      })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'Folder of the data set',
+      })
+      .option('annotations', {
+        type: 'string',
+        array: true,
+        default: [],
+        describe: 'Further folders with LIDC XML files',
+      })
+      .option('hypes', {
+        type: 'string',
+        describe: 'Hypes file: frame size, window, neighbors, margin (default: 352 x 256)',
+      })
+      .option('slices', {
+        choices: ['all', 'nodules', 'ratio'] as const,
+        default: 'ratio' as const,
+        describe: 'Slices that become frames: all, those with a box, or these and some without',
+      })
+      .option('negatives', {
+        type: 'number',
+        default: 1,
+        describe: 'Slices without a box for each with one (ratio)',
+      })
+      .option('min-readers', {
+        type: 'number',
+        default: DEFAULT_BOX_RULE.minReaders,
+        describe: 'Readers who must have marked a nodule',
+      })
+      .option('min-diameter', {
+        type: 'number',
+        default: DEFAULT_BOX_RULE.minDiameterMm,
+        describe: 'Smallest nodule, mm',
+      })
+      .option('min-box', {
+        type: 'number',
+        default: DEFAULT_BOX_RULE.minBoxPx,
+        describe: 'Smallest side of a box, frame pixels',
+      })
+      .option('pad-box', {
+        type: 'number',
+        default: DEFAULT_BOX_RULE.padBoxPx,
+        describe: 'Grow boxes to this side, frame pixels (the reference: 32)',
+      })
+      .option('encoding', {
+        choices: ['gray8', 'hu16'] as const,
+        default: 'gray8' as const,
+        describe: 'Pixels: 8-bit gray levels, or 16-bit HU that are windowed in training',
+      })
+      .option('split', {
+        type: 'string',
+        default: '0.7,0.1,0.2',
+        describe: 'Fractions of the patients for train, val and test',
+      })
+      .option('folds', { type: 'number', describe: 'Folds for cross-validation in place of the split' })
+      .option('split-file', {
+        type: 'string',
+        describe: 'CSV with lines PATIENT_OR_SERIES,PART in place of the split',
+      })
+      .conflicts('folds', 'split-file')
+      .option('seed', { type: 'number', describe: 'Seed of split and negatives (default: solver.rnd_seed)' })
+      .option('concurrency', { type: 'number', describe: 'Scans at a time (default: the cores, at most 4)' })
+      .option('draw', {
+        type: 'number',
+        default: 0,
+        describe: 'Also draw this many frames with boxes, to look at',
+      })
+      .option('json', { type: 'boolean', default: false, describe: 'Print the manifest as JSON' })
+      .example('$0 prepare LIDC-IDRI -o dataset', 'frames, train.json, val.json, test.json, manifest.json')
+      .example('$0 prepare scans --annotations tcia-lidc-xml -o dataset --folds 10', 'ten folds')
+      .example(
+        '$0 prepare LIDC-IDRI -o dataset --slices all --draw 12',
+        'every slice, and pictures to check',
+      ),
+  handler: async (flags) => {
+    const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
+    const { interrupted, release } = onInterrupt(
+      'stopping after the scans at hand; press Ctrl-C again to stop at once',
+    )
+    let bar: ReturnType<typeof progress> | undefined
+    try {
+      const result = await prepareDataset({
+        inputs: flags.inputs,
+        annotations: flags.annotations,
+        output: flags.output,
+        hypes,
+        slices:
+          flags.slices === 'ratio' ? { kind: 'ratio', negatives: flags.negatives } : { kind: flags.slices },
+        boxes: {
+          minReaders: flags['min-readers'],
+          minDiameterMm: flags['min-diameter'],
+          minBoxPx: flags['min-box'],
+          padBoxPx: flags['pad-box'],
+        },
+        encoding: flags.encoding,
+        split: splitRule(flags.split, flags.folds, flags['split-file']),
+        seed: flags.seed,
+        concurrency: flags.concurrency,
+        interrupted,
+        onProgress: (done, total, note) => (bar ??= progress('prepare', total)).update(done, note),
+        onWarning: (warning) => process.stderr.write(`warning: ${warning}\n`),
+      })
+      bar?.stop()
+      const drawn = flags.draw > 0 ? await drawDataset(flags.output, result.manifest, flags.draw) : []
+      process.stdout.write(
+        flags.json
+          ? `${JSON.stringify(result.manifest, null, 2)}\n`
+          : preparedTable(flags.output, result, drawn),
+      )
+      if (result.manifest.failed.length > 0) process.exitCode = 1
+    } finally {
+      bar?.stop()
+      release()
+    }
+  },
+}

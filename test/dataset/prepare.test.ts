@@ -1,0 +1,244 @@
+import { createHash } from 'node:crypto'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
+import {
+  batches,
+  drawDataset,
+  prepareDataset,
+  preparedTable,
+  readImage,
+  readList,
+  splitRule,
+} from '../../src/dataset/index.js'
+import type { Batch, PrepareOptions } from '../../src/dataset/index.js'
+import { frameToImage } from '../../src/geometry/frame.js'
+import { NoduleError } from '../../src/errors.js'
+import { writeScan } from './scan_files.js'
+
+const hypes = parseHypes({ image_width: 96, image_height: 64, grid_width: 3, grid_height: 2 })
+const BALL = { x: 26, y: 50, z: 12, radiusMm: 15 }
+
+let root: string
+let scans: string
+let output: string
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'nodule-prepare-'))
+})
+afterAll(() => rmSync(root, { recursive: true }))
+
+/** Four scans of three patients, one without nodules, one with a nodule of two readers. */
+beforeEach(() => {
+  scans = mkdtempSync(join(root, 'scans-'))
+  output = mkdtempSync(join(root, 'output-'))
+  writeScan(join(scans, 'a/x/1'), { patientId: 'P1', seriesUid: '1.2.1', ball: BALL })
+  writeScan(join(scans, 'a/y'), { patientId: 'P1', seriesUid: '1.2.2', ball: { ...BALL, x: 70 } })
+  writeScan(join(scans, 'b'), { patientId: 'P2', seriesUid: '1.2.3' })
+  writeScan(join(scans, 'c'), { patientId: 'P3', seriesUid: '1.2.4', ball: BALL, readers: 2 })
+})
+
+const prepare = (more: Partial<PrepareOptions> = {}) =>
+  prepareDataset({ inputs: [scans], output, hypes, slices: { kind: 'all' }, concurrency: 2, ...more })
+
+/** Every file of a folder with its content. */
+function contents(folder: string): Map<string, string> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((file) => file.isFile())
+  return new Map(
+    files
+      .map((file) => join(file.parentPath, file.name))
+      .sort()
+      .map((path) => [path.slice(folder.length), readFileSync(path, 'base64')]),
+  )
+}
+
+describe('prepareDataset', () => {
+  it('makes frames with the nodules in their boxes, lists by patient and a manifest', async () => {
+    const { manifest, made } = await prepare()
+    expect(made).toBe(4)
+    expect(manifest.failed).toEqual([])
+    const lists = manifest.lists.map(({ file }) => readList(join(output, file)))
+    expect(manifest.lists.map(({ file }) => file)).toEqual(['test.json', 'train.json', 'val.json'])
+    const parts = lists.map((list) => new Set(list.entries.map((entry) => entry.nodule!.patientId)))
+    expect(parts.flatMap((part) => [...part]).sort()).toEqual(['P1', 'P2', 'P3'])
+    for (const [i, list] of lists.entries()) {
+      const bytes = readFileSync(list.path)
+      expect(createHash('sha256').update(bytes).digest('hex')).toBe(manifest.lists[i]!.sha256)
+    }
+    const entries = lists.flatMap((list) => list.entries)
+    expect(entries).toHaveLength(4 * 24)
+    let boxes = 0
+    for (const entry of entries) {
+      const source = entry.nodule!
+      const image = await readImage(join(output, entry.image_path))
+      expect(image).toMatchObject({ width: 96, height: 64 })
+      expect(source.nodules).toHaveLength(entry.rects.length)
+      for (const rect of entry.rects) {
+        boxes++
+        const box = frameToImage(source.mapping, rect)
+        const x = source.seriesInstanceUid === '1.2.2' ? 70 : 26
+        const half = source.k === 12 ? 4.5 : 3.5
+        for (const [side, expected] of [
+          [box.x1, x + 0.5 - half],
+          [box.y1, 50.5 - half],
+          [box.x2, x + 0.5 + half],
+          [box.y2, 50.5 + half],
+        ] as const)
+          expect(side).toBeCloseTo(expected, 9)
+        const gray = (u: number, v: number): number =>
+          image.data[(Math.floor(v) * 96 + Math.floor(u)) * 3 + 1]!
+        const middle = (rect.y1 + rect.y2) / 2
+        expect(gray((rect.x1 + rect.x2) / 2, middle)).toBeGreaterThan(180)
+        expect(gray(rect.x1 - 2, middle)).toBeLessThan(80)
+        expect(gray(rect.x2 + 2, middle)).toBeLessThan(80)
+      }
+    }
+    expect(boxes).toBe(10)
+    const twoReaders = entries.filter((entry) => entry.nodule!.patientId === 'P3')
+    expect(twoReaders.filter((entry) => entry.nodule!.excluded.length === 1)).toHaveLength(5)
+    expect(twoReaders.every((entry) => entry.rects.length === 0)).toBe(true)
+  })
+
+  it('does nothing again when nothing changed, and only what changed', async () => {
+    await prepare()
+    const before = contents(output)
+    const times = (path: string) => statSync(join(output, path)).mtimeMs
+    const frames = readdirSync(join(output, 'frames')).map((file) => `frames/${file}`)
+    const stamps = frames.map(times)
+    expect(await prepare()).toMatchObject({ made: 0, unchanged: 4 })
+    expect(contents(output)).toEqual(before)
+    expect(frames.map(times)).toEqual(stamps)
+
+    writeScan(join(scans, 'b'), { patientId: 'P2', seriesUid: '1.2.3', ball: BALL })
+    expect(await prepare()).toMatchObject({ made: 1, unchanged: 3 })
+    rmSync(join(output, frames[0]!))
+    expect(await prepare()).toMatchObject({ made: 1, unchanged: 3 })
+    expect(await prepare({ boxes: { minReaders: 2 } })).toMatchObject({ made: 4 })
+    expect(await prepare({ boxes: { minReaders: 2 }, seed: 7 })).toMatchObject({ made: 0 })
+  })
+
+  it('goes on after an interruption as if there had been none', async () => {
+    let done = 0
+    const interrupted = prepare({
+      concurrency: 1,
+      interrupted: () => done >= 2,
+      onProgress: (n) => (done = n),
+    })
+    await expect(interrupted).rejects.toThrow(/stopped after 2 of 4 scans; run it again/)
+    await expect(interrupted).rejects.toMatchObject({ code: 'INTERRUPTED' })
+    expect(await prepare()).toMatchObject({ made: 2, unchanged: 2 })
+    const resumed = contents(output)
+    output = mkdtempSync(join(root, 'output-'))
+    await prepare({ concurrency: 1 })
+    expect([...resumed.keys()]).toEqual([...contents(output).keys()])
+    expect(resumed).toEqual(contents(output))
+  })
+
+  it('leaves out what cannot be read, with the reason, and prepares the rest', async () => {
+    truncateSync(join(scans, 'a/y/3.dcm'), 5000)
+    writeFileSync(
+      join(scans, 'c/annotations.xml'),
+      readFileSync(join(scans, 'c/annotations.xml')).subarray(0, 3000),
+    )
+    rmSync(join(scans, 'b/annotations.xml'))
+    const warnings: string[] = []
+    const result = await prepare({ onWarning: (warning) => warnings.push(warning) })
+    const { manifest } = result
+    expect(manifest.scans.map((scan) => scan.seriesInstanceUid)).toContain('1.2.1')
+    expect(manifest.skipped).toMatchObject([{ seriesInstanceUid: '1.2.3', reason: 'no LIDC XML file' }])
+    expect(manifest.failed.map((item) => item.seriesInstanceUid)).toContain('1.2.4')
+    expect(warnings.join('\n')).toContain('3.dcm')
+    expect(warnings.join('\n')).toContain('annotations.xml')
+    expect(preparedTable(output, result, [])).toMatch(/failed .*c: /)
+  })
+
+  it('draws a ratio of negatives, removes frames that are no longer wanted, pads boxes', async () => {
+    await prepare()
+    expect(readdirSync(join(output, 'frames'))).toHaveLength(96)
+    const { manifest } = await prepare({
+      slices: { kind: 'ratio', negatives: 2 },
+      boxes: { padBoxPx: 32 },
+    })
+    expect(manifest.scans.map((scan) => scan.frames)).toEqual([15, 15, 0, 0])
+    expect(readdirSync(join(output, 'frames'))).toHaveLength(30)
+    const entries = manifest.lists.flatMap(({ file }) => readList(join(output, file)).entries)
+    const rects = entries.flatMap((entry) => entry.rects)
+    expect(rects).toHaveLength(10)
+    for (const rect of rects) expect(rect.x2 - rect.x1).toBeGreaterThan(19)
+  })
+
+  it('makes folds, and removes the lists of the split before', async () => {
+    await prepare()
+    const { manifest } = await prepare({ split: splitRule('', 2, undefined) })
+    expect(manifest.lists.map(({ file, patients }) => [file, patients])).toEqual([
+      ['fold-0.json', 2],
+      ['fold-0-train.json', 1],
+      ['fold-1.json', 1],
+      ['fold-1-train.json', 2],
+    ])
+    expect(readdirSync(output).sort()).toEqual([
+      'fold-0-train.json',
+      'fold-0.json',
+      'fold-1-train.json',
+      'fold-1.json',
+      'frames',
+      'manifest.json',
+      'scans',
+    ])
+  })
+
+  it('writes frames of HU that give the same batches', async () => {
+    const read = async (encoding: 'gray8' | 'hu16') => {
+      await prepare({ encoding, output: join(output, encoding) })
+      const list = readList(join(output, encoding, 'train.json'))
+      const read: Batch[] = []
+      for await (const batch of batches(list, hypes, { shuffle: false, passes: 1 })) read.push(batch)
+      return read
+    }
+    const gray = await read('gray8')
+    const hu = await read('hu16')
+    expect(hu.length).toBe(gray.length)
+    for (const [i, batch] of hu.entries()) {
+      expect(batch.boxes).toEqual(gray[i]!.boxes)
+      const difference = batch.frames.reduce(
+        (most, v, n) => Math.max(most, Math.abs(v - gray[i]!.frames[n]!)),
+        0,
+      )
+      expect(difference).toBeLessThanOrEqual(1)
+    }
+  })
+
+  it('draws sheets', async () => {
+    const { manifest } = await prepare()
+    const sheets = await drawDataset(output, manifest, 14)
+    expect(sheets.map((path) => path.slice(output.length))).toEqual([
+      '/check/sheet-01.png',
+      '/check/sheet-02.png',
+    ])
+    expect(await readImage(sheets[0]!)).toMatchObject({ width: 3 * 192, height: 4 * 128 })
+  })
+
+  it('says what is missing', async () => {
+    await expect(prepare({ inputs: [join(scans, 'none')] })).rejects.toThrow(
+      /none: cannot read: no such file or folder/,
+    )
+    mkdirSync(join(scans, 'empty'))
+    const empty = prepare({ inputs: [join(scans, 'empty')] })
+    await expect(empty).rejects.toBeInstanceOf(NoduleError)
+    await expect(empty).rejects.toThrow(
+      /nothing to prepare: expected CT series with LIDC XML files but received 0 series/,
+    )
+    await expect(prepare({ boxes: { minReaders: 0 } })).rejects.toThrow(/for minReaders/)
+    await expect(prepare({ concurrency: 0 })).rejects.toThrow(/for concurrency/)
+  })
+})
