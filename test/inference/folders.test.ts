@@ -1,0 +1,170 @@
+import { spawnSync } from 'node:child_process'
+import { mkdir, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  DETECT_DEFAULTS,
+  detectFolders,
+  openSession,
+  readDetections,
+  readLunaCsv,
+  resultName,
+} from '../../src/inference/index.js'
+import type { DetectFoldersOptions, DetectFoldersResult, Session } from '../../src/inference/index.js'
+import { modelFolder } from './small_model.js'
+import { TINY, writeTinyScan } from './tiny_scan.js'
+
+const UID = { a: '1.2.826.0.1.1', b: '1.2.826.0.1.2' }
+let folder: string
+let model: string
+let session: Session
+let scans: string
+let output: string
+
+beforeAll(async () => {
+  ;({ folder, model } = await modelFolder())
+  session = await openSession(model, { device: 'cpu', threads: 1 })
+  scans = join(folder, 'scans')
+  output = join(folder, 'found')
+  const a = await writeTinyScan(join(scans, 'a'), { patientId: 'A', seriesInstanceUid: UID.a })
+  await writeTinyScan(join(scans, 'b'), { patientId: 'B', seriesInstanceUid: UID.b, slices: 10 })
+  // What real folders have: a cut-off header, cut-off pixels, a file that is not DICOM.
+  await writeFile(join(scans, 'a', 'broken.dcm'), (await readFile(a[0]!)).subarray(0, 200))
+  await truncate(a[13]!, (await stat(a[13]!)).size - 1000)
+  await writeFile(join(scans, 'README.txt'), 'not DICOM')
+})
+
+afterAll(async () => {
+  await session.release()
+  await rm(folder, { recursive: true })
+})
+
+function detect(paths: string[], o: Partial<DetectFoldersOptions> = {}): Promise<DetectFoldersResult> {
+  return detectFolders(paths, session, { output, ...o })
+}
+
+describe('detectFolders', () => {
+  test('a result for each series; a bad file and a bad slice are reported and the rest goes on', async () => {
+    const result = await detect([scans], { overlay: true })
+    expect(result.interrupted).toBe(false)
+    expect(result.scans.map(({ patientId }) => patientId)).toEqual(['A', 'B'])
+    const failed = result.notes.filter((note) => note.failed)
+    expect(failed.map(({ place }) => place).sort()).toEqual([
+      join(scans, 'a', '014.dcm'),
+      join(scans, 'a', 'broken.dcm'),
+    ])
+
+    const a = await readDetections(join(output, `${UID.a}.json`))
+    expect(a).toMatchObject({
+      format: 'nodule-detections/1',
+      patientId: 'A',
+      seriesInstanceUid: UID.a,
+      model: { path: model, sha256: session.sha256, step: 1, precision: 'float32' },
+      volume: { shape: [13, TINY.rows, TINY.columns], spacing: [10, 5, 5], origin: [-157.5, -157.5, -100] },
+    })
+    expect(a.warnings.some((text) => text.includes('014.dcm'))).toBe(true)
+    expect(a.warnings.some((text) => text.includes('broken.dcm'))).toBe(true)
+    expect(a.slices.length).toBeGreaterThan(5)
+    const boxes = a.slices.flatMap((slice) => slice.boxes)
+    expect(boxes.length).toBeGreaterThan(0)
+    for (const { k, sopInstanceUid, z } of a.slices) {
+      expect(sopInstanceUid).toBe(`1.2.826.0.1.9.${k + 1}`)
+      expect(z).toBeCloseTo(-100 + 10 * k)
+    }
+    for (const { x1, y1, x2, y2, score } of boxes) {
+      expect(Math.min(x1, y1, TINY.columns - x2, TINY.rows - y2)).toBeGreaterThanOrEqual(0)
+      expect(Math.min(x2 - x1, y2 - y1)).toBeGreaterThan(0)
+      expect(score).toBeGreaterThanOrEqual(DETECT_DEFAULTS.minScore)
+    }
+    // Every box belongs to a nodule, and the nodules' slices hold their boxes.
+    const ids = new Set(a.nodules.map(({ id }) => id))
+    expect(boxes.every(({ nodule }) => nodule !== undefined && ids.has(nodule))).toBe(true)
+    for (const { id, slices, centerVoxel, center } of a.nodules) {
+      const own = a.slices
+        .filter((slice) => slice.boxes.some(({ nodule }) => nodule === id))
+        .map(({ k }) => k)
+      expect([own[0], own.at(-1)]).toEqual(slices)
+      expect(center[0]).toBeCloseTo(-157.5 + 5 * centerVoxel[2], 3)
+      expect(center[1]).toBeCloseTo(-157.5 + 5 * centerVoxel[1], 3)
+      expect(center[2]).toBeCloseTo(-100 + 10 * centerVoxel[0], 3)
+    }
+    // A picture for each slice with boxes, in a whole multiple of the slice's size.
+    const pictures = await readdir(join(output, UID.a))
+    expect(pictures.length).toBe(a.slices.filter((slice) => slice.boxes.length > 0).length)
+    expect(await sharp(join(output, UID.a, pictures[0]!)).metadata()).toMatchObject({
+      width: 1024,
+      height: 1024,
+    })
+    // All nodules in LUNA16's format.
+    const marks = await readLunaCsv(join(output, 'predictions.csv'))
+    expect(marks.length).toBe(result.scans.reduce((sum, scan) => sum + scan.nodules, 0))
+    expect(
+      marks.filter((mark) => mark.seriesInstanceUid === UID.a).map(({ probability }) => probability),
+    ).toEqual(a.nodules.map(({ confidence }) => confidence))
+    expect((await readdir(output)).filter((name) => name.includes('.part'))).toEqual([])
+  })
+
+  test('the same result whatever the batch', async () => {
+    const one = await readDetections(join(output, `${UID.b}.json`))
+    await detect([join(scans, 'b')], { batch: 4 })
+    const four = await readDetections(join(output, `${UID.b}.json`))
+    expect(four.nodules.length).toBe(one.nodules.length)
+    for (const [index, nodule] of four.nodules.entries())
+      expect(nodule.confidence).toBeCloseTo(one.nodules[index]!.confidence, 4)
+  })
+
+  test('resume keeps what is there, unless model or parameters are others', async () => {
+    const kept = async (o: Partial<DetectFoldersOptions>): Promise<boolean[]> =>
+      (await detect([join(scans, 'b')], o)).scans.map(({ resumed }) => resumed)
+    expect(await kept({ resume: true })).toEqual([true])
+    expect(await kept({ resume: true, parameters: { ...DETECT_DEFAULTS, minScore: 0.3 } })).toEqual([false])
+    expect(await kept({ resume: true })).toEqual([false])
+    expect(await kept({})).toEqual([false])
+    await writeFile(join(output, `${UID.b}.json`), '{"format": "nodule-det')
+    expect(await kept({ resume: true })).toEqual([false])
+    const marks = await readLunaCsv(join(output, 'predictions.csv'))
+    expect(new Set(marks.map(({ seriesInstanceUid }) => seriesInstanceUid))).toEqual(new Set([UID.b]))
+  })
+
+  test('an interruption ends the work after the scan at hand', async () => {
+    let stop = false
+    const result = await detect([scans], { interrupted: () => stop, onScan: () => (stop = true) })
+    expect(result.interrupted).toBe(true)
+    expect(result.scans.map(({ patientId }) => patientId)).toEqual(['A'])
+  })
+
+  test('folders without a CT volume, and missing ones', async () => {
+    const empty = join(folder, 'empty')
+    await mkdir(empty)
+    const result = await detect([empty])
+    expect(result.notes).toEqual([
+      { failed: true, place: empty, message: 'no CT series that makes a volume' },
+    ])
+    await expect(detect([join(folder, 'nowhere')])).rejects.toMatchObject({ code: 'FILE' })
+  })
+
+  test('a series UID cannot choose where its result goes', () => {
+    expect(resultName({ seriesInstanceUid: UID.a, folder: '' })).toBe(UID.a)
+    for (const uid of ['../../evil', '', '..', '.1', 'a b', '1.2/3'])
+      expect(resultName({ seriesInstanceUid: uid, folder: 'x' })).toMatch(/^series-[0-9a-f]{16}$/)
+  })
+})
+
+test('nodule detect says by its exit code that something failed', () => {
+  const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+  const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+    spawnSync(process.execPath, ['--import', 'tsx', cli, 'detect', ...args], { encoding: 'utf8' })
+  const partly = run(scans, '-m', model, '-o', join(folder, 'cli'), '--device', 'cpu')
+  expect(partly.stderr).toContain(`failed: ${join(scans, 'a', 'broken.dcm')}: `)
+  expect(partly.stdout).toMatch(/^A: \d+ slices, \d+ boxes, \d+ nodules, \d+\.\d s -> .*\.json$/m)
+  expect(partly.stdout).toContain('2 scans, ')
+  expect(partly.status).toBe(1)
+  const fine = run(join(scans, 'b'), '-m', model, '-o', join(folder, 'cli'), '--device', 'cpu')
+  expect(fine.status).toBe(0)
+  expect(fine.stderr).not.toContain('failed')
+  const usage = run('-m', model, '-o', join(folder, 'cli'))
+  expect(usage.status).toBe(2)
+  expect(usage.stderr).toContain('Name folders, or a list by --list.')
+})

@@ -1,0 +1,96 @@
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readList, writePng } from '../../src/dataset/index.js'
+import { detectList, openSession } from '../../src/inference/index.js'
+import type { Session } from '../../src/inference/index.js'
+import { modelFolder, smallHypes } from './small_model.js'
+
+let folder: string
+let session: Session
+
+beforeAll(async () => {
+  const made = await modelFolder()
+  folder = made.folder
+  session = await openSession(made.model, { device: 'cpu', threads: 1 })
+  const { image_width: width, image_height: height } = smallHypes
+  // One smooth picture in two sizes.
+  const picture = (scale: number): { width: number; height: number; data: Uint8Array } => {
+    const columns = width * scale
+    const data = Uint8Array.from({ length: columns * height * scale * 3 }, (_, index) => {
+      const x = ((Math.floor(index / 3) % columns) + 0.5) / scale
+      const y = (Math.floor(index / 3 / columns) + 0.5) / scale
+      return 128 + 60 * Math.sin(x / 9 + (index % 3)) + 60 * Math.cos(y / 7)
+    })
+    return { width: columns, height: height * scale, data }
+  }
+  await writePng(join(folder, 'a.png'), picture(1))
+  await writePng(join(folder, 'twice.png'), picture(2))
+})
+
+afterAll(async () => {
+  await session.release()
+  await rm(folder, { recursive: true })
+})
+
+async function run(entries: unknown[]): ReturnType<typeof detectList> {
+  await writeFile(join(folder, 'list.json'), JSON.stringify(entries))
+  return detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
+    parameters: { minScore: 0, overlap: 0.3 },
+  })
+}
+
+describe('detectList', () => {
+  test('keeps paths and other keys, replaces the boxes', async () => {
+    const truth = [{ x1: 1, y1: 2, x2: 3, y2: 4 }]
+    const result = await run([{ image_path: 'a.png', rects: truth, extra: { kept: true } }])
+    expect(result).toMatchObject({ failed: 0, interrupted: false })
+    const { entries } = readList(join(folder, 'out.json'))
+    expect(entries).toHaveLength(1)
+    expect(entries[0]).toMatchObject({ image_path: 'a.png', extra: { kept: true } })
+    expect(entries[0]!.rects.length).toBe(result.boxes)
+    for (const { x1, y1, x2, y2, score } of entries[0]!.rects) {
+      expect(Math.min(x1, y1, 96 - x2, 64 - y2)).toBeGreaterThanOrEqual(0)
+      expect(score).toBeGreaterThanOrEqual(0)
+    }
+  })
+
+  test('an image of another size is resized, and its boxes are in its own pixels', async () => {
+    const { entries } = await run([
+      { image_path: 'a.png', rects: [] },
+      { image_path: 'twice.png', rects: [] },
+    ])
+    const [once, twice] = entries
+    expect(twice!.rects.length).toBe(once!.rects.length)
+    for (const [index, { x1, score }] of twice!.rects.entries()) {
+      expect(x1 / 2).toBeCloseTo(once!.rects[index]!.x1, 0)
+      expect(score).toBeCloseTo(once!.rects[index]!.score!, 1)
+    }
+  })
+
+  test('an image that cannot be read is counted and left out', async () => {
+    const problems: string[] = []
+    await writeFile(
+      join(folder, 'list.json'),
+      JSON.stringify(['none.png', 'a.png'].map((image_path) => ({ image_path, rects: [] }))),
+    )
+    const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
+      onProblem: (message) => problems.push(message),
+    })
+    expect(result.failed).toBe(1)
+    expect(result.entries.map(({ image_path: path }) => path)).toEqual(['a.png'])
+    expect(problems).toEqual([`${join(folder, 'none.png')}: cannot read image: no such file or folder`])
+  })
+
+  test('an empty list gives an empty list; an interrupted run writes nothing', async () => {
+    await run([])
+    expect(JSON.parse(await readFile(join(folder, 'out.json'), 'utf8'))).toEqual([])
+    await run([{ image_path: 'a.png', rects: [] }])
+    const before = await readFile(join(folder, 'out.json'), 'utf8')
+    const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
+      interrupted: () => true,
+    })
+    expect(result.interrupted).toBe(true)
+    expect(await readFile(join(folder, 'out.json'), 'utf8')).toBe(before)
+  })
+})
