@@ -1,11 +1,32 @@
 import { CustomChart, LineChart, ScatterChart } from 'echarts/charts'
 import type { CustomSeriesOption } from 'echarts/charts'
 import { GridComponent, LegendComponent, TitleComponent } from 'echarts/components'
-import { init, use } from 'echarts/core'
+import { init, setPlatformAPI, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
 import sharp from 'sharp'
 
 use([CustomChart, LineChart, ScatterChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
+
+// Without a browser echarts takes half of the height for each letter's width, and legends overlap. These are DejaVu
+// Sans' widths, a wide font: text in another one has room to spare.
+setPlatformAPI({ measureText: (text, font) => ({ width: textWidth(text) * fontSize(font) }) as never })
+
+function fontSize(font: string | undefined): number {
+  return Number(/([\d.]+)px/.exec(font ?? '')?.[1] ?? 12)
+}
+
+/** Width in units of the font's size. */
+function textWidth(text: string): number {
+  let width = 0
+  for (const letter of text) {
+    if (/[ijlI.,:;'|!]/.test(letter)) width += 0.32
+    else if (/[ftr()[\]/ -]/.test(letter)) width += 0.4
+    else if (/[mwMW%@]/.test(letter)) width += 0.95
+    // echarts takes the width of an ideograph for the height of a line.
+    else width += letter > '\u2fff' ? 1 : 0.63
+  }
+  return width
+}
 
 /** Colors that people with color-blindness can tell apart (Okabe and Ito). */
 export const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#5c5c5c'] as const
@@ -74,13 +95,18 @@ export interface PlotArea {
 const WIDTH = 640
 const HEIGHT = 440
 
+/** Size of a chart's picture, pixels. */
+export function chartSize(chart: Chart): { width: number; height: number } {
+  return { width: chart.width ?? WIDTH, height: chart.height ?? HEIGHT }
+}
+
 /** Rows that the legend needs: names of unlike length wrap in the chart's width. */
 function legendRows(chart: Chart): number {
-  const room = (chart.width ?? WIDTH) - 60
+  const room = chartSize(chart).width - 60
   let rows = 1
   let used = 0
   for (const name of legendNames(chart)) {
-    const width = 46 + name.length * 6.4
+    const width = 48 + textWidth(name) * 12
     if (used > 0 && used + width > room) {
       rows++
       used = 0
@@ -103,18 +129,18 @@ export function plotArea(chart: Chart): PlotArea {
   const left = 68
   const right = chart.y2 === undefined ? 28 : 68
   const top = chart.subtitle === undefined ? 48 : 66
-  const bottom = 62 + legendRows(chart) * 20
+  const bottom = 46 + legendRows(chart) * 28
   return {
     left,
     top,
-    width: (chart.width ?? WIDTH) - left - right,
-    height: (chart.height ?? HEIGHT) - top - bottom,
+    width: chartSize(chart).width - left - right,
+    height: chartSize(chart).height - top - bottom,
   }
 }
 
 /** Draws a chart as an SVG document. */
 export function chartSvg(chart: Chart): string {
-  const { width = WIDTH, height = HEIGHT } = chart
+  const { width, height } = chartSize(chart)
   const area = plotArea(chart)
   const names = legendNames(chart)
   const echart = init(null, null, { renderer: 'svg', ssr: true, width, height })

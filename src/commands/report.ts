@@ -1,0 +1,83 @@
+import type { CommandModule } from 'yargs'
+import { writeReport } from '../report/index.js'
+
+interface Flags {
+  run: string | undefined
+  output: string
+  title: string | undefined
+  log: string | undefined
+  hypes: string | undefined
+  truth: string | undefined
+  predictions: string | undefined
+  evaluation: string | undefined
+  detections: string | undefined
+  scans: string[] | undefined
+  reference: string | undefined
+  excluded: string | undefined
+  iou: number
+  'min-score': number | undefined
+  mismatch: 'error' | 'miss' | 'skip'
+  'max-pictures': number
+  bootstraps: number
+  seed: number
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'report [run]',
+  describe: 'Write one HTML page about a run',
+  builder: (yargs) =>
+    yargs
+      .positional('run', {
+        type: 'string',
+        describe:
+          'Folder of a run; log.jsonl, hypes.json, test.json, predictions.json, evaluation.json and detections/ are looked for in it and two folders below',
+      })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        default: 'report.html',
+        describe: 'The page: one file that opens offline',
+      })
+      .option('title', { type: 'string', describe: 'Title of the page' })
+      .option('log', { type: 'string', describe: "Training log (train's log.jsonl)" })
+      .option('hypes', { type: 'string', describe: 'Hypes of the run' })
+      .option('truth', { type: 'string', describe: 'TensorBox JSON list of true boxes' })
+      .option('predictions', { type: 'string', describe: 'TensorBox JSON list with scores' })
+      .option('evaluation', {
+        type: 'string',
+        describe: 'Figures of nodule evaluate, where the lists are not at hand',
+      })
+      .option('detections', { type: 'string', describe: "Folder of nodule detect's JSON files" })
+      .option('scans', {
+        type: 'string',
+        array: true,
+        describe: 'Folders of the scans with LIDC XML: pictures and true nodules in 3-D',
+      })
+      .option('reference', { type: 'string', describe: "True nodules in LUNA16's CSV format instead" })
+      .option('excluded', { type: 'string', describe: 'Findings that count neither way, same format' })
+      .option('iou', { type: 'number', default: 0.5, describe: 'Overlap from which a box is a hit' })
+      .option('min-score', { type: 'number', describe: 'Leave out slice boxes below this confidence' })
+      .option('mismatch', {
+        choices: ['error', 'miss', 'skip'] as const,
+        default: 'error' as const,
+        describe: 'Images without predictions: refuse, count as missed, or leave out',
+      })
+      .option('max-pictures', { type: 'number', default: 300, describe: 'Slices that the page shows' })
+      .option('bootstraps', { type: 'number', default: 1000, describe: 'Samples for the 95 % intervals' })
+      .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
+      .example('$0 report runs/first -o report.html', 'everything that the run folder holds')
+      .example(
+        '$0 report --detections found --scans LIDC-IDRI -o report.html',
+        'nodules found in scans, against the readers',
+      ),
+  handler: async (flags) => {
+    const report = await writeReport({
+      ...flags,
+      minScore: flags['min-score'],
+      maxPictures: flags['max-pictures'],
+    })
+    for (const warning of report.warnings) process.stderr.write(`warning: ${warning}\n`)
+    const megabytes = (report.bytes / 1e6).toFixed(1)
+    process.stdout.write(`${report.path}: ${megabytes} MB, ${report.pictures} pictures\n`)
+  },
+}

@@ -1,0 +1,145 @@
+import { checkInteger, checkNumber } from '../check.js'
+import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../annotations/index.js'
+import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../annotations/index.js'
+import { findSeries } from '../dicom/index.js'
+import type { Series } from '../dicom/index.js'
+import { voxelToPatient } from '../geometry/patient.js'
+import type { Finding } from './scans.js'
+
+export interface ReferenceOptions {
+  /** Readers that must have outlined a nodule for it to count; LUNA16 takes 3 of 4. */
+  minReaders?: number | undefined
+  /** Smaller nodules are excluded findings, mm; LUNA16 takes 3. */
+  minDiameterMm?: number | undefined
+}
+
+/** A scan and what its readers marked. */
+export interface ScanReference {
+  series: Series
+  /** Nodules that count first, then excluded findings. */
+  findings: Finding[]
+  /** Every outlined nodule; a finding's id `nodule N` is the id here. */
+  consensus: ConsensusNodule[]
+  /** Reading sessions. */
+  sessions: number
+}
+
+/**
+ * The reference of scans from their LIDC XML, by LUNA16's rule: nodules outlined by enough readers count; nodules of
+ * fewer readers or below the diameter, small nodules and non-nodules are excluded findings (neither hit nor false
+ * positive). Scans without annotations are named in the warnings.
+ *
+ * @param folders DICOM series, at any depth; XML beside the slices
+ * @param xmlPaths XML files; without any, those in each series' folder
+ * Throws NoduleError (FILE, FORMAT).
+ */
+export async function readReferences(
+  folders: readonly string[],
+  xmlPaths: readonly string[] = [],
+  options: ReferenceOptions = {},
+): Promise<{ scans: ScanReference[]; warnings: string[] }> {
+  const warnings: string[] = []
+  const { series: all, skipped } = await findSeries([...folders])
+  const damaged = skipped.filter((file) => file.kind === 'damaged')
+  if (damaged.length > 0)
+    warnings.push(`${damaged.length} damaged files, first ${damaged[0]!.path}: ${damaged[0]!.reason}`)
+  const scans: ScanReference[] = []
+  const without: Series[] = []
+  for (const series of all) {
+    if (series.modality !== 'CT' || !series.isVolume) continue
+    const reading = await readAnnotationsFor(series, [...xmlPaths])
+    if (reading === undefined) {
+      without.push(series)
+      continue
+    }
+    const placed = placeOnSeries(reading, series)
+    if (placed.unplaced.length > 0)
+      warnings.push(`${reading.path}: ${placed.unplaced.length} marks lie on no slice of the series`)
+    scans.push(referenceOf(series, placed, options))
+  }
+  if (without.length > 0) {
+    warnings.push(
+      `${without.length} CT series have no annotations and are not evaluated, first ${without[0]!.folder}`,
+    )
+  }
+  return { scans, warnings }
+}
+
+/** The reference of one scan. */
+export function referenceOf(
+  series: Series,
+  placed: PlacedReading,
+  options: ReferenceOptions = {},
+): ScanReference {
+  const minReaders = checkInteger('minReaders', options.minReaders ?? 3, 1, 100)
+  const minDiameter = checkNumber('minDiameterMm', options.minDiameterMm ?? 3, 0, 1000)
+  const consensus = consensusNodules(placed, series.geometry)
+  const seriesUid = series.seriesInstanceUid
+  const included: Finding[] = []
+  const excluded: Finding[] = []
+  for (const nodule of consensus) {
+    const [x, y, z] = nodule.centroid
+    const counts = nodule.readers >= minReaders && nodule.diameterMm >= minDiameter
+    const finding = { seriesUid, id: `nodule ${nodule.id}`, x, y, z, diameterMm: nodule.diameterMm }
+    if (counts) included.push({ ...finding, excluded: false })
+    else excluded.push({ ...finding, excluded: true })
+  }
+  const points = (kind: string, marks: readonly PlacedPoint[]): Finding[] =>
+    marks.map((mark, index) => {
+      const [x, y, z] = voxelToPatient(series.geometry, mark.k, mark.y, mark.x)
+      return { seriesUid, id: `${kind} ${index + 1}`, x, y, z, diameterMm: -1, excluded: true }
+    })
+  return {
+    series,
+    findings: [
+      ...included,
+      ...excluded,
+      ...points('small nodule', placed.smallNodules),
+      ...points('non-nodule', placed.nonNodules),
+    ],
+    consensus,
+    sessions: placed.sessions,
+  }
+}
+
+export interface ReaderPoint {
+  name: string
+  sensitivity: number
+  falsePositivesPerScan: number
+}
+
+/**
+ * Where each reader would stand on the FROC plot, judged by the others: of the nodules that more than half of the
+ * other readers outlined, the part that this reader outlined too; false positives are nodules that nobody else
+ * outlined, what one other reader saw too is neither. Sessions are numbered within a scan: in LIDC "reader 1" of two
+ * scans need not be the same person.
+ */
+export function readerPoints(scans: readonly ScanReference[]): ReaderPoint[] {
+  const most = Math.max(0, ...scans.map((scan) => scan.sessions))
+  const points: ReaderPoint[] = []
+  for (let reader = 0; reader < most; reader++) {
+    let nodules = 0
+    let found = 0
+    let alone = 0
+    let read = 0
+    for (const scan of scans) {
+      if (reader >= scan.sessions || scan.sessions < 2) continue
+      read++
+      for (const nodule of scan.consensus) {
+        const sessions = new Set(nodule.marks.map((mark) => mark.session))
+        const own = sessions.delete(reader)
+        if (sessions.size * 2 > scan.sessions - 1) {
+          nodules++
+          if (own) found++
+        } else if (own && sessions.size === 0) alone++
+      }
+    }
+    if (nodules === 0 || read === 0) continue
+    points.push({
+      name: `reader ${reader + 1}: ${found} of ${nodules}`,
+      sensitivity: found / nodules,
+      falsePositivesPerScan: alone / read,
+    })
+  }
+  return points
+}

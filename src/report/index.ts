@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { show } from '../check.js'
+import { readList } from '../dataset/list.js'
+import type { FrameList } from '../dataset/list.js'
+import { findSeries } from '../dicom/index.js'
+import { NoduleError, describeError, fileError } from '../errors.js'
+import { readReferences } from '../evaluation/index.js'
+import type { SliceEvaluation } from '../evaluation/index.js'
+import { readFindingsCsv } from '../evaluation/luna.js'
+import { writeFileAtomic } from '../files.js'
+import { DETECTIONS_FORMAT, readDetections } from '../inference/detections.js'
+import type { SeriesDetections } from '../inference/detections.js'
+import { VERSION } from '../version.js'
+import { buildPage } from './page.js'
+import type { PageInput, PageView } from './page.js'
+import type { Picture } from './pictures.js'
+import { detectionFiles, findRunFiles } from './run_files.js'
+import type { RunFiles } from './run_files.js'
+import { scanPart } from './scan_part.js'
+import { slicePart } from './slice_part.js'
+import { readTrainingLog } from './training_log.js'
+
+export { chartPng, chartSvg } from './chart.js'
+export type { Chart } from './chart.js'
+export { findRunFiles } from './run_files.js'
+export type { RunFiles } from './run_files.js'
+export { detectionMarks } from './scan_part.js'
+
+export interface ReportOptions extends RunFiles {
+  /** Folder of a run; what is not named is looked for in it. */
+  run?: string | undefined
+  /** The HTML file. */
+  output: string
+  title?: string | undefined
+  /** Folders of the scans with their LIDC XML: pictures and true nodules for the 3-D part. */
+  scans?: string[] | undefined
+  /** True nodules in LUNA16's format instead, and its excluded findings. */
+  reference?: string | undefined
+  excluded?: string | undefined
+  iou?: number | undefined
+  minScore?: number | undefined
+  mismatch?: 'error' | 'miss' | 'skip' | undefined
+  /** Slices with a picture in the page, and as many again for nodules. */
+  maxPictures?: number | undefined
+  bootstraps?: number | undefined
+  seed?: number | undefined
+}
+
+export interface WrittenReport {
+  path: string
+  bytes: number
+  pictures: number
+  warnings: string[]
+}
+
+/**
+ * Writes one HTML file about a run that opens without a network: figures, curves, slices with true and found boxes,
+ * nodules in mm, training and provenance. Parts whose files are absent are left out and named in the warnings.
+ * Throws NoduleError (FILE, FORMAT) for files that cannot be read, and where there is nothing to report.
+ */
+export async function writeReport(options: ReportOptions): Promise<WrittenReport> {
+  const files = options.run === undefined ? { ...options } : findRunFiles(options.run, options)
+  const maxPictures = options.maxPictures ?? 300
+  const warnings: string[] = []
+  const pictures: Picture[] = []
+  const views: PageView[] = []
+
+  const truth = files.truth === undefined ? undefined : readList(files.truth)
+  const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
+  const training = files.log === undefined ? undefined : readTrainingLog(files.log)
+  const detections = files.detections === undefined ? [] : await readAll(files.detections, warnings)
+  const scans =
+    detections.length === 0
+      ? undefined
+      : await scanPart(
+          {
+            detections,
+            frames: truth,
+            maxPictures,
+            bootstraps: options.bootstraps,
+            seed: options.seed,
+            ...(await readTrueNodules(options, warnings)),
+          },
+          pictures,
+          views,
+        )
+  if (scans?.evaluation !== undefined) warnings.push(...scans.evaluation.warnings)
+  const hypes = files.hypes === undefined ? undefined : readJson(files.hypes)
+  if (slices === undefined && scans === undefined && (training?.length ?? 0) === 0) {
+    throw new NoduleError('FORMAT', 'nothing to report', {
+      path: options.run ?? '',
+      expected:
+        'predictions.json with test.json, evaluation.json, detections/ or log.jsonl, or flags that name them',
+      actual: 'none of them',
+    })
+  }
+  const input: PageInput = {
+    title: options.title ?? `nodule report: ${basename(resolve(options.run ?? options.output))}`,
+    subtitle: `written ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC by nodule ${VERSION}`,
+    provenance: provenance(files, detections, hypes),
+    hypes,
+    training,
+    slices,
+    scans,
+    pictures,
+    views,
+    warnings,
+  }
+  const page = buildPage(input)
+  await writeFileAtomic(options.output, page)
+  return { path: options.output, bytes: Buffer.byteLength(page), pictures: pictures.length, warnings }
+}
+
+async function readSlices(
+  files: RunFiles,
+  truth: FrameList | undefined,
+  pictures: Picture[],
+  warnings: string[],
+  options: ReportOptions & { maxPictures: number },
+): Promise<PageInput['slices']> {
+  if (truth !== undefined && files.predictions !== undefined) {
+    const part = await slicePart(truth, readList(files.predictions), pictures, {
+      iou: options.iou,
+      minScore: options.minScore,
+      mismatch: options.mismatch,
+      maxPictures: options.maxPictures,
+    })
+    warnings.push(...part.warnings)
+    return part
+  }
+  if (files.evaluation === undefined) return undefined
+  const value = readJson(files.evaluation) as Partial<SliceEvaluation> | null
+  if (value?.format !== 'nodule-evaluation/1' || value.kind !== 'slices' || !Array.isArray(value.curve)) {
+    throw new NoduleError('FORMAT', 'not a slice-level evaluation', {
+      path: files.evaluation,
+      place: '/format',
+      expected: 'nodule-evaluation/1 of kind "slices"',
+      actual: show(value?.kind ?? value?.format),
+    })
+  }
+  warnings.push('the page has no slices: it needs the list of true boxes and the predictions')
+  return { evaluation: value as SliceEvaluation, images: [] }
+}
+
+async function readTrueNodules(
+  options: ReportOptions,
+  warnings: string[],
+): Promise<Pick<Parameters<typeof scanPart>[0], 'references' | 'findings' | 'series'>> {
+  const { scans, reference, excluded } = options
+  if (reference !== undefined) {
+    return {
+      findings: [
+        ...readFindingsCsv(reference, false),
+        ...(excluded === undefined ? [] : readFindingsCsv(excluded, true)),
+      ],
+      ...(scans === undefined ? {} : { series: (await findSeries(scans)).series }),
+    }
+  }
+  if (scans === undefined) return {}
+  const read = await readReferences(scans)
+  warnings.push(...read.warnings)
+  const { series } = await findSeries(scans)
+  return read.scans.length === 0 ? { series } : { references: read.scans, series }
+}
+
+/** The detection files of a folder; other JSON in it is left out with a warning. */
+async function readAll(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
+  const all: SeriesDetections[] = []
+  const other: string[] = []
+  for (const path of detectionFiles(folder)) {
+    const value = readJson(path) as { format?: unknown } | null
+    if (value?.format === DETECTIONS_FORMAT) all.push(await readDetections(path))
+    else other.push(path)
+  }
+  if (other.length > 0)
+    warnings.push(`${other.length} JSON files of ${folder} are no detections, first ${basename(other[0]!)}`)
+  if (all.length === 0) warnings.push(`${folder} holds no detections`)
+  return all
+}
+
+function provenance(
+  files: RunFiles,
+  detections: readonly SeriesDetections[],
+  hypes: unknown,
+): [string, string][] {
+  const rows: [string, string][] = [['Report by', `nodule ${VERSION}, Node ${process.versions.node}`]]
+  const solver = (hypes as { solver?: { rnd_seed?: unknown; max_iter?: unknown } } | undefined)?.solver
+  if (solver?.rnd_seed !== undefined) rows.push(['Seed', show(solver.rnd_seed)])
+  const models = new Map(detections.map((detection) => [detection.model.sha256, detection]))
+  for (const [hash, { model, versions, device }] of models) {
+    rows.push(
+      ['Model', `${basename(model.path)}, step ${model.step}, trained by nodule ${model.codeVersion}`],
+      ['Model SHA-256', hash],
+      [
+        'Detection by',
+        `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
+      ],
+      ['Detection parameters', JSON.stringify(detections[0]!.parameters)],
+    )
+  }
+  const names: [keyof RunFiles, string][] = [
+    ['hypes', 'Hypes'],
+    ['log', 'Training log'],
+    ['truth', 'True boxes'],
+    ['predictions', 'Predictions'],
+    ['evaluation', 'Evaluation'],
+  ]
+  for (const [key, name] of names) {
+    const path = files[key]
+    if (path !== undefined) rows.push([name, `${basename(path)}, SHA-256 ${sha256(path)}`])
+  }
+  if (files.detections !== undefined) rows.push(['Detections', `${detections.length} scans`])
+  return rows
+}
+
+function sha256(path: string): string {
+  return createHash('sha256').update(readBytes(path)).digest('hex')
+}
+
+function readBytes(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    throw fileError(path, 'read', error)
+  }
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readBytes(path).toString('utf8'))
+  } catch (error) {
+    if (error instanceof NoduleError) throw error
+    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
+  }
+}

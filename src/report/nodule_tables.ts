@@ -1,0 +1,126 @@
+import type { FindingOutcome, MarkOutcome } from '../evaluation/index.js'
+import { escapeHtml, sortableTable } from './html.js'
+import type { Column } from './html.js'
+
+/** A nodule that detection reported. */
+export interface NoduleRow {
+  patientId: string
+  seriesUid: string
+  id: number
+  /** Patient mm (LPS). */
+  center: readonly [number, number, number]
+  diameterMm: number
+  confidence: number
+  /** First and last slice. */
+  slices: readonly [number, number]
+  /** Against the reference, where there is one. */
+  outcome?: MarkOutcome['outcome'] | undefined
+  finding?: string | null | undefined
+  /** Indices into the page's views. */
+  views: number[]
+}
+
+/** A nodule of the reference. */
+export interface FindingRow {
+  patientId: string
+  outcome: FindingOutcome
+  views: number[]
+}
+
+const TAGS: Record<MarkOutcome['outcome'], string> = {
+  hit: 'hit',
+  double: 'double',
+  excluded: 'excluded',
+  'false positive': 'false',
+  dropped: 'dropped',
+}
+
+function picture<T extends { views: number[] }>(): Column<T> {
+  return {
+    title: 'Picture',
+    text: (row) => row.views.length,
+    html: (row) => `<div data-views="${escapeHtml(JSON.stringify(row.views))}"></div>`,
+  }
+}
+
+function millimeters<T>(title: string, value: (row: T) => number): Column<T> {
+  return { title, number: true, text: (row) => value(row).toFixed(1), sort: value }
+}
+
+const shorten = (uid: string): string => (uid.length > 16 ? `…${uid.slice(-12)}` : uid)
+
+/** The reported nodules, in mm. */
+export function noduleTable(rows: readonly NoduleRow[], judged: boolean): string {
+  if (rows.length === 0) return '<p class="empty">None.</p>'
+  const columns: Column<NoduleRow>[] = [
+    ...(rows.some((row) => row.views.length > 0) ? [picture<NoduleRow>()] : []),
+    { title: 'Patient', text: (row) => row.patientId },
+    {
+      title: 'Series',
+      text: (row) => shorten(row.seriesUid),
+      sort: (row) => row.seriesUid,
+      html: (row) =>
+        `<span title="${escapeHtml(row.seriesUid)}">${escapeHtml(shorten(row.seriesUid))}</span>`,
+    },
+    { title: 'No.', number: true, text: (row) => row.id },
+    { title: 'Confidence', number: true, text: (row) => row.confidence.toFixed(3) },
+    millimeters('Diameter (mm)', (row) => row.diameterMm),
+    millimeters('x (mm)', (row) => row.center[0]),
+    millimeters('y (mm)', (row) => row.center[1]),
+    millimeters('z (mm)', (row) => row.center[2]),
+    {
+      title: 'Slices',
+      text: (row) =>
+        row.slices[0] === row.slices[1] ? `${row.slices[0]}` : `${row.slices[0]}–${row.slices[1]}`,
+      sort: (row) => row.slices[0],
+    },
+    ...(judged
+      ? [
+          {
+            title: 'Outcome',
+            text: (row: NoduleRow) => row.outcome ?? null,
+            html: (row: NoduleRow) =>
+              row.outcome === undefined ? '' : `<span class="tag ${TAGS[row.outcome]}">${row.outcome}</span>`,
+          },
+          { title: 'Reference', text: (row: NoduleRow) => row.finding ?? null },
+        ]
+      : []),
+  ]
+  return sortableTable('nodules', columns, rows, (row) => `data-confidence="${row.confidence}"`)
+}
+
+/** The reference's nodules: by what each was hit, or that it was missed. */
+export function findingTable(rows: readonly FindingRow[]): string {
+  const columns: Column<FindingRow>[] = [
+    ...(rows.some((row) => row.views.length > 0) ? [picture<FindingRow>()] : []),
+    { title: 'Patient', text: (row) => row.patientId },
+    { title: 'Nodule', text: (row) => row.outcome.id },
+    millimeters('Diameter (mm)', (row) => row.outcome.diameterMm),
+    millimeters('x (mm)', (row) => row.outcome.x),
+    millimeters('y (mm)', (row) => row.outcome.y),
+    millimeters('z (mm)', (row) => row.outcome.z),
+    {
+      title: 'Outcome',
+      text: (row) => (row.outcome.score === null ? 'missed' : 'found'),
+      html: (row) =>
+        row.outcome.score === null
+          ? '<span class="tag missed">missed</span>'
+          : '<span class="tag hit">found</span>',
+    },
+    {
+      title: 'Hit by No.',
+      number: true,
+      // The id of a mark is its series and its number.
+      text: (row) => row.outcome.hitBy?.split(' ').at(-1) ?? null,
+    },
+    { title: 'Confidence', number: true, text: (row) => row.outcome.score?.toFixed(3) ?? null },
+    {
+      title: 'Distance (mm)',
+      number: true,
+      text: (row) => row.outcome.distanceMm?.toFixed(1) ?? null,
+      sort: (row) => row.outcome.distanceMm,
+    },
+    { title: 'Marks in it', number: true, text: (row) => row.outcome.marks },
+  ]
+  return sortableTable('findings', columns, rows)
+}

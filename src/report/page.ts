@@ -1,0 +1,250 @@
+import type { SeriesDetections } from '../inference/detections.js'
+import type { ScanEvaluation, SliceEvaluation } from '../evaluation/index.js'
+import { ratio } from '../evaluation/tables.js'
+import { VERSION } from '../version.js'
+import { chartSize, chartSvg, plotArea } from './chart.js'
+import type { Chart, PlotArea } from './chart.js'
+import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
+import type { FrocChartInput } from './figures.js'
+import { embedJson, escapeHtml, factTable } from './html.js'
+import { findingTable, noduleTable } from './nodule_tables.js'
+import type { NoduleRow, FindingRow } from './nodule_tables.js'
+import type { Picture } from './pictures.js'
+import { SCRIPT } from './script.js'
+import { STYLE } from './style.js'
+import type { TrainingEntry } from './training_log.js'
+
+/** An image of the slice-level evaluation as the page holds it; boxes are [x1, y1, x2, y2(, score)]. */
+export interface PageImage {
+  name: string
+  /** Index into the page's pictures, where the image is part of it. */
+  picture?: number
+  truth: [number, number, number, number][]
+  detections: [number, number, number, number, number][]
+}
+
+/** A picture with boxes that opens larger. */
+export interface PageView {
+  picture: number
+  boxes: { box: [number, number, number, number]; kind: 'truth' | 'hit' | 'wrong' | 'missed' }[]
+  /** x, y, width and height of the part that the thumbnail shows. */
+  crop?: [number, number, number, number]
+  caption: string
+}
+
+export interface PageInput {
+  title: string
+  subtitle: string
+  /** What made the run: names and values. */
+  provenance: (readonly [string, string])[]
+  hypes?: unknown
+  training?: TrainingEntry[] | undefined
+  slices?: { evaluation: SliceEvaluation; images: PageImage[] } | undefined
+  scans?:
+    | {
+        detections: SeriesDetections[]
+        nodules: NoduleRow[]
+        evaluation?: ScanEvaluation | undefined
+        findings: FindingRow[]
+        readers?: FrocChartInput['readers']
+      }
+    | undefined
+  pictures: Picture[]
+  views: PageView[]
+  warnings: string[]
+}
+
+/** The whole page as one HTML document that needs nothing else. */
+export function buildPage(input: PageInput): string {
+  const sections = [
+    summarySection(input),
+    input.slices === undefined ? undefined : sliceSection(input.slices),
+    input.scans === undefined ? undefined : scanSection(input.scans),
+    input.training === undefined || input.training.length === 0 ? undefined : trainingSection(input.training),
+    provenanceSection(input),
+  ].filter((section) => section !== undefined)
+  const data = {
+    pictures: input.pictures,
+    views: input.views,
+    ...(input.slices === undefined || input.slices.images.length === 0
+      ? {}
+      : {
+          slices: {
+            iou: input.slices.evaluation.iou,
+            images: input.slices.images,
+            plot: plotArea(precisionRecallChart(input.slices.evaluation)) satisfies PlotArea,
+          },
+        }),
+    ...(input.scans?.evaluation === undefined
+      ? {}
+      : {
+          froc: {
+            points: input.scans.evaluation.froc,
+            plot: plotArea(frocChart({ ...input.scans.evaluation, readers: input.scans.readers })),
+          },
+        }),
+  }
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="nodule ${escapeHtml(VERSION)}">
+<link rel="icon" href="data:,">
+<title>${escapeHtml(input.title)}</title>
+<style>${STYLE}</style>
+</head>
+<body>
+<header><h1>${escapeHtml(input.title)}</h1><p>${escapeHtml(input.subtitle)}</p></header>
+<nav>${sections.map(({ id, title }) => `<a href="#${id}">${escapeHtml(title)}</a>`).join('')}</nav>
+<main>
+${sections.map(({ id, title, html }) => `<section id="${id}"><h2>${escapeHtml(title)}</h2>\n${html}</section>`).join('\n')}
+</main>
+<footer>Made by nodule ${escapeHtml(VERSION)}. For research; not a medical device.</footer>
+<dialog id="view"><div id="stage"></div><div class="bar"><span id="caption"></span>
+<button type="button" id="before" title="previous (left arrow)">&#9664;</button><button type="button" id="after" title="next (right arrow)">&#9654;</button><button type="button" id="close">Close</button></div></dialog>
+<script type="application/json" id="data">${embedJson(data)}</script>
+<script>${SCRIPT}</script>
+</body>
+</html>
+`
+}
+
+interface Section {
+  id: string
+  title: string
+  html: string
+}
+
+function plot(chart: Chart, over = ''): string {
+  return `<div class="plot">${chartSvg(chart)}${over}</div>`
+}
+
+/** An empty drawing that lies on a plot, in the plot's own pixels. */
+function overlay(id: string, chart: Chart): string {
+  const { width, height } = chartSize(chart)
+  return `<svg class="over" id="${id}" viewBox="0 0 ${width} ${height}" aria-hidden="true"></svg>`
+}
+
+function card(value: string, label: string): string {
+  return `<div class="card"><b>${escapeHtml(value)}</b><span>${escapeHtml(label)}</span></div>`
+}
+
+function summarySection({ slices, scans, training, warnings }: PageInput): Section {
+  const cards: string[] = []
+  if (slices !== undefined) {
+    const { ap, bestF1, images, truthBoxes, iou } = slices.evaluation
+    cards.push(card(ratio(ap), `average precision at IoU ≥ ${iou}`))
+    if (bestF1 !== null) {
+      cards.push(card(ratio(bestF1.recall), `recall at the best F1 (confidence ${ratio(bestF1.threshold)})`))
+      cards.push(card(ratio(bestF1.precision), 'precision there'))
+    }
+    cards.push(card(`${images}`, `slices with ${truthBoxes} true boxes`))
+  }
+  if (scans !== undefined) {
+    const { evaluation, detections, nodules } = scans
+    if (evaluation !== undefined && evaluation.cpm !== null) {
+      const { value, low, high } = evaluation.cpm
+      cards.push(
+        card(
+          ratio(value),
+          `CPM${low === undefined ? '' : `, 95 % interval ${ratio(low)} to ${ratio(high)}`}`,
+        ),
+      )
+      const { tp, nodules: all, fp } = evaluation.counts
+      cards.push(card(`${tp} of ${all}`, `nodules found in 3-D, with ${fp} false positives`))
+    }
+    const seconds = detections.map((scan) => scan.timing?.total / 1000).filter(Number.isFinite)
+    const mean = seconds.reduce((sum, value) => sum + value, 0) / seconds.length
+    cards.push(card(`${detections.length}`, `scans examined, ${nodules.length} nodules reported`))
+    if (seconds.length > 0) cards.push(card(`${mean.toFixed(2)} s`, 'per scan on average'))
+  }
+  const last = training?.at(-1)
+  if (last !== undefined) cards.push(card(last.loss.toPrecision(3), `training loss at step ${last.step}`))
+  const list =
+    warnings.length === 0
+      ? ''
+      : `<h3>Warnings</h3><ul class="warnings">${warnings.map((line) => `<li>${escapeHtml(line)}</li>`).join('')}</ul>`
+  return { id: 'summary', title: 'Summary', html: `<div class="cards">${cards.join('')}</div>${list}` }
+}
+
+function sliceSection({ evaluation, images }: NonNullable<PageInput['slices']>): Section {
+  const chart = precisionRecallChart(evaluation)
+  const plots = `<div class="plots">${plot(chart, overlay('pr-over', chart))}${plot(precisionRecallChart(evaluation, true))}</div>`
+  if (images.length === 0) return { id: 'slices', title: 'Slices', html: plots }
+  const start = evaluation.bestF1?.threshold ?? 0.5
+  const html = `
+<p class="note">Detections are matched to the true boxes of their slice by maximum flow, as TensorBox does. The sliders
+recompute the figures, the point on the curve (orange; a dashed green curve at another IoU) and the boxes below.</p>
+<div class="controls">
+<label>Confidence <input type="range" id="confidence" min="0" max="1" step="0.01" value="${Math.floor(start * 100) / 100}"><output id="confidence-value"></output></label>
+<label>IoU threshold <input type="range" id="overlap" min="0.05" max="0.95" step="0.05" value="${evaluation.iou}"><output id="overlap-value"></output></label>
+</div>
+<div class="figures"><span>True positives <b id="figure-tp"></b></span><span>False positives <b id="figure-fp"></b></span>
+<span>Missed <b id="figure-missed"></b></span><span>Precision <b id="figure-precision"></b></span><span>Recall <b id="figure-recall"></b></span>
+<span>F1 <b id="figure-f1"></b></span><span>AP <b id="figure-ap"></b></span></div>
+${plots}
+<div class="tabs" id="tabs" role="tablist">
+<button type="button" role="tab" data-tab="hits" data-title="Found"></button><button type="button" role="tab" data-tab="wrong" data-title="False positives"></button>
+<button type="button" role="tab" data-tab="missed" data-title="Missed"></button><button type="button" role="tab" data-tab="all" data-title="Whole slices"></button></div>
+<div class="legend"><span><i style="border-color:#35d07f"></i>true box</span><span><i style="border-color:#ff8bd8;border-style:dashed"></i>true box, missed</span>
+<span><i style="border-color:#ffd43b"></i>found</span><span><i style="border-color:#ff6b6b"></i>false positive</span></div>
+<div class="gallery" id="gallery"></div><p class="empty" id="gallery-empty" hidden></p>
+<p class="more" id="gallery-more" hidden><button type="button"></button></p>`
+  return { id: 'slices', title: 'Slices', html }
+}
+
+function scanSection({ evaluation, nodules, findings, readers }: NonNullable<PageInput['scans']>): Section {
+  const parts: string[] = []
+  if (evaluation !== undefined) {
+    const { counts } = evaluation
+    const chart = frocChart({ ...evaluation, readers })
+    parts.push(
+      `<p class="note">LUNA16's protocol: a mark hits a nodule when it lies within its radius; further marks on it (${counts.doubleHits}) and marks on excluded findings (${counts.onExcluded}) are ignored.</p>`,
+      `<div class="plots">${plot(chart, overlay('froc-over', chart))}<div>${factTable([
+        ['Nodules found', `${counts.tp} of ${counts.nodules}`],
+        ['False positives', `${counts.fp} in ${evaluation.scans} scans`],
+        ...evaluation.operatingPoints.map((point): [string, string] => [
+          `Sensitivity at ${point.falsePositivesPerScan} per scan`,
+          point.low === undefined
+            ? ratio(point.sensitivity)
+            : `${ratio(point.sensitivity)}   (${ratio(point.low)} to ${ratio(point.high)})`,
+        ]),
+        ['Mean of these (CPM)', ratio(evaluation.cpm?.value)],
+      ])}</div></div>`,
+    )
+  }
+  parts.push(`<div class="controls"><label>Confidence <input type="range" id="scan-confidence" min="0" max="1" step="0.01" value="0"><output id="scan-confidence-value"></output></label></div>
+<div class="figures"><span>Nodules shown <b id="scan-shown"></b></span>${
+    evaluation === undefined
+      ? ''
+      : '<span>Sensitivity <b id="scan-sensitivity"></b></span><span>False positives per scan <b id="scan-fps"></b></span>'
+  }</div>`)
+  parts.push(
+    '<h3>Nodules found</h3><p class="note">Positions in patient space (LPS: x to the left, y to the back, z to the head). Click a column to sort, a picture to enlarge it.</p>',
+    noduleTable(nodules, evaluation !== undefined),
+  )
+  if (findings.length > 0) parts.push('<h3>Nodules of the reference</h3>', findingTable(findings))
+  return { id: 'scans', title: 'Nodules', html: parts.join('\n') }
+}
+
+function trainingSection(training: TrainingEntry[]): Section {
+  const accuracy = accuracyChart(training)
+  const times = training.map((entry) => entry.msPerImage).filter((value) => value !== undefined)
+  const median = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]
+  const first = training[0]!
+  const last = training.at(-1)!
+  const html = `<p class="note">${training.length} log entries from step ${first.step} to ${last.step}${
+    median === undefined ? '' : `, ${median.toFixed(0)} ms per training image (median)`
+  }.</p>
+<div class="plots">${plot(lossChart(training))}${accuracy === undefined ? '' : plot(accuracy)}</div>`
+  return { id: 'training', title: 'Training', html }
+}
+
+function provenanceSection({ provenance, hypes }: PageInput): Section {
+  const details =
+    hypes === undefined
+      ? ''
+      : `<details><summary>Hypes</summary><pre>${escapeHtml(JSON.stringify(hypes, null, 2))}</pre></details>`
+  return { id: 'provenance', title: 'Provenance', html: factTable(provenance) + details }
+}

@@ -1,0 +1,86 @@
+import { readdirSync, statSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { NoduleError, fileError } from '../errors.js'
+
+/** The files of a run that a report is made of; each may be absent. */
+export interface RunFiles {
+  /** Training log, one JSON object a line. */
+  log?: string | undefined
+  hypes?: string | undefined
+  /** TensorBox list of true boxes. */
+  truth?: string | undefined
+  /** TensorBox list with scores. */
+  predictions?: string | undefined
+  /** What `nodule evaluate -o` wrote. */
+  evaluation?: string | undefined
+  /** Folder of `nodule detect`'s JSON files. */
+  detections?: string | undefined
+}
+
+/**
+ * What a run's folder is expected to hold, by name, in it or up to two folders below:
+ * `log.jsonl`, `hypes.json`, `test.json` (true boxes), `predictions.json`, `evaluation.json`, `detections/`.
+ */
+const NAMES: Record<keyof RunFiles, string> = {
+  log: 'log.jsonl',
+  hypes: 'hypes.json',
+  truth: 'test.json',
+  predictions: 'predictions.json',
+  evaluation: 'evaluation.json',
+  detections: 'detections',
+}
+
+/** Folders of a run that hold many files and none of the above. */
+const SKIPPED = new Set(['frames', 'checkpoints', 'events', 'node_modules', 'overlays'])
+
+/**
+ * Finds the files of a run; `given` ones are taken as they are. Throws NoduleError (FILE) where the folder cannot be
+ * read, and (FORMAT) where a name stands twice at the same depth.
+ */
+export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
+  const found: RunFiles = { ...given }
+  let level = [folder]
+  for (let depth = 0; depth <= 2 && level.length > 0; depth++) {
+    const entries = level.flatMap((at) => list(at, depth === 0))
+    for (const [key, name] of Object.entries(NAMES) as [keyof RunFiles, string][]) {
+      if (found[key] !== undefined) continue
+      const matches = entries.filter(
+        (entry) => entry.name === name && entry.isFolder === (key === 'detections'),
+      )
+      if (matches.length > 1) {
+        throw new NoduleError('FORMAT', `several files are called ${name}`, {
+          path: folder,
+          expected: `one, or --${key} to name it`,
+          actual: matches.map((match) => relative(folder, match.path)).join(', '),
+        })
+      }
+      if (matches.length === 1) found[key] = matches[0]!.path
+    }
+    level = entries
+      .filter((entry) => entry.isFolder && !SKIPPED.has(entry.name) && entry.name !== NAMES.detections)
+      .map((entry) => entry.path)
+  }
+  return found
+}
+
+function list(folder: string, strict: boolean): { path: string; name: string; isFolder: boolean }[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+      .map((entry) => {
+        const path = join(folder, entry.name)
+        const isFolder = entry.isSymbolicLink() ? statSync(path).isDirectory() : entry.isDirectory()
+        return { path, name: entry.name, isFolder }
+      })
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+  } catch (error) {
+    if (strict) throw fileError(folder, 'read the run folder', error)
+    return []
+  }
+}
+
+/** The detection files of a folder, sorted. */
+export function detectionFiles(folder: string): string[] {
+  return list(folder, true)
+    .filter((entry) => !entry.isFolder && entry.name.endsWith('.json'))
+    .map((entry) => entry.path)
+}

@@ -1,0 +1,82 @@
+import { imageFile } from '../dataset/list.js'
+import type { FrameList } from '../dataset/list.js'
+import { evaluatePairs, pairImages } from '../evaluation/index.js'
+import type { SliceEvaluation, SliceOptions } from '../evaluation/index.js'
+import { describeError } from '../errors.js'
+import { framePicture } from './pictures.js'
+import type { PageImage } from './page.js'
+import type { Picture } from './pictures.js'
+
+export interface SlicePart {
+  evaluation: SliceEvaluation
+  images: PageImage[]
+  warnings: string[]
+}
+
+/**
+ * The slice-level part of a report: figures of two lists, and the pictures of at most `maxPictures` images; those
+ * with true boxes first, then those with the most confident detections. Pictures are appended to `pictures`.
+ */
+export async function slicePart(
+  truth: FrameList,
+  predictions: FrameList,
+  pictures: Picture[],
+  options: SliceOptions & { maxPictures: number },
+): Promise<SlicePart> {
+  const pairs = pairImages(truth.entries, predictions.entries, {
+    ...options,
+    truthDir: truth.dir,
+    predictionsDir: predictions.dir,
+    truthName: truth.path,
+    predictionsName: predictions.path,
+  })
+  const evaluation = evaluatePairs(pairs.images, options, pairs.warnings)
+  const best = (at: number): number => Math.max(-1, ...pairs.images[at]!.detections.map((box) => box.score))
+  const order = [...pairs.images.keys()].sort(
+    (a, b) =>
+      Number(pairs.images[b]!.truth.length > 0) - Number(pairs.images[a]!.truth.length > 0) ||
+      best(b) - best(a) ||
+      a - b,
+  )
+  const shown = new Set(
+    order.slice(0, options.maxPictures).filter((at) => best(at) >= 0 || pairs.images[at]!.truth.length > 0),
+  )
+  const warnings = [...truth.warnings, ...predictions.warnings, ...pairs.warnings]
+  const unreadable: string[] = []
+  const images: PageImage[] = []
+  for (const [at, image] of pairs.images.entries()) {
+    const page: PageImage = {
+      name: image.image.split(/[\\/]/).at(-1)!,
+      truth: image.truth.map((box) => [brief(box.x1), brief(box.y1), brief(box.x2), brief(box.y2)]),
+      detections: image.detections.map((box) => [
+        brief(box.x1),
+        brief(box.y1),
+        brief(box.x2),
+        brief(box.y2),
+        box.score,
+      ]),
+    }
+    if (shown.has(at)) {
+      const entry = truth.entries[image.index]!
+      try {
+        const picture = await framePicture(imageFile(truth, entry), entry.nodule !== undefined)
+        page.picture = pictures.length
+        pictures.push(picture)
+      } catch (error) {
+        unreadable.push(describeError(error))
+      }
+    }
+    images.push(page)
+  }
+  if (unreadable.length > 0)
+    warnings.push(`${unreadable.length} pictures cannot be shown, first: ${unreadable[0]!}`)
+  const candidates = pairs.images.filter((image) => image.truth.length + image.detections.length > 0).length
+  if (candidates > shown.size)
+    warnings.push(`the page shows ${shown.size} of ${candidates} slices with boxes; the figures count all`)
+  return { evaluation, images, warnings }
+}
+
+/** Enough digits that the page counts as the evaluation does, without float32's tail. */
+function brief(value: number): number {
+  return Number(value.toPrecision(12))
+}

@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import { show } from '../check.js'
+import { NoduleError, fileError } from '../errors.js'
+
+/** One line of a training run's log.jsonl. */
+export interface TrainingEntry {
+  step: number
+  lr: number
+  loss: number
+  /** Terms of the loss, by name. */
+  parts: Record<string, number>
+  /** In [0, 1]. */
+  testAccuracy?: number
+  testLoss?: number
+  msPerImage?: number
+}
+
+const OWN = new Set(['step', 'lr', 'loss', 'testAccuracy', 'testLoss', 'msPerImage', 'gradientNorm'])
+
+/**
+ * Reads log.jsonl; a last line that was cut off when the run ended is left out.
+ * Throws NoduleError (FILE, FORMAT) that names the line.
+ */
+export function readTrainingLog(path: string): TrainingEntry[] {
+  let content: string
+  try {
+    content = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw fileError(path, 'read log', error)
+  }
+  const lines = content.split('\n')
+  const entries: TrainingEntry[] = []
+  for (const [index, line] of lines.entries()) {
+    if (line.trim() === '') continue
+    let value: unknown
+    try {
+      value = JSON.parse(line)
+    } catch {
+      if (index === lines.length - 1) continue
+      throw new NoduleError('FORMAT', 'not JSON', { path, place: `line ${index + 1}`, actual: show(line) })
+    }
+    entries.push(parseEntry(value, path, index + 1))
+  }
+  return entries
+}
+
+function parseEntry(value: unknown, path: string, line: number): TrainingEntry {
+  const item = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  for (const name of ['step', 'lr', 'loss']) {
+    if (typeof item[name] !== 'number') {
+      throw new NoduleError('FORMAT', 'not a log entry', {
+        path,
+        place: `line ${line}`,
+        expected: `number for ${name}`,
+        actual: show(item[name]),
+      })
+    }
+  }
+  const optional = (name: string): number | undefined =>
+    typeof item[name] === 'number' ? item[name] : undefined
+  const groups = [item, item['parts']].filter((group) => typeof group === 'object' && group !== null)
+  const parts: Record<string, number> = {}
+  for (const group of groups)
+    for (const [name, part] of Object.entries(group as object))
+      if (typeof part === 'number' && !(group === item && OWN.has(name))) parts[name] = part
+  const testAccuracy = optional('testAccuracy')
+  const testLoss = optional('testLoss')
+  const msPerImage = optional('msPerImage')
+  return {
+    step: item['step'] as number,
+    lr: item['lr'] as number,
+    loss: item['loss'] as number,
+    parts,
+    ...(testAccuracy === undefined ? {} : { testAccuracy }),
+    ...(testLoss === undefined ? {} : { testLoss }),
+    ...(msPerImage === undefined ? {} : { msPerImage }),
+  }
+}
