@@ -68,10 +68,10 @@ export const command: CommandModule<object, Flags> = {
         default: false,
         describe: 'Examine the slices above and below the lungs too',
       })
-      .check(({ folders, list }) => {
-        if (folders.length > 0 === (list !== undefined)) throw new Error('Name folders, or a list by --list.')
-        return true
-      })
+      .check(
+        ({ folders, list }) =>
+          folders.length > 0 !== (list !== undefined) || 'Name folders, or a list by --list.',
+      )
       .example(
         '$0 detect LIDC-IDRI-0001 -m model.onnx -o found --overlay',
         'nodules of one patient, with pictures',
@@ -87,8 +87,10 @@ export const command: CommandModule<object, Flags> = {
         flags.list === undefined
           ? await inFolders(flags, session, interrupt.interrupted)
           : await inList(flags, flags.list, session, interrupt.interrupted)
-      if (stopped)
-        throw new NoduleError('INTERRUPTED', 'interrupted; --resume goes on where this run stopped')
+      if (stopped) {
+        const hint = flags.list === undefined ? '; --resume goes on where this run stopped' : ''
+        throw new NoduleError('INTERRUPTED', `interrupted${hint}`)
+      }
     } finally {
       interrupt.release()
       await session.release()
