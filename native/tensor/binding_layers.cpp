@@ -47,12 +47,14 @@ Napi::Value ConvBackwardFilterCall(const Arguments& arguments) {
   return arguments.Env().Undefined();
 }
 
-// matMul(transposeA, transposeB, m, n, k, a, aOffset, b, bOffset, c, cOffset)
+// matMul(transposeA, transposeB, m, n, k, a, aOffset, b, bOffset, c, cOffset,
+// accumulate)
 Napi::Value MatMulCall(const Arguments& arguments) {
   const int64_t m = arguments.Size(2), n = arguments.Size(3), k = arguments.Size(4);
   const int64_t a = arguments.Size(6), b = arguments.Size(8), c = arguments.Size(10);
   MatMul(arguments.Boolean(0), arguments.Boolean(1), m, n, k, arguments.Floats(5, a + m * k) + a,
-         arguments.Floats(7, b + k * n) + b, arguments.Floats(9, c + m * n) + c);
+         arguments.Floats(7, b + k * n) + b, arguments.Floats(9, c + m * n) + c,
+         arguments.Boolean(11));
   return arguments.Env().Undefined();
 }
 

@@ -7,21 +7,24 @@
 namespace nodule::tensor {
 namespace {
 
-// lstmCell(rows, units, forgetBias, gates, bias, cell, newCell, hidden)
+// lstmCell(rows, units, step, gates, bias, cells, hidden): gates, cells and hidden hold all steps; step 0 starts from 0.
 Napi::Value LstmCellCall(const Arguments& arguments) {
-  const int64_t rows = arguments.Size(0), units = arguments.Size(1), n = rows * units;
-  LstmCell(rows, units, static_cast<float>(arguments.Number(2)), arguments.Floats(3, 4 * n),
-           arguments.Floats(4, 4 * units), arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n));
+  const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2), n = rows * units;
+  const float* gates = arguments.Floats(3, (step + 1) * 4 * n) + step * 4 * n;
+  float* cell = arguments.Floats(5, (step + 1) * n) + step * n;
+  LstmCell(rows, units, gates, arguments.Floats(4, 4 * units), step == 0 ? nullptr : cell - n, cell,
+           arguments.Floats(6, (step + 1) * n) + step * n);
   return arguments.Env().Undefined();
 }
 
-// lstmCellGradient(rows, units, forgetBias, gates, bias, cell, newCell, dHidden, dNewCell, dGates, dCell)
+// lstmCellGradient(rows, units, step, gates, bias, cells, dHidden [rows, units], dGates, dCell [rows, units])
 Napi::Value LstmCellGradientCall(const Arguments& arguments) {
-  const int64_t rows = arguments.Size(0), units = arguments.Size(1), n = rows * units;
-  LstmCellGradient(rows, units, static_cast<float>(arguments.Number(2)), arguments.Floats(3, 4 * n),
-                   arguments.Floats(4, 4 * units), arguments.Floats(5, n), arguments.Floats(6, n),
-                   arguments.Floats(7, n), arguments.Floats(8, n), arguments.Floats(9, 4 * n),
-                   arguments.Floats(10, n));
+  const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2), n = rows * units;
+  const float* gates = arguments.Floats(3, (step + 1) * 4 * n) + step * 4 * n;
+  const float* cell = arguments.Floats(5, (step + 1) * n) + step * n;
+  LstmCellGradient(rows, units, gates, arguments.Floats(4, 4 * units), step == 0 ? nullptr : cell - n, cell,
+                   arguments.Floats(6, n), arguments.Floats(7, (step + 1) * 4 * n) + step * 4 * n,
+                   arguments.Floats(8, n));
   return arguments.Env().Undefined();
 }
 
@@ -60,19 +63,18 @@ OptimizerParams ParamsOf(const Arguments& arguments) {
           static_cast<float>(arguments.Number(4))};
 }
 
-// rmsProp(learningRate, decay, 0, epsilon, scale, weight, meanSquare, gradient, newWeight, newMeanSquare)
+// rmsProp(learningRate, decay, 0, epsilon, scale, weight, meanSquare, gradient): in place
 Napi::Value RmsPropCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(5).length;
-  RmsProp(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n), ParamsOf(arguments),
-          arguments.Floats(8, n), arguments.Floats(9, n));
+  RmsProp(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n), ParamsOf(arguments));
   return arguments.Env().Undefined();
 }
 
-// adam(learningRate, beta1, beta2, epsilon, scale, weight, m, v, gradient, newWeight, newM, newV)
+// adam(learningRate, beta1, beta2, epsilon, scale, weight, m, v, gradient): in place
 Napi::Value AdamCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(5).length;
   Adam(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n), arguments.Floats(8, n),
-       ParamsOf(arguments), arguments.Floats(9, n), arguments.Floats(10, n), arguments.Floats(11, n));
+       ParamsOf(arguments));
   return arguments.Env().Undefined();
 }
 

@@ -303,14 +303,15 @@ void ConvBackwardFilter(const ConvShape& s, const float* x, const float* dy, flo
 }
 
 void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
-            float* c) {
+            float* c, bool accumulate) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
+    if (accumulate) return;
     std::memset(c, 0, static_cast<size_t>(m * n) * sizeof(float));
     return;
   }
   const auto status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
-                                 transpose_a ? m : k, b, transpose_b ? k : n, 0.0f, c, n);
+                                 transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
   if (status != dnnl_success) throw std::runtime_error("oneDNN refused a matrix product");
 }
 

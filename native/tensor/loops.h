@@ -74,19 +74,16 @@ struct Loops {
   /// out += x * scale.
   void (*add_scaled)(const float* x, float scale, float* out, int64_t n);
 
-  /// LSTM cell, gates [i, j, f, o] of `units` each in one row; see lstm.h.
-  void (*lstm_row)(const float* gates, const float* bias, const float* cell, float forget_bias, int64_t units,
-                   float* new_cell, float* hidden);
+  /// One row of an LSTM cell, gates [i, j, f, o] of `units` each; see sequence.h.
+  void (*lstm_row)(const float* gates, const float* bias, const float* cell, int64_t units, float* new_cell,
+                   float* hidden);
   void (*lstm_gradient_row)(const float* gates, const float* bias, const float* cell, const float* new_cell,
-                            const float* d_hidden, const float* d_new_cell, float forget_bias, int64_t units,
-                            float* d_gates, float* d_cell);
+                            const float* d_hidden, int64_t units, float* d_gates, float* d_cell);
 
   void (*softmax_row)(const float* logits, int64_t n, bool log, float* out);
 
-  void (*rmsprop)(const float* w, const float* mean_square, const float* g, int64_t n, const OptimizerParams& p,
-                  float* new_w, float* new_mean_square);
-  void (*adam)(const float* w, const float* m, const float* v, const float* g, int64_t n,
-               const OptimizerParams& p, float* new_w, float* new_m, float* new_v);
+  void (*rmsprop)(float* w, float* mean_square, const float* g, int64_t n, const OptimizerParams& p);
+  void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, const OptimizerParams& p);
 };
 
 /// The loops for this machine's instruction set. NODULE_ISA=base|avx2|avx512 in the environment narrows it.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "loops.h"
 #include "threads.h"
@@ -13,24 +14,25 @@ namespace {
 int64_t RowGrain(int64_t width) { return std::max<int64_t>(1, 4096 / std::max<int64_t>(1, width)); }
 }  // namespace
 
-void LstmCell(int64_t rows, int64_t units, float forget_bias, const float* gates, const float* bias,
-              const float* cell, float* new_cell, float* hidden) {
+void LstmCell(int64_t rows, int64_t units, const float* gates, const float* bias, const float* cell, float* new_cell,
+              float* hidden) {
   const auto loop = ActiveLoops().lstm_row;
+  const std::vector<float> zeros(cell == nullptr ? units : 0);
   ParallelFor(rows, RowGrain(units), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      loop(gates + r * 4 * units, bias, cell + r * units, forget_bias, units, new_cell + r * units,
-           hidden + r * units);
+      loop(gates + r * 4 * units, bias, cell == nullptr ? zeros.data() : cell + r * units, units,
+           new_cell + r * units, hidden + r * units);
   });
 }
 
-void LstmCellGradient(int64_t rows, int64_t units, float forget_bias, const float* gates, const float* bias,
-                      const float* cell, const float* new_cell, const float* d_hidden, const float* d_new_cell,
-                      float* d_gates, float* d_cell) {
+void LstmCellGradient(int64_t rows, int64_t units, const float* gates, const float* bias, const float* cell,
+                      const float* new_cell, const float* d_hidden, float* d_gates, float* d_cell) {
   const auto loop = ActiveLoops().lstm_gradient_row;
+  const std::vector<float> zeros(cell == nullptr ? units : 0);
   ParallelFor(rows, RowGrain(units), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      loop(gates + r * 4 * units, bias, cell + r * units, new_cell + r * units, d_hidden + r * units,
-           d_new_cell + r * units, forget_bias, units, d_gates + r * 4 * units, d_cell + r * units);
+      loop(gates + r * 4 * units, bias, cell == nullptr ? zeros.data() : cell + r * units, new_cell + r * units,
+           d_hidden + r * units, units, d_gates + r * 4 * units, d_cell + r * units);
   });
 }
 

@@ -5,15 +5,15 @@
 
 namespace nodule::tensor {
 
-/// gates [rows, 4*units] = [x, h] * W without the bias, in TensorFlow's order i, j, f, o; bias [4*units];
-/// cell [rows, units]. new_cell = cell * sigmoid(f + forget_bias) + sigmoid(i) * tanh(j);
-/// hidden = tanh(new_cell) * sigmoid(o).
-void LstmCell(int64_t rows, int64_t units, float forget_bias, const float* gates, const float* bias,
-              const float* cell, float* new_cell, float* hidden);
-/// Gradients of LstmCell: d_gates [rows, 4*units], d_cell [rows, units].
-void LstmCellGradient(int64_t rows, int64_t units, float forget_bias, const float* gates, const float* bias,
-                      const float* cell, const float* new_cell, const float* d_hidden, const float* d_new_cell,
-                      float* d_gates, float* d_cell);
+/// One step of an LSTM over `rows` sequences. gates [rows, 4*units] = [x, h] * W without the bias, in TensorFlow's
+/// order i, j, f, o; bias [4*units]; cell [rows, units] or null for zeros.
+/// new_cell = cell * sigmoid(f) + sigmoid(i) * tanh(j); hidden = tanh(new_cell) * sigmoid(o).
+void LstmCell(int64_t rows, int64_t units, const float* gates, const float* bias, const float* cell, float* new_cell,
+              float* hidden);
+/// Its gradient. d_cell [rows, units] holds the gradient of new_cell from the next step before, and that of cell
+/// after; d_gates [rows, 4*units].
+void LstmCellGradient(int64_t rows, int64_t units, const float* gates, const float* bias, const float* cell,
+                      const float* new_cell, const float* d_hidden, float* d_gates, float* d_cell);
 
 /// Softmax, or its logarithm, over the last dim of [rows, n].
 void Softmax(const float* logits, int64_t rows, int64_t n, bool log, float* out);

@@ -11,8 +11,11 @@
  * | NoduleSquaredNorm | x | | sum of squares [] |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
+ * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
+ * | NoduleLstmGrad | dy, x, kernel, bias, hidden, cells, gates | | dx, dkernel, dbias |
  *
- * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors.
+ * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors; those of the
+ * optimizers may take over the memory of weights and slots that only the caller's variable holds.
  */
 import * as tf from '@tensorflow/tfjs'
 
@@ -22,6 +25,8 @@ export const FUSED_KERNELS = [
   'NoduleSquaredNorm',
   'NoduleRmsProp',
   'NoduleAdam',
+  'NoduleLstm',
+  'NoduleLstmGrad',
 ] as const
 type FusedKernel = (typeof FUSED_KERNELS)[number]
 
@@ -157,4 +162,54 @@ export function adam(
     const v = tf.add(tf.mul(meanSquare, o.beta2), tf.mul(tf.square(g), 1 - o.beta2))
     return [tf.sub(weight, tf.div(tf.mul(m, o.learningRate), tf.add(tf.sqrt(v), o.epsilon))), m, v]
   })
+}
+
+/**
+ * A layer of LSTM cells from a zero state: c = c * sigmoid(f) + sigmoid(i) * tanh(j), h = tanh(c) * sigmoid(o), with
+ * [i, j, f, o] = [x, h] * kernel + bias. Differentiable in all inputs.
+ * @param x [rows, width], the same at every step, or [steps, rows, width]
+ * @param kernel [width + units, 4 * units]
+ * @param bias [4 * units]
+ * @returns h of all steps, [steps, rows, units]
+ */
+export function lstmLayer(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, steps: number): tf.Tensor3D {
+  if (tf.getKernel('NoduleLstm', tf.getBackend()) == null) return lstmSteps(x, kernel, bias, steps)
+  const op = tf.customGrad((...args) => {
+    const [input, weight, offset] = args as [tf.Tensor, tf.Tensor, tf.Tensor]
+    const save = args[3] as unknown as tf.GradSaveFunc
+    const fused = run('NoduleLstm', { x: input, kernel: weight, bias: offset }, { steps })
+    const [hidden, cells, gates] = fused as [tf.Tensor, tf.Tensor, tf.Tensor]
+    save([input, weight, offset, hidden, cells, gates])
+    return {
+      value: hidden,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const names = ['x', 'kernel', 'bias', 'hidden', 'cells', 'gates']
+        const inputs = Object.fromEntries(names.map((name, index) => [name, saved[index]!]))
+        return run('NoduleLstmGrad', { dy, ...inputs }, {})!
+      },
+    }
+  })
+  return op(x, kernel, bias) as tf.Tensor3D
+}
+
+function lstmSteps(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, steps: number): tf.Tensor3D {
+  const width = x.shape.at(-1)!
+  const units = bias.size / 4
+  const fromInput = tf.slice(kernel, [0, 0], [width, 4 * units])
+  const fromState = tf.slice(kernel, [width, 0], [units, 4 * units])
+  const same = x.rank === 2 ? tf.matMul(x, fromInput) : undefined
+  const inputs = same === undefined ? tf.unstack(x) : []
+  let cell: tf.Tensor | undefined
+  let hidden: tf.Tensor | undefined
+  return tf.stack(
+    Array.from({ length: steps }, (_, step) => {
+      let gates = same ?? tf.matMul(inputs[step]!, fromInput)
+      if (hidden !== undefined) gates = tf.add(gates, tf.matMul(hidden, fromState))
+      const [i, j, f, o] = tf.split(tf.add(gates, bias), 4, 1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+      const written = tf.mul(tf.sigmoid(i), tf.tanh(j))
+      cell = cell === undefined ? written : tf.add(tf.mul(cell, tf.sigmoid(f)), written)
+      hidden = tf.mul(tf.tanh(cell), tf.sigmoid(o))
+      return hidden
+    }),
+  ) as tf.Tensor3D
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
+import { lstmLayer } from '../engine/fused.js'
 
 type Weights = ReadonlyMap<string, tf.Tensor>
 
@@ -48,39 +49,10 @@ function poolChannels(x: tf.Tensor4D, first: number, end: number, size: number):
  */
 export function decodeCells(hypes: Hypes, weights: Weights, input: tf.Tensor2D): tf.Tensor2D[] {
   if (!hypes.use_lstm) return [tf.matMul(input, weights.get('decoder/ip') as tf.Tensor2D)]
-  const units = hypes.lstm_size
-  const rows = input.shape[0]
-  const layers = Array.from({ length: hypes.num_lstm_layers }, (_, index) => {
-    const kernel = weights.get(`decoder/lstm/layer_${index}/kernel`) as tf.Tensor2D
-    const width = kernel.shape[0] - units
-    return {
-      fromInput: tf.slice(kernel, [0, 0], [width, 4 * units]),
-      fromState: tf.slice(kernel, [width, 0], [units, 4 * units]),
-      bias: weights.get(`decoder/lstm/layer_${index}/bias`)!,
-      cell: undefined as tf.Tensor2D | undefined,
-      hidden: undefined as tf.Tensor2D | undefined,
-    }
-  })
-  // The first layer's share of the input is the same at every step.
-  const repeated = tf.matMul(input, layers[0]!.fromInput)
-  return Array.from({ length: hypes.rnn_len }, () => {
-    let below: tf.Tensor2D | undefined
-    for (const layer of layers) {
-      let gates = below === undefined ? repeated : tf.matMul(below, layer.fromInput)
-      // The state starts at 0.
-      if (layer.hidden !== undefined) gates = tf.add(gates, tf.matMul(layer.hidden, layer.fromState))
-      const [entry, fresh, forget, exit] = tf.split(tf.add<tf.Tensor2D>(gates, layer.bias), 4, 1) as [
-        tf.Tensor2D,
-        tf.Tensor2D,
-        tf.Tensor2D,
-        tf.Tensor2D,
-      ]
-      const written = tf.mul<tf.Tensor2D>(tf.sigmoid(entry), tf.tanh(fresh))
-      layer.cell =
-        layer.cell === undefined ? written : tf.add(tf.mul(layer.cell, tf.sigmoid(forget)), written)
-      layer.hidden = tf.mul(tf.tanh(layer.cell), tf.sigmoid(exit))
-      below = layer.hidden
-    }
-    return tf.reshape(below!, [rows, units])
-  })
+  let states: tf.Tensor = input
+  for (let layer = 0; layer < hypes.num_lstm_layers; layer++) {
+    const weight = (name: string): tf.Tensor => weights.get(`decoder/lstm/layer_${layer}/${name}`)!
+    states = lstmLayer(states, weight('kernel'), weight('bias'), hypes.rnn_len)
+  }
+  return tf.unstack(states) as tf.Tensor2D[]
 }

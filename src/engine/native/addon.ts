@@ -104,6 +104,7 @@ export interface TensorAddon {
     bStart: number,
     c: F,
     cStart: number,
+    accumulate: boolean,
   ) => void
   maxPool: (meta: Int32Array, x: F, y: F) => void
   averagePool: (meta: Int32Array, x: F, y: F) => void
@@ -134,14 +135,14 @@ export interface TensorAddon {
   lstmCell: (
     rows: number,
     units: number,
-    forgetBias: number,
-    ...buffers: [gates: F, bias: F, cell: F, newCell: F, hidden: F]
+    step: number,
+    ...buffers: [gates: F, bias: F, cells: F, hidden: F]
   ) => void
   lstmCellGradient: (
     rows: number,
     units: number,
-    forgetBias: number,
-    ...buffers: [gates: F, bias: F, cell: F, newCell: F, dHidden: F, dNewCell: F, dGates: F, dCell: F]
+    step: number,
+    ...buffers: [gates: F, bias: F, cells: F, dHidden: F, dGates: F, dCell: F]
   ) => void
   softmax: (logits: F, rows: number, n: number, log: boolean, out: F) => void
   softmaxCrossEntropy: (logits: F, labels: F, rows: number, n: number, loss: F, softmax: F) => void
@@ -153,7 +154,7 @@ export interface TensorAddon {
     unused: number,
     epsilon: number,
     scale: number,
-    ...buffers: [weight: F, meanSquare: F, gradient: F, newWeight: F, newMeanSquare: F]
+    ...buffers: [weight: F, meanSquare: F, gradient: F]
   ) => void
   adam: (
     learningRate: number,
@@ -161,7 +162,7 @@ export interface TensorAddon {
     beta2: number,
     epsilon: number,
     scale: number,
-    ...buffers: [weight: F, m: F, v: F, gradient: F, newWeight: F, newM: F, newV: F]
+    ...buffers: [weight: F, m: F, v: F, gradient: F]
   ) => void
 }
 

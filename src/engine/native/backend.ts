@@ -121,6 +121,18 @@ export class NativeBackend extends tf.KernelBackend {
     return { dataId: info.dataId, shape: shape as number[], dtype: info.dtype }
   }
 
+  /**
+   * A tensor with the elements of a float32 tensor, to be changed in place: the same memory where it is ours and
+   * nobody else has a view of it, else a copy.
+   */
+  takeOver(info: TensorInfo): { info: TensorInfo; values: Float32Array } {
+    const { pooled, refCount, values } = this.data.get(info.dataId)
+    if (pooled === true && refCount === 1) return { info: this.alias(info), values: values as Float32Array }
+    const copy = this.output(info.shape, 'float32')
+    copy.values.set(this.floats(info))
+    return copy
+  }
+
   /** Bytes that the pool made in all, and that wait in it. */
   poolBytes(): { allocated: number; free: number } {
     return { allocated: this.pool.allocatedBytes, free: this.pool.freeBytes }

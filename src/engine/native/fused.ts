@@ -58,31 +58,107 @@ function squaredNorm({ inputs, backend }: Call): TensorInfo {
 }
 
 function rmsProp({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const { weight, meanSquare, gradient } = inputs as Record<'weight' | 'meanSquare' | 'gradient', TensorInfo>
   const { learningRate, decay, epsilon, scale } = attrs as Record<string, number>
-  const [newWeight, newMeanSquare] = [0, 1].map(() => backend.output(weight.shape, 'float32')) as [Out, Out]
-  const [w, s, g] = [weight, meanSquare, gradient].map((info) => backend.floats(info)) as [F, F, F]
-  backend.addon.rmsProp(
-    ...([learningRate!, decay!, 0, epsilon!, scale!, w, s, g] as const),
-    newWeight.values,
-    newMeanSquare.values,
-  )
-  return [newWeight.info, newMeanSquare.info]
+  const weight = backend.takeOver(inputs['weight']!)
+  const meanSquare = backend.takeOver(inputs['meanSquare']!)
+  const buffers = [weight.values, meanSquare.values, backend.floats(inputs['gradient']!)] as const
+  backend.addon.rmsProp(learningRate!, decay!, 0, epsilon!, scale!, ...buffers)
+  return [weight.info, meanSquare.info]
+}
+
+function adam({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const { learningRate, beta1, beta2, epsilon, scale } = attrs as Record<string, number>
+  const weight = backend.takeOver(inputs['weight']!)
+  const mean = backend.takeOver(inputs['mean']!)
+  const square = backend.takeOver(inputs['meanSquare']!)
+  const buffers = [weight.values, mean.values, square.values, backend.floats(inputs['gradient']!)] as const
+  backend.addon.adam(learningRate!, beta1!, beta2!, epsilon!, scale!, ...buffers)
+  return [weight.info, mean.info, square.info]
+}
+
+/** x [rows, width], the same at every step, or [steps, rows, width]; see lstmLayer of ../fused.ts. */
+function lstm({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const { x, kernel, bias } = inputs as Record<'x' | 'kernel' | 'bias', TensorInfo>
+  const steps = attrs['steps'] as number
+  const [rows, width] = x.shape.slice(-2) as [number, number]
+  const units = bias.shape[0]! / 4
+  const hidden = backend.output([steps, rows, units], 'float32')
+  const cells = backend.output([steps, rows, units], 'float32')
+  const gates = backend.output([steps, rows, 4 * units], 'float32')
+  const [xs, w, b] = [x, kernel, bias].map((info) => backend.floats(info)) as [F, F, F]
+  const { addon } = backend
+  const inputSteps = x.shape.length === 3 ? steps : 1
+  const one = rows * 4 * units
+  addon.matMul(false, false, inputSteps * rows, 4 * units, width, xs, 0, w, 0, gates.values, 0, false)
+  if (inputSteps === 1) for (let t = 1; t < steps; t++) gates.values.copyWithin(t * one, 0, one)
+  for (let t = 0; t < steps; t++) {
+    const before = (t - 1) * rows * units
+    if (t > 0)
+      addon.matMul(
+        ...([false, false, rows, 4 * units, units, hidden.values, before] as const),
+        ...([w, width * 4 * units, gates.values, t * one, true] as const),
+      )
+    addon.lstmCell(rows, units, t, gates.values, b, cells.values, hidden.values)
+  }
+  return [hidden.info, cells.info, gates.info]
+}
+
+/** Gradients of x, kernel and bias, back through the steps. The products over all steps are one each. */
+function lstmGrad({ inputs, backend }: Call): TensorInfo[] {
+  const { dy, x, kernel, bias, hidden, cells, gates } = inputs as Record<
+    'dy' | 'x' | 'kernel' | 'bias' | 'hidden' | 'cells' | 'gates',
+    TensorInfo
+  >
+  const [steps, rows, units] = hidden.shape as [number, number, number]
+  const width = x.shape.at(-1)!
+  const { addon } = backend
+  const dx = backend.output(x.shape, 'float32')
+  const dKernel = backend.output(kernel.shape, 'float32')
+  const dBias = backend.output(bias.shape, 'float32')
+  const dGates = backend.output([steps, rows, 4 * units], 'float32')
+  const dHidden = backend.output([rows, units], 'float32')
+  const dCell = backend.output([rows, units], 'float32')
+  const [w, b, xs, h, c, g] = [kernel, bias, x, hidden, cells, gates].map((info) => backend.floats(info)) as [
+    F,
+    F,
+    F,
+    F,
+    F,
+    F,
+  ]
+  const outer = backend.floats(dy)
+  const one = rows * 4 * units
+  const state = width * 4 * units
+  const dg = dGates.values
+  dCell.values.fill(0)
+  for (let t = steps - 1; t >= 0; t--) {
+    dHidden.values.set(outer.subarray(t * rows * units, (t + 1) * rows * units))
+    if (t < steps - 1)
+      addon.matMul(
+        ...([false, true, rows, units, 4 * units, dg, (t + 1) * one] as const),
+        ...([w, state, dHidden.values, 0, true] as const),
+      )
+    addon.lstmCellGradient(rows, units, t, g, b, c, dHidden.values, dg, dCell.values)
+  }
+  const later = (steps - 1) * rows
+  addon.matMul(true, false, units, 4 * units, later, h, 0, dg, one, dKernel.values, state, false)
+  addon.reduce(addon.reduceOps.sum, dg, 1, steps * rows, 4 * units, dBias.values)
+  let inputGates = dg
+  if (x.shape.length === 2 && steps > 1) {
+    // The same input at every step: the gradients of its gates add up.
+    const total = backend.output([rows, 4 * units], 'float32')
+    addon.reduce(addon.reduceOps.sum, dg, 1, steps, one, total.values)
+    inputGates = total.values
+    backend.disposeData(total.info.dataId)
+  }
+  const inputRows = product(x.shape) / width
+  addon.matMul(true, false, width, 4 * units, inputRows, xs, 0, inputGates, 0, dKernel.values, 0, false)
+  addon.matMul(false, true, inputRows, width, 4 * units, inputGates, 0, w, 0, dx.values, 0, false)
+  for (const { info } of [dGates, dHidden, dCell]) backend.disposeData(info.dataId)
+  return [dx.info, dKernel.info, dBias.info]
 }
 
 type F = Float32Array
-type Out = { info: TensorInfo; values: F }
-
-function adam({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const names = ['weight', 'mean', 'meanSquare', 'gradient'] as const
-  const shape = inputs['weight']!.shape
-  const [w, m, v, g] = names.map((name) => backend.floats(inputs[name]!)) as [F, F, F, F]
-  const outputs = [0, 1, 2].map(() => backend.output(shape, 'float32')) as [Out, Out, Out]
-  const { learningRate, beta1, beta2, epsilon, scale } = attrs as Record<string, number>
-  const [newW, newM, newV] = outputs.map((out) => out.values) as [F, F, F]
-  backend.addon.adam(learningRate!, beta1!, beta2!, epsilon!, scale!, w, m, v, g, newW, newM, newV)
-  return outputs.map((out) => out.info)
-}
 
 export const fusedKernels: Kernels = {
   NoduleBatchNorm: batchNorm,
@@ -90,4 +166,6 @@ export const fusedKernels: Kernels = {
   NoduleSquaredNorm: squaredNorm,
   NoduleRmsProp: rmsProp,
   NoduleAdam: adam,
+  NoduleLstm: lstm,
+  NoduleLstmGrad: lstmGrad,
 }

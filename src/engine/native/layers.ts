@@ -28,12 +28,13 @@ function planConv(attrs: Call['attrs'], inShape: number[], filterShape: number[]
   const behind = (out: number, stride: number, filter: number, inside: number, before: number): number =>
     Math.max(0, (out - 1) * stride + filter - inside - before)
   const { padInfo: p } = c
-  convMeta.set([
-    ...[c.batchSize, c.inHeight, c.inWidth, c.inChannels, c.outHeight, c.outWidth, c.outChannels],
-    ...[c.filterHeight, c.filterWidth, c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth],
-    ...[p.top, behind(c.outHeight, c.strideHeight, c.effectiveFilterHeight, c.inHeight, p.top)],
-    ...[p.left, behind(c.outWidth, c.strideWidth, c.effectiveFilterWidth, c.inWidth, p.left)],
-  ])
+  const sizes = [
+    [c.batchSize, c.inHeight, c.inWidth, c.inChannels, c.outHeight, c.outWidth, c.outChannels],
+    [c.filterHeight, c.filterWidth, c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth],
+    [p.top, behind(c.outHeight, c.strideHeight, c.effectiveFilterHeight, c.inHeight, p.top)],
+    [p.left, behind(c.outWidth, c.strideWidth, c.effectiveFilterWidth, c.inWidth, p.left)],
+  ]
+  convMeta.set(sizes.flat())
   return c
 }
 
@@ -89,13 +90,27 @@ function batchMatMul({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const [left, right] = [backend.floats(a), backend.floats(b)]
   if (batchB === 1 && !transposeA && batch > 1) {
     // One product: the rows of all batches share the right-hand matrix.
-    backend.addon.matMul(false, transposeB, batch * m, n, k, left, 0, right, 0, out.values, 0)
+    backend.addon.matMul(false, transposeB, batch * m, n, k, left, 0, right, 0, out.values, 0, false)
     return out.info
   }
   for (let i = 0; i < batch; i++) {
     const aStart = batchA === 1 ? 0 : i * m * k
     const bStart = batchB === 1 ? 0 : i * k * n
-    backend.addon.matMul(transposeA, transposeB, m, n, k, left, aStart, right, bStart, out.values, i * m * n)
+    const cStart = i * m * n
+    backend.addon.matMul(
+      transposeA,
+      transposeB,
+      m,
+      n,
+      k,
+      left,
+      aStart,
+      right,
+      bStart,
+      out.values,
+      cStart,
+      false,
+    )
   }
   return out.info
 }
@@ -111,19 +126,12 @@ function planPool(attrs: Call['attrs'], shape: number[]): Conv2DInfo {
     attrs['pad'] as 'same',
     attrs['dimRoundingMode'] as 'floor',
   )
-  poolMeta.set([
-    ...[
-      c.batchSize,
-      c.inHeight,
-      c.inWidth,
-      c.inChannels,
-      c.outHeight,
-      c.outWidth,
-      c.filterHeight,
-      c.filterWidth,
-    ],
-    ...[c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth, c.padInfo.top, c.padInfo.left],
-  ])
+  const sizes = [
+    [c.batchSize, c.inHeight, c.inWidth, c.inChannels, c.outHeight, c.outWidth],
+    [c.filterHeight, c.filterWidth, c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth],
+    [c.padInfo.top, c.padInfo.left],
+  ]
+  poolMeta.set(sizes.flat())
   return c
 }
 

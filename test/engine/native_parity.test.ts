@@ -1,0 +1,78 @@
+import * as tf from '@tensorflow/tfjs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  clearKernelUses,
+  describeFallbacks,
+  registerNativeBackend,
+  setNativeThreads,
+} from '../../src/engine/native.js'
+import { tensorAddonProblem } from '../../src/engine/native/addon.js'
+import { elementwiseCases, reduceCases } from './native_cases.js'
+import type { Case } from './native_cases.js'
+import { averagePoolCases, layerCases, layoutCases } from './native_layer_cases.js'
+
+interface Result {
+  shape: number[]
+  dtype: string
+  values: ArrayLike<number>
+}
+
+async function on(backend: 'cpu' | 'native', run: () => tf.Tensor[]): Promise<Result[]> {
+  await tf.setBackend(backend)
+  const results: Result[] = []
+  tf.tidy(() => {
+    for (const tensor of run()) {
+      const { shape, dtype } = tensor
+      results.push({ shape, dtype, values: tensor.dataSync() })
+    }
+  })
+  return results
+}
+
+function compare(actual: Result[], expected: Result[], tolerance: number): void {
+  expect(actual.map(({ shape, dtype }) => ({ shape, dtype }))).toEqual(
+    expected.map(({ shape, dtype }) => ({ shape, dtype })),
+  )
+  actual.forEach(({ values }, index) => {
+    const wanted = Array.from(expected[index]!.values)
+    const finite = wanted.filter((v) => Number.isFinite(v)).map(Math.abs)
+    const largest = finite.reduce((a, b) => Math.max(a, b), 0)
+    wanted.forEach((value, i) => {
+      const got = values[i]!
+      const equal =
+        Object.is(got, value) ||
+        got === value ||
+        Math.abs(got - value) <= tolerance * Math.max(largest, 1e-30)
+      if (!equal) expect.fail(`output ${index}, element ${i}: expected ${value} but received ${got}`)
+    })
+  })
+}
+
+const problem = tensorAddonProblem()
+
+describe.skipIf(problem !== undefined)(`native kernels like tfjs's cpu kernels ${problem ?? ''}`, () => {
+  beforeAll(() => {
+    registerNativeBackend()
+    setNativeThreads(2)
+  })
+  afterAll(() => tf.setBackend('cpu'))
+
+  const check = (cases: Case[]): void => {
+    test.each(cases)('$name', async ({ run, tolerance }) => {
+      const expected = await on('cpu', run)
+      clearKernelUses()
+      compare(await on('native', run), expected, tolerance ?? 1e-5)
+      // Else the test would compare tfjs with itself.
+      expect(describeFallbacks()).toEqual([])
+    })
+  }
+
+  describe('elementwise', () => check(elementwiseCases))
+  describe('reductions', () => check(reduceCases))
+  describe('layers', () => check(layerCases))
+  describe('layout', () => check(layoutCases))
+
+  test.each(averagePoolCases)('$name', async ({ native, expected }) => {
+    compare(await on('native', native), await on('cpu', expected), 1e-5)
+  })
+})
