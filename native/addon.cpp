@@ -8,6 +8,7 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   nodule::InitStatus(env, exports);
   nodule::InitHu(env, exports);
+  nodule::InitFrames(env, exports);
   nodule::InitRezoom(env, exports);
   nodule::InitHungarian(env, exports);
   return exports;

@@ -7,6 +7,7 @@ namespace nodule {
 
 void InitStatus(Napi::Env env, Napi::Object exports);
 void InitHu(Napi::Env env, Napi::Object exports);
+void InitFrames(Napi::Env env, Napi::Object exports);
 void InitRezoom(Napi::Env env, Napi::Object exports);
 void InitHungarian(Napi::Env env, Napi::Object exports);
 

@@ -1,8 +1,12 @@
 // What the addon was built with and what it finds on this machine; the size of the thread pool.
+#include <atomic>
+#include <cstring>
 #include <string>
+#include <vector>
 
 #include "common/bindings.h"
 #include "common/device.h"
+#include "common/host_device.h"
 #include "common/napi_check.h"
 #include "common/parallel.h"
 
@@ -44,14 +48,40 @@ Napi::Value SetThreads(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+NODULE_CLONES uint64_t SumWords(const uint8_t* data, size_t words) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < words; i++) {
+    uint64_t word;
+    std::memcpy(&word, data + i * 8, 8);
+    sum += word;
+  }
+  return sum;
+}
+
 // () -> undefined: what a call costs.
 Napi::Value Nothing(const Napi::CallbackInfo& info) { return info.Env().Undefined(); }
+
+// ([Uint8Array, ...]) -> a sum: what reading the bytes costs, on the threads of the pool.
+Napi::Value ReadBytes(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArray()) Refuse(env, "arrays", "array");
+  const Napi::Array arrays = info[0].As<Napi::Array>();
+  std::vector<View<uint8_t>> views;
+  for (uint32_t i = 0; i < arrays.Length(); i++)
+    views.push_back(RequireArray<uint8_t>(env, arrays.Get(i), "arrays", SIZE_MAX));
+  std::atomic<uint64_t> total{0};
+  ParallelFor(views.size(), 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i++) total += SumWords(views[i].data, views[i].length / 8);
+  });
+  return Napi::Number::New(env, static_cast<double>(total.load() % 4096));
+}
 
 }  // namespace
 
 void InitStatus(Napi::Env env, Napi::Object exports) {
   exports.Set("status", Napi::Function::New(env, Status));
   exports.Set("setThreads", Napi::Function::New(env, SetThreads));
+  exports.Set("readBytes", Napi::Function::New(env, ReadBytes));
   exports.Set("nothing", Napi::Function::New(env, Nothing));
 }
 

@@ -1,3 +1,5 @@
+#include "hu/hu_binding.h"
+
 #include <memory>
 
 #include "common/bindings.h"
@@ -46,13 +48,27 @@ std::vector<float> ReadFloats(Napi::Env env, const Napi::Object& object, const c
   return std::vector<float>(view.data, view.data + count);
 }
 
-// {slices, slope: Float32Array, intercept: Float32Array, paddingLow, paddingHigh, clampLow,
-// clampHigh,
-//  output: Int16Array | Float32Array, device}
+// ReadHuParams and {output: Int16Array | Float32Array, device}
 Napi::Value HuConvertBinding(const Napi::CallbackInfo& info, bool async) {
   const Napi::Env env = info.Env();
   const Napi::Object object = RequireObject(env, info[0], "batch");
   auto params = std::make_shared<HuParams>();
+  const Napi::Value output = object.Get("output");
+  const bool to_float =
+      output.IsTypedArray() && output.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array;
+  ReadHuParams(env, object, !to_float, params.get());
+  const size_t count = params->slices.size() * params->pixels;
+  if (to_float)
+    params->output_float = RequireArray<float>(env, output, "output", count).data;
+  else
+    params->output_int16 = RequireArray<int16_t>(env, output, "output", count).data;
+  const Device device = RequireDevice(env, object);
+  return RunKernel(env, object, async, [params, device] { HuConvert(*params, device); });
+}
+
+}  // namespace
+
+void ReadHuParams(Napi::Env env, const Napi::Object& object, bool whole, HuParams* params) {
   const Napi::Value slices_value = object.Get("slices");
   if (!slices_value.IsArray()) Refuse(env, "slices", "array");
   const Napi::Array slices = slices_value.As<Napi::Array>();
@@ -65,24 +81,14 @@ Napi::Value HuConvertBinding(const Napi::CallbackInfo& info, bool async) {
   params->intercept = ReadFloats(env, object, "intercept", count);
   params->padding_low = static_cast<int>(RequireNumber(env, object, "paddingLow", -65536, 65536));
   params->padding_high = static_cast<int>(RequireNumber(env, object, "paddingHigh", -65536, 65536));
-  const Napi::Value output = object.Get("output");
-  const bool to_float =
-      output.IsTypedArray() && output.As<Napi::TypedArray>().TypedArrayType() == napi_float32_array;
-  const double limit = to_float ? 3e38 : 32768;
-  params->clamp_low = static_cast<float>(RequireNumber(env, object, "clampLow", -limit, limit));
-  params->clamp_high =
-      static_cast<float>(RequireNumber(env, object, "clampHigh", -limit, to_float ? limit : 32767));
+  const double low = whole ? -32768 : -3e38, high = whole ? 32767 : 3e38;
+  params->clamp_low = static_cast<float>(RequireNumber(env, object, "clampLow", low, high));
+  params->clamp_high = static_cast<float>(RequireNumber(env, object, "clampHigh", low, high));
   if (params->clamp_low > params->clamp_high) Refuse(env, "clampLow", "number not above clampHigh");
-  if (to_float)
-    params->output_float = RequireArray<float>(env, output, "output", count * params->pixels).data;
-  else
-    params->output_int16 =
-        RequireArray<int16_t>(env, output, "output", count * params->pixels).data;
-  const Device device = RequireDevice(env, object);
-  return RunKernel(env, object, async, [params, device] { HuConvert(*params, device); });
+  if (whole && (params->clamp_low != std::floor(params->clamp_low) ||
+                params->clamp_high != std::floor(params->clamp_high)))
+    Refuse(env, "clampLow and clampHigh", "integers");
 }
-
-}  // namespace
 
 void InitHu(Napi::Env env, Napi::Object exports) {
   ExportKernel(env, exports, "hu", HuConvertBinding);

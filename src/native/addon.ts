@@ -21,9 +21,14 @@ export interface Addon {
     isa: string
   }
   setThreads: (count: number) => void
+  /** Does nothing: what a call costs. */
   nothing: () => void
+  /** Reads all bytes on the pool's threads: what reading costs. */
+  readBytes: (arrays: readonly Uint8Array[]) => number
   hu: AsyncKernel
   huSync: SyncKernel
+  frames: AsyncKernel
+  framesSync: SyncKernel
   rezoomForward: AsyncKernel
   rezoomForwardSync: SyncKernel
   rezoomGradient: AsyncKernel
@@ -187,7 +192,7 @@ export function nativeError(error: unknown): NoduleError {
   )
 }
 
-export type KernelName = 'hu' | 'rezoomForward' | 'rezoomGradient' | 'hungarianMatch'
+export type KernelName = 'hu' | 'frames' | 'rezoomForward' | 'rezoomGradient' | 'hungarianMatch'
 
 /** Runs a kernel of the addon off the event loop. */
 export async function runKernel(name: KernelName, input: object): Promise<void> {

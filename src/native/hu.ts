@@ -26,8 +26,11 @@ export interface HuOptions {
   device?: Device | undefined
 }
 
-function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string } {
-  const { slices, out } = batch
+/** Checks the slices and how they are rescaled; clamps to int16. */
+export function prepareHu(
+  batch: Omit<HuBatch, 'clamp' | 'out'>,
+): Omit<HuWork, 'output'> & { pixels: number } {
+  const { slices } = batch
   if (!Array.isArray(slices)) throw invalidParameter('slices', 'array of typed arrays', slices)
   let type: new () => StoredArray = Int16Array
   let pixels = 0
@@ -39,6 +42,26 @@ function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string 
       pixels = slice.length
     } else checkArray(`slices[${i}]`, slice, [type], pixels)
   }
+  const padding = batch.padding ?? { low: 1, high: 0 }
+  if (batch.padding !== undefined) {
+    checkInteger('padding.low', padding.low, -65536, 65536)
+    checkInteger('padding.high', padding.high, padding.low, 65536)
+  }
+  return {
+    slices,
+    pixels,
+    slope: toFloats('slope', batch.slope, slices.length),
+    intercept: toFloats('intercept', batch.intercept, slices.length),
+    paddingLow: padding.low,
+    paddingHigh: padding.high,
+    clampLow: -32768,
+    clampHigh: 32767,
+  }
+}
+
+function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string } {
+  const work = prepareHu(batch)
+  const { out } = batch
   const kind = options.output ?? (out instanceof Float32Array ? 'float32' : 'int16')
   if (kind !== 'int16' && kind !== 'float32') throw invalidParameter('output', "'int16' or 'float32'", kind)
   const [low, high] = batch.clamp ?? [-32768, 32767]
@@ -49,24 +72,15 @@ function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string 
     checkNumber('clamp[0]', low, -3e38, 3e38)
     checkNumber('clamp[1]', high, low, 3e38)
   }
-  const padding = batch.padding ?? { low: 1, high: 0 }
-  if (batch.padding !== undefined) {
-    checkInteger('padding.low', padding.low, -65536, 65536)
-    checkInteger('padding.high', padding.high, padding.low, 65536)
-  }
   const Output = kind === 'int16' ? Int16Array : Float32Array
-  const length = slices.length * pixels
+  const length = work.slices.length * work.pixels
   if (out !== undefined) {
     checkArray<Int16Array | Float32Array>('out', out, [Output], length)
-    if (slices.some((slice) => overlap(slice, out)))
+    if (work.slices.some((slice) => overlap(slice, out)))
       throw invalidParameter('out', 'buffer that shares no bytes with the slices', out)
   }
   return {
-    slices,
-    slope: toFloats('slope', batch.slope, slices.length),
-    intercept: toFloats('intercept', batch.intercept, slices.length),
-    paddingLow: padding.low,
-    paddingHigh: padding.high,
+    ...work,
     clampLow: low,
     clampHigh: high,
     output: out ?? new Output(length),

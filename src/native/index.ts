@@ -1,6 +1,8 @@
 /** The typed surface of the addon (native/): each kernel in TypeScript, C++ and CUDA, chosen by `device`. */
 export { type AddonStatus, type Device, addonStatus, setThreads } from './addon.js'
 export { type HuBatch, type HuOptions, huConvert, huConvertSync } from './hu.js'
+export { type FramesInput, type FramesOptions, renderFrames, renderFramesSync } from './frames.js'
+export type { FrameTaps } from './reference/frames.js'
 export {
   type RezoomGradients,
   type RezoomInput,

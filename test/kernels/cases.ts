@@ -2,6 +2,8 @@
  * The one list of sizes on which the kernels are compared (test/kernels) and timed (benchmarks/kernels.ts): none, one,
  * odd sizes, one past a block, ties, NaN. Inputs are made from the case's seed, so that both see the same numbers.
  */
+import { triangleTaps } from '../../src/dataset/resample.js'
+import type { FramesInput } from '../../src/native/frames.js'
 import type { HuBatch } from '../../src/native/hu.js'
 import type { MatchInput } from '../../src/native/hungarian.js'
 import type { StoredArray } from '../../src/native/reference/hu.js'
@@ -126,6 +128,91 @@ export function huInput(c: HuCase): HuBatch {
     intercept: numbers(c.intercept),
     padding: c.padding,
     clamp: c.clamp,
+  }
+}
+
+export interface FramesCase {
+  name: string
+  stored: 'int16' | 'uint16' | 'uint8'
+  slices: number
+  rows: number
+  columns: number
+  /** Frame size, frame pixels per image pixel, and the image position of the frame's corner. */
+  width: number
+  height: number
+  scale: number
+  origin: readonly [x: number, y: number]
+  /** Three neighbors as channels; else a plane for each slice. */
+  frames?: boolean
+  layout?: 'NCHW' | 'NHWC'
+  output?: 'uint8' | 'float32'
+  bench?: boolean
+}
+
+const small = { stored: 'int16', slices: 3, rows: 33, columns: 47, width: 35, height: 17 } as const
+
+export const framesCases: readonly FramesCase[] = [
+  { ...small, name: 'no slices', slices: 0, scale: 1, origin: [0, 0] },
+  { ...small, name: 'one pixel', rows: 1, columns: 1, scale: 20, origin: [0, 0] },
+  { ...small, name: 'no frame pixels', width: 0, scale: 1, origin: [0, 0] },
+  { ...small, name: 'same size, whole pixels', scale: 1, origin: [3, 5] },
+  { ...small, name: 'shrunk', scale: 0.61, origin: [-1.3, 2.2] },
+  { ...small, name: 'shrunk a lot', stored: 'uint8', scale: 0.13, origin: [-80, -60] },
+  { ...small, name: 'enlarged', stored: 'uint16', scale: 1.9, origin: [10.1, 4.7] },
+  { ...small, name: 'mostly outside', scale: 1.1, origin: [-20, -9] },
+  { ...small, name: 'wholly outside', scale: 1, origin: [1000, 2000] },
+  { ...small, name: 'neighbors', slices: 5, scale: 0.9, origin: [0, 0], frames: true },
+  { ...small, name: 'neighbors, NHWC', slices: 5, scale: 0.9, origin: [0, 0], frames: true, layout: 'NHWC' },
+  { ...small, name: 'float32', scale: 0.9, origin: [0, 0], frames: true, output: 'float32' },
+  {
+    ...small,
+    name: 'float32, NHWC',
+    scale: 0.9,
+    origin: [0, 0],
+    frames: true,
+    output: 'float32',
+    layout: 'NHWC',
+  },
+  {
+    name: 'scan 240x512x512 -> 352x256',
+    stored: 'int16',
+    slices: 240,
+    rows: 512,
+    columns: 512,
+    // Lungs of 385 x 280 pixels.
+    width: 352,
+    height: 256,
+    scale: 352 / 385,
+    origin: [63.5, 110.25],
+    frames: true,
+    bench: true,
+  },
+]
+
+export function framesInput(c: FramesCase): FramesInput {
+  const { slices, slope, intercept, padding } = huInput({
+    name: c.name,
+    stored: c.stored,
+    slices: c.slices,
+    pixels: c.rows * c.columns,
+    slope: c.bench === true ? one : (s) => 0.05 + s / 100,
+    intercept: minus1024,
+    padding: { low: 200, high: 210 },
+    bench: c.bench === true,
+  })
+  const sources = slices.flatMap((_, k) => [Math.max(k - 1, 0), k, Math.min(k + 1, slices.length - 1)])
+  return {
+    slices,
+    slope,
+    intercept,
+    padding,
+    rows: c.rows,
+    columns: c.columns,
+    x: triangleTaps(c.columns, c.width, c.scale, c.origin[0]),
+    y: triangleTaps(c.rows, c.height, c.scale, c.origin[1]),
+    window: { low: -1200, high: 600 },
+    ...(c.frames === true ? { sources, channels: 3 } : {}),
+    layout: c.layout ?? 'NCHW',
   }
 }
 
