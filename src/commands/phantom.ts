@@ -37,7 +37,7 @@ export const command: CommandModule<object, Flags> = {
       .option('slices', { type: 'number', describe: 'Number of slices; default what covers the lungs' })
       .option('nodules', { type: 'number', describe: 'Nodules in each patient; default 2 to 6' })
       .option('contrast', { type: 'boolean', describe: 'With or without contrast agent; default either' })
-      .option('noise', { type: 'number', describe: 'Standard deviation of the noise, HU; default 12 to 30' })
+      .option('noise', { type: 'number', describe: 'Standard deviation of the noise, HU; default 9 to 26' })
       .example('$0 phantom -o phantoms --patients 6 --seed 7', 'six patients to train a small model on')
       .example('$0 phantom -o one --matrix 256 --spacing 5 --nodules 1', 'one small scan with one nodule'),
   handler: async (flags) => {

@@ -58,8 +58,8 @@ export interface Section {
   /** Positive below the diaphragm. */
   abdomen: (x: number, y: number) => number
   mediastinum: (x: number, y: number) => number
-  /** From the cavity's field at the same point. */
-  lung: (x: number, y: number, cavity: number) => number
+  /** From the fields of cavity and abdomen at the same point. */
+  lung: (x: number, y: number, cavity: number, abdomen?: number) => number
 }
 
 const cavityWidth = curve([
@@ -90,31 +90,31 @@ const cavityCenter = curve([
   [250, 14],
 ])
 const bodyWidth = curve([
-  [-60, 141],
-  [0, 144],
-  [80, 148],
-  [130, 152],
-  [170, 160],
+  [-60, 146],
+  [0, 150],
+  [80, 154],
+  [130, 157],
+  [170, 164],
   [205, 178],
   [240, 188],
   [290, 160],
 ])
 const bodyDepth = curve([
-  [-60, 96],
-  [0, 100],
-  [80, 110],
-  [130, 114],
-  [180, 106],
-  [215, 92],
-  [250, 80],
-  [290, 76],
+  [-60, 100],
+  [0, 106],
+  [80, 117],
+  [130, 119],
+  [180, 110],
+  [215, 95],
+  [250, 82],
+  [290, 78],
 ])
 const bodyCenter = curve([
-  [-60, 4],
-  [60, 6],
-  [150, 9],
-  [210, 14],
-  [260, 18],
+  [-60, 7],
+  [60, 11],
+  [150, 14],
+  [210, 18],
+  [260, 20],
 ])
 const spineCurve = curve([
   [-60, 46],
@@ -124,6 +124,14 @@ const spineCurve = curve([
   [170, 66],
   [215, 52],
   [260, 34],
+])
+/** The same just behind the sternum: thin, but wide with fat where the heart lies on the diaphragm. */
+const frontSeptum = curve([
+  [0, 70],
+  [55, 52],
+  [85, 26],
+  [112, 5],
+  [150, 3],
 ])
 /** Half width of the tissue between the lungs where no organ makes it wider. */
 const septum = curve([
@@ -342,12 +350,18 @@ export function makeAnatomy(random: Random, contrast: boolean): Anatomy {
   ]
   const balls = [heart, ...chambers]
 
-  const dome = (x: number, y: number): number => {
+  // Height of the diaphragm and its slope.
+  const dome = (x: number, y: number): { height: number; slope: number } => {
     const right = x < 0
+    const back = y / sy > -22 ? 104 : 92
     const dx = (x / sx - (right ? -62 : 66)) / 72
-    const dy = (y / sy + 22) / (y / sy > -22 ? 104 : 92)
+    const dy = (y / sy + 22) / back
     const q = dx * dx + dy * dy
-    return ((right ? domeRight : domeLeft) - 84 * q ** 1.15 + 3 * wobble(x / 45, y / 45, 9)) * sz
+    const power = q ** 0.15
+    const height = (right ? domeRight : domeLeft) - 84 * q * power + 3 * wobble(x / 45, y / 45, 9)
+    const gx = (2 * dx) / (72 * sx)
+    const gy = (2 * dy) / (back * sy)
+    return { height: height * sz, slope: 84 * sz * 1.15 * power * Math.sqrt(gx * gx + gy * gy) }
   }
   const top = 245 * sz
 
@@ -361,33 +375,35 @@ export function makeAnatomy(random: Random, contrast: boolean): Anatomy {
     const outerDepth = bodyDepth(level) * sy + 0.7 * (fat - 8)
     const outerY = bodyCenter(level) * sy
     const half = septum(level) * sx
+    const frontHalf = frontSeptum(level) * sx
     const near = coats.filter(({ capsule: c, coat }) => {
       const reach = Math.max(c.ra, c.rb) + coat + 14
       return Math.min(c.az, c.bz) - reach < z && Math.max(c.az, c.bz) + reach > z
     })
     const nearBalls = balls.filter((b) => Math.abs(z - b.center[2]) < Math.max(...b.radii) + 16)
     const body = (x: number, y: number): number =>
-      superellipse(x, y - outerY, outerWidth, outerDepth, 2.35) +
+      superellipse(x, y - outerY, outerWidth, outerDepth) +
       2.5 * wobble(x / 60, y / 60, z / 80) -
       // The furrow over the spine.
-      6 * Math.exp(-((x / 16) ** 2)) * smoothStep(0, outerDepth, y - outerY)
+      (y > outerY && Math.abs(x) < 48
+        ? 6 * Math.exp(-((x / 16) ** 2)) * smoothStep(0, outerDepth, y - outerY)
+        : 0)
     const cavity = (x: number, y: number): number => {
-      const wall = superellipse(x, y - center, width, depth, 2.25) + 2.2 * wobble(x / 38, y / 38, z / 50 + 5)
+      const wall = superellipse(x, y - center, width, depth) + 2.2 * wobble(x / 38, y / 38, z / 50 + 5)
       const tipX = (Math.abs(x) / sx - 46) / 62
       const tipY = (y / sy - 16) / 62
-      const slope = Math.hypot((2 * 44 * tipX) / 62, (2 * 44 * tipY) / 62)
-      const roof = (top - 44 * sz * (tipX * tipX + tipY * tipY) - z) / Math.sqrt(1 + slope * slope)
+      const q = tipX * tipX + tipY * tipY
+      const roof = (top - 44 * sz * q - z) / Math.sqrt(1 + 2.02 * q)
       return smoothMin(wall, roof, 16)
     }
     const abdomen = (x: number, y: number): number => {
-      const d = dome(x, y)
-      const slope = Math.hypot(dome(x + 2, y) - d, dome(x, y + 2) - d) / 2
-      return (d - z) / Math.sqrt(1 + slope * slope)
+      const { height, slope } = dome(x, y)
+      return (height - z) / Math.sqrt(1 + slope * slope)
     }
     const mediastinum = (x: number, y: number): number => {
       // Thin behind the sternum, wider in front of the spine.
       const share = smoothStep(center - depth, -5, y)
-      let field = 3 + (half - 3) * share - Math.abs(x - 3 * (1 - share))
+      let field = frontHalf + (half - frontHalf) * share - Math.abs(x - 3 * (1 - share))
       // The spine with its muscles and the heads of the ribs.
       field = smoothMax(field, ellipsoidPlane(x, y - (spineY + 15 * sy), 31 * sx, 33 * sy), 8)
       for (const { capsule, coat } of near) {
@@ -400,9 +416,8 @@ export function makeAnatomy(random: Random, contrast: boolean): Anatomy {
       }
       return field
     }
-    const lung = (x: number, y: number, c: number): number => {
+    const lung = (x: number, y: number, c: number, below = abdomen(x, y)): number => {
       if (c < -12) return c
-      const below = abdomen(x, y)
       if (below > 12) return -below
       return smoothMin(smoothMin(c - 1, -below, 5), -mediastinum(x, y), 5)
     }
@@ -452,7 +467,9 @@ export function makeAnatomy(random: Random, contrast: boolean): Anatomy {
 }
 
 function ellipsoidPlane(x: number, y: number, a: number, b: number): number {
-  const k0 = Math.hypot(x / a, y / b)
-  const k1 = Math.hypot(x / (a * a), y / (b * b))
+  const u = x / a
+  const v = y / b
+  const k0 = Math.sqrt(u * u + v * v)
+  const k1 = Math.sqrt((u * u) / (a * a) + (v * v) / (b * b))
   return k1 < 1e-6 ? Math.min(a, b) : (k0 * (1 - k0)) / k1
 }

@@ -41,7 +41,7 @@ function paintRibs(canvas: Canvas, anatomy: Anatomy, section: Section, cavity: C
     const y = canvas.y0 + row * canvas.pixel
     const phi = Math.atan2(Math.abs(x) / sx, y - cavityY) / Math.PI
     if (phi < 0.12) return
-    const drop = (66 * smoothStep(0.06, 0.86, phi) - 26 * smoothStep(0.8, 1, phi)) * sz
+    const drop = (112 * smoothStep(0.02, 0.88, phi) - 30 * smoothStep(0.82, 1, phi)) * sz
     const step = pitch * sz
     const t = (z + drop - 3) / step
     // Twelve pairs; the lowest two are short.
@@ -70,7 +70,7 @@ function paintSpine(canvas: Canvas, anatomy: Anatomy, section: Section): void {
   const a = 20 * size * waist
   const b = 15.5 * size * waist
   const backY = spineY + 12 * sy
-  const canalY = spineY + 21.5 * sy
+  const canalY = spineY + 20 * sy
   const box = { x1: -60 * sx, x2: 60 * sx, y1: spineY - 25 * sy, y2: spineY + 75 * sy }
   // Transverse processes and laminae stand at the upper half of a vertebra; joints of the ribs beside them.
   const arch = smoothStep(-11, -7, phase) * (1 - smoothStep(6, 10, phase))
@@ -93,7 +93,8 @@ function paintSpine(canvas: Canvas, anatomy: Anatomy, section: Section): void {
       canvas,
       box,
       (x, y) => {
-        const ring = 3.4 * arch + 0.4 - Math.abs(Math.hypot(x / 1.15, y - canalY) - 11.5 * sx)
+        const ring =
+          2.6 * arch + 0.4 - Math.abs(Math.hypot(x / 1.2, (y - canalY) * (y > canalY ? 0.92 : 1)) - 10.6 * sx)
         return Math.min(ring, y - spineY - 8)
       },
       boneHu(1, 700, 350),
@@ -101,14 +102,14 @@ function paintSpine(canvas: Canvas, anatomy: Anatomy, section: Section): void {
   }
   // The spinous process slopes down: it is seen over most of the height, further back the lower it is.
   const lower = smoothStep(11, -9, phase)
-  const from = canalY + 11 * sy
-  const tip = from + (10 + 16 * lower) * sy
+  const from = canalY + 10 * sy
+  const tip = from + (5 + 13 * lower) * sy
   paintShape(
     canvas,
     box,
     (x, y) => {
       const t = clamp((y - from) / (tip - from), 0, 1)
-      return (2.6 + 1.4 * t) * (0.65 + 0.35 * lower) - Math.hypot(x, y - (from + t * (tip - from)))
+      return (2.2 + 1.2 * t) * (0.65 + 0.35 * lower) - Math.hypot(x, y - (from + t * (tip - from)))
     },
     boneHu(1, 600, 280),
   )

@@ -100,7 +100,9 @@ export function paintShape(
 
 /**
  * Writes the share of each pixel that tubes cover in the plane at height z into `cover` (the larger value stays).
+ *
  * @param grow mm added to each radius
+ * @returns the rows [low, high) that may have been written
  */
 export function coverTubes(
   canvas: Canvas,
@@ -108,9 +110,9 @@ export function coverTubes(
   z: number,
   cover: Float32Array,
   grow = 0,
-): void {
-  const { size, pixel, x0, y0 } = canvas
-  const edge = canvas.edge
+): { low: number; high: number } {
+  const { size, pixel, x0, y0, edge } = canvas
+  const rows = { low: size, high: 0 }
   for (const c of capsules) {
     const thick = Math.max(c.ra, c.rb) + grow
     const reach = thick + edge / 2
@@ -135,6 +137,9 @@ export function coverTubes(
     const i2 = Math.min(size - 1, Math.floor((Math.max(xa, xb) + reach - x0) / pixel))
     const j1 = Math.max(0, Math.ceil((Math.min(ya, yb) - reach - y0) / pixel))
     const j2 = Math.min(size - 1, Math.floor((Math.max(ya, yb) + reach - y0) / pixel))
+    if (i1 > i2 || j1 > j2) continue
+    rows.low = Math.min(rows.low, j1)
+    rows.high = Math.max(rows.high, j2 + 1)
     const length2 = bx * bx + by * by + bz * bz
     const inverse = length2 > 0 ? 1 / length2 : 0
     const pz = z - c.az
@@ -159,4 +164,5 @@ export function coverTubes(
       }
     }
   }
+  return rows
 }

@@ -20,7 +20,7 @@ export interface PhantomOptions {
   diameter?: readonly [number, number]
   /** Intravenous contrast agent; default drawn at random. */
   contrast?: boolean
-  /** Standard deviation of the noise inside the body; default drawn from 12 to 30. */
+  /** Standard deviation of the noise inside the body; default drawn from 9 to 26. */
   noise?: number
 }
 

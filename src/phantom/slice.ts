@@ -33,6 +33,8 @@ export interface Workspace {
   /** Lungs' field at each pixel, -99 where it was not evaluated. */
   lung: Float32Array
   cover: [Float32Array, Float32Array, Float32Array]
+  /** Rows [low, high) of `cover` that are not 0. */
+  used: { low: number; high: number }
   inside: Float32Array
   fields: CoarseField[]
 }
@@ -44,6 +46,7 @@ export function makeWorkspace(size: number, pixel: number, x0: number, y0: numbe
     canvas: { size, pixel, x0, y0, hu: plane(), edge: Math.max(1.1, 1.05 * pixel) },
     lung: plane(),
     cover: [plane(), plane(), plane()],
+    used: { low: 0, high: 0 },
     inside: plane(),
     fields: Array.from({ length: 9 }, () => coarseField(size, step)),
   }
@@ -92,7 +95,7 @@ export function paintSlice(scene: Scene, work: Workspace, z: number): void {
       if (c < -10) continue
       const a = section.abdomen(x, y)
       abdomen.values[n] = Math.min(c - 2, a)
-      lung.values[n] = section.lung(x, y, c)
+      lung.values[n] = section.lung(x, y, c, a)
       heart.values[n] = smoothMin(organs.heart(x, y), -a - 1, 3)
       vessels.values[n] = organs.blood(x, y)
       bowel.values[n] = a > -4 ? organs.solid(x, y, Math.min(c - 5, a - 3)) : -99
@@ -115,7 +118,7 @@ export function paintSlice(scene: Scene, work: Workspace, z: number): void {
   paintBones(canvas, anatomy, section, cavity)
   paintField(canvas, heart, contrast ? 105 : 46)
   paintField(canvas, vessels, blood)
-  paintTubesDirect(scene, work, z, 'esophagus')
+  blend(canvas.hu, meanCover(work, anatomy.esophagus, [z]), 38)
   paintLungs(scene, work, lung, texture, z)
   paintAirways(scene, work, z)
   paintNodules(scene, work, z)
@@ -201,34 +204,39 @@ function subSlices(thickness: number, z: number): number[] {
   return [z - thickness / 3, z, z + thickness / 3]
 }
 
-/** Mean over sub-slices of the cover by tubes, into work.cover[0]. */
+/** Rows [low, high) of the slice that something was painted into, and the share of each pixel that it covers. */
+interface Cover {
+  share: Float32Array
+  low: number
+  high: number
+}
+
+/** Mean over sub-slices of the cover by tubes. What it returns is valid until the next call. */
 function meanCover(
   work: Workspace,
   capsules: Parameters<typeof coverTubes>[1],
   heights: readonly number[],
   grow = 0,
-): Float32Array {
-  const { canvas, cover } = work
+): Cover {
+  const { canvas, cover, used } = work
+  const { size } = canvas
+  for (const plane of cover) plane.fill(0, used.low * size, used.high * size)
+  used.low = size
+  used.high = 0
   for (const [n, height] of heights.entries()) {
-    cover[n]!.fill(0)
-    coverTubes(canvas, capsules, height, cover[n]!, grow)
+    const rows = coverTubes(canvas, capsules, height, cover[n]!, grow)
+    used.low = Math.min(used.low, rows.low)
+    used.high = Math.max(used.high, rows.high)
   }
-  const mean = cover[0]
+  const [share, second, third] = cover
   if (heights.length === 3)
-    for (let p = 0; p < mean.length; p++) mean[p] = (mean[p]! + cover[1][p]! + cover[2][p]!) / 3
-  return mean
+    for (let p = used.low * size; p < used.high * size; p++)
+      share[p] = (share[p]! + second[p]! + third[p]!) / 3
+  return { share, low: used.low * size, high: used.high * size }
 }
 
-function paintTubesDirect(scene: Scene, work: Workspace, z: number, name: 'esophagus'): void {
-  const tubes = scene.anatomy[name]
-  const cover = work.cover[0]
-  cover.fill(0)
-  coverTubes(work.canvas, tubes, z, cover)
-  blend(work.canvas.hu, cover, 38)
-}
-
-function blend(hu: Float32Array, cover: Float32Array, value: number): void {
-  for (let p = 0; p < hu.length; p++) if (cover[p]! > 0) hu[p] = hu[p]! + (value - hu[p]!) * cover[p]!
+function blend(hu: Float32Array, { share, low, high }: Cover, value: number): void {
+  for (let p = low; p < high; p++) if (share[p]! > 0) hu[p] = hu[p]! + (value - hu[p]!) * share[p]!
 }
 
 /** Parenchyma (denser where gravity presses it), then the vessels inside it. */
@@ -259,9 +267,9 @@ function paintLungs(
   const cover = meanCover(work, trees.vessels, subSlices(thickness, z))
   const { hu } = canvas
   const blood = Math.max(35, anatomy.blood * 0.85)
-  for (let p = 0; p < hu.length; p++) {
-    if (cover[p]! > 0 && lung[p]! > -edge) hu[p] = hu[p]! + (blood - hu[p]!) * cover[p]!
-  }
+  const { share } = cover
+  for (let p = cover.low; p < cover.high; p++)
+    if (share[p]! > 0 && lung[p]! > -edge) hu[p] = hu[p]! + (blood - hu[p]!) * share[p]!
 }
 
 /** Walls and lumen of the trachea and the bronchi, outside and inside of the lungs. */
@@ -269,12 +277,12 @@ function paintAirways(scene: Scene, work: Workspace, z: number): void {
   const { anatomy, trees, thickness } = scene
   const { canvas } = work
   const heights = subSlices(thickness, z)
-  const wide = trees.airways.filter((c) => c.ra > 0.9)
+  const wide = trees.airways.filter((c) => c.ra > 1)
   blend(canvas.hu, meanCover(work, anatomy.airways, heights, 1.6), 20)
   // Thin walls: a share of soft tissue only, where partial volume has its way.
   const walls = meanCover(work, wide, heights, 0.75)
-  for (let p = 0; p < canvas.hu.length; p++)
-    if (walls[p]! > 0) canvas.hu[p] = Math.max(canvas.hu[p]!, -860 + 760 * walls[p]!)
+  for (let p = walls.low; p < walls.high; p++)
+    if (walls.share[p]! > 0) canvas.hu[p] = Math.max(canvas.hu[p]!, -860 + 620 * walls.share[p]!)
   blend(canvas.hu, meanCover(work, anatomy.airways, heights), -990)
   blend(canvas.hu, meanCover(work, wide, heights, -0.1), -960)
 }
@@ -288,9 +296,9 @@ function paintNodules(scene: Scene, work: Workspace, z: number): void {
     const tall = nodule.reach * (nodule.spiculated ? 2.4 : 1) + scene.thickness
     if (Math.abs(z - cz) > tall) continue
     if (nodule.spicules.length > 0) {
-      const cover = meanCover(work, nodule.spicules, heights)
-      for (let p = 0; p < cover.length; p++)
-        if (cover[p]! > 0 && lung[p]! > 0) canvas.hu[p]! += (0 - canvas.hu[p]!) * 0.9 * cover[p]!
+      const { share, low, high } = meanCover(work, nodule.spicules, heights)
+      for (let p = low; p < high; p++)
+        if (share[p]! > 0 && lung[p]! > 0) canvas.hu[p]! += (0 - canvas.hu[p]!) * 0.9 * share[p]!
     }
     const edge = canvas.edge + nodule.margin
     const reach = nodule.reach + edge
@@ -345,7 +353,7 @@ export function finishSlice(
   const centerY = y0 + ((size - 1) / 2) * pixel
   for (let j = 0; j < size; j++) {
     const rowA = ((j + shifts[0]) & mask) * tileSize
-    const rowB = ((j * 3 + shifts[1]) & mask) * tileSize
+    const rowB = ((size - j + shifts[1]) & mask) * tileSize
     const rowC = ((j + shifts[2]) & mask) * tileSize
     const dy = y0 + j * pixel - centerY
     for (let i = 0; i < size; i++) {
@@ -356,8 +364,7 @@ export function finishSlice(
         continue
       }
       const inside = work.inside[p]!
-      let noise =
-        0.8 * fine[rowA + ((i + shifts[1]) & mask)]! + 0.6 * other[rowB + ((i * 3 + shifts[2]) & mask)]!
+      let noise = 0.8 * fine[rowA + ((i + shifts[1]) & mask)]! + 0.6 * other[rowB + ((i + shifts[2]) & mask)]!
       if (streak > 0) noise += streak * inside * other[rowC + (((i >> 3) + shifts[0]) & mask)]!
       const value = Math.round(hu[p]! + scene.sigma * (0.4 + 0.6 * inside) * noise)
       out[p] = value < -1024 ? -1024 : value > 3071 ? 3071 : value

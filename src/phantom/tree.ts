@@ -20,7 +20,7 @@ const murray = 1 / 2.75
  * two by a plane through the branch, each half gets a branch 40 % of the way to its centroid, and so on (Tawhai et al.,
  * "Generation of an anatomically based geometric model of the conducting airways", 2000).
  */
-export function growTrees(anatomy: Anatomy, random: Random, ends = 1100): LungTrees {
+export function growTrees(anatomy: Anatomy, random: Random, ends = 1500): LungTrees {
   const vessels: Capsule[] = []
   const airways: Capsule[] = []
   const [sx, sy, sz] = anatomy.scale
@@ -28,17 +28,17 @@ export function growTrees(anatomy: Anatomy, random: Random, ends = 1100): LungTr
   for (const side of [0, 1] as const) {
     const outward: Point = [side === 0 ? -1 : 1, 0, 0]
     const arteries = lungPoints(anatomy, random, side, ends)
-    vessels.push(...growTree(place(hila.artery[side]), outward, arteries, 0.42, random))
+    vessels.push(...growTree(place(hila.artery[side]), outward, arteries, 0.4, random))
     for (const vein of hila.veins[side]) {
       const upper = vein[2]! > 135
       const points = lungPoints(anatomy, random, side, Math.round(ends * 0.8)).filter(
         (p) => p[2] > 120 * sz === upper,
       )
-      vessels.push(...growTree(place(vein), outward, points, 0.42, random))
+      vessels.push(...growTree(place(vein), outward, points, 0.4, random))
     }
     // The airways keep company with the arteries: they are drawn to the same places.
-    const bundles = arteries.filter((_, n) => n % 9 === 0)
-    airways.push(...growTree(place(hila.airway[side]), outward, bundles, 0.75, random))
+    const bundles = arteries.filter((_, n) => n % 16 === 0)
+    airways.push(...growTree(place(hila.airway[side]), outward, bundles, 0.85, random))
   }
   return { vessels, airways }
 }

@@ -205,38 +205,30 @@ export function pasteMask(target: Grid, crop: Grid, extent: Extent, rim: number)
   }
 }
 
-/** Fills the holes of each axial slice: what is 0 and not connected to the slice's border within the slice. */
-export function fillSliceHoles(mask: Grid): void {
-  const [nz, ny, nx] = mask.shape
+/** Fills holes: what is 0 and not connected to the border of the grid. Needs a free voxel all around the mask. */
+export function fillHoles(mask: Grid): void {
+  const [, ny, nx] = mask.shape
+  const { data } = mask
   const plane = ny * nx
-  const seen = new Uint8Array(plane)
-  const stack = new Int32Array(plane)
-  for (let z = 0; z < nz; z++) {
-    const slice = mask.data.subarray(z * plane, (z + 1) * plane)
-    seen.fill(0)
-    let top = 0
-    const push = (n: number): void => {
-      if (slice[n] === 0 && seen[n] === 0) {
-        seen[n] = 1
-        stack[top++] = n
-      }
+  const seen = new Uint8Array(data.length)
+  const stack = new Int32Array(data.length)
+  let top = 0
+  const push = (n: number): void => {
+    if (n >= 0 && n < data.length && data[n] === 0 && seen[n] === 0) {
+      seen[n] = 1
+      stack[top++] = n
     }
-    for (let x = 0; x < nx; x++) {
-      push(x)
-      push(plane - nx + x)
-    }
-    for (let y = 0; y < ny; y++) {
-      push(y * nx)
-      push(y * nx + nx - 1)
-    }
-    while (top > 0) {
-      const at = stack[--top]!
-      const x = at % nx
-      if (x > 0) push(at - 1)
-      if (x < nx - 1) push(at + 1)
-      if (at >= nx) push(at - nx)
-      if (at < plane - nx) push(at + nx)
-    }
-    for (let n = 0; n < plane; n++) if (seen[n] === 0) slice[n] = 1
   }
+  push(0)
+  while (top > 0) {
+    const at = stack[--top]!
+    // Wrapping around a row's end is harmless: the rim is free.
+    push(at - 1)
+    push(at + 1)
+    push(at - nx)
+    push(at + nx)
+    push(at - plane)
+    push(at + plane)
+  }
+  for (let n = 0; n < data.length; n++) if (seen[n] === 0) data[n] = 1
 }

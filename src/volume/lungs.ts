@@ -4,7 +4,7 @@ import {
   cropMask,
   erodeMask,
   extentOf,
-  fillSliceHoles,
+  fillHoles,
   labelParts,
   pasteMask,
   squaredDistance,
@@ -267,9 +267,8 @@ function closeLung(lung: Grid, radius: number): Grid {
   const extent = extentOf(lung, (value) => value === 1)!
   const rim = Math.ceil((radius + 2) / Math.min(...lung.spacing)) + 1
   const crop = cropMask(lung, extent, rim)
-  // The lung may leave the scan at either end: the first and last slices repeat, so that closing does not eat there.
   const closed = closeMask(crop, radius)
-  fillSliceHoles(closed)
+  fillHoles(closed)
   const whole: Grid = { ...lung, data: new Uint8Array(lung.data.length) }
   pasteMask(whole, closed, extent, rim)
   return whole
