@@ -96,7 +96,7 @@ async function drawPanel(
   const lines = nodule.marks.flatMap((mark) => contourLines(mark, k, square, scale))
   const label = `slice ${k}  z ${slice.imagePosition[2].toFixed(1)} mm`
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${PANEL}" height="${PANEL}">${lines.join('')}
-<text x="6" y="16" font-family="sans-serif" font-size="13" fill="#ffffff">${label}</text>
+<text x="6" y="16" font-family="sans-serif" font-size="13" fill="#ffffff" stroke="#000000" stroke-width="3" paint-order="stroke">${label}</text>
 <rect x="0.5" y="0.5" width="${PANEL - 1}" height="${PANEL - 1}" fill="none" stroke="#444444"/></svg>`
   return image
     .toColourspace('srgb')

@@ -65,7 +65,8 @@ function fromKeyword(tag: string): DictionaryEntry | undefined {
     .replaceAll('File Set', 'File-set')
     .replaceAll('In Use', 'In-use')
     .replaceAll('Lower Level', 'Lower-Level')
-  return { name, vr: found.vr }
+  // dcmjs writes "up" for the unsigned long that is an offset into the file.
+  return { name, vr: found.vr === 'up' ? 'UL' : found.vr }
 }
 
 /**

@@ -92,6 +92,7 @@ function vrOf(element: Element, context: Context, dataSet: DataSet): string {
   if (own !== undefined && own !== 'UN' && /^[A-Z]{2}$/.test(own)) return own
   if (element.items !== undefined) return 'SQ'
   const known = lookUp(tag)?.vr
+  if (element.encapsulatedPixelData === true) return 'OB'
   if (known !== undefined) return settle(known, tag, context, dataSet)
   const group = Number.parseInt(tag.slice(0, 4), 16)
   if (group % 2 === 1 && /^00[1-9a-f]/.test(tag.slice(4)) && group > 8) return 'LO'
@@ -135,8 +136,10 @@ function readValue(element: Element, vr: string, context: Context): ElementValue
   return { kind: 'bytes', bytes: body }
 }
 
+/** As pydicom: blanks stay before a backslash in the VRs that no character set governs. */
 function tidy(value: string, vr: string): string {
-  return vr === 'DS' || vr === 'IS' || vr === 'AE' ? value.trim() : trimEnd(value)
+  if (vr === 'DS' || vr === 'IS' || vr === 'AE') return value.trim()
+  return CODED_VRS.has(vr) ? trimEnd(value) : value
 }
 
 function trimEnd(value: string): string {

@@ -3,6 +3,7 @@ import { inflateRawSync } from 'node:zlib'
 import dicomParser from 'dicom-parser'
 import type { ByteArrayParser, ByteStream, DataSet, Element } from 'dicom-parser'
 import { NoduleError, describeError, fileError } from '../errors.js'
+import { recoverSequence } from './recover.js'
 import {
   DEFLATED_LITTLE_ENDIAN,
   EXPLICIT_BIG_ENDIAN,
@@ -60,7 +61,9 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
   let transferSyntax = meta === undefined ? undefined : text(meta, 'x00020010')
   const start = end
   if (transferSyntax === undefined) {
-    transferSyntax = guessSyntax(bytes, start)
+    // A file with the magic number or group 2 is DICOM; without a transfer syntax the default one holds.
+    const isPart10 = start > 0
+    transferSyntax = guessSyntax(bytes, start) ?? (isPart10 ? IMPLICIT_LITTLE_ENDIAN : undefined)
     if (transferSyntax === undefined) {
       throw new NoduleError('FORMAT', NOT_DICOM, {
         path,
@@ -97,17 +100,26 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
     const stream = new dicomParser.ByteStream(byteParser, body, position)
     const until = o.untilPixelData === true ? PIXEL_DATA : 'none'
     const vrOf = (o.vrOf ?? (() => undefined)) as (tag: string) => string
+    const read = (from: ByteStream): Element =>
+      explicit ? readExplicit(from, warnings, until) : readImplicit(from, warnings, until, vrOf)
+    let start = position
     try {
       while (stream.position < body.length) {
-        const element = explicit
-          ? readExplicit(stream, warnings, until)
-          : dicomParser.readDicomElementImplicit(stream, until, vrOf)
+        start = stream.position
+        const element = read(stream)
         dataSet.elements[element.tag] = element
         if (element.tag === until) break
         if (stream.position > body.length) stopped = 'the last element is longer than the file'
       }
     } catch (error) {
       stopped = describeParserError(error)
+      const rest = recoverSequence(start, body.length, {
+        explicit,
+        read,
+        newDataSet: (elements) => new ElementSet(byteParser, body, elements),
+        newStream: (at) => new dicomParser.ByteStream(byteParser, body, at),
+      })
+      if (rest !== undefined) dataSet.elements[rest.tag] = rest
     }
     warnings.push(...stream.warnings)
   }
@@ -133,6 +145,25 @@ function readExplicit(stream: ByteStream, warnings: string[], until: string): El
   const length = stream.readUint32()
   const element = { tag, vr, length, dataOffset: stream.position }
   stream.seek(length)
+  return element
+}
+
+/** Encapsulated pixel data in implicit VR is not allowed, and exists. */
+function readImplicit(
+  stream: ByteStream,
+  warnings: string[],
+  until: string,
+  vrOf: (tag: string) => string,
+): Element {
+  const start = stream.position
+  const tag = dicomParser.readTag(stream)
+  const length = stream.readUint32()
+  if (tag !== PIXEL_DATA || tag === until || length !== 0xffffffff) {
+    stream.seek(start - stream.position)
+    return dicomParser.readDicomElementImplicit(stream, until, vrOf)
+  }
+  const element: Element = { tag, length, dataOffset: stream.position, hadUndefinedLength: true }
+  dicomParser.findEndOfEncapsulatedElement(stream, element, warnings)
   return element
 }
 

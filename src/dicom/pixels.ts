@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import type { SliceHeader } from './header.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
+import type { DicomFile } from './parse.js'
 import { isUncompressed } from './transfer_syntax.js'
 
 /** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
@@ -26,7 +27,7 @@ export async function readPixels(header: SliceHeader): Promise<StoredPixels> {
     })
   }
   if (header.pixelData !== undefined) return storedValues(header, await readNative(header))
-  return storedValues(header, await readFrame(header))
+  return decodePixels(await readDicom(header.path), header)
 }
 
 /** Reads the bytes of an uncompressed frame at the place that the header names. */
@@ -53,16 +54,15 @@ async function readNative(header: SliceHeader): Promise<Uint8Array> {
   }
 }
 
-/** Reads and parses the whole file, for everything that is not native pixel data. */
-async function readFrame(header: SliceHeader): Promise<Uint8Array> {
-  const file = await readDicom(header.path)
+/** The stored values of a frame of a parsed file; see `readPixels`. */
+export async function decodePixels(file: DicomFile, header: SliceHeader): Promise<StoredPixels> {
   const element = file.dataSet.elements[PIXEL_DATA]
   const size = frameBytes(header)
   if (element !== undefined && isUncompressed(file.transferSyntax) && element.hadUndefinedLength !== true) {
     const start = element.dataOffset + header.frame * size
     const end = Math.min(element.dataOffset + element.length, file.bytes.length)
     if (start + size > end) throw cutOff(header, size, Math.max(0, end - start))
-    return file.bytes.subarray(start, start + size)
+    return storedValues(header, file.bytes.slice(start, start + size))
   }
   throw new NoduleError('UNSUPPORTED', 'cannot decode this transfer syntax', {
     path: header.path,
