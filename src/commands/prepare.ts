@@ -99,7 +99,10 @@ export const command: CommandModule<object, Flags> = {
       })
       .conflicts('folds', 'split-file')
       .option('seed', { type: 'number', describe: 'Seed of split and negatives (default: solver.rnd_seed)' })
-      .option('concurrency', { type: 'number', describe: 'Scans at a time (default: the cores, at most 4)' })
+      .option('concurrency', {
+        type: 'number',
+        describe: 'Scans at a time (default: the cores, where memory allows)',
+      })
       .option('draw', {
         type: 'number',
         default: 0,

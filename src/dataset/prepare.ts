@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
+import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { checkInteger } from '../check.js'
@@ -18,7 +18,7 @@ import { frameParameters } from './parameters.js'
 import type { FrameParameters } from './parameters.js'
 import { framesExist, readRecord, scanKey, sha256 } from './record.js'
 import type { ScanRecord } from './record.js'
-import { prepareScan } from './scan.js'
+import { createScanPool } from './scan_pool.js'
 import type { SliceRule } from './select.js'
 import { splitPatients } from './split.js'
 import type { SplitRule } from './split.js'
@@ -38,7 +38,7 @@ export interface PrepareOptions {
   split?: SplitRule | undefined
   /** Seed of the split and of the choice of negatives; default solver.rnd_seed. */
   seed?: number | undefined
-  /** Scans at a time; default: the cores, at most 4. */
+  /** Scans at a time, each in a thread; default: the cores, where memory allows. */
   concurrency?: number | undefined
   /** Asked between scans; true ends the work, to be gone on with by the same call. */
   interrupted?: () => boolean
@@ -81,6 +81,14 @@ export interface PrepareResult {
   unchanged: number
 }
 
+/** What a scan of 500 slices needs, with room. */
+const BYTES_PER_SCAN = 1.5 * 2 ** 30
+
+/** As many as there are cores, where memory allows. */
+function defaultConcurrency(): number {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / BYTES_PER_SCAN)))
+}
+
 const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, val: 0.1, test: 0.2 } }
 
 /**
@@ -93,12 +101,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const { output } = options
   const warn = (warning: string): void => options.onWarning?.(warning)
   const seed = checkInteger('seed', options.seed ?? options.hypes.solver.rnd_seed, 0, 0xffffffff)
-  const concurrency = checkInteger(
-    'concurrency',
-    options.concurrency ?? Math.min(4, availableParallelism()),
-    1,
-    256,
-  )
+  const concurrency = checkInteger('concurrency', options.concurrency ?? defaultConcurrency(), 1, 256)
   const split = options.split ?? DEFAULT_SPLIT
   const parameters = frameParameters(options.hypes, { ...options, seed })
   const { scans, skipped, annotationFiles } = await findScans(options, warn)
@@ -107,24 +110,36 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const failed: DatasetManifest['failed'] = []
   let unchanged = 0
   let done = 0
-  await eachAtOnce(scans, concurrency, options.interrupted, async (series, index) => {
-    const { seriesInstanceUid, folder } = series
-    try {
-      const files = annotationFiles.get(seriesInstanceUid)!
-      const key = await scanKey(series, files, parameters)
-      const old = await readRecord(output, seriesInstanceUid)
-      if (old?.key === key && framesExist(output, old)) {
-        records[index] = old
-        unchanged++
-      } else
-        records[index] = await prepareScan({ series, annotationFiles: files, parameters, output, key, old })
-    } catch (error) {
-      if (!(error instanceof NoduleError)) throw error
-      failed.push({ seriesInstanceUid, folder, error: describeError(error) })
-      warn(`${folder}: the scan is left out: ${describeError(error)}`)
-    }
-    options.onProgress?.(++done, scans.length, patientOf(series))
-  })
+  const pool = createScanPool(Math.min(concurrency, scans.length))
+  try {
+    await eachAtOnce(scans, concurrency, options.interrupted, async (series, index) => {
+      const { seriesInstanceUid, folder } = series
+      try {
+        const files = annotationFiles.get(seriesInstanceUid)!
+        const key = await scanKey(series, files, parameters)
+        const old = await readRecord(output, seriesInstanceUid)
+        if (old?.key === key && framesExist(output, old)) {
+          records[index] = old
+          unchanged++
+        } else
+          records[index] = await pool.prepare({
+            series,
+            annotationFiles: files,
+            parameters,
+            output,
+            key,
+            old,
+          })
+      } catch (error) {
+        if (!(error instanceof NoduleError)) throw error
+        failed.push({ seriesInstanceUid, folder, error: describeError(error) })
+        warn(`${folder}: the scan is left out: ${describeError(error)}`)
+      }
+      options.onProgress?.(++done, scans.length, patientOf(series))
+    })
+  } finally {
+    await pool.close()
+  }
   if (options.interrupted?.() === true) {
     throw new NoduleError(
       'INTERRUPTED',

@@ -49,7 +49,7 @@ beforeEach(() => {
 })
 
 const prepare = (more: Partial<PrepareOptions> = {}) =>
-  prepareDataset({ inputs: [scans], output, hypes, slices: { kind: 'all' }, concurrency: 2, ...more })
+  prepareDataset({ inputs: [scans], output, hypes, slices: { kind: 'all' }, concurrency: 1, ...more })
 
 /** Every file of a folder with its content. */
 function contents(folder: string): Map<string, string> {
@@ -109,6 +109,16 @@ describe('prepareDataset', () => {
     expect(twoReaders.every((entry) => entry.rects.length === 0)).toBe(true)
   })
 
+  it('gives the same in threads, failures too', async () => {
+    truncateSync(join(scans, 'a/y/3.dcm'), 5000)
+    const { manifest } = await prepare()
+    const alone = contents(output)
+    output = mkdtempSync(join(root, 'output-'))
+    const threads = await prepare({ concurrency: 2 })
+    expect(threads.manifest.failed).toEqual(manifest.failed)
+    expect(contents(output)).toEqual(alone)
+  })
+
   it('does nothing again when nothing changed, and only what changed', async () => {
     await prepare()
     const before = contents(output)
@@ -139,7 +149,7 @@ describe('prepareDataset', () => {
     expect(await prepare()).toMatchObject({ made: 2, unchanged: 2 })
     const resumed = contents(output)
     output = mkdtempSync(join(root, 'output-'))
-    await prepare({ concurrency: 1 })
+    await prepare()
     expect([...resumed.keys()]).toEqual([...contents(output).keys()])
     expect(resumed).toEqual(contents(output))
   })
