@@ -14,8 +14,8 @@
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
  * | NoduleLstmGrad | dy, x, kernel, bias, hidden, cells, gates | | dx, dkernel, dbias |
  *
- * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors; those of the
- * optimizers may take over the memory of weights and slots that only the caller's variable holds.
+ * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors, with one
+ * exception: an optimizer may write into a tf.Variable that it was given; the caller assigns the outputs to it anyway.
  */
 import * as tf from '@tensorflow/tfjs'
 
@@ -192,13 +192,18 @@ export function lstmLayer(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, step
   return op(x, kernel, bias) as tf.Tensor3D
 }
 
+/** The parts of x along its first axis. tf.unstack of one part has no gradient. */
+export function unstack(x: tf.Tensor): tf.Tensor[] {
+  return x.shape[0] === 1 ? [tf.reshape(x, x.shape.slice(1))] : tf.unstack(x)
+}
+
 function lstmSteps(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, steps: number): tf.Tensor3D {
   const width = x.shape.at(-1)!
   const units = bias.size / 4
   const fromInput = tf.slice(kernel, [0, 0], [width, 4 * units])
   const fromState = tf.slice(kernel, [width, 0], [units, 4 * units])
   const same = x.rank === 2 ? tf.matMul(x, fromInput) : undefined
-  const inputs = same === undefined ? tf.unstack(x) : []
+  const inputs = same === undefined ? unstack(x) : []
   let cell: tf.Tensor | undefined
   let hidden: tf.Tensor | undefined
   return tf.stack(

@@ -30,6 +30,7 @@ export function registerWasmKernels(): void {
     wasmKernel('Conv2DBackpropFilter', (call) => filterGradient(call, matrixProduct)),
     wasmKernel('Conv2DBackpropInput', (call) => inputGradient(call, matrixProduct, convolution)),
     wasmKernel('MaxPoolGrad', maxPoolGradient),
+    wasmKernel('AvgPoolGrad', averagePoolGradient),
     wasmKernel('UnsortedSegmentSum', unsortedSegmentSum),
     ...fusedWasmKernels,
   ]
@@ -236,17 +237,21 @@ function addPatches(patches: Float32Array, out: Float32Array, c: Conv2DInfo): vo
           }
 }
 
-/** dy goes to the first maximum of its window. tfjs's own kernel is slow, and wrong in test/engine's case. */
-function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
-  const { input, dy } = inputs as { input: TensorInfo; dy: TensorInfo }
-  const c = tf.backend_util.computePool2DInfo(
-    input.shape as [number, number, number, number],
+function poolInfo(attrs: NamedAttrMap, shape: number[]): Conv2DInfo {
+  return tf.backend_util.computePool2DInfo(
+    shape as [number, number, number, number],
     attrs['filterSize'] as number,
     attrs['strides'] as number,
     1,
     attrs['pad'] as 'same',
     attrs['dimRoundingMode'] as 'floor',
   )
+}
+
+/** dy goes to the first maximum of its window. tfjs's own kernel is slow, and wrong in test/engine's case. */
+function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
+  const { input, dy } = inputs as { input: TensorInfo; dy: TensorInfo }
+  const c = poolInfo(attrs, input.shape)
   const channels = c.inChannels
   const out = backend.makeOutput(input.shape, 'float32')
   const to = view(backend, out).fill(0)
@@ -273,6 +278,34 @@ function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
             }
           }
         for (let i = 0; i < channels; i++) if (place[i]! >= 0) to[place[i]!]! += from[at + i]!
+      }
+  return out
+}
+
+/**
+ * An output spreads dy over the inputs that it averaged. tfjs's own kernels divide by the whole filter, which is wrong
+ * where the window reaches over the border; TensorFlow and the native engine do as here.
+ */
+function averagePoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
+  const { input, dy } = inputs as { input: TensorInfo; dy: TensorInfo }
+  const c = poolInfo(attrs, input.shape)
+  const channels = c.inChannels
+  const out = backend.makeOutput(input.shape, 'float32')
+  const to = view(backend, out).fill(0)
+  const from = view(backend, dy)
+  for (let n = 0, at = 0; n < c.batchSize; n++)
+    for (let oy = 0; oy < c.outHeight; oy++)
+      for (let ox = 0; ox < c.outWidth; ox++, at += channels) {
+        const top = Math.max(0, oy * c.strideHeight - c.padInfo.top)
+        const left = Math.max(0, ox * c.strideWidth - c.padInfo.left)
+        const bottom = Math.min(c.inHeight, oy * c.strideHeight - c.padInfo.top + c.filterHeight)
+        const right = Math.min(c.inWidth, ox * c.strideWidth - c.padInfo.left + c.filterWidth)
+        const share = 1 / ((bottom - top) * (right - left))
+        for (let y = top; y < bottom; y++)
+          for (let x = left; x < right; x++) {
+            const pixel = ((n * c.inHeight + y) * c.inWidth + x) * channels
+            for (let i = 0; i < channels; i++) to[pixel + i]! += from[at + i]! * share
+          }
       }
   return out
 }

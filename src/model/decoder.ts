@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
-import { lstmLayer } from '../engine/fused.js'
+import { lstmLayer, unstack } from '../engine/fused.js'
 
 type Weights = ReadonlyMap<string, tf.Tensor>
 
@@ -54,5 +54,5 @@ export function decodeCells(hypes: Hypes, weights: Weights, input: tf.Tensor2D):
     const weight = (name: string): tf.Tensor => weights.get(`decoder/lstm/layer_${layer}/${name}`)!
     states = lstmLayer(states, weight('kernel'), weight('bias'), hypes.rnn_len)
   }
-  return tf.unstack(states) as tf.Tensor2D[]
+  return unstack(states) as tf.Tensor2D[]
 }

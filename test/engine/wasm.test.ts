@@ -99,7 +99,8 @@ describe('wasm engine', () => {
       const pool = (a: tf.Tensor): tf.Tensor =>
         max ? tf.maxPool(a as tf.Tensor4D, 3, 2, 'same') : tf.avgPool(a as tf.Tensor4D, 5, 1, 'same')
       const y = pool(x!)
-      return [y, tf.grad(pool)(x!, tf.tensor(random(y.shape, 'dy').data, y.shape))]
+      // The gradient of an average is tested in native_fused.test.ts: tfjs's cpu kernel has it wrong at the border.
+      return max ? [y, tf.grad(pool)(x!, tf.tensor(random(y.shape, 'dy').data, y.shape))] : [y]
     })
   })
 

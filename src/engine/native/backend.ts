@@ -122,12 +122,13 @@ export class NativeBackend extends tf.KernelBackend {
   }
 
   /**
-   * A tensor with the elements of a float32 tensor, to be changed in place: the same memory where it is ours and
-   * nobody else has a view of it, else a copy.
+   * A tensor with the elements of a float32 tensor, to be changed in place: the same memory where that is ours and only
+   * one variable has it, else a copy.
    */
   takeOver(info: TensorInfo): { info: TensorInfo; values: Float32Array } {
     const { pooled, refCount, values } = this.data.get(info.dataId)
-    if (pooled === true && refCount === 1) return { info: this.alias(info), values: values as Float32Array }
+    if (info instanceof tf.Variable && pooled === true && refCount === 1)
+      return { info: this.alias(info), values: values as Float32Array }
     const copy = this.output(info.shape, 'float32')
     copy.values.set(this.floats(info))
     return copy

@@ -1,0 +1,213 @@
+import * as tf from '@tensorflow/tfjs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import * as fused from '../../src/engine/fused.js'
+import {
+  clearKernelUses,
+  describeFallbacks,
+  kernelUses,
+  registerNativeBackend,
+  setNativeThreads,
+  setProfiling,
+} from '../../src/engine/native.js'
+import { tensorAddonProblem } from '../../src/engine/native/addon.js'
+import type { NativeBackend } from '../../src/engine/native/backend.js'
+import { startEngine } from '../../src/engine/index.js'
+import { normal, withGradients } from './native_cases.js'
+
+type Op = (...inputs: tf.Tensor[]) => tf.Tensor
+
+/** All numbers of the results of `run`, on one backend. */
+async function numbers(backend: string, run: () => tf.Tensor[]): Promise<number[][]> {
+  await tf.setBackend(backend)
+  const results: number[][] = []
+  tf.tidy(() => run().forEach((tensor) => results.push([...(tensor.dataSync() as Float32Array)])))
+  return results
+}
+
+function expectClose(actual: number[][], expected: number[][], tolerance = 2e-5): void {
+  expect(actual.map((values) => values.length)).toEqual(expected.map((values) => values.length))
+  actual.forEach((values, index) => {
+    const wanted = expected[index]!
+    const scale = wanted.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-20)
+    const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i]!)), 0)
+    expect(worst / scale, `output ${index}`).toBeLessThanOrEqual(tolerance)
+  })
+}
+
+const problem = tensorAddonProblem()
+
+describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () => {
+  beforeAll(() => {
+    registerNativeBackend()
+    setNativeThreads(2)
+  })
+  afterAll(() => tf.setBackend('cpu'))
+
+  const shapes = [
+    [1, 1, 1, 3],
+    [2, 5, 7, 19],
+    [1, 40, 50, 64],
+    [300, 1],
+    [4, 2000],
+  ]
+  test.each(shapes.flatMap((shape) => [true, false].map((relu) => ({ shape, relu }))))(
+    'batch norm and gradients, $shape, ReLU $relu',
+    async ({ shape, relu }) => {
+      const channels = [shape.at(-1)!]
+      const run = (): tf.Tensor[] => {
+        const statistics: tf.Tensor[] = []
+        const op = (x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor): tf.Tensor => {
+          const result = fused.batchNormRelu(x, gamma, beta, 1e-3, relu)
+          statistics.push(result.mean, result.variance)
+          return result.y
+        }
+        // A mean far from 0: the variance must not cancel.
+        const x = tf.add(normal(shape), 30)
+        const outputs = withGradients(op as Op, [x, normal(channels, 'gamma'), normal(channels, 'beta')])
+        return [...outputs, ...statistics.slice(0, 2)]
+      }
+      const native = await numbers('native', run)
+      clearKernelUses()
+      // At a single row the true dx is 0: compare the rest.
+      const kept = (list: number[][]): number[][] =>
+        shape.slice(0, -1).every((d) => d === 1) ? [list[0]!] : list
+      expectClose(kept(native), kept(await numbers('cpu', run)), 2e-4)
+    },
+  )
+
+  test.each([
+    { rows: 1, width: 1, units: 1, steps: 1 },
+    { rows: 5, width: 7, units: 3, steps: 4 },
+    { rows: 88, width: 40, units: 25, steps: 5 },
+  ])('LSTM layer and gradients %j', async ({ rows, width, units, steps }) => {
+    for (const shape of [
+      [rows, width],
+      [steps, rows, width],
+    ]) {
+      const run = (): tf.Tensor[] =>
+        withGradients(((x, kernel, bias) => fused.lstmLayer(x!, kernel!, bias!, steps)) as Op, [
+          normal(shape),
+          normal([width + units, 4 * units], 'kernel', 0.3),
+          normal([4 * units], 'bias'),
+        ])
+      expectClose(await numbers('native', run), await numbers('cpu', run), 1e-4)
+    }
+  })
+
+  test('optimizers and the norm', async () => {
+    const run = (): tf.Tensor[] => {
+      const [w, g] = [normal([30000], 'w'), normal([30000], 'g')]
+      const [m, s] = [normal([30000], 'm'), tf.abs(normal([30000], 's'))]
+      const rms = { learningRate: 1e-3, decay: 0.9, epsilon: 1e-5, scale: 0.5 }
+      const adam = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, scale: 0.5 }
+      return [fused.squaredNorm(g), ...fused.rmsProp(w, s, g, rms), ...fused.adam(w, m, s, g, adam)]
+    }
+    expectClose(await numbers('native', run), await numbers('cpu', run))
+  })
+
+  test('an optimizer leaves alone what others still see', async () => {
+    await tf.setBackend('native')
+    const initial: tf.Tensor = tf.tensor1d([1, 2, 3])
+    const weight = tf.variable(initial)
+    const slot: tf.Variable = tf.variable(tf.ones([3]))
+    const options = { learningRate: 0.1, decay: 0.9, epsilon: 1e-5, scale: 1 }
+    const step = (): void => {
+      const moved = fused.rmsProp(weight, slot, tf.ones([3]), options)
+      weight.assign(moved[0]!)
+      slot.assign(moved[1]!)
+      tf.dispose(moved)
+    }
+    step()
+    const view = weight.clone()
+    const before = [...view.dataSync()]
+    step()
+    expect([...initial.dataSync()]).toEqual([1, 2, 3])
+    expect([...view.dataSync()]).toEqual(before)
+    expect(weight.dataSync()[0]).toBeLessThan(before[0]!)
+  })
+
+  test('the wasm engine spreads the gradient of average pooling like the native one', async () => {
+    await startEngine('wasm')
+    const run = (): tf.Tensor[] =>
+      withGradients((x) => tf.avgPool(x as tf.Tensor4D, 5, 1, 'same'), [normal([2, 8, 11, 6])])
+    expectClose(await numbers('native', run), await numbers('wasm', run))
+  })
+
+  /** A small network with everything in it that holds memory. */
+  function step([image, filter]: readonly Float32Array[]): number {
+    return tf.tidy(() => {
+      const x = tf.tensor4d(image!, [2, 8, 8, 8])
+      const w: tf.Tensor = tf.tensor4d(filter!, [3, 3, 8, 16])
+      const gradient = tf.grad((filter) => {
+        const y = tf.maxPool(tf.relu(tf.conv2d(x, filter as tf.Tensor4D, 1, 'same')), 2, 2, 'same')
+        return tf.sum(tf.square(tf.concat(tf.split(y, 2, 3), 3)))
+      })(w)
+      return gradient.dataSync()[0]!
+    })
+  }
+
+  test('1,000 steps allocate nothing after the first ones', async () => {
+    await tf.setBackend('native')
+    const backend = tf.backend() as unknown as NativeBackend
+    const arrays = tf.tidy(() =>
+      [normal([2, 8, 8, 8]), normal([3, 3, 8, 16], 'w')].map((x) => x.dataSync() as Float32Array),
+    )
+    for (let i = 0; i < 10; i++) step(arrays)
+    const { allocated } = backend.poolBytes()
+    const tensors = tf.memory().numTensors
+    const data = backend.numDataIds()
+    for (let i = 0; i < 1000; i++) step(arrays)
+    expect(backend.poolBytes().allocated).toBe(allocated)
+    expect(tf.memory().numTensors).toBe(tensors)
+    expect(backend.numDataIds()).toBe(data)
+  })
+
+  test('what was read stays as it was when its memory is used again', async () => {
+    await tf.setBackend('native')
+    const a = tf.add(tf.ones([2048]), 1)
+    const values = a.dataSync()
+    a.dispose()
+    tf.add(tf.ones([2048]), 5).dispose()
+    expect(values[0]).toBe(2)
+  })
+
+  test('a part that a cpu kernel hands out does not die with its whole', async () => {
+    await tf.setBackend('native')
+    const whole = tf.add(tf.ones([64, 64]), 1)
+    const part = tf.stridedSlice(whole, [1, 0], [3, 64], [1, 1])
+    whole.dispose()
+    tf.add(tf.ones([64, 64]), 5).dispose()
+    expect(part.dataSync()[0]).toBe(2)
+  })
+
+  test('reductions do not depend on the number of threads', async () => {
+    const run = (): tf.Tensor[] => {
+      const x = normal([1000, 70], 'x')
+      return [
+        tf.sum(x),
+        tf.sum(x, 0),
+        tf.sum(x, 1),
+        fused.squaredNorm(x),
+        fused.batchNormRelu(x, tf.ones([70]), tf.zeros([70]), 1e-3, true).y,
+      ]
+    }
+    setNativeThreads(1)
+    const one = await numbers('native', run)
+    setNativeThreads(3)
+    const three = await numbers('native', run)
+    setNativeThreads(2)
+    expect(three).toEqual(one)
+  })
+
+  test('counts and names what fell back to JavaScript, and profiles the rest', async () => {
+    await tf.setBackend('native')
+    clearKernelUses()
+    setProfiling(true)
+    tf.tidy(() => tf.cumsum(tf.add(tf.ones([5]), 1)))
+    setProfiling(false)
+    expect(describeFallbacks()).toHaveLength(1)
+    expect(describeFallbacks()[0]).toMatch(/^Cumsum 1 calls/)
+    const add = kernelUses().find(({ name }) => name === 'Add')
+    expect(add).toMatchObject({ calls: 1, fallback: false, bytes: 20 })
+  })
+})
