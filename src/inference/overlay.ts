@@ -98,7 +98,7 @@ function labelWidth(text: string, size: number): number {
 
 function labelPath(text: string, left: number, top: number, size: number): string {
   const unit = size / 6
-  return [...text]
+  return Array.from(text)
     .flatMap((character, index) =>
       (STROKES[character] ?? '')
         .split('|')
