@@ -1,4 +1,5 @@
 import { createRandom } from '../random.js'
+import type { Random } from '../random.js'
 import { FROC_RATES, frocOrder } from './froc.js'
 import type { FrocVectors } from './froc.js'
 
@@ -47,37 +48,18 @@ export function bootstrapFroc(
   options: BootstrapOptions,
 ): FrocBootstrap {
   const { samples, seed, confidence, points = 10_000 } = options
-  const draws = scanOfDraw.length
   const random = createRandom(seed)
-  const order = frocOrder(vectors)
-  const scan = Int32Array.from(order, (index) => vectors.scan[index]!)
-  const nodule = Uint8Array.from(order, (index) => (vectors.nodule[index]! ? 1 : 0))
-  // Whether the next entry has another score: only there the curve has a point.
-  const ends = Uint8Array.from(order, (index, position) =>
-    vectors.score[order[position + 1] ?? -1] === vectors.score[index] ? 0 : 1,
-  )
-  const nodulesOf = new Int32Array(draws)
-  for (const [index, scanIndex] of vectors.scan.entries()) if (vectors.nodule[index]!) nodulesOf[scanIndex]!++
-
+  const sampler = new FrocSampler(vectors, scanOfDraw)
   // The band's grid and the seven rates, ascending together.
   const band = Float64Array.from({ length: points }, (_, i) => 1 / 8 + ((8 - 1 / 8) * i) / (points - 1))
   const grid = Float64Array.from([...band, ...FROC_RATES]).sort()
-  const weights = new Int32Array(draws)
   // Columns lie together: [grid point, sample].
   const values = new Float32Array(grid.length * samples)
   const cpm = new Float64Array(samples)
   const rateIndex = FROC_RATES.map((rate) => grid.indexOf(rate))
   for (let sample = 0; sample < samples; sample++) {
-    let nodules = 0
-    while (nodules === 0) {
-      weights.fill(0)
-      for (let i = 0; i < draws; i++) {
-        const drawn = scanOfDraw[random.integer(draws)]!
-        weights[drawn]!++
-        nodules += nodulesOf[drawn]!
-      }
-    }
-    walk(scan, nodule, ends, weights, nodules, draws, grid, (at, value) => {
+    while (!sampler.load(drawScans(random, scanOfDraw))) continue
+    sampler.read(grid, (at, value) => {
       values[at * samples + sample] = value
     })
     for (const at of rateIndex) cpm[sample]! += values[at * samples + sample]! / FROC_RATES.length
@@ -104,45 +86,76 @@ function bandPositions(grid: Float64Array, rateIndex: readonly number[], points:
   return [...grid.keys()].filter((at) => !extra.has(at)).slice(0, points)
 }
 
-/**
- * Walks one sample's curve and reads it at every grid point, ascending: linear between points, the last point beyond
- * the end, and the last of several points with the same rate.
- */
-function walk(
-  scan: Int32Array,
-  nodule: Uint8Array,
-  ends: Uint8Array,
-  weights: Int32Array,
-  nodules: number,
-  draws: number,
-  grid: Float64Array,
-  emit: (at: number, sensitivity: number) => void,
-): void {
-  let tp = 0
-  let fp = 0
-  let pointTp = 0
-  let pointFp = 0
-  let at = 0
-  for (let i = 0; i < scan.length && at < grid.length; i++) {
-    const weight = weights[scan[i]!]!
-    if (nodule[i] !== 0) tp += weight
-    else fp += weight
-    if (ends[i] === 0) continue
-    if (fp > pointFp) {
-      while (at < grid.length && grid[at]! * draws < fp) {
-        const part = (grid[at]! * draws - pointFp) / (fp - pointFp)
-        emit(at, (pointTp + part * (tp - pointTp)) / nodules)
-        at++
-      }
-    }
-    pointTp = tp
-    pointFp = fp
+/** How often each scan is drawn in one sample: as many draws as the list has entries. */
+export function drawScans(random: Random, scanOfDraw: Int32Array): Int32Array {
+  const weights = new Int32Array(scanOfDraw.length)
+  for (let i = 0; i < scanOfDraw.length; i++) weights[scanOfDraw[random.integer(scanOfDraw.length)]!]!++
+  return weights
+}
+
+/** Reads the FROC curves of weighted scans from marks that are sorted once. */
+export class FrocSampler {
+  private readonly draws: number
+  private readonly scan: Int32Array
+  private readonly nodule: Uint8Array
+  /** Whether the next entry has another score: only there the curve has a point. */
+  private readonly ends: Uint8Array
+  private readonly nodulesOf: Int32Array
+  private weights: Int32Array
+  private nodules = 0
+
+  constructor(vectors: FrocVectors, scanOfDraw: Int32Array) {
+    const order = frocOrder(vectors)
+    this.draws = scanOfDraw.length
+    this.scan = Int32Array.from(order, (index) => vectors.scan[index]!)
+    this.nodule = Uint8Array.from(order, (index) => (vectors.nodule[index]! ? 1 : 0))
+    this.ends = Uint8Array.from(order, (index, position) =>
+      vectors.score[order[position + 1] ?? -1] === vectors.score[index] ? 0 : 1,
+    )
+    this.nodulesOf = new Int32Array(this.draws)
+    for (const [index, scan] of vectors.scan.entries()) if (vectors.nodule[index]!) this.nodulesOf[scan]!++
+    this.weights = new Int32Array(this.draws)
   }
-  for (; at < grid.length; at++) emit(at, pointTp / nodules)
+
+  /** Takes a sample's weights; false where it holds no nodule. */
+  load(weights: Int32Array): boolean {
+    this.weights = weights
+    this.nodules = weights.reduce((sum, weight, scan) => sum + weight * this.nodulesOf[scan]!, 0)
+    return this.nodules > 0
+  }
+
+  /**
+   * Walks the sample's curve and reads it at every grid point (false positives per scan, ascending): linear between
+   * points, the last point beyond the end, and the last of several points with the same rate.
+   */
+  read(grid: ArrayLike<number>, emit: (at: number, sensitivity: number) => void): void {
+    const { scan, nodule, ends, weights, nodules, draws } = this
+    let tp = 0
+    let fp = 0
+    let pointTp = 0
+    let pointFp = 0
+    let at = 0
+    for (let i = 0; i < scan.length && at < grid.length; i++) {
+      const weight = weights[scan[i]!]!
+      if (nodule[i] !== 0) tp += weight
+      else fp += weight
+      if (ends[i] === 0) continue
+      if (fp > pointFp) {
+        while (at < grid.length && grid[at]! * draws < fp) {
+          const part = (grid[at]! * draws - pointFp) / (fp - pointFp)
+          emit(at, (pointTp + part * (tp - pointTp)) / nodules)
+          at++
+        }
+      }
+      pointTp = tp
+      pointFp = fp
+    }
+    for (; at < grid.length; at++) emit(at, pointTp / nodules)
+  }
 }
 
 /** Mean and the quantiles that the official script takes: the sorted samples at floor(p * n). Sorts `values`. */
-function summarize(values: Float32Array | Float64Array, confidence: number): Interval {
+export function summarize(values: Float32Array | Float64Array, confidence: number): Interval {
   values.sort()
   let sum = 0
   for (const value of values) sum += value

@@ -109,10 +109,68 @@ export function evaluateScans(
   marks: readonly Mark[],
   options: ScanOptions = {},
 ): ScanEvaluation {
-  const maxMarks = checkInteger('maxMarks', options.maxMarks ?? 100, 0, 1e9)
   const samples = checkInteger('bootstraps', options.bootstraps ?? 1000, 0, 1e6)
   const seed = checkInteger('seed', options.seed ?? 1, 0, 0xffffffff)
   const confidence = checkNumber('confidence', options.confidence ?? 0.95, 0.01, 0.9999)
+  const { listed, vectors, scanOfDraw, counts, outcomes, warnings } = prepareScans(
+    series,
+    findings,
+    marks,
+    options,
+  )
+
+  const froc = frocCurve(vectors, listed.length)
+  const at = FROC_RATES.map((rate) => sensitivityAt(froc, rate))
+  const bootstrap =
+    samples > 0 && counts.nodules > 0
+      ? bootstrapFroc(vectors, scanOfDraw, { samples, seed, confidence })
+      : undefined
+  return {
+    format: 'nodule-evaluation/1',
+    kind: 'scans',
+    scans: listed.length,
+    counts,
+    sensitivity: counts.nodules > 0 ? counts.tp / counts.nodules : null,
+    marksPerScan: counts.marks / listed.length,
+    operatingPoints: FROC_RATES.map((rate, i) => ({
+      falsePositivesPerScan: rate,
+      sensitivity: at[i]!,
+      ...(bootstrap === undefined ? {} : { low: bootstrap.rates[i]!.low, high: bootstrap.rates[i]!.high }),
+    })),
+    cpm:
+      counts.nodules === 0
+        ? null
+        : {
+            value: at.reduce((sum, value) => sum + value, 0) / at.length,
+            ...(bootstrap === undefined ? {} : { low: bootstrap.cpm.low, high: bootstrap.cpm.high }),
+          },
+    froc,
+    bootstrap: bootstrap === undefined ? null : { ...bootstrap.band, samples, seed, confidence },
+    findings: outcomes.findings,
+    marks: outcomes.marks,
+    warnings,
+  }
+}
+
+/** What the curves are computed from: the matched scans. */
+export interface PreparedScans {
+  listed: readonly string[]
+  vectors: FrocVectors
+  /** The scan that each entry of the list stands for. */
+  scanOfDraw: Int32Array
+  counts: ScanEvaluation['counts']
+  outcomes: { findings: FindingOutcome[]; marks: MarkOutcome[] }
+  warnings: string[]
+}
+
+/** The matching part of `evaluateScans`. */
+export function prepareScans(
+  series: readonly string[],
+  findings: readonly Finding[],
+  marks: readonly Mark[],
+  options: Pick<ScanOptions, 'maxMarks' | 'official'> = {},
+): PreparedScans {
+  const maxMarks = checkInteger('maxMarks', options.maxMarks ?? 100, 0, 1e9)
   const warnings: string[] = []
   const listed = listSeries(series, options.official === true, warnings)
   const known = new Set(listed)
@@ -173,38 +231,7 @@ export function evaluateScans(
       `${counts.droppedMarks} marks beyond the ${maxMarks} most probable of their scan are dropped`,
     )
   if (counts.nodules === 0) warnings.push('the reference holds no nodule: the sensitivity is undefined')
-
-  const froc = frocCurve(vectors, listed.length)
-  const at = FROC_RATES.map((rate) => sensitivityAt(froc, rate))
-  const bootstrap =
-    samples > 0 && counts.nodules > 0
-      ? bootstrapFroc(vectors, scanOfDraw, { samples, seed, confidence })
-      : undefined
-  return {
-    format: 'nodule-evaluation/1',
-    kind: 'scans',
-    scans: listed.length,
-    counts,
-    sensitivity: counts.nodules > 0 ? counts.tp / counts.nodules : null,
-    marksPerScan: counts.marks / listed.length,
-    operatingPoints: FROC_RATES.map((rate, i) => ({
-      falsePositivesPerScan: rate,
-      sensitivity: at[i]!,
-      ...(bootstrap === undefined ? {} : { low: bootstrap.rates[i]!.low, high: bootstrap.rates[i]!.high }),
-    })),
-    cpm:
-      counts.nodules === 0
-        ? null
-        : {
-            value: at.reduce((sum, value) => sum + value, 0) / at.length,
-            ...(bootstrap === undefined ? {} : { low: bootstrap.cpm.low, high: bootstrap.cpm.high }),
-          },
-    froc,
-    bootstrap: bootstrap === undefined ? null : { ...bootstrap.band, samples, seed, confidence },
-    findings: outcomes.findings,
-    marks: outcomes.marks,
-    warnings,
-  }
+  return { listed, vectors, scanOfDraw, counts, outcomes, warnings }
 }
 
 /** Matches the marks of one scan to its findings. */

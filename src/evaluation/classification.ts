@@ -1,0 +1,272 @@
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
+import { normalCdf, normalQuantile } from './statistics.js'
+
+export interface ClassificationOptions {
+  /** Scores of at least this are called positive. */
+  threshold?: number | undefined
+  /** Of the interval of the AUC. */
+  confidence?: number | undefined
+  /** Equal bins of [0, 1] for the calibration. */
+  bins?: number | undefined
+}
+
+export interface RocPoint {
+  /** Scores of at least this are called positive; null: none is. */
+  threshold: number | null
+  falsePositiveRate: number
+  truePositiveRate: number
+}
+
+export interface CalibrationBin {
+  /** Mean score and part of positives of the bin's items. */
+  meanScore: number
+  positiveRate: number
+  count: number
+}
+
+export interface Classification {
+  format: 'nodule-evaluation/1'
+  kind: 'classification'
+  items: number
+  positives: number
+  threshold: number
+  confusion: { tp: number; fp: number; fn: number; tn: number }
+  accuracy: number
+  balancedAccuracy: number
+  sensitivity: number
+  specificity: number
+  precision: number | null
+  f1: number
+  /** Matthews' correlation coefficient; 0 where a row or column of the confusion is empty. */
+  mcc: number
+  /** Area under the ROC curve with DeLong's standard error and normal interval, cut to [0, 1]. */
+  auc: { value: number; standardError: number; low: number; high: number; confidence: number }
+  /** Mean of precision at each recall step, without interpolation: scikit-learn's average_precision_score. */
+  averagePrecision: number
+  /** Mean squared difference of score and label. */
+  brier: number
+  /** Expected calibration error: mean distance of score and frequency over the bins, weighted by their counts. */
+  ece: number
+  roc: RocPoint[]
+  precisionRecall: { threshold: number; precision: number; recall: number }[]
+  calibration: CalibrationBin[]
+}
+
+/**
+ * Measures of a score against a yes/no truth, defined as scikit-learn defines them.
+ *
+ * @param labels true for positives; both kinds must occur
+ * @param scores one per label, in [0, 1] (Brier and calibration read them as probabilities)
+ * Throws NoduleError (INVALID_PARAMETER).
+ */
+export function evaluateClassification(
+  labels: readonly boolean[],
+  scores: readonly number[],
+  options: ClassificationOptions = {},
+): Classification {
+  const threshold = checkNumber('threshold', options.threshold ?? 0.5, -1e300, 1e300)
+  const confidence = checkNumber('confidence', options.confidence ?? 0.95, 0.01, 0.9999)
+  const bins = checkInteger('bins', options.bins ?? 10, 1, 10_000)
+  checkScores(labels, scores)
+  const items = labels.length
+  const positives = labels.filter(Boolean).length
+  const negatives = items - positives
+
+  const confusion = { tp: 0, fp: 0, fn: 0, tn: 0 }
+  for (const [i, label] of labels.entries()) {
+    if (scores[i]! >= threshold) confusion[label ? 'tp' : 'fp']++
+    else confusion[label ? 'fn' : 'tn']++
+  }
+  const { tp, fp, fn, tn } = confusion
+  const sensitivity = tp / positives
+  const specificity = tn / negatives
+  const product = Math.sqrt((tp + fp) * positives * negatives * (tn + fn))
+  const { roc, precisionRecall } = curves(labels, scores, positives, negatives)
+  const [area] = delong(labels, [scores])
+  const standardError = Math.sqrt(area!.variance)
+  const half = normalQuantile((1 + confidence) / 2) * standardError
+  const calibration = calibrationBins(labels, scores, bins)
+  return {
+    format: 'nodule-evaluation/1',
+    kind: 'classification',
+    items,
+    positives,
+    threshold,
+    confusion,
+    accuracy: (tp + tn) / items,
+    balancedAccuracy: (sensitivity + specificity) / 2,
+    sensitivity,
+    specificity,
+    precision: tp + fp > 0 ? tp / (tp + fp) : null,
+    f1: (2 * tp) / (2 * tp + fp + fn),
+    mcc: product > 0 ? (tp * tn - fp * fn) / product : 0,
+    auc: {
+      value: area!.auc,
+      standardError,
+      low: Math.max(0, area!.auc - half),
+      high: Math.min(1, area!.auc + half),
+      confidence,
+    },
+    averagePrecision: precisionRecall.reduce(
+      (sum, point, i) => sum + (point.recall - (precisionRecall[i - 1]?.recall ?? 0)) * point.precision,
+      0,
+    ),
+    brier: labels.reduce((sum, label, i) => sum + (scores[i]! - Number(label)) ** 2, 0) / items,
+    ece: calibration.reduce(
+      (sum, bin) => sum + (bin.count / items) * Math.abs(bin.meanScore - bin.positiveRate),
+      0,
+    ),
+    roc,
+    precisionRecall,
+    calibration,
+  }
+}
+
+function checkScores(labels: readonly boolean[], scores: readonly number[]): void {
+  if (scores.length !== labels.length)
+    throw invalidParameter('scores', `${labels.length} numbers, one per label`, scores.length)
+  const wrong = scores.findIndex((score) => !(score >= 0 && score <= 1))
+  if (wrong >= 0) throw invalidParameter(`scores[${wrong}]`, 'number between 0 and 1', scores[wrong])
+  const positives = labels.filter(Boolean).length
+  if (positives === 0 || positives === labels.length)
+    throw invalidParameter('labels', 'positives and negatives', `${positives} positives of ${labels.length}`)
+}
+
+function curves(
+  labels: readonly boolean[],
+  scores: readonly number[],
+  positives: number,
+  negatives: number,
+): Pick<Classification, 'roc' | 'precisionRecall'> {
+  const order = scores.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]!)
+  const roc: RocPoint[] = [{ threshold: null, falsePositiveRate: 0, truePositiveRate: 0 }]
+  const precisionRecall: Classification['precisionRecall'] = []
+  let tp = 0
+  for (const [position, i] of order.entries()) {
+    if (labels[i]!) tp++
+    const next = order[position + 1]
+    if (next !== undefined && scores[next] === scores[i]) continue
+    const kept = position + 1
+    const threshold = scores[i]!
+    roc.push({
+      threshold,
+      falsePositiveRate: (kept - tp) / negatives,
+      truePositiveRate: tp / positives,
+    })
+    precisionRecall.push({ threshold, precision: tp / kept, recall: tp / positives })
+  }
+  return { roc, precisionRecall }
+}
+
+/** Bins as scikit-learn's calibration_curve with strategy 'uniform': a score on an edge belongs to the lower bin. */
+function calibrationBins(
+  labels: readonly boolean[],
+  scores: readonly number[],
+  bins: number,
+): CalibrationBin[] {
+  // The same edges as numpy's linspace.
+  const edges = Array.from({ length: bins - 1 }, (_, i) => (i + 1) * (1 / bins))
+  const sums = Array.from({ length: bins }, () => ({ score: 0, positive: 0, count: 0 }))
+  for (const [i, label] of labels.entries()) {
+    const at = edges.findIndex((edge) => scores[i]! <= edge)
+    const bin = sums[at < 0 ? bins - 1 : at]!
+    bin.score += scores[i]!
+    bin.positive += Number(label)
+    bin.count++
+  }
+  return sums
+    .filter((bin) => bin.count > 0)
+    .map((bin) => ({
+      meanScore: bin.score / bin.count,
+      positiveRate: bin.positive / bin.count,
+      count: bin.count,
+    }))
+}
+
+interface Area {
+  auc: number
+  variance: number
+  /** Per positive: the part of negatives that score lower (ties half). */
+  positive: Float64Array
+  /** Per negative: the part of positives that score higher. */
+  negative: Float64Array
+}
+
+/**
+ * Areas under ROC curves and DeLong's variances, by midranks.
+ * Source: DeLong et al. 1988; Sun and Xu 2014 for the ranks.
+ */
+function delong(labels: readonly boolean[], tables: readonly (readonly number[])[]): Area[] {
+  const positives = labels.flatMap((label, i) => (label ? [i] : []))
+  const negatives = labels.flatMap((label, i) => (label ? [] : [i]))
+  return tables.map((scores) => {
+    const all = midranks(scores)
+    const within = (members: readonly number[]): number[] => midranks(members.map((i) => scores[i]!))
+    const rankPositive = within(positives)
+    const rankNegative = within(negatives)
+    const m = positives.length
+    const n = negatives.length
+    const positive = Float64Array.from(positives, (item, i) => (all[item]! - rankPositive[i]!) / n)
+    const negative = Float64Array.from(negatives, (item, i) => 1 - (all[item]! - rankNegative[i]!) / m)
+    const auc = mean(positive)
+    return {
+      auc,
+      variance: covariance(positive, positive) / m + covariance(negative, negative) / n,
+      positive,
+      negative,
+    }
+  })
+}
+
+/** Ranks from 1; equal values share the mean of their ranks. */
+function midranks(values: readonly number[]): number[] {
+  const order = values.map((_, i) => i).sort((a, b) => values[a]! - values[b]!)
+  const ranks = Array.from({ length: values.length }, () => 0)
+  for (let start = 0; start < order.length;) {
+    let end = start + 1
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++
+    for (let i = start; i < end; i++) ranks[order[i]!] = (start + end + 1) / 2
+    start = end
+  }
+  return ranks
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+function covariance(a: Float64Array, b: Float64Array): number {
+  if (a.length < 2) return 0
+  const meanA = mean(a)
+  const meanB = mean(b)
+  return a.reduce((sum, value, i) => sum + (value - meanA) * (b[i]! - meanB), 0) / (a.length - 1)
+}
+
+export interface AucComparison {
+  first: number
+  second: number
+  /** first - second, with DeLong's standard error. */
+  difference: number
+  standardError: number
+  z: number
+  /** Two-sided. */
+  p: number
+}
+
+/** DeLong's test of two scores of the same items. Throws NoduleError (INVALID_PARAMETER). */
+export function compareAuc(
+  labels: readonly boolean[],
+  first: readonly number[],
+  second: readonly number[],
+): AucComparison {
+  checkScores(labels, first)
+  checkScores(labels, second)
+  const [a, b] = delong(labels, [first, second]) as [Area, Area]
+  const shared =
+    covariance(a.positive, b.positive) / a.positive.length +
+    covariance(a.negative, b.negative) / a.negative.length
+  const difference = a.auc - b.auc
+  const standardError = Math.sqrt(Math.max(0, a.variance + b.variance - 2 * shared))
+  const z = standardError > 0 ? difference / standardError : difference === 0 ? 0 : Infinity * difference
+  return { first: a.auc, second: b.auc, difference, standardError, z, p: 2 * normalCdf(-Math.abs(z)) }
+}

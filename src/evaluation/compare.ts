@@ -1,0 +1,250 @@
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
+import { createRandom } from '../random.js'
+import { FrocSampler, drawScans, summarize } from './bootstrap.js'
+import { FROC_RATES } from './froc.js'
+import { GrowingMatch } from './match.js'
+import type { ImagePair } from './pairs.js'
+import { prepareScans } from './scans.js'
+import type { Finding, Mark, ScanEvaluation, ScanOptions } from './scans.js'
+import { binomialHalfTest, chiSquared1Tail, meanAndDeviation } from './statistics.js'
+
+export interface Difference {
+  /** Of the first run and of the second. */
+  first: number
+  second: number
+  /** first - second with the paired bootstrap's interval. */
+  difference: number
+  low: number
+  high: number
+  /** Two-sided bootstrap p: twice the part of samples on the other side of 0. */
+  p: number
+  samples: number
+}
+
+export interface ComparisonOptions {
+  samples?: number | undefined
+  seed?: number | undefined
+  confidence?: number | undefined
+}
+
+function checkOptions(options: ComparisonOptions): { samples: number; seed: number; confidence: number } {
+  return {
+    samples: checkInteger('samples', options.samples ?? 1000, 1, 1e6),
+    seed: checkInteger('seed', options.seed ?? 1, 0, 0xffffffff),
+    confidence: checkNumber('confidence', options.confidence ?? 0.95, 0.01, 0.9999),
+  }
+}
+
+function difference(first: number, second: number, sampled: Float64Array, confidence: number): Difference {
+  // The + 1 keeps p above 0: a finite number of samples cannot show less.
+  const count = (side: (value: number) => boolean): number => sampled.filter(side).length + 1
+  const other = Math.min(
+    count((value) => value <= 0),
+    count((value) => value >= 0),
+  )
+  const p = Math.min(1, (2 * other) / (sampled.length + 1))
+  const { low, high } = summarize(Float64Array.from(sampled), confidence)
+  return { first, second, difference: first - second, low, high, p, samples: sampled.length }
+}
+
+/**
+ * Compares the CPM of two detectors on the same scans: a paired bootstrap that draws the same scans for both.
+ * Samples without a nodule are drawn again. Throws NoduleError as `evaluateScans` does.
+ */
+export function compareCpm(
+  series: readonly string[],
+  findings: readonly Finding[],
+  first: readonly Mark[],
+  second: readonly Mark[],
+  options: ComparisonOptions & Pick<ScanOptions, 'maxMarks'> = {},
+): Difference {
+  const { samples, seed, confidence } = checkOptions(options)
+  const prepared = [first, second].map((marks) =>
+    prepareScans(series, findings, marks, { maxMarks: options.maxMarks }),
+  )
+  const scanOfDraw = prepared[0]!.scanOfDraw
+  const samplers = prepared.map((one) => new FrocSampler(one.vectors, scanOfDraw))
+  const whole = new Int32Array(scanOfDraw.length).fill(1)
+  const cpm = (sampler: FrocSampler, weights: Int32Array): number | undefined => {
+    if (!sampler.load(weights)) return undefined
+    let sum = 0
+    sampler.read(FROC_RATES, (_, sensitivity) => {
+      sum += sensitivity
+    })
+    return sum / FROC_RATES.length
+  }
+  const [a, b] = samplers.map((sampler) => cpm(sampler, whole))
+  if (a === undefined || b === undefined)
+    throw invalidParameter('findings', 'at least one nodule', findings.length)
+  const random = createRandom(seed)
+  const sampled = new Float64Array(samples)
+  for (let sample = 0; sample < samples;) {
+    const weights = drawScans(random, scanOfDraw)
+    const one = cpm(samplers[0]!, weights)
+    const other = cpm(samplers[1]!, weights)
+    if (one === undefined || other === undefined) continue
+    sampled[sample++] = one - other
+  }
+  return difference(a, b, sampled, confidence)
+}
+
+/** Average precision of weighted images: which detections are hits does not depend on the weights. */
+class PrecisionSampler {
+  private readonly group: Int32Array
+  private readonly hit: Uint8Array
+  private readonly ends: Uint8Array
+  private readonly truths: Float64Array
+
+  constructor(images: readonly ImagePair[], groups: Int32Array, count: number, minIou: number) {
+    this.truths = new Float64Array(count)
+    const all: { group: number; hit: boolean; score: number }[] = []
+    for (const [at, { truth, detections }] of images.entries()) {
+      const group = groups[at]!
+      this.truths[group]! += truth.length
+      const match = new GrowingMatch(truth, detections, minIou)
+      const order = [...detections.keys()].sort((x, y) => detections[y]!.score - detections[x]!.score)
+      for (const d of order) all.push({ group, hit: match.add(d), score: detections[d]!.score })
+    }
+    all.sort((x, y) => y.score - x.score)
+    this.group = Int32Array.from(all, (item) => item.group)
+    this.hit = Uint8Array.from(all, (item) => Number(item.hit))
+    this.ends = Uint8Array.from(all, (item, i) => (all[i + 1]?.score === item.score ? 0 : 1))
+  }
+
+  /** All-points AP; undefined where the sample holds no true box. */
+  average(weights: Int32Array): number | undefined {
+    const truths = this.truths.reduce((sum, count, group) => sum + count * weights[group]!, 0)
+    if (truths === 0) return undefined
+    const recall: number[] = []
+    const precision: number[] = []
+    let tp = 0
+    let kept = 0
+    for (let i = 0; i < this.group.length; i++) {
+      const weight = weights[this.group[i]!]!
+      kept += weight
+      if (this.hit[i] !== 0) tp += weight
+      if (this.ends[i] === 0 || kept === 0) continue
+      recall.push(tp / truths)
+      precision.push(tp / kept)
+    }
+    let best = 0
+    let area = 0
+    for (let i = recall.length - 1; i >= 0; i--) {
+      best = Math.max(best, precision[i]!)
+      area += best * (recall[i]! - (i > 0 ? recall[i - 1]! : 0))
+    }
+    return area
+  }
+}
+
+/**
+ * Compares the slice-level AP of two runs over the same images by a paired bootstrap. Slices of one patient are alike,
+ * so that whole groups are drawn.
+ *
+ * @param first and second: images in the same order with the same true boxes
+ * @param groupOf the patient (or scan) of an image; without it each image is its own
+ * Throws NoduleError (INVALID_PARAMETER).
+ */
+export function compareAveragePrecision(
+  first: readonly ImagePair[],
+  second: readonly ImagePair[],
+  options: ComparisonOptions & {
+    iou?: number | undefined
+    groupOf?: ((image: ImagePair) => string) | undefined
+  } = {},
+): Difference {
+  const { samples, seed, confidence } = checkOptions(options)
+  const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
+  const groupOf = options.groupOf ?? ((image: ImagePair) => image.image)
+  const same = first.length === second.length && first.every((image, i) => image.image === second[i]!.image)
+  if (!same) throw invalidParameter('second', 'the same images as first', second.length)
+  const index = new Map<string, number>()
+  const groups = Int32Array.from(first, (image) => {
+    const name = groupOf(image)
+    if (!index.has(name)) index.set(name, index.size)
+    return index.get(name)!
+  })
+  const samplers = [first, second].map((images) => new PrecisionSampler(images, groups, index.size, minIou))
+  const whole = new Int32Array(index.size).fill(1)
+  const [a, b] = samplers.map((sampler) => sampler.average(whole))
+  if (a === undefined || b === undefined) throw invalidParameter('first', 'at least one true box', 0)
+  const random = createRandom(seed)
+  const draws = Int32Array.from({ length: index.size }, (_, i) => i)
+  const sampled = new Float64Array(samples)
+  for (let sample = 0; sample < samples;) {
+    const weights = drawScans(random, draws)
+    const one = samplers[0]!.average(weights)
+    const other = samplers[1]!.average(weights)
+    if (one === undefined || other === undefined) continue
+    sampled[sample++] = one - other
+  }
+  return difference(a, b, sampled, confidence)
+}
+
+export interface McNemar {
+  /** Found by both, by the first only, by the second only, by none. */
+  both: number
+  firstOnly: number
+  secondOnly: number
+  neither: number
+  /** Two-sided, exact (binomial). */
+  pExact: number
+  /** Chi-squared with Edwards' continuity correction; null where the runs do not differ. */
+  chiSquared: number | null
+  pChiSquared: number | null
+}
+
+/** McNemar's test on which of the same nodules two runs found. Throws NoduleError (INVALID_PARAMETER). */
+export function mcNemar(first: readonly boolean[], second: readonly boolean[]): McNemar {
+  if (first.length !== second.length)
+    throw invalidParameter('second', `${first.length} outcomes`, second.length)
+  const count = (a: boolean, b: boolean): number =>
+    first.filter((hit, i) => hit === a && second[i] === b).length
+  const firstOnly = count(true, false)
+  const secondOnly = count(false, true)
+  const differing = firstOnly + secondOnly
+  const chiSquared =
+    differing === 0 ? null : Math.max(0, Math.abs(firstOnly - secondOnly) - 1) ** 2 / differing
+  return {
+    both: count(true, true),
+    firstOnly,
+    secondOnly,
+    neither: count(false, false),
+    pExact: binomialHalfTest(firstOnly, differing),
+    chiSquared,
+    pChiSquared: chiSquared === null ? null : chiSquared1Tail(chiSquared),
+  }
+}
+
+/** Which findings a run found with marks of at least `threshold`, in the evaluation's order. */
+export function foundAt(evaluation: ScanEvaluation, threshold: number): boolean[] {
+  return evaluation.findings.map((finding) => finding.score !== null && finding.score >= threshold)
+}
+
+export interface BlandAltman {
+  pairs: number
+  /** Mean of measured - reference, and its standard deviation. */
+  bias: number
+  deviation: number
+  /** bias -+ 1.96 standard deviations. */
+  lowerLimit: number
+  upperLimit: number
+  points: { mean: number; difference: number }[]
+}
+
+/** Agreement of measured sizes with reference sizes (Bland and Altman, 1986). Throws NoduleError for no pair. */
+export function blandAltman(measured: readonly number[], reference: readonly number[]): BlandAltman {
+  if (measured.length === 0 || measured.length !== reference.length)
+    throw invalidParameter('reference', 'one number per measured one, and at least one', reference.length)
+  const differences = measured.map((value, i) => value - reference[i]!)
+  const { mean: bias, deviation } = meanAndDeviation(differences)
+  const half = 1.959963984540054 * deviation
+  return {
+    pairs: measured.length,
+    bias,
+    deviation,
+    lowerLimit: bias - half,
+    upperLimit: bias + half,
+    points: measured.map((value, i) => ({ mean: (value + reference[i]!) / 2, difference: differences[i]! })),
+  }
+}

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { cocoAveragePrecision } from '../../src/evaluation/coco.js'
+import type { ImagePair } from '../../src/evaluation/pairs.js'
+
+interface Case {
+  truth: [number, number, number, number][][]
+  detections: [number, number, number, number, number][][]
+  ap: number[]
+  from50to95: number
+  from10to50: number
+}
+const { cases } = JSON.parse(
+  readFileSync(new URL('../fixtures/evaluation/coco.json', import.meta.url), 'utf8'),
+) as { cases: Case[] }
+
+test.each(cases.map((item, index) => [index, item] as const))('pycocotools, case %i', (_, item) => {
+  const images = item.truth.map((truth, index): ImagePair => ({
+    image: `${index}`,
+    index,
+    truth: truth.map(([x1, y1, x2, y2]) => ({ x1, y1, x2, y2 })),
+    detections: item.detections[index]!.map(([x1, y1, x2, y2, score]) => ({ x1, y1, x2, y2, score })),
+  }))
+  const result = cocoAveragePrecision(images)
+  result.byIou.forEach(({ ap }, i) => expect(ap).toBeCloseTo(item.ap[i]!, 10))
+  expect(result.from50to95).toBeCloseTo(item.from50to95, 10)
+  expect(result.from10to50).toBeCloseTo(item.from10to50, 10)
+})
+
+test('without true boxes there is no AP', () => {
+  expect(cocoAveragePrecision([{ image: 'a', index: 0, truth: [], detections: [] }])).toMatchObject({
+    from50to95: null,
+    from10to50: null,
+  })
+})
