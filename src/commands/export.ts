@@ -9,6 +9,7 @@ interface Flags {
   frames: string | undefined
   engine: EngineName
   fold: boolean
+  quantize: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -24,12 +25,17 @@ export const command: CommandModule<object, Flags> = {
       .option('output', { type: 'string', alias: 'o', demandOption: true, describe: 'ONNX file to write' })
       .option('frames', {
         type: 'string',
-        describe: 'TensorBox list: verify on its first frames too, not only on synthetic ones',
+        describe: 'TensorBox list: verify on some of its frames too, not only on synthetic ones',
       })
       .option('engine', {
         choices: ENGINE_NAMES,
         default: 'auto' as const,
         describe: 'Training engine that computes the reference of the verification',
+      })
+      .option('quantize', {
+        type: 'boolean',
+        default: false,
+        describe: 'Compute convolutions in int8, with ranges from --frames (training frames)',
       })
       .option('fold', {
         type: 'boolean',
@@ -48,6 +54,7 @@ export const command: CommandModule<object, Flags> = {
     const result = await exportOnnx(flags.checkpoint, flags.output, {
       foldBatchNorm: flags.fold,
       engine: flags.engine,
+      quantize: flags.quantize,
       ...(flags.frames === undefined ? {} : { frames: flags.frames }),
     })
     const { boxes, confidences, frames, engine } = result.verification
@@ -57,6 +64,13 @@ export const command: CommandModule<object, Flags> = {
         `verified on ${frames} frames against tfjs (${engine}): largest difference of boxes ` +
         `${boxes.difference.toExponential(1)} px (of ${boxes.scale.toPrecision(2)}), ` +
         `of confidences ${confidences.difference.toExponential(1)}\n`,
+    )
+    if (result.quantization === undefined) return
+    const { boxes: b, confidences: c, calibrationFrames, comparedFrames } = result.quantization
+    process.stdout.write(
+      `int8 with ranges from ${calibrationFrames} frames; against float32 on ${comparedFrames} others: confidences ` +
+        `differ by ${c.mean.toPrecision(2)} on average, ${c.max.toPrecision(2)} at most; boxes of confidence >= 0.1 by ` +
+        `${b.mean.toPrecision(2)} px on average, ${b.max.toPrecision(2)} px at most\n`,
     )
   },
 }

@@ -2,6 +2,7 @@ import { readFrame, readList, writeList } from '../dataset/index.js'
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import type { DetectParameters } from './detections.js'
+import { toPlanes } from '../onnx/planes.js'
 import { DETECT_DEFAULTS } from './scan.js'
 import type { Session } from './session.js'
 import { stitch } from './stitch.js'
@@ -101,13 +102,4 @@ async function detectFrame(
     y2: box.y2 / scaleY,
     score: box.score,
   }))
-}
-
-/** [height, width, 3] to [3, height, width]. */
-function toPlanes(frame: Uint8Array): Uint8Array {
-  const pixels = frame.length / 3
-  const planes = new Uint8Array(frame.length)
-  for (let i = 0, at = 0; i < pixels; i++)
-    for (let c = 0; c < 3; c++, at++) planes[c * pixels + i] = frame[at]!
-  return planes
 }

@@ -3,11 +3,15 @@ import { readFrame, readList } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
 import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
+import { invalidParameter } from '../check.js'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { loadCheckpoint } from '../training/checkpoint.js'
+import { quantizeWithFrames } from './calibrate.js'
+import type { QuantizationResult } from './calibrate.js'
 import { buildModel } from './detector.js'
 import { sha256 } from './metadata.js'
+import { toPlanes } from './planes.js'
 import { encodeModel } from './proto.js'
 import { verifyExport } from './verify.js'
 import type { Verification } from './verify.js'
@@ -17,8 +21,13 @@ export interface ExportOptions {
   foldBatchNorm?: boolean
   /** The engine that computes the reference of the verification; default auto. */
   engine?: EngineName
-  /** A TensorBox list: its first frames take part in the verification. */
+  /** A TensorBox list: some of its frames take part in the verification. */
   frames?: string
+  /**
+   * Let the convolutions compute in integers (about twice as fast on the CPU); `frames` must be a list of training
+   * frames then, which the ranges are taken from.
+   */
+  quantize?: boolean
 }
 
 export interface ExportResult {
@@ -28,10 +37,13 @@ export interface ExportResult {
   nodes: number
   step: number
   verification: Verification
+  /** With `quantize`: how far the written model is from the one that was verified. */
+  quantization?: Omit<QuantizationResult, 'model'>
 }
 
-/** Frames of the list that are compared. */
-const LIST_FRAMES = 4
+/** Frames of the list that are compared with tfjs, and that quantization uses. */
+const VERIFIED_FRAMES = 4
+const QUANTIZATION_FRAMES = 64
 
 /**
  * Exports a checkpoint to ONNX. The model is compared with the checkpoint (see `verifyExport`) before it is written:
@@ -43,6 +55,8 @@ export async function exportOnnx(
   outPath: string,
   o: ExportOptions = {},
 ): Promise<ExportResult> {
+  if (o.quantize === true && o.frames === undefined)
+    throw invalidParameter('frames', 'list of training frames, which quantize needs', o.frames)
   const checkpoint = await loadCheckpoint(checkpointPath)
   const { hypes, step, seed, codeVersion } = checkpoint
   const tensors = new Map(
@@ -58,11 +72,26 @@ export async function exportOnnx(
     checkpointSha256: sha256(await readBytes(checkpointPath)),
     precision: 'float32' as const,
   }
-  const model = buildModel(tensors, metadata, o)
-  const bytes = encodeModel(model)
+  let model = buildModel(tensors, metadata, o)
+  let bytes = encodeModel(model)
   await startEngine(o.engine ?? 'auto')
-  const frames = o.frames === undefined ? [] : await listFrames(o.frames, hypes)
-  const verification = await verifyExport(bytes, hypes, checkpoint.tensors, checkpointPath, frames)
+  const count = o.quantize === true ? QUANTIZATION_FRAMES : VERIFIED_FRAMES
+  const frames = o.frames === undefined ? [] : await listFrames(o.frames, hypes, count)
+  const verified = frames.slice(0, VERIFIED_FRAMES)
+  const verification = await verifyExport(bytes, hypes, checkpoint.tensors, checkpointPath, verified)
+  let quantization: ExportResult['quantization']
+  if (o.quantize === true) {
+    if (frames.length < 2)
+      throw invalidParameter(
+        'frames',
+        'list of at least 2 training frames (quantization needs them)',
+        o.frames,
+      )
+    const { model: quantized, ...differences } = await quantizeWithFrames(model, frames.map(toPlanes))
+    model = quantized
+    bytes = encodeModel(model)
+    quantization = differences
+  }
   await writeFileAtomic(outPath, bytes)
   return {
     path: outPath,
@@ -71,6 +100,7 @@ export async function exportOnnx(
     nodes: model.graph.node.length,
     step,
     verification,
+    ...(quantization === undefined ? {} : { quantization }),
   }
 }
 
@@ -82,11 +112,12 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** The first frames of a list, [height, width, 3] each. */
-async function listFrames(path: string, hypes: Hypes): Promise<Uint8Array[]> {
+/** Frames spread evenly over a list, at most `count`; [height, width, 3] each. */
+async function listFrames(path: string, hypes: Hypes, count: number): Promise<Uint8Array[]> {
   const list = readList(path)
+  const step = Math.max(1, list.entries.length / count)
   const frames: Uint8Array[] = []
-  for (const entry of list.entries.slice(0, LIST_FRAMES))
-    frames.push((await readFrame(list, entry, hypes)).data)
+  for (let at = 0; at < list.entries.length && frames.length < count; at += step)
+    frames.push((await readFrame(list, list.entries[Math.floor(at)]!, hypes)).data)
   return frames
 }

@@ -5,6 +5,7 @@ import { NoduleError } from '../errors.js'
 import { createDetector } from '../model/detector.js'
 import { createRandom } from '../random.js'
 import { restoreVariables } from '../training/checkpoint.js'
+import { toPlanes } from './planes.js'
 
 /** Largest difference that a verified export may show, relative to the output's scale. */
 export const EXPORT_TOLERANCE = 1e-4
@@ -100,12 +101,6 @@ function farthestEdge(boxes: Float32Array, hypes: Hypes): number {
     const center = ((index % 2 === 0 ? cell % width : Math.floor(cell / width)) + 0.5) * size
     return Math.max(farthest, Math.abs(value - center))
   }, 0)
-}
-
-/** [height, width, 3] to [3, height, width]. */
-function toPlanes(frame: Uint8Array): Uint8Array {
-  const plane = frame.length / 3
-  return frame.map((_, index) => frame[(index % plane) * 3 + Math.floor(index / plane)]!)
 }
 
 function syntheticFrames(height: number, width: number): Uint8Array[] {

@@ -1,0 +1,74 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as ort from 'onnxruntime-node'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
+import type { Hypes } from '../../src/config/hypes.js'
+import { quantizeWithFrames } from '../../src/onnx/calibrate.js'
+import { modelMetadata } from '../../src/onnx/metadata.js'
+import { decodeModel, encodeModel } from '../../src/onnx/proto.js'
+import { createRandom } from '../../src/random.js'
+import { smallHypes, smallModel } from '../inference/small_model.js'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nodule-quantize-'))
+})
+afterAll(async () => rm(folder, { recursive: true }))
+
+/** Smooth frames of different contrast, [3, height, width]. */
+function frames(hypes: Hypes, count: number): Uint8Array[] {
+  const random = createRandom(6)
+  const { image_width: width, image_height: height } = hypes
+  return Array.from({ length: count }, () => {
+    const [phase, contrast, period] = [
+      6 * random.uniform(),
+      40 + 60 * random.uniform(),
+      4 + 10 * random.uniform(),
+    ]
+    return Uint8Array.from({ length: 3 * height * width }, (_, index) => {
+      const [x, y] = [index % width, Math.floor(index / width) % height]
+      return 128 + contrast * Math.sin(x / period + phase) * Math.cos(y / period) + 10 * random.normal()
+    })
+  })
+}
+
+describe('quantizeWithFrames', () => {
+  test.each([
+    ['tiny', {}],
+    ['InceptionV1', { rezoom_conf_scale: 5 }],
+    ['tiny', { deconv: true }],
+  ])('%s %o: convolutions run in integers and the results stay close', async (slim_basename, changes) => {
+    const hypes = parseHypes({ ...smallHypes, slim_basename, ...changes })
+    const float = smallModel(hypes)
+    const result = await quantizeWithFrames(float, frames(hypes, 12))
+    expect(result).toMatchObject({ calibrationFrames: 6, comparedFrames: 6 })
+    // Of random weights; a trained model's features are larger against their noise.
+    expect(result.confidences.mean).toBeLessThan(0.02)
+    expect(result.confidences.max).toBeLessThan(0.2)
+    expect(result.boxes.mean).toBeLessThan(1)
+
+    const bytes = encodeModel(result.model)
+    expect(bytes.length).toBeLessThan(0.7 * encodeModel(float).length)
+    expect(modelMetadata(decodeModel(bytes, 'x'), 'x').precision).toBe('int8')
+    const optimized = join(folder, 'optimized.onnx')
+    const session = await ort.InferenceSession.create(bytes, {
+      optimizedModelFilePath: optimized,
+      graphOptimizationLevel: 'extended',
+      logSeverityLevel: 4,
+    })
+    await session.release()
+    const ops = decodeModel(await readFile(optimized), optimized).graph.node.map((node) => node.op_type)
+    const count = (op: string): number => ops.filter((name) => name === op).length
+    expect(count('Conv') + count('FusedConv')).toBe(0)
+    expect(count('QLinearConv')).toBe(float.graph.node.filter((node) => node.op_type === 'Conv').length)
+    // Nothing goes to float and back between the convolutions.
+    expect(count('QuantizeLinear')).toBeLessThanOrEqual(2)
+  })
+
+  test('a range that is missing or no number is an error', async () => {
+    const { quantizeModel } = await import('../../src/onnx/quantize.js')
+    expect(() => quantizeModel(smallModel(), new Map())).toThrow('input/normal: no range for a tensor')
+  })
+})
