@@ -150,7 +150,8 @@ export const command: CommandModule<object, Flags> = {
           ? `${JSON.stringify(result.manifest, null, 2)}\n`
           : preparedTable(flags.output, result, drawn),
       )
-      if (result.manifest.failed.length > 0) process.exitCode = 1
+      const { failed, damaged } = result.manifest
+      if (failed.length + damaged.length > 0) process.exitCode = 1
     } finally {
       bar?.stop()
       release()

@@ -7,28 +7,39 @@ import type { ScanRecord } from './record.js'
 
 const HEAD_BYTES = 8192
 
+/** LIDC XML files by the CT series that they read. */
+export interface AnnotationFiles {
+  bySeries: Map<string, string[]>
+  /** XML files of other kinds. */
+  foreign: string[]
+  /** LIDC files that cannot be read. */
+  problems: { path: string; reason: string }[]
+}
+
 /**
- * Which LIDC XML files belong to which CT series. Only the head of each file is read, where the series is named;
- * X-ray readings and foreign XML files are left out.
- * @returns files by Series Instance UID, and what could not be read
+ * Which LIDC XML files belong to which CT series. As a rule only the head of a file is read, where the series is
+ * named; X-ray readings are left out.
  */
-export async function annotationsBySeries(
-  files: readonly string[],
-): Promise<{ bySeries: Map<string, string[]>; problems: string[] }> {
-  const bySeries = new Map<string, string[]>()
-  const problems: string[] = []
+export async function annotationsBySeries(files: readonly string[]): Promise<AnnotationFiles> {
+  const found: AnnotationFiles = { bySeries: new Map(), foreign: [], problems: [] }
   for (const path of files) {
     try {
-      const uid = seriesOfHead(await readHead(path)) ?? (await seriesOfFile(path))
+      const head = await readHead(path)
+      if (/<(?:\w+:)?IdriReadMessage[\s>]/.test(head)) continue
+      if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) {
+        found.foreign.push(path)
+        continue
+      }
+      const uid = seriesOfHead(head) ?? (await seriesOfFile(path))
       if (uid === undefined) continue
-      const known = bySeries.get(uid)
-      if (known === undefined) bySeries.set(uid, [path])
+      const known = found.bySeries.get(uid)
+      if (known === undefined) found.bySeries.set(uid, [path])
       else known.push(path)
     } catch (error) {
-      problems.push(describeError(error))
+      found.problems.push({ path, reason: describeError(error).replace(`${path}: `, '') })
     }
   }
-  return { bySeries, problems }
+  return found
 }
 
 async function readHead(path: string): Promise<string> {
@@ -43,7 +54,6 @@ async function readHead(path: string): Promise<string> {
 
 /** The series of a CT reading; undefined where the head does not show it. */
 function seriesOfHead(head: string): string | undefined {
-  if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return undefined
   return /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1]
 }
 

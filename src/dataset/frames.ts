@@ -4,7 +4,7 @@ import { fitFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { windowToGray } from '../volume/index.js'
-import { resample, triangleTaps } from './resample.js'
+import { frameTaps, resample } from './resample.js'
 import type { Taps } from './resample.js'
 
 /** The part of a HU volume that rendering needs; HuVolume of src/volume is one. */
@@ -45,30 +45,32 @@ export function lungFrame(
   )
 }
 
-/** The weights of both axes for images of one size in one frame; to be reused for all slices. */
-interface FrameTaps {
-  x: Taps
-  y: Taps
+/** Buffers for images of one size in one frame; to be reused for all slices. */
+interface Buffers {
+  taps: { x: Taps; y: Taps }
+  rows: number
+  columns: number
   values: Float32Array
   scratch: Float32Array
 }
 
-const tapsOfMapping = new WeakMap<FrameMapping, { rows: number; columns: number; taps: FrameTaps }>()
+const buffersOfMapping = new WeakMap<FrameMapping, Buffers>()
 
-function frameTaps(mapping: FrameMapping, rows: number, columns: number): FrameTaps {
-  const known = tapsOfMapping.get(mapping)
-  if (known !== undefined && known.rows === rows && known.columns === columns) return known.taps
-  const { originX, originY, scale, frameWidth, frameHeight } = mapping
-  const x = triangleTaps(columns, frameWidth, scale, originX)
-  const y = triangleTaps(rows, frameHeight, scale, originY)
-  const taps = {
-    x,
-    y,
+function frameBuffers(mapping: FrameMapping, rows: number, columns: number): Buffers {
+  const known = buffersOfMapping.get(mapping)
+  if (known !== undefined && known.rows === rows && known.columns === columns) return known
+  const { frameWidth, frameHeight } = mapping
+  const taps = frameTaps(mapping, rows, columns)
+  const [first, end] = taps.y.range
+  const buffers = {
+    taps,
+    rows,
+    columns,
     values: new Float32Array(frameWidth * frameHeight),
-    scratch: new Float32Array((y.range[1] - y.range[0]) * frameWidth),
+    scratch: new Float32Array((end - first) * frameWidth),
   }
-  tapsOfMapping.set(mapping, { rows, columns, taps })
-  return taps
+  buffersOfMapping.set(mapping, buffers)
+  return buffers
 }
 
 const AIR_HU = -1000
@@ -86,11 +88,11 @@ export function renderPlaneHu(
 ): Float32Array {
   const [slices, rows, columns] = volume.shape
   checkInteger('k', k, 0, slices - 1)
-  const taps = frameTaps(mapping, rows, columns)
-  const target = out ?? taps.values
+  const { taps, values, scratch } = frameBuffers(mapping, rows, columns)
+  const target = out ?? values
   if (target.length !== mapping.frameWidth * mapping.frameHeight)
     throw invalidParameter('out', `${mapping.frameWidth * mapping.frameHeight} values`, target)
-  resample(volume.data, k * rows * columns, columns, 1, taps.x, taps.y, target, AIR_HU, taps.scratch)
+  resample(volume.data, k * rows * columns, columns, 1, taps.x, taps.y, target, AIR_HU, scratch)
   return target
 }
 

@@ -70,6 +70,8 @@ export interface DatasetManifest {
   scans: PreparedScan[]
   /** Series that are not part of the data set, with the reason. */
   skipped: { seriesInstanceUid: string; folder: string; reason: string }[]
+  /** Files that look like lost slices or annotations; their scans are prepared without them. */
+  damaged: { path: string; reason: string }[]
   /** Scans that could not be prepared. */
   failed: { seriesInstanceUid: string; folder: string; error: string }[]
 }
@@ -104,7 +106,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const concurrency = checkInteger('concurrency', options.concurrency ?? defaultConcurrency(), 1, 256)
   const split = options.split ?? DEFAULT_SPLIT
   const parameters = frameParameters(options.hypes, { ...options, seed })
-  const { scans, skipped, annotationFiles } = await findScans(options, warn)
+  const { scans, skipped, damaged, annotationFiles } = await findScans(options, warn)
 
   const records: (ScanRecord | undefined)[] = Array.from({ length: scans.length })
   const failed: DatasetManifest['failed'] = []
@@ -175,6 +177,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
     lists: written,
     scans: made.map(summary),
     skipped,
+    damaged,
     failed: failed.sort((a, b) => (a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1)),
   }
   await writeFileAtomic(join(output, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
@@ -188,6 +191,7 @@ async function findScans(
 ): Promise<{
   scans: Series[]
   skipped: DatasetManifest['skipped']
+  damaged: DatasetManifest['damaged']
   annotationFiles: Map<string, string[]>
 }> {
   const found = await findSeries(options.inputs, {
@@ -195,11 +199,15 @@ async function findScans(
   })
   if (options.interrupted?.() === true)
     throw new NoduleError('INTERRUPTED', 'stopped while looking for scans', { path: options.output })
-  for (const { path, kind, reason } of found.skipped) if (kind === 'damaged') warn(`${path}: ${reason}`)
+  const damaged = found.skipped
+    .filter((file) => file.kind === 'damaged')
+    .map(({ path, reason }) => ({ path, reason }))
   const files = await listFiles([...options.inputs, ...(options.annotations ?? [])])
   const xml = files.filter((path) => /\.xml$/i.test(path))
-  const { bySeries, problems } = await annotationsBySeries(xml)
-  for (const problem of problems) warn(problem)
+  const { bySeries, foreign, problems } = await annotationsBySeries(xml)
+  for (const path of foreign) warn(`${path}: not a LIDC XML file`)
+  damaged.push(...problems)
+  for (const { path, reason } of damaged) warn(`${path}: ${reason}`)
   const scans: Series[] = []
   const skipped: DatasetManifest['skipped'] = []
   for (const series of found.series) {
@@ -216,7 +224,7 @@ async function findScans(
       actual: `${found.series.length} series, ${xml.length} XML files${reasons === '' ? '' : ` (${reasons})`}`,
     })
   }
-  return { scans, skipped, annotationFiles: bySeries }
+  return { scans, skipped, damaged, annotationFiles: bySeries }
 }
 
 function reasonToSkip(series: Series, bySeries: ReadonlyMap<string, string[]>): string | undefined {

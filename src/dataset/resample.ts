@@ -1,3 +1,5 @@
+import type { FrameMapping } from '../geometry/frame.js'
+
 /**
  * The resampling of the package: bilinear, antialiased when shrinking, which is a triangle filter whose support grows
  * with the shrinkage. Equal to Pillow's `resize(BILINEAR)` and to TensorFlow's `resize(antialias=True)`.
@@ -50,6 +52,15 @@ export function triangleTaps(inputSize: number, outputSize: number, scale: numbe
     high = Math.max(high, end)
   }
   return { first, count, weights, width, range: [Math.min(low, high), high] }
+}
+
+/** The weights of both axes that put images of one size into their frame. */
+export function frameTaps(mapping: FrameMapping, rows: number, columns: number): { x: Taps; y: Taps } {
+  const { originX, originY, scale, frameWidth, frameHeight } = mapping
+  return {
+    x: triangleTaps(columns, frameWidth, scale, originX),
+    y: triangleTaps(rows, frameHeight, scale, originY),
+  }
 }
 
 /**

@@ -4,10 +4,10 @@ import type { Series } from '../dicom/index.js'
 import { writeFileAtomic } from '../files.js'
 import { createRandom } from '../random.js'
 import { loadVolume, segmentLungs } from '../volume/index.js'
+import type { HuVolume } from '../volume/index.js'
 import { frameBoxes } from './boxes.js'
 import { readFindings } from './findings.js'
-import { assembleFrame, lungFrame, neighbors, renderPlane, renderPlaneHu } from './frames.js'
-import type { PlaneSource } from './frames.js'
+import { lungFrame, neighbors, renderPlaneHu } from './frames.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { encodeHuPng, encodePng } from './images.js'
 import type { ListEntry } from './list.js'
@@ -15,6 +15,7 @@ import type { FrameParameters } from './parameters.js'
 import { fileName, sha256, writeRecord } from './record.js'
 import type { ScanRecord } from './record.js'
 import { selectSlices } from './select.js'
+import { renderSliceFrames } from './slice_frames.js'
 
 /** One scan to prepare; plain data, so that it can go to another thread. */
 export interface ScanTask {
@@ -29,7 +30,8 @@ export interface ScanTask {
   old: ScanRecord | undefined
 }
 
-const FRAMES_AT_ONCE = 4
+/** Frames rendered and encoded together. */
+const FRAMES_AT_ONCE = 16
 
 /**
  * Makes the frames of one scan and its record: volume, lungs, one mapping for all slices, boxes of the consensus
@@ -58,22 +60,11 @@ export async function prepareScan(task: ScanTask): Promise<ScanRecord> {
     parameters.slices,
     createRandom(parameters.seed).fork(`slices ${series.seriesInstanceUid}`),
   )
-  const render = frameRenderer(volume, mapping, parameters)
-  const entries: ListEntry[] = []
-  const frames: Record<string, string> = {}
-  await mkdir(join(output, 'frames'), { recursive: true })
   const name = `${fileName(series.patientId)}_${fileName(series.seriesInstanceUid)}`
-  const writeFrame = async (path: string, encoded: Promise<Buffer>): Promise<void> => {
-    const png = await encoded
-    frames[path] = sha256(png)
-    await writeFileAtomic(join(output, path), png)
-  }
-  const writes: Promise<void>[] = []
-  for (const k of chosen) {
-    const path = `frames/${name}_${String(k).padStart(4, '0')}.png`
+  const entries: ListEntry[] = chosen.map((k) => {
     const slice = boxes.get(k) ?? { rects: [], ids: [], excluded: [] }
-    entries.push({
-      image_path: path,
+    return {
+      image_path: `frames/${name}_${String(k).padStart(4, '0')}.png`,
       rects: slice.rects.map((box) => ({ ...box })),
       nodule: {
         patientId: series.patientId,
@@ -86,12 +77,18 @@ export async function prepareScan(task: ScanTask): Promise<ScanRecord> {
         nodules: slice.ids,
         excluded: slice.excluded,
       },
-    })
-    frames[path] = ''
-    writes.push(writeFrame(path, render(neighbors(volume.geometry, k, parameters.neighborMm))))
-    if (writes.length >= FRAMES_AT_ONCE) await Promise.all(writes.splice(0))
+    }
+  })
+  const frames: Record<string, string> = {}
+  await mkdir(join(output, 'frames'), { recursive: true })
+  for (let first = 0; first < chosen.length; first += FRAMES_AT_ONCE) {
+    const pngs = await framesAsPng(volume, mapping, chosen.slice(first, first + FRAMES_AT_ONCE), parameters)
+    for (const [n, png] of pngs.entries()) {
+      const path = entries[first + n]!.image_path
+      frames[path] = sha256(png)
+      await writeFileAtomic(join(output, path), png)
+    }
   }
-  await Promise.all(writes)
   return writeRecord(
     output,
     {
@@ -109,23 +106,26 @@ export async function prepareScan(task: ScanTask): Promise<ScanRecord> {
   )
 }
 
-/** Renders frames of three slices as PNG; each slice is resampled once. */
-function frameRenderer(
-  volume: PlaneSource,
+async function framesAsPng(
+  volume: HuVolume,
   mapping: FrameMapping,
+  slices: readonly number[],
   parameters: FrameParameters,
-): (slices: readonly [number, number, number]) => Promise<Buffer> {
+): Promise<Buffer[]> {
   const { frameWidth: width, frameHeight: height } = mapping
+  const { neighborMm, windowLowHu: low, windowHighHu: high } = parameters
   if (parameters.encoding === 'hu16') {
     const planes: Record<number, Float32Array> = {}
     const plane = (k: number): Float32Array =>
       (planes[k] ??= renderPlaneHu(volume, k, mapping, new Float32Array(width * height)))
-    return async (slices) => encodeHuPng(width, height, slices.map(plane))
+    return Promise.all(
+      slices.map((k) => encodeHuPng(width, height, neighbors(volume.geometry, k, neighborMm).map(plane))),
+    )
   }
-  const window = { low: parameters.windowLowHu, high: parameters.windowHighHu }
-  const planes: Record<number, Uint8Array> = {}
-  return async (slices) => {
-    for (const k of slices) planes[k] ??= renderPlane(volume, k, mapping, window)
-    return encodePng({ width, height, data: assembleFrame(planes, slices, 'NHWC') })
-  }
+  const style = { mapping, window: { low, high }, neighborMm, layout: 'NHWC' } as const
+  const frames = await renderSliceFrames(volume, slices, style)
+  const size = width * height * 3
+  return Promise.all(
+    slices.map((_, n) => encodePng({ width, height, data: frames.subarray(n * size, (n + 1) * size) })),
+  )
 }

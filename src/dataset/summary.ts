@@ -12,6 +12,7 @@ export function preparedTable(output: string, result: PrepareResult, drawn: read
   ]
   for (const [reason, count] of countBy(manifest.skipped.map((item) => item.reason)))
     lines.push(`  skipped ${count}: ${reason}`)
+  for (const item of manifest.damaged) lines.push(`  damaged ${item.path}: ${item.reason}`)
   for (const item of manifest.failed) lines.push(`  failed ${item.folder}: ${item.error}`)
   const width = Math.max(4, ...manifest.lists.map((list) => list.file.length))
   const row = (cells: readonly (string | number)[]): string =>

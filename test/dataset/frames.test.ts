@@ -2,9 +2,17 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
-import { assembleFrame, lungFrame, neighbors, renderPlane, renderPlaneHu } from '../../src/dataset/index.js'
+import {
+  assembleFrame,
+  lungFrame,
+  neighbors,
+  renderPlane,
+  renderPlaneHu,
+  renderSliceFrames,
+} from '../../src/dataset/index.js'
 import { frameToImage, imageToFrame } from '../../src/geometry/frame.js'
 import type { FrameMapping } from '../../src/geometry/frame.js'
+import { createRandom } from '../../src/random.js'
 
 interface Golden {
   rows: number
@@ -141,6 +149,39 @@ describe('neighbors', () => {
     expect(neighbors(at([0, 2.5, 30, 32.5], 2.5), 1, 2.5)).toEqual([0, 1, 1])
     expect(neighbors(at([0, 1, 2, 3, 4, 5], 1), 3, 2.5)).toEqual([1, 3, 5])
     expect(neighbors(at([7], 1), 0, 2.5)).toEqual([0, 0, 0])
+  })
+})
+
+describe('renderSliceFrames', () => {
+  it('equals planes, neighbors and assembling, but for single pixels by one level', async () => {
+    const random = createRandom(3)
+    const data = Int16Array.from({ length: 7 * 40 * 50 }, () => -1100 + random.integer(1600))
+    const slicePositions = [0, 1, 2, 3, 4, 20, 21]
+    const volume = {
+      data,
+      shape: [7, 40, 50] as const,
+      geometry: { slicePositions, spacing: [1, 1, 1] as const },
+    }
+    const mapping = { originX: -3.3, originY: 2.1, scale: 0.7, frameWidth: 40, frameHeight: 24 }
+    const slices = [0, 3, 4, 6]
+    for (const layout of ['NHWC', 'NCHW'] as const) {
+      const style = { mapping, window: WINDOW, neighborMm: 2, layout }
+      const frames = await renderSliceFrames(volume, slices, style)
+      const planes = slicePositions.map((_, k) => renderPlane(volume, k, mapping, WINDOW))
+      let different = 0
+      for (const [n, k] of slices.entries()) {
+        const expected = assembleFrame(planes, neighbors(volume.geometry, k, 2), layout)
+        for (const [i, level] of expected.entries()) {
+          const ours = frames[n * expected.length + i]!
+          expect(Math.abs(ours - level)).toBeLessThanOrEqual(1)
+          if (ours !== level) different++
+        }
+      }
+      expect(different).toBeLessThan(10)
+    }
+    await expect(
+      renderSliceFrames(volume, [7], { mapping, window: WINDOW, neighborMm: 2, layout: 'NCHW' }),
+    ).rejects.toThrow(/for slice/)
   })
 })
 

@@ -161,12 +161,15 @@ describe('prepareDataset', () => {
       readFileSync(join(scans, 'c/annotations.xml')).subarray(0, 3000),
     )
     rmSync(join(scans, 'b/annotations.xml'))
+    writeFileSync(join(scans, 'b/other.xml'), '<settings/>')
     const warnings: string[] = []
     const result = await prepare({ onWarning: (warning) => warnings.push(warning) })
     const { manifest } = result
     expect(manifest.scans.map((scan) => scan.seriesInstanceUid)).toContain('1.2.1')
     expect(manifest.skipped).toMatchObject([{ seriesInstanceUid: '1.2.3', reason: 'no LIDC XML file' }])
     expect(manifest.failed.map((item) => item.seriesInstanceUid)).toContain('1.2.4')
+    expect(manifest.damaged).toMatchObject([{ path: join(scans, 'a/y/3.dcm') }])
+    expect(warnings.join('\n')).toContain('other.xml: not a LIDC XML file')
     expect(warnings.join('\n')).toContain('3.dcm')
     expect(warnings.join('\n')).toContain('annotations.xml')
     expect(preparedTable(output, result, [])).toMatch(/failed .*c: /)

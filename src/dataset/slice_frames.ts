@@ -1,0 +1,58 @@
+import { checkInteger } from '../check.js'
+import type { FrameMapping } from '../geometry/frame.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
+import { renderFrames } from '../native/index.js'
+import { neighbors } from './frames.js'
+import type { Window } from './frames.js'
+import { frameTaps } from './resample.js'
+
+/** What a scan's frames depend on. */
+export interface FrameStyle {
+  mapping: FrameMapping
+  window: Window
+  /** Distance of the slices of channels 0 and 2, mm. */
+  neighborMm: number
+  /** NHWC: [n, height, width, 3], as images are; NCHW: [n, 3, height, width], as the ONNX model takes it. */
+  layout: 'NHWC' | 'NCHW'
+}
+
+/**
+ * The 2.5-D frames of some slices at once, by the native kernel where it is built: what `renderPlane`, `neighbors` and
+ * `assembleFrame` say, but for single pixels that fall on the edge between two gray levels.
+ * @param slices the slices that the frames are of; frames share the planes of common neighbors
+ * @param out written and returned when given: frames * height * width * 3 bytes
+ */
+export async function renderSliceFrames(
+  volume: {
+    data: Int16Array
+    shape: readonly [number, number, number]
+    geometry: Pick<VolumeGeometry, 'slicePositions' | 'spacing'>
+  },
+  slices: readonly number[],
+  style: FrameStyle,
+  out?: Uint8Array,
+): Promise<Uint8Array> {
+  const [count, rows, columns] = volume.shape
+  const triples = slices.flatMap((k) => {
+    checkInteger('slice', k, 0, count - 1)
+    return neighbors(volume.geometry, k, style.neighborMm)
+  })
+  const used = [...new Set(triples)].sort((a, b) => a - b)
+  const place = new Map(used.map((k, index) => [k, index]))
+  const pixels = rows * columns
+  const frames = await renderFrames(
+    {
+      slices: used.map((k) => volume.data.subarray(k * pixels, (k + 1) * pixels)),
+      rows,
+      columns,
+      ...frameTaps(style.mapping, rows, columns),
+      window: style.window,
+      sources: triples.map((k) => place.get(k)!),
+      channels: 3,
+      layout: style.layout,
+      out,
+    },
+    { output: 'uint8' },
+  )
+  return frames as Uint8Array
+}
