@@ -6,7 +6,8 @@
 //   center lies outside
 //      the image: `outside` HU. The weights are src/dataset/resample.ts's (bilinear, antialiased
 //      when shrinking).
-//   3. gray = (HU - low) * scale, clamped to 0..255, rounded half up
+//   3. gray = (HU - low) * scale, clamped to 0..255, rounded half up; low and scale are folded into
+//   the weights of x
 //   4. uint8: gray; float32: gray * factor + offset
 //
 //   hu         slices, rescale and padding; [rows, columns] each
@@ -40,12 +41,12 @@ struct FrameTaps {
 struct FramesParams {
   HuParams hu;  // its outputs are not used
   size_t rows = 0, columns = 0;
-  FrameTaps x, y;
+  FrameTaps x, y;                // weights of x times the window's scale
   std::vector<int32_t> sources;  // [frames, channels]
   size_t frames = 0, channels = 1;
   bool nchw = true;
-  float outside = -1000;
-  float window_low = 0, window_scale = 1;
+  float bias = 0.5f;        // 0.5 - low * scale
+  float outside_level = 0;  // level of `outside` HU: bias + outside * scale
   float factor = 1, offset = 0;
   uint8_t* output_uint8 = nullptr;  // one of the two
   float* output_float = nullptr;

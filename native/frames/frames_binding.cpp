@@ -13,9 +13,10 @@ namespace {
 constexpr size_t kMaxFrameSide = 16384;
 constexpr double kMaxElements = 2147483648.0;
 
-// {first, count: Int32Array, weights: Float64Array, width}; every input that they name lies in [0,
-// inputs).
-FrameTaps ReadTaps(Napi::Env env, const Napi::Object& object, const char* name, size_t inputs) {
+// {first, count: Int32Array, weights: Float64Array (to be multiplied by scale), width}; every input
+// that they name lies in [0, inputs).
+FrameTaps ReadTaps(Napi::Env env, const Napi::Object& object, const char* name, size_t inputs,
+                   double scale) {
   const Napi::Object from = RequireObject(env, object.Get(name), name);
   FrameTaps taps;
   taps.width = RequireSize(env, from, "width");
@@ -41,7 +42,7 @@ FrameTaps ReadTaps(Napi::Env env, const Napi::Object& object, const char* name, 
     for (int64_t n = 0; n < length; n++) {
       const double weight = weights.data[u * taps.width + n];
       if (!(std::abs(weight) <= 1e6)) Refuse(env, std::string(name) + ".weights", "finite numbers");
-      taps.weights[u * taps.width + n] = static_cast<float>(weight);
+      taps.weights[u * taps.width + n] = static_cast<float>(weight * scale);
     }
   }
   taps.low = static_cast<size_t>(std::min(low, high));
@@ -60,8 +61,13 @@ Napi::Value Render(const Napi::CallbackInfo& info, bool async) {
   p->columns = RequireSize(env, object, "columns");
   if (!p->hu.slices.empty() && p->hu.pixels != p->rows * p->columns)
     Refuse(env, "slices", "rows * columns pixels");
-  p->x = ReadTaps(env, object, "x", p->columns);
-  p->y = ReadTaps(env, object, "y", p->rows);
+  const double scale = RequireNumber(env, object, "windowScale", 0, 1e6);
+  const double bias = 0.5 - RequireNumber(env, object, "windowLow", -32768, 32767) * scale;
+  p->bias = static_cast<float>(bias);
+  p->outside_level =
+      static_cast<float>(bias + RequireNumber(env, object, "outside", -32768, 32767) * scale);
+  p->x = ReadTaps(env, object, "x", p->columns, scale);
+  p->y = ReadTaps(env, object, "y", p->rows, 1);
   p->channels = RequireSize(env, object, "channels");
   const View<int32_t> sources = RequireArray<int32_t>(env, object, "sources", SIZE_MAX);
   if (p->channels < 1 || sources.length % p->channels != 0)
@@ -72,9 +78,6 @@ Napi::Value Render(const Napi::CallbackInfo& info, bool async) {
     if (source < 0 || static_cast<size_t>(source) >= p->hu.slices.size())
       Refuse(env, "sources", "slice indices");
   p->nchw = RequireBoolean(env, object, "nchw");
-  p->outside = static_cast<float>(RequireNumber(env, object, "outside", -32768, 32767));
-  p->window_low = static_cast<float>(RequireNumber(env, object, "windowLow", -32768, 32767));
-  p->window_scale = static_cast<float>(RequireNumber(env, object, "windowScale", 0, 1e6));
   p->factor = static_cast<float>(RequireNumber(env, object, "factor", -1e6, 1e6));
   p->offset = static_cast<float>(RequireNumber(env, object, "offset", -1e6, 1e6));
   if (static_cast<double>(sources.length) * p->x.size * p->y.size > kMaxElements)

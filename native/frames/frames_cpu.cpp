@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "common/parallel.h"
+#include "common/stream_store.h"
 #include "frames/frames.h"
 #include "frames/frames_kernel.h"
 #include "frames/resample_x.h"
@@ -18,6 +20,19 @@ struct Rescale {
 
 template <typename In>
 NODULE_HD void Hu(const In* __restrict in, float* __restrict out, size_t count, const Rescale& r) {
+  if (r.slope == 1 && std::abs(r.intercept) <= 65536 &&
+      r.intercept == static_cast<int>(r.intercept)) {
+    // Whole numbers: nothing to round.
+    const int shift = static_cast<int>(r.intercept), low = static_cast<int>(r.clamp_low),
+              high = static_cast<int>(r.clamp_high);
+    for (size_t i = 0; i < count; i++) {
+      const int stored = in[i];
+      const bool padding = (stored >= r.padding_low) & (stored <= r.padding_high);
+      const int value = padding ? static_cast<int>(kAirHu) : stored + shift;
+      out[i] = static_cast<float>(std::min(std::max(value, low), high));
+    }
+    return;
+  }
   for (size_t i = 0; i < count; i++)
     out[i] = static_cast<float>(HuRound(HuValue(in[i], r.slope, r.intercept, r.padding_low,
                                                 r.padding_high, r.clamp_low, r.clamp_high)));
@@ -74,78 +89,118 @@ struct Places {
   }
 };
 
-// Writes row v of a slice to all its places.
-void WriteRow(const FramesParams& p, const Places& places, size_t slice, size_t v,
-              const uint8_t* gray) {
-  const size_t width = p.x.size, height = p.y.size;
+// Writes the plane of a slice, whose rows are `pitch` apart, to all its places.
+void WritePlane(const FramesParams& p, const Places& places, size_t slice, const uint8_t* gray,
+                size_t pitch, bool stream) {
+  const size_t width = p.x.size, height = p.y.size, pixels = width * height;
   for (size_t i = places.start[slice]; i < places.start[slice + 1]; i++) {
     const size_t frame = places.place[i] / p.channels, channel = places.place[i] % p.channels;
     const size_t step = p.nchw ? 1 : p.channels;
-    const size_t at = p.nchw ? (places.place[i] * height + v) * width
-                             : (frame * height + v) * width * p.channels + channel;
-    if (p.output_float != nullptr) {
-      GrayToFloat(gray, p.output_float + at, width, step, p.factor, p.offset);
-    } else if (step == 1) {
-      std::memcpy(p.output_uint8 + at, gray, width);
-    } else {
-      uint8_t* out = p.output_uint8 + at;
-      for (size_t u = 0; u < width; u++) out[u * step] = gray[u];
+    const size_t at = p.nchw ? places.place[i] * pixels : frame * pixels * p.channels + channel;
+    if (p.output_uint8 != nullptr && step == 1 && pitch == width) {
+      if (stream)
+        StreamCopy(p.output_uint8 + at, gray, pixels);
+      else
+        std::memcpy(p.output_uint8 + at, gray, pixels);
+      continue;
+    }
+    for (size_t v = 0; v < height; v++) {
+      const uint8_t* row = gray + v * pitch;
+      if (p.output_float != nullptr) {
+        GrayToFloat(row, p.output_float + at + v * width * step, width, step, p.factor, p.offset);
+      } else {
+        uint8_t* out = p.output_uint8 + at + v * width * step;
+        for (size_t u = 0; u < width; u++) out[u * step] = row[u];
+      }
     }
   }
 }
 
+// Rows of the frame that are summed before they are resampled along x: their lines fit the L1
+// cache.
+constexpr size_t kRowsAtOnce = 8;
+
+// What a thread needs for a slice; reused for the next one.
+struct Scratch {
+  size_t columns, pitch, depth, gray_pitch;
+  std::vector<float> ring;   // HU lines that are still needed: line of row r at (r % depth)
+  std::vector<float> lines;  // [kRowsAtOnce]
+  std::vector<const float*> taps;
+  std::vector<uint8_t> gray;  // the plane
+
+  Scratch(const FramesParams& p, const XPlan& plan)
+      : columns(p.x.high - p.x.low),
+        pitch(columns + 2 * kLanes),
+        depth(std::max<size_t>(1, p.y.width)),
+        gray_pitch(plan.blocks * kLanes),
+        ring(depth * pitch, 0),
+        lines(kRowsAtOnce * pitch, 0),
+        taps(depth),
+        gray(gray_pitch * p.y.size) {}
+};
+
 template <typename In>
-void RenderSlice(const FramesParams& p, const XPlan& plan, const Places& places, size_t slice) {
+void RenderSlice(const FramesParams& p, const XPlan& plan, size_t slice, Scratch& scratch) {
   const In* image = static_cast<const In*>(p.hu.slices[slice]);
   const Rescale rescale = {p.hu.slope[slice], p.hu.intercept[slice], p.hu.padding_low,
                            p.hu.padding_high, p.hu.clamp_low,        p.hu.clamp_high};
-  const size_t columns = p.x.high - p.x.low, pitch = columns + 2 * kLanes;
-  // HU lines that are still needed: as many as an output has taps, each at (row % depth).
-  const size_t depth = std::max<size_t>(1, p.y.width);
-  std::vector<float> ring(depth * pitch, 0), line(pitch, 0);
-  std::vector<const float*> lines(depth);
-  std::vector<uint8_t> gray(plan.blocks * kLanes);
-  std::vector<uint8_t> outside(plan.blocks * kLanes, static_cast<uint8_t>(FrameGray(
-                                                         p.outside, p.window_low, p.window_scale)));
-  size_t converted = p.y.low;  // rows before this one are in the ring (or behind it)
+  const auto ring_line = [&](size_t row) {
+    return scratch.ring.data() + row % scratch.depth * scratch.pitch;
+  };
+  const uint8_t outside = static_cast<uint8_t>(FrameGray(p.outside_level));
+  size_t converted = p.y.low;  // the rows before this one have been converted
+  size_t waiting = 0;          // lines that were summed and not yet resampled, of the rows before v
+  const auto resample = [&](size_t v) {
+    ResampleLines(plan, scratch.lines.data(), scratch.pitch, waiting,
+                  scratch.gray.data() + (v - waiting) * scratch.gray_pitch, scratch.gray_pitch);
+    waiting = 0;
+  };
   for (size_t v = 0; v < p.y.size; v++) {
     if (p.y.first[v] < 0) {
-      WriteRow(p, places, slice, v, outside.data());
+      resample(v);
+      std::memset(scratch.gray.data() + v * scratch.gray_pitch, outside, scratch.gray_pitch);
       continue;
     }
     const size_t first = p.y.first[v], count = p.y.count[v];
-    converted = std::max(converted, first);
-    for (; converted < first + count; converted++)
-      HuLine(image + converted * p.columns + p.x.low, ring.data() + converted % depth * pitch,
-             columns, rescale);
-    for (size_t n = 0; n < count; n++) lines[n] = ring.data() + (first + n) % depth * pitch;
-    SumLines(lines.data(), p.y.weights.data() + v * p.y.width, count, columns, line.data());
-    ResampleLine(plan, line.data(), p.window_low, p.window_scale, gray.data());
-    WriteRow(p, places, slice, v, gray.data());
+    for (converted = std::max(converted, first); converted < first + count; converted++)
+      HuLine(image + converted * p.columns + p.x.low, ring_line(converted), scratch.columns,
+             rescale);
+    for (size_t n = 0; n < count; n++) scratch.taps[n] = ring_line(first + n);
+    SumLines(scratch.taps.data(), p.y.weights.data() + v * p.y.width, count, scratch.columns,
+             scratch.lines.data() + waiting * scratch.pitch);
+    if (++waiting == kRowsAtOnce) resample(v + 1);
   }
+  resample(p.y.size);
 }
 
 }  // namespace
 
 void RenderFramesCpu(const FramesParams& p) {
-  const XPlan plan(p.x, p.outside);
+  const XPlan plan(p);
   const Places places(p);
-  ParallelFor(p.hu.slices.size(), 1, [&](size_t begin, size_t end) {
-    for (size_t slice = begin; slice < end; slice++) {
-      if (places.start[slice] == places.start[slice + 1]) continue;  // no frame shows it
-      switch (p.hu.stored) {
-        case Stored::kUint8:
-          RenderSlice<uint8_t>(p, plan, places, slice);
-          break;
-        case Stored::kInt16:
-          RenderSlice<int16_t>(p, plan, places, slice);
-          break;
-        case Stored::kUint16:
-          RenderSlice<uint16_t>(p, plan, places, slice);
-          break;
-      }
-    }
-  });
+  const size_t slices = p.hu.slices.size();
+  const bool stream = p.sources.size() * p.x.size * p.y.size >= kStreamBytes;
+  ParallelFor(slices, std::max<size_t>(1, std::min<size_t>(4, slices / 16)),
+              [&](size_t begin, size_t end) {
+                Scratch scratch(p, plan);
+                for (size_t slice = begin; slice < end; slice++) {
+                  if (places.start[slice] == places.start[slice + 1])
+                    continue;  // no frame shows it
+                  switch (p.hu.stored) {
+                    case Stored::kUint8:
+                      RenderSlice<uint8_t>(p, plan, slice, scratch);
+                      break;
+                    case Stored::kInt16:
+                      RenderSlice<int16_t>(p, plan, slice, scratch);
+                      break;
+                    case Stored::kUint16:
+                      RenderSlice<uint16_t>(p, plan, slice, scratch);
+                      break;
+                  }
+                  WritePlane(p, places, slice, scratch.gray.data(), scratch.gray_pitch, stream);
+                }
+                if (stream) StreamFence();
+              });
 }
 
 }  // namespace nodule

@@ -20,7 +20,7 @@ struct Args {
   size_t columns, pixels;
   const float *slope, *intercept;
   int padding_low, padding_high;
-  float clamp_low, clamp_high, outside, window_low, window_scale, factor, offset;
+  float clamp_low, clamp_high, bias, outside_level, factor, offset;
   const uint32_t *start,
       *place;  // the places of slice s: place[start[s]] to place[start[s + 1] - 1]
   size_t channels;
@@ -44,18 +44,18 @@ __global__ void FramesKernel(Args a, const In* slices) {
   const size_t slice = blockIdx.y, u = pixel % a.x.size, v = pixel / a.x.size;
   const In* image = slices + slice * a.pixels;
   const int first_x = a.x.first[u], first_y = a.y.first[v];
-  float sum = a.outside;
+  float level = a.outside_level;
   if (first_x >= 0 && first_y >= 0) {
-    sum = 0;
+    level = a.bias;
     for (int m = 0; m < a.x.count[u]; m++) {
       float column = 0;
       for (int n = 0; n < a.y.count[v]; n++)
         column += a.y.weights[v * a.y.width + n] *
                   HuOf(a, image, slice, static_cast<size_t>(first_y + n) * a.columns + first_x + m);
-      sum += a.x.weights[u * a.x.width + m] * column;
+      level += a.x.weights[u * a.x.width + m] * column;
     }
   }
-  const int gray = FrameGray(sum, a.window_low, a.window_scale);
+  const int gray = FrameGray(level);
   for (uint32_t i = a.start[slice]; i < a.start[slice + 1]; i++) {
     const size_t place = a.place[i];
     const size_t at = a.nchw ? place * a.x.size * a.y.size + pixel
@@ -121,9 +121,8 @@ void Render(const FramesParams& p) {
   a.padding_high = p.hu.padding_high;
   a.clamp_low = p.hu.clamp_low;
   a.clamp_high = p.hu.clamp_high;
-  a.outside = p.outside;
-  a.window_low = p.window_low;
-  a.window_scale = p.window_scale;
+  a.bias = p.bias;
+  a.outside_level = p.outside_level;
   a.factor = p.factor;
   a.offset = p.offset;
   a.place = places.data();

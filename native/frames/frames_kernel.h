@@ -5,9 +5,9 @@
 
 namespace nodule {
 
-// HU -> gray level 0..255: (hu - low) * scale, clamped, rounded half up.
-NODULE_HD int FrameGray(float hu, float low, float scale) {
-  const float level = (hu - low) * scale + 0.5f;
+// The window is folded into the weights of x: level = bias + sum of weight * scale * HU, bias = 0.5
+// - low * scale. Level -> gray 0..255: clamped, rounded half up by the 0.5 of the bias.
+NODULE_HD int FrameGray(float level) {
   return static_cast<int>(level > 0.0f ? (level < 255.0f ? level : 255.0f) : 0.0f);
 }
 

@@ -13,7 +13,8 @@
 
 namespace nodule {
 
-XPlan::XPlan(const FrameTaps& x, float outside_hu) {
+XPlan::XPlan(const FramesParams& params) {
+  const FrameTaps& x = params.x;
   blocks = (x.size + kLanes - 1) / kLanes;
   for (size_t u = 0; u < x.size; u++)
     if (x.first[u] >= 0) taps = std::max<size_t>(taps, x.count[u]);
@@ -21,7 +22,7 @@ XPlan::XPlan(const FrameTaps& x, float outside_hu) {
   narrow.assign(blocks, 1);
   index.assign(blocks * taps * kLanes, 0);
   weights.assign(blocks * taps * kLanes, 0);
-  outside.assign(blocks * kLanes, 0);
+  start.assign(blocks * kLanes, params.bias);
   for (size_t block = 0; block < blocks; block++) {
     const size_t begin = block * kLanes, end = std::min(begin + kLanes, x.size);
     int32_t low = INT32_MAX, high = 0;
@@ -36,7 +37,7 @@ XPlan::XPlan(const FrameTaps& x, float outside_hu) {
     for (size_t u = begin; u < end; u++) {
       const size_t lane = u - begin;
       if (x.first[u] < 0) {
-        outside[block * kLanes + lane] = outside_hu;
+        start[block * kLanes + lane] = params.outside_level;
         continue;
       }
       for (int32_t n = 0; n < x.count[u]; n++) {
@@ -49,57 +50,83 @@ XPlan::XPlan(const FrameTaps& x, float outside_hu) {
 
 namespace {
 
+// One block of one line.
 NODULE_CLONES void ResampleBlock(const XPlan& plan, size_t block, const float* line,
-                                 float window_low, float window_scale, uint8_t* gray) {
+                                 uint8_t* gray) {
   const float* from = line + plan.base[block];
   const int32_t* index = plan.index.data() + block * plan.taps * kLanes;
   const float* weights = plan.weights.data() + block * plan.taps * kLanes;
-  float sums[kLanes];
-  for (size_t lane = 0; lane < kLanes; lane++) sums[lane] = plan.outside[block * kLanes + lane];
+  float levels[kLanes];
+  for (size_t lane = 0; lane < kLanes; lane++) levels[lane] = plan.start[block * kLanes + lane];
   for (size_t n = 0; n < plan.taps; n++)
     for (size_t lane = 0; lane < kLanes; lane++)
-      sums[lane] += weights[n * kLanes + lane] * from[index[n * kLanes + lane]];
+      levels[lane] += weights[n * kLanes + lane] * from[index[n * kLanes + lane]];
   for (size_t lane = 0; lane < kLanes; lane++)
-    gray[lane] = static_cast<uint8_t>(FrameGray(sums[lane], window_low, window_scale));
+    gray[block * kLanes + lane] = static_cast<uint8_t>(FrameGray(levels[lane]));
 }
 
-void ResampleGeneric(const XPlan& plan, const float* line, float window_low, float window_scale,
-                     uint8_t* gray) {
-  for (size_t block = 0; block < plan.blocks; block++)
-    ResampleBlock(plan, block, line, window_low, window_scale, gray + block * kLanes);
+void ResampleGeneric(const XPlan& plan, const float* lines, size_t pitch, size_t count,
+                     uint8_t* gray, size_t gray_pitch) {
+  for (size_t i = 0; i < count; i++)
+    for (size_t block = 0; block < plan.blocks; block++)
+      ResampleBlock(plan, block, lines + i * pitch, gray + i * gray_pitch);
 }
 
 #if NODULE_HAS_CLONES
+#define NODULE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
+
 // The inputs of 16 outputs are two vectors, from which each tap is picked by one permutation. The
-// same products and sums, in the same order, as ResampleBlock.
-__attribute__((target("avx512f,avx512bw,avx512vl"))) void ResampleAvx512(
-    const XPlan& plan, const float* line, float window_low, float window_scale, uint8_t* gray) {
-  const __m512 low = _mm512_set1_ps(window_low), scale = _mm512_set1_ps(window_scale);
-  const __m512 half = _mm512_set1_ps(0.5f), zero = _mm512_setzero_ps(),
-               white = _mm512_set1_ps(255.0f);
-  for (size_t block = 0; block < plan.blocks; block++) {
-    if (!plan.narrow[block]) {
-      ResampleBlock(plan, block, line, window_low, window_scale, gray + block * kLanes);
-      continue;
-    }
-    const float* from = line + plan.base[block];
+// same products and sums, in the same order, as ResampleBlock. kTaps 0: as many as the plan says.
+template <size_t kTaps>
+NODULE_AVX512 void ResampleNarrow(const XPlan& plan, size_t block, const float* lines, size_t pitch,
+                                  size_t count, uint8_t* gray, size_t gray_pitch) {
+  const size_t taps = kTaps == 0 ? plan.taps : kTaps;
+  const int32_t* index = plan.index.data() + block * taps * kLanes;
+  const float* weights = plan.weights.data() + block * taps * kLanes;
+  const __m512 start = _mm512_loadu_ps(plan.start.data() + block * kLanes);
+  const __m512 zero = _mm512_setzero_ps(), white = _mm512_set1_ps(255.0f);
+  // A byte store may change anything, as far as the compiler knows: keep what lines share in
+  // registers.
+  constexpr size_t kKept = kTaps == 0 ? 1 : kTaps;
+  __m512i kept_index[kKept];
+  __m512 kept_weights[kKept];
+  for (size_t n = 0; n < kTaps; n++) {
+    kept_index[n] = _mm512_loadu_si512(index + n * kLanes);
+    kept_weights[n] = _mm512_loadu_ps(weights + n * kLanes);
+  }
+  const float* from = lines + plan.base[block];
+  uint8_t* out = gray + block * kLanes;
+  for (size_t i = 0; i < count; i++, from += pitch, out += gray_pitch) {
     const __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + kLanes);
-    const int32_t* index = plan.index.data() + block * plan.taps * kLanes;
-    const float* weights = plan.weights.data() + block * plan.taps * kLanes;
-    __m512 sum = _mm512_loadu_ps(plan.outside.data() + block * kLanes);
-    for (size_t n = 0; n < plan.taps; n++) {
-      const __m512 picked = _mm512_permutex2var_ps(a, _mm512_loadu_si512(index + n * kLanes), b);
-      sum = _mm512_add_ps(sum, _mm512_mul_ps(_mm512_loadu_ps(weights + n * kLanes), picked));
+    __m512 level = start;
+    for (size_t n = 0; n < taps; n++) {
+      const __m512i where = kTaps == 0 ? _mm512_loadu_si512(index + n * kLanes) : kept_index[n];
+      const __m512 weight = kTaps == 0 ? _mm512_loadu_ps(weights + n * kLanes) : kept_weights[n];
+      level = _mm512_add_ps(level, _mm512_mul_ps(weight, _mm512_permutex2var_ps(a, where, b)));
     }
-    __m512 level = _mm512_add_ps(_mm512_mul_ps(_mm512_sub_ps(sum, low), scale), half);
     level = _mm512_min_ps(_mm512_max_ps(level, zero), white);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(gray + block * kLanes),
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
                      _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(level)));
+  }
+}
+
+void ResampleAvx512(const XPlan& plan, const float* lines, size_t pitch, size_t count,
+                    uint8_t* gray, size_t gray_pitch) {
+  const auto narrow = plan.taps == 2   ? ResampleNarrow<2>
+                      : plan.taps == 3 ? ResampleNarrow<3>
+                      : plan.taps == 4 ? ResampleNarrow<4>
+                                       : ResampleNarrow<0>;
+  for (size_t block = 0; block < plan.blocks; block++) {
+    if (plan.narrow[block])
+      narrow(plan, block, lines, pitch, count, gray, gray_pitch);
+    else
+      for (size_t i = 0; i < count; i++)
+        ResampleBlock(plan, block, lines + i * pitch, gray + i * gray_pitch);
   }
 }
 #endif
 
-using ResampleFunction = void (*)(const XPlan&, const float*, float, float, uint8_t*);
+using ResampleFunction = decltype(&ResampleGeneric);
 
 ResampleFunction ChooseResample() {
 #if NODULE_HAS_CLONES
@@ -113,10 +140,10 @@ ResampleFunction ChooseResample() {
 
 }  // namespace
 
-void ResampleLine(const XPlan& plan, const float* line, float window_low, float window_scale,
-                  uint8_t* gray) {
+void ResampleLines(const XPlan& plan, const float* lines, size_t pitch, size_t count, uint8_t* gray,
+                   size_t gray_pitch) {
   static const ResampleFunction resample = ChooseResample();
-  resample(plan, line, window_low, window_scale, gray);
+  resample(plan, lines, pitch, count, gray, gray_pitch);
 }
 
 }  // namespace nodule

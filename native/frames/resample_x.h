@@ -20,16 +20,15 @@ struct XPlan {
   std::vector<char> narrow;    // [blocks]: all inputs lie within 32 of base
   std::vector<int32_t> index;  // [blocks, taps, 16]: input, relative to base
   std::vector<float> weights;  // [blocks, taps, 16]
-  std::vector<float>
-      outside;  // [blocks, 16]: what is added: `outside` HU for outputs without taps, else 0
+  std::vector<float> start;    // [blocks, 16]: the bias, or the level of outputs outside the image
 
-  // Inputs are positions of the image minus x.low. A line must be readable for 32 values past its
-  // end.
-  XPlan(const FrameTaps& x, float outside_hu);
+  explicit XPlan(const FramesParams& params);
 };
 
-// gray[i] for all outputs of one line; `gray` has room for blocks * 16.
-void ResampleLine(const XPlan& plan, const float* line, float window_low, float window_scale,
-                  uint8_t* gray);
+// Gray levels of `count` lines, each `pitch` floats after the one before, of HU at the columns from
+// x.low on; a line must be readable for 32 values past its end. Line i goes to gray + i *
+// gray_pitch, which has room for blocks * 16.
+void ResampleLines(const XPlan& plan, const float* lines, size_t pitch, size_t count, uint8_t* gray,
+                   size_t gray_pitch);
 
 }  // namespace nodule
