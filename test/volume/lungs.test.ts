@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest'
+import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../../src/annotations/index.js'
+import { findSeries } from '../../src/dicom/index.js'
+import { makePatient } from '../../src/phantom/index.js'
+import { loadVolume, segmentLungs, type HuVolume } from '../../src/volume/index.js'
+import { realData } from '../real_data.js'
+
+function dice(a: Uint8Array, b: Uint8Array): number {
+  let both = 0
+  let sum = 0
+  for (let n = 0; n < a.length; n++) {
+    both += a[n]! & b[n]!
+    sum += a[n]! + b[n]!
+  }
+  return (2 * both) / sum
+}
+
+describe('segmentLungs on phantoms', () => {
+  it.each([
+    { seed: 1, matrix: 256, spacing: 5, contrast: true },
+    { seed: 2, matrix: 192, spacing: 6, contrast: false },
+    { seed: 3, matrix: 96, spacing: 2.5, contrast: true },
+  ])('finds the lungs that were drawn: seed $seed, $matrix pixels, $spacing mm', (options) => {
+    const patient = makePatient(options)
+    const lungs = segmentLungs(patient.volume, { sides: true })
+    expect(lungs.warnings).toEqual([])
+    expect(dice(lungs.mask, patient.lungs)).toBeGreaterThan(0.98)
+    expect(lungs.volumeMl.total / patient.truth.lungsMl).toBeGreaterThan(0.97)
+    expect(lungs.volumeMl.total / patient.truth.lungsMl).toBeLessThan(1.03)
+    // The right lung is on the left of the image.
+    const [, , nx] = patient.volume.shape
+    const sums = [0, 0]
+    const counts = [0, 0]
+    let differ = 0
+    for (let n = 0; n < lungs.mask.length; n++) {
+      if (lungs.sides![n]! > 0 !== (lungs.mask[n] === 1)) differ++
+      if (lungs.mask[n] === 0) continue
+      sums[lungs.sides![n]! - 1]! += n % nx
+      counts[lungs.sides![n]! - 1]!++
+    }
+    expect(sums[0]! / counts[0]!).toBeLessThan(nx / 2)
+    expect(sums[1]! / counts[1]!).toBeGreaterThan(nx / 2)
+    expect(differ).toBe(0)
+    // Nodules stay in, those at the pleura too; the trachea stays out.
+    for (const nodule of patient.truth.nodules) {
+      const [k, j, i] = nodule.centerVoxel.map(Math.round) as [number, number, number]
+      expect(lungs.mask[(k * patient.volume.shape[1] + j) * nx + i], nodule.id).toBe(1)
+    }
+    const { z, y, x } = lungs.box
+    for (const [low, high] of [z, y, x]) expect(high).toBeGreaterThan(low)
+  })
+
+  it('mirrors with the image: the patient decides which lung is the right one', () => {
+    const { volume } = makePatient({ seed: 4, matrix: 96, spacing: 6 })
+    const straight = segmentLungs(volume)
+    const mirrored = segmentLungs({
+      ...volume,
+      data: mirrorRows(volume),
+      geometry: { ...volume.geometry, rowDirection: [-1, 0, 0] },
+    })
+    expect(mirrored.volumeMl.right / straight.volumeMl.right).toBeCloseTo(1, 1)
+    expect(mirrored.volumeMl.left / straight.volumeMl.left).toBeCloseTo(1, 1)
+  })
+
+  it('falls back to the body with a warning where there is no lung', () => {
+    const volume = blockVolume(40)
+    const lungs = segmentLungs(volume)
+    expect(lungs.warnings.join()).toContain('no lung found')
+    expect(lungs.volumeMl.total).toBe(0)
+    expect(lungs.box.z).toEqual([0, 8])
+    expect(lungs.box.x[0]).toBeLessThanOrEqual(8)
+    expect(lungs.box.x[1]).toBeGreaterThanOrEqual(24)
+    expect(lungs.mask.includes(1)).toBe(true)
+    // Nothing but air: the whole image.
+    expect(segmentLungs(blockVolume(-1000)).box).toEqual({ z: [0, 8], y: [0, 32], x: [0, 32] })
+  })
+})
+
+function mirrorRows({ data, shape }: HuVolume): Int16Array {
+  const out = data.slice()
+  for (let row = 0; row < shape[0] * shape[1]; row++)
+    out.subarray(row * shape[2], (row + 1) * shape[2]).reverse()
+  return out
+}
+
+/** A block of one tissue in air. */
+function blockVolume(hu: number): HuVolume {
+  const data = new Int16Array(8 * 32 * 32).fill(-1000)
+  for (let k = 0; k < 8; k++)
+    for (let j = 8; j < 24; j++) data.fill(hu, (k * 32 + j) * 32 + 8, (k * 32 + j) * 32 + 24)
+  return {
+    data,
+    shape: [8, 32, 32],
+    geometry: {
+      origin: [0, 0, 0],
+      rowDirection: [1, 0, 0],
+      columnDirection: [0, 1, 0],
+      sliceDirection: [0, 0, 1],
+      spacing: [5, 8, 8],
+      slicePositions: Array.from({ length: 8 }, (_, k) => 5 * k),
+    },
+    sopInstanceUids: Array.from({ length: 8 }, (_, k) => `1.${k}`),
+    seriesInstanceUid: '1',
+    patientId: 'BLOCK',
+  }
+}
+
+// Volumes that were looked at as montages: the test keeps them from drifting.
+describe.each([
+  { name: 'lidc-idri-0001', patient: 'LIDC-IDRI-0001', ml: 3750 },
+  { name: 'lidc-idri-0003', patient: 'LIDC-IDRI-0003', ml: 5930 },
+  { name: 'qin-lung-ct', patient: 'QIN-LSC-0014', ml: 4500 },
+  { name: 'qin-lung-ct', patient: 'QIN-LSC-0028', ml: 6060 },
+  { name: 'ct-64', patient: '123456', ml: 4670 },
+])('segmentLungs on $patient', ({ name, patient, ml }) => {
+  const folder = realData(name)
+  it.skipIf(folder === undefined)('finds both lungs and cuts no marked nodule away', async () => {
+    const { series } = await findSeries([folder!])
+    const scan = series.find((s) => s.patientId === patient && s.modality === 'CT' && s.isVolume)!
+    const volume = await loadVolume(scan)
+    const lungs = segmentLungs(volume)
+    expect(lungs.volumeMl.total).toBeGreaterThan(0.97 * ml)
+    expect(lungs.volumeMl.total).toBeLessThan(1.03 * ml)
+    expect(lungs.volumeMl.left).toBeGreaterThan(0.35 * ml)
+    expect(lungs.volumeMl.right).toBeGreaterThan(0.35 * ml)
+    const reading = await readAnnotationsFor(scan)
+    if (reading === undefined) return
+    const placed = placeOnSeries(reading, scan)
+    for (const nodule of consensusNodules(placed, scan.geometry)) {
+      const [k, j, i] = nodule.centroidVoxel.map(Math.round) as [number, number, number]
+      expect(lungs.mask[(k * volume.shape[1] + j) * volume.shape[2] + i], `nodule ${nodule.id}`).toBe(1)
+    }
+  })
+})
