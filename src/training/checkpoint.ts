@@ -1,5 +1,6 @@
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { constants } from 'node:fs'
+import { copyFile, readdir, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import * as tf from '@tensorflow/tfjs'
 import { show } from '../check.js'
 import { parseHypes } from '../config/hypes.js'
@@ -118,6 +119,17 @@ export function restoreVariables(
     const value = tf.tensor(tensor.data, tensor.shape, 'float32')
     variable.assign(value)
     value.dispose()
+  }
+}
+
+/** Copies a checkpoint to `last.safetensors` beside it, so that scripts need not know its step. */
+export async function copyAsLast(path: string): Promise<void> {
+  const last = join(dirname(path), 'last.safetensors')
+  try {
+    await copyFile(path, `${last}.part`, constants.COPYFILE_FICLONE)
+    await rename(`${last}.part`, last)
+  } catch (error) {
+    throw fileError(last, 'write', error)
   }
 }
 

@@ -15,6 +15,7 @@ import type { Detector } from '../model/detector.js'
 import { progress } from '../progress.js'
 import {
   checkpointName,
+  copyAsLast,
   loadCheckpoint,
   newestCheckpoint,
   restoreVariables,
@@ -36,7 +37,7 @@ export interface TrainOptions {
   train?: string | undefined
   /** List of test frames; default data.test_idl; none: no test accuracy. */
   test?: string | undefined
-  /** The run's folder: checkpoints/, events/, log.jsonl, hypes.json. */
+  /** The run's folder: checkpoints/ (step-000500.safetensors, ..., last.safetensors), events/, log.jsonl, hypes.json. */
   output: string
   /** The step to stop at; default solver.max_iter. */
   steps?: number | undefined
@@ -99,6 +100,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const path = join(folder, checkpointName(step))
     const { weights } = detector
     await saveCheckpoint(path, { hypes, step, seed, engine: engine.name, weights, slots: optimizer.slots })
+    await copyAsLast(path)
     return path
   }
 
