@@ -116,6 +116,13 @@ void WritePlane(const FramesParams& p, const Places& places, size_t slice, const
   }
 }
 
+// Part of each row of the image is read: the processor's own prefetching stops at each gap.
+constexpr size_t kPrefetchRows = 16;
+
+inline void Prefetch(const void* from, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(static_cast<const char*>(from) + i);
+}
+
 // Rows of the frame that are summed before they are resampled along x: their lines fit the L1
 // cache.
 constexpr size_t kRowsAtOnce = 8;
@@ -162,9 +169,13 @@ void RenderSlice(const FramesParams& p, const XPlan& plan, size_t slice, Scratch
       continue;
     }
     const size_t first = p.y.first[v], count = p.y.count[v];
-    for (converted = std::max(converted, first); converted < first + count; converted++)
+    for (converted = std::max(converted, first); converted < first + count; converted++) {
+      if (converted + kPrefetchRows < p.y.high)
+        Prefetch(image + (converted + kPrefetchRows) * p.columns + p.x.low,
+                 scratch.columns * sizeof(In));
       HuLine(image + converted * p.columns + p.x.low, ring_line(converted), scratch.columns,
              rescale);
+    }
     for (size_t n = 0; n < count; n++) scratch.taps[n] = ring_line(first + n);
     SumLines(scratch.taps.data(), p.y.weights.data() + v * p.y.width, count, scratch.columns,
              scratch.lines.data() + waiting * scratch.pitch);
