@@ -34,27 +34,37 @@ export function jitterFrame(
   out: Float32Array,
 ): void {
   const step = (jitter.mirror ? -1 : 1) / jitter.scale
-  for (let v = 0; v < height; v++) {
+  // For each column the two source columns (as offsets in a row) and their weights; 0 for those outside.
+  const columns = new Int32Array(width * 2)
+  const weights = new Float64Array(width * 2)
+  for (let u = 0; u < width; u++) {
     // Indices of pixel centers: the center of pixel i lies at edge coordinate i + 0.5.
+    const x = (u + 0.5 - width / 2 - jitter.shiftX) * step + width / 2 - 0.5
+    const left = Math.floor(x)
+    for (const side of [0, 1]) {
+      if (left + side < 0 || left + side >= width) continue
+      columns[2 * u + side] = (left + side) * 3
+      weights[2 * u + side] = side === 0 ? 1 - (x - left) : x - left
+    }
+  }
+  for (let v = 0; v < height; v++) {
     const y = (v + 0.5 - height / 2 - jitter.shiftY) / jitter.scale + height / 2 - 0.5
     const top = Math.floor(y)
-    const down = y - top
-    for (let u = 0; u < width; u++) {
-      const x = (u + 0.5 - width / 2 - jitter.shiftX) * step + width / 2 - 0.5
-      const left = Math.floor(x)
-      const right = x - left
-      const target = (v * width + u) * 3
-      for (let c = 0; c < 3; c++) {
-        let sum = 0
-        for (let dy = 0; dy < 2; dy++) {
-          const row = top + dy
-          if (row < 0 || row >= height) continue
-          const weight = dy === 0 ? 1 - down : down
-          if (left >= 0 && left < width) sum += weight * (1 - right) * frame[(row * width + left) * 3 + c]!
-          if (left >= -1 && left < width - 1) sum += weight * right * frame[(row * width + left + 1) * 3 + c]!
-        }
-        out[target + c] = sum
-      }
+    const above = top >= 0 && top < height ? 1 - (y - top) : 0
+    const below = top + 1 >= 0 && top + 1 < height ? y - top : 0
+    const upper = above > 0 ? top * width * 3 : 0
+    const lower = below > 0 ? (top + 1) * width * 3 : 0
+    for (let u = 0, target = v * width * 3; u < width; u++) {
+      const a = upper + columns[2 * u]!
+      const b = upper + columns[2 * u + 1]!
+      const c = lower + columns[2 * u]!
+      const d = lower + columns[2 * u + 1]!
+      const wa = above * weights[2 * u]!
+      const wb = above * weights[2 * u + 1]!
+      const wc = below * weights[2 * u]!
+      const wd = below * weights[2 * u + 1]!
+      for (let i = 0; i < 3; i++, target++)
+        out[target] = wa * frame[a + i]! + wb * frame[b + i]! + wc * frame[c + i]! + wd * frame[d + i]!
     }
   }
 }
