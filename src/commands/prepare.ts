@@ -16,6 +16,7 @@ interface Flags {
   'min-box': number
   'pad-box': number
   encoding: 'gray8' | 'hu16'
+  'max-thickness': number | undefined
   split: string
   folds: number | undefined
   'split-file': string | undefined
@@ -87,6 +88,10 @@ export const command: CommandModule<object, Flags> = {
         default: 'gray8' as const,
         describe: 'Pixels: 8-bit gray levels, or 16-bit HU that are windowed in training',
       })
+      .option('max-thickness', {
+        type: 'number',
+        describe: 'Leave out scans with slices thicker or further apart, mm (LUNA16: 2.5)',
+      })
       .option('split', {
         type: 'string',
         default: '0.7,0.1,0.2',
@@ -136,6 +141,7 @@ export const command: CommandModule<object, Flags> = {
           padBoxPx: flags['pad-box'],
         },
         encoding: flags.encoding,
+        maxThicknessMm: flags['max-thickness'],
         split: splitRule(flags.split, flags.folds, flags['split-file']),
         seed: flags.seed,
         concurrency: flags.concurrency,

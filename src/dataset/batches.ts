@@ -1,3 +1,4 @@
+import { freemem } from 'node:os'
 import { checkInteger, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
@@ -35,7 +36,7 @@ export interface BatchOptions {
   passes?: number
   /** Boxes that reach outside their images; default 'error'. */
   outside?: 'error' | 'clip'
-  /** Bytes of decoded frames to keep; default 1 GiB. */
+  /** Bytes of decoded frames to keep; default 1 GiB, or a quarter of the free memory. */
   cacheBytes?: number
   /** Batches made ahead; default 2. */
   ahead?: number
@@ -72,7 +73,7 @@ export async function* batches(
     { outside: options.outside ?? 'error' },
   )
   for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
-  const source = new FrameCache(images, hypes, options.cacheBytes ?? 2 ** 30)
+  const source = new FrameCache(images, hypes, options.cacheBytes ?? Math.min(2 ** 30, freemem() / 4))
   const order = new Order(images.length, seed, options.shuffle ?? true)
   const lastItem = images.length * passes
   const make = (step: number): Promise<Batch> => {

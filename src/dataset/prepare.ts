@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import { checkInteger } from '../check.js'
+import { checkInteger, checkNumber } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { findSeries, listFiles } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
@@ -34,6 +34,8 @@ export interface PrepareOptions {
   slices?: SliceRule | undefined
   boxes?: Partial<BoxRule> | undefined
   encoding?: FrameEncoding | undefined
+  /** Scans with thicker slices (Slice Thickness), or slices further apart, are left out, mm; LUNA16: 2.5. */
+  maxThicknessMm?: number | undefined
   /** Default: 70 % train, 10 % val, 20 % test. */
   split?: SplitRule | undefined
   /** Seed of the split and of the choice of negatives; default solver.rnd_seed. */
@@ -208,11 +210,12 @@ async function findScans(
   for (const path of foreign) warn(`${path}: not a LIDC XML file`)
   damaged.push(...problems)
   for (const { path, reason } of damaged) warn(`${path}: ${reason}`)
+  const maxThickness = checkNumber('maxThicknessMm', options.maxThicknessMm ?? 1000, 0, 1000)
   const scans: Series[] = []
   const skipped: DatasetManifest['skipped'] = []
   for (const series of found.series) {
     const { seriesInstanceUid, folder } = series
-    const reason = reasonToSkip(series, bySeries)
+    const reason = reasonToSkip(series, bySeries, maxThickness)
     if (reason === undefined) scans.push(series)
     else skipped.push({ seriesInstanceUid, folder, reason })
   }
@@ -227,11 +230,18 @@ async function findScans(
   return { scans, skipped, damaged, annotationFiles: bySeries }
 }
 
-function reasonToSkip(series: Series, bySeries: ReadonlyMap<string, string[]>): string | undefined {
+function reasonToSkip(
+  series: Series,
+  bySeries: ReadonlyMap<string, string[]>,
+  maxThickness: number,
+): string | undefined {
   if (series.modality !== 'CT') return `modality ${series.modality === '' ? 'unknown' : series.modality}`
   if (series.seriesInstanceUid === '') return 'no Series Instance UID'
   if (!series.isVolume) return series.problems[0]?.message ?? 'no volume'
   if (!bySeries.has(series.seriesInstanceUid)) return 'no LIDC XML file'
+  const thickness = Math.max(series.thickness ?? 0, series.geometry.spacing[0])
+  // Distances come from positions: a little above the limit is the limit.
+  if (thickness > maxThickness + 1e-3) return `slices of more than ${maxThickness} mm`
   return undefined
 }
 

@@ -30,6 +30,11 @@ export interface ScanTask {
   old: ScanRecord | undefined
 }
 
+/** Buffers of an earlier scan, to be used again: fresh memory costs more than the work. For one scan at a time. */
+export interface ScanMemory {
+  volume?: Int16Array
+}
+
 /** Frames rendered and encoded together. */
 const FRAMES_AT_ONCE = 16
 
@@ -37,9 +42,10 @@ const FRAMES_AT_ONCE = 16
  * Makes the frames of one scan and its record: volume, lungs, one mapping for all slices, boxes of the consensus
  * nodules, slices by rule, one PNG each. Throws NoduleError where the scan cannot be used.
  */
-export async function prepareScan(task: ScanTask): Promise<ScanRecord> {
+export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Promise<ScanRecord> {
   const { series, parameters, output } = task
-  const volume = await loadVolume(series)
+  const volume = await loadVolume(series, memory.volume && { reuse: memory.volume })
+  if (volume.data.length > (memory.volume?.length ?? 0)) memory.volume = volume.data
   const lungs = segmentLungs(volume)
   const mapping = lungFrame(volume, lungs, {
     image_width: parameters.frameWidth,

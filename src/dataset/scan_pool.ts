@@ -3,7 +3,7 @@ import { NoduleError, describeError } from '../errors.js'
 import type { NoduleErrorCode } from '../errors.js'
 import type { ScanRecord } from './record.js'
 import { prepareScan } from './scan.js'
-import type { ScanTask } from './scan.js'
+import type { ScanMemory, ScanTask } from './scan.js'
 
 /** What a thread sends back: the record, or why there is none. */
 export type ScanAnswer = { record: ScanRecord } | { code?: NoduleErrorCode; message: string }
@@ -21,10 +21,11 @@ export interface ScanPool {
  */
 export function createScanPool(threads: number): ScanPool {
   if (threads === 1) {
+    const memory: ScanMemory = {}
     return {
       prepare: async (task) => {
         try {
-          return await prepareScan(task)
+          return await prepareScan(task, memory)
         } catch (error) {
           if (error instanceof NoduleError) throw error
           throw unexpected(error instanceof Error ? (error.stack ?? error.message) : String(error), error)
@@ -74,10 +75,9 @@ function unexpected(reason: string, cause?: unknown): NoduleError {
 }
 
 function startWorker(): Worker {
-  const here = import.meta.url
-  if (!here.endsWith('.ts')) return new Worker(new URL('./scan_worker.js', here))
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./scan_worker.js', import.meta.url))
   // Run from source (tests): a thread does not take over the loader of the main one.
-  const file = JSON.stringify(new URL('./scan_worker.ts', here).href)
+  const file = JSON.stringify(new URL('./scan_worker.ts', import.meta.url).href)
   const start = `import('tsx/esm/api').then(({ register }) => { register(); return import(${file}) })`
   return new Worker(start, { eval: true })
 }

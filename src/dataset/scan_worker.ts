@@ -2,12 +2,14 @@
 import { parentPort } from 'node:worker_threads'
 import { NoduleError } from '../errors.js'
 import { prepareScan } from './scan.js'
-import type { ScanTask } from './scan.js'
+import type { ScanMemory, ScanTask } from './scan.js'
 import type { ScanAnswer } from './scan_pool.js'
+
+const memory: ScanMemory = {}
 
 async function answer(task: ScanTask): Promise<ScanAnswer> {
   try {
-    return { record: await prepareScan(task) }
+    return { record: await prepareScan(task, memory) }
   } catch (error) {
     if (error instanceof NoduleError) return { code: error.code, message: error.message }
     return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) }

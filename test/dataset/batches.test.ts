@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
-import { batches, parseList, writePng } from '../../src/dataset/index.js'
+import { batches, parseList, readList, writePng } from '../../src/dataset/index.js'
 import type { Batch, BatchOptions, FrameList } from '../../src/dataset/index.js'
 import { drawJitter, jitterBoxes, jitterFrame } from '../../src/dataset/jitter.js'
 import { createRandom } from '../../src/random.js'
@@ -120,6 +120,25 @@ describe('batches', () => {
     await expect(take(1, { seed: -1 })).rejects.toThrow(/for seed/)
     await expect(take(1, { startStep: 0.5 })).rejects.toThrow(/for startStep/)
     await expect(take(1, { passes: 0 })).rejects.toThrow(/for passes/)
+  })
+
+  it('takes the list of the reference as it is: gray BMP, absolute and relative paths, another size', async () => {
+    const fixture = JSON.parse(
+      readFileSync(new URL('../fixtures/dataset/bitmaps.json', import.meta.url), 'utf8'),
+    ) as { cases: { mode: string; bmp: string }[] }
+    const gray = fixture.cases.find((item) => item.mode === 'L')!
+    writeFileSync(join(folder, 'gray.bmp'), Buffer.from(gray.bmp, 'base64'))
+    const rects = [{ x1: 1, y1: 1, x2: 3, y2: 4 }]
+    const path = join(folder, 'reference.json')
+    const entries = ['gray.bmp', join(folder, 'gray.bmp')].map((image_path) => ({ image_path, rects }))
+    writeFileSync(path, JSON.stringify(entries))
+    const [batch] = await take(1, { shuffle: false }, readList(path))
+    const [x, y] = [WIDTH / 7, HEIGHT / 5]
+    expect(batch!.boxes[0]).toEqual([{ x1: x, y1: y, x2: 3 * x, y2: 4 * y }])
+    expect(batch!.boxes[1]).toEqual(batch!.boxes[0])
+    const values = batch!.frames.subarray(0, 3)
+    expect(values[0]).toBe(values[1])
+    expect(values[0]).toBe(values[2])
   })
 
   it('takes the first ten when data.truncate_data says so', async () => {

@@ -241,6 +241,12 @@ describe('prepareDataset', () => {
     expect(await readImage(sheets[0]!)).toMatchObject({ width: 3 * 192, height: 4 * 128 })
   })
 
+  it('leaves out thick slices on demand', async () => {
+    const thick = prepare({ maxThicknessMm: 2.5 })
+    await expect(thick).rejects.toThrow(/received 4 series, 4 XML files \(slices of more than 2.5 mm\)/)
+    expect(await prepare({ maxThicknessMm: 5 })).toMatchObject({ made: 4 })
+  })
+
   it('says what is missing', async () => {
     await expect(prepare({ inputs: [join(scans, 'none')] })).rejects.toThrow(
       /none: cannot read: no such file or folder/,
