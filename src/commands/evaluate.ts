@@ -1,13 +1,26 @@
 import type { CommandModule } from 'yargs'
-import { evaluateListFiles, sliceTable } from '../evaluation/index.js'
+import { evaluateFiles } from '../evaluation/index.js'
+import { writeFileAtomic } from '../files.js'
+import { evaluationCharts, writePlots } from '../report/index.js'
 
 interface Flags {
-  predictions: string
-  truth: string
+  predictions: string[] | undefined
+  truth: string | undefined
+  scans: string[] | undefined
+  labels: string | undefined
+  excluded: string | undefined
+  series: string | undefined
   iou: number
   'min-score': number | undefined
   mismatch: 'error' | 'miss' | 'skip'
+  'max-marks': number
+  'min-readers': number
+  official: boolean
+  threshold: number
+  bootstraps: number
+  seed: number
   output: string | undefined
+  plots: string | undefined
   json: boolean
 }
 
@@ -18,31 +31,84 @@ export const command: CommandModule<object, Flags> = {
     yargs
       .option('predictions', {
         type: 'string',
-        demandOption: true,
-        describe: 'TensorBox JSON list with scores',
+        array: true,
+        describe:
+          'TensorBox JSON lists with scores; or, for whole scans, folders of nodule detect or CSV files in LUNA16 format. Several are compared',
       })
-      .option('truth', { type: 'string', demandOption: true, describe: 'TensorBox JSON list of true boxes' })
+      .option('truth', {
+        type: 'string',
+        describe: 'TensorBox JSON list of true boxes; or, for whole scans, a CSV of nodules in LUNA16 format',
+      })
+      .option('scans', {
+        type: 'string',
+        array: true,
+        describe: "Instead of --truth: folders of scans with LIDC XML; the readers' consensus is the truth",
+      })
+      .option('labels', {
+        type: 'string',
+        describe: 'Instead: CSV with a column label (0 or 1) and columns probability... to judge scores',
+      })
+      .option('excluded', { type: 'string', describe: 'CSV of findings that count neither way' })
+      .option('series', { type: 'string', describe: 'File with the series that count, one a line' })
       .option('iou', { type: 'number', default: 0.5, describe: 'Overlap from which a box is a hit' })
-      .option('min-score', { type: 'number', describe: 'Leave out detections below this confidence' })
+      .option('min-score', { type: 'number', describe: 'Leave out boxes below this confidence' })
       .option('mismatch', {
         choices: ['error', 'miss', 'skip'] as const,
         default: 'error' as const,
         describe: 'Images without predictions: refuse, count as missed, or leave out as TensorBox does',
       })
+      .option('max-marks', {
+        type: 'number',
+        default: 100,
+        describe: 'Most probable marks of a scan that count',
+      })
+      .option('min-readers', {
+        type: 'number',
+        default: 3,
+        describe: 'With --scans: readers who must have outlined a nodule',
+      })
+      .option('official', {
+        type: 'boolean',
+        default: false,
+        describe: "Read --series as LUNA16's script does: every line a scan, repeated ones count again",
+      })
+      .option('threshold', {
+        type: 'number',
+        default: 0.5,
+        describe: 'With --labels: score that is called positive',
+      })
+      .option('bootstraps', {
+        type: 'number',
+        default: 1000,
+        describe: 'Samples for intervals and comparisons',
+      })
+      .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
       .option('output', { type: 'string', alias: 'o', describe: 'Also write the figures to this JSON file' })
+      .option('plots', { type: 'string', describe: 'Write every curve as SVG and PNG into this folder' })
       .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .example(
         '$0 evaluate --predictions predictions.json --truth test.json -o evaluation.json',
         'AP, precision and recall of a list that nodule detect or TensorBox wrote',
-      ),
+      )
+      .example(
+        '$0 evaluate --predictions found --scans LIDC-IDRI --plots plots',
+        "sensitivity against false positives per scan, against the readers' consensus",
+      )
+      .example(
+        '$0 evaluate --predictions a.csv b.csv --truth annotations.csv --excluded annotations_excluded.csv --series seriesuids.csv',
+        "two detectors by LUNA16's protocol, compared",
+      )
+      .example('$0 evaluate --labels scores.csv', 'ROC, AUC, calibration of a classifier'),
   handler: async (flags) => {
-    const result = await evaluateListFiles(flags.truth, flags.predictions, {
-      iou: flags.iou,
+    const { results, table, json, warnings } = await evaluateFiles({
+      ...flags,
       minScore: flags['min-score'],
-      mismatch: flags.mismatch,
-      output: flags.output,
+      maxMarks: flags['max-marks'],
+      minReaders: flags['min-readers'],
     })
-    for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
-    process.stdout.write(flags.json ? `${JSON.stringify(result, null, 2)}\n` : sliceTable(result))
+    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+    if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json)}\n`)
+    if (flags.plots !== undefined) await writePlots(flags.plots, evaluationCharts(results))
+    process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : table)
   },
 }

@@ -14,7 +14,8 @@ export interface CsvRow {
 }
 
 export function readMarksCsv(path: string): Mark[] {
-  const { column, rows } = readTable(path)
+  const { column, optional, rows } = readTable(path)
+  const diameter = optional('diameter_mm')
   const at = column(['seriesuid', 'coordx', 'coordy', 'coordz', 'probability'])
   return rows.map((row, index) => ({
     seriesUid: text(path, row, at[0]!),
@@ -23,6 +24,7 @@ export function readMarksCsv(path: string): Mark[] {
     y: number(path, row, at[2]!, 'coordY'),
     z: number(path, row, at[3]!, 'coordZ'),
     probability: number(path, row, at[4]!, 'probability'),
+    ...(diameter < 0 ? {} : { diameterMm: number(path, row, diameter, 'diameter_mm') }),
   }))
 }
 
@@ -74,7 +76,13 @@ function readLines(path: string): CsvRow[] {
     .filter((row) => row.cells.some((cell) => cell.trim() !== ''))
 }
 
-function readTable(path: string): { column: (names: readonly string[]) => number[]; rows: CsvRow[] } {
+/** A CSV with a header; column names in lower case. Throws NoduleError (FILE; FORMAT for a missing column). */
+export function readTable(path: string): {
+  names: string[]
+  column: (names: readonly string[]) => number[]
+  optional: (name: string) => number
+  rows: CsvRow[]
+} {
   const [head, ...rows] = readLines(path)
   const names = (head?.cells ?? []).map((cell) => cell.trim().toLowerCase())
   const column = (wanted: readonly string[]): number[] =>
@@ -90,7 +98,7 @@ function readTable(path: string): { column: (names: readonly string[]) => number
       }
       return at
     })
-  return { column, rows }
+  return { names, column, optional: (name) => names.indexOf(name), rows }
 }
 
 function text(path: string, row: CsvRow, at: number): string {

@@ -28,6 +28,8 @@ export interface Mark {
   y: number
   z: number
   probability: number
+  /** As the detector measured it, where it did. */
+  diameterMm?: number | undefined
 }
 
 /** What became of one finding that counts. */

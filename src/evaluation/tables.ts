@@ -1,13 +1,23 @@
-import type { SliceEvaluation } from './slices.js'
+import type { GroupRow, SizeRow } from './breakdown.js'
+import type { Difference } from './compare.js'
+import type { LabelRuns } from './label_runs.js'
+import type { ScanRuns } from './scan_runs.js'
+import type { SliceRun, SliceRuns } from './slice_runs.js'
 
 /** A ratio with three decimals, or "-" where it is undefined. */
 export function ratio(value: number | null | undefined): string {
   return value === null || value === undefined ? '-' : value.toFixed(3)
 }
 
+/** A p-value; small ones as a bound. */
+function pValue(p: number): string {
+  return p < 0.0001 ? 'p < 0.0001' : `p = ${p.toFixed(4)}`
+}
+
 /** Lines up cells: the first column to the left, the others to the right. */
 export function alignColumns(rows: readonly (readonly string[])[], indent = '  '): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
+  const columns = Math.max(0, ...rows.map((row) => row.length))
+  const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(...rows.map((row) => (row[column] ?? '').length)),
   )
   return rows
@@ -21,51 +31,176 @@ export function alignColumns(rows: readonly (readonly string[])[], indent = '  '
     .join('')
 }
 
+/** Runs side by side: a row per measure, a column per run. */
+function sideBySide<T extends { name: string }>(
+  runs: readonly T[],
+  measures: readonly (readonly [string, (run: T) => string])[],
+): string {
+  return alignColumns([
+    ...(runs.length > 1 ? [['', ...runs.map((run) => run.name)]] : []),
+    ...measures.map(([name, value]) => [name, ...runs.map(value)]),
+  ])
+}
+
+function differenceText(what: string, first: string, second: string, d: Difference): string {
+  return `  ${what}, ${first} - ${second}: ${signed(d.difference)} (${signed(d.low)} to ${signed(d.high)}, ${pValue(d.p)}, ${d.samples} paired bootstraps)\n`
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? '-' : '+'}${Math.abs(value).toFixed(3)}`
+}
+
+function groupLines(title: string, rows: readonly (GroupRow | SizeRow)[]): string {
+  const shown = rows.filter((row) => row.total > 0 || ('falsePositives' in row && row.falsePositives > 0))
+  if (shown.length === 0) return ''
+  const wrong = shown.some((row) => 'falsePositives' in row)
+  return `\n${alignColumns([
+    [title, 'found', 'of', 'recall', '95 % interval', ...(wrong ? ['FP'] : [])],
+    ...shown.map((row) => [
+      row.group,
+      `${row.found}`,
+      `${row.total}`,
+      ratio(row.sensitivity),
+      row.low === null ? '-' : `${ratio(row.low)} to ${ratio(row.high)}`,
+      ...('falsePositives' in row ? [`${row.falsePositives}`] : []),
+    ]),
+  ])}`
+}
+
 /** The slice-level figures as text for people. */
-export function sliceTable(result: SliceEvaluation): string {
-  const { counts } = result
-  const best = result.bestF1
-  const all = result.curve.at(-1)
+export function sliceTable({ runs, comparisons }: SliceRuns): string {
+  const first = runs[0]!
+  const all = (run: SliceRun): string => `${run.counts.tp} / ${run.counts.fp} / ${run.counts.fn}`
   return [
-    `Slice level, a hit at IoU >= ${result.iou}: ${result.images} images (${result.imagesWithTruth} with nodules), `,
-    `${result.truthBoxes} true boxes, ${result.detections} detections\n\n`,
-    alignColumns([
-      ['average precision, all points', ratio(result.ap)],
-      ['average precision, 11 points', ratio(result.ap11)],
-      ['best F1', ratio(best?.f1)],
-    ]),
-    '\n',
-    alignColumns([
-      ['operating point', 'confidence', 'TP', 'FP', 'missed', 'precision', 'recall'],
-      ...(best === null
-        ? []
-        : [
-            [
-              'best F1',
-              ratio(best.threshold),
-              `${best.tp}`,
-              `${best.fp}`,
-              `${best.fn}`,
-              ratio(best.precision),
-              ratio(best.recall),
-            ],
-          ]),
+    `Slice level, a hit at IoU >= ${first.iou}: ${first.images} images (${first.imagesWithTruth} with nodules), ${first.truthBoxes} true boxes\n\n`,
+    sideBySide(runs, [
+      ['detections', (run) => `${run.detections}`],
+      ['average precision, all points', (run) => ratio(run.ap)],
+      ['average precision, 11 points', (run) => ratio(run.ap11)],
+      ['COCO AP, IoU .10 to .50', (run) => ratio(run.coco.from10to50)],
+      ['COCO AP, IoU .50 to .95', (run) => ratio(run.coco.from50to95)],
+      ['all detections: TP / FP / missed', all],
+      ['  precision', (run) => ratio(run.counts.precision)],
+      ['  recall', (run) => ratio(run.counts.recall)],
+      ['best F1', (run) => ratio(run.bestF1?.f1)],
+      ['  at confidence', (run) => ratio(run.bestF1?.threshold)],
       [
-        'all detections',
-        ratio(all?.threshold),
-        `${counts.tp}`,
-        `${counts.fp}`,
-        `${counts.fn}`,
-        ratio(counts.precision),
-        ratio(counts.recall),
+        '  TP / FP / missed',
+        ({ bestF1 }) => (bestF1 === null ? '-' : `${bestF1.tp} / ${bestF1.fp} / ${bestF1.fn}`),
       ],
+      ['  precision', (run) => ratio(run.bestF1?.precision)],
+      ['  recall', (run) => ratio(run.bestF1?.recall)],
     ]),
-    '\n',
-    alignColumns([
-      ['at precision', ...result.recallAtPrecision.map((point) => ratio(point.target))],
-      ['  recall', ...result.recallAtPrecision.map((point) => ratio(point.value))],
-      ['at recall', ...result.precisionAtRecall.map((point) => ratio(point.target))],
-      ['  precision', ...result.precisionAtRecall.map((point) => ratio(point.value))],
+    ...runs.flatMap((run) => [
+      runs.length > 1 ? `\n${run.name}\n` : '\n',
+      alignColumns([
+        ['at precision', ...run.recallAtPrecision.map((point) => ratio(point.target))],
+        ['  recall', ...run.recallAtPrecision.map((point) => ratio(point.value))],
+        ['at recall', ...run.precisionAtRecall.map((point) => ratio(point.target))],
+        ['  precision', ...run.precisionAtRecall.map((point) => ratio(point.value))],
+      ]),
+      groupLines('box size at the best F1', run.bySize),
     ]),
+    ...(comparisons.length > 0 ? ['\n'] : []),
+    ...comparisons.map(({ first: a, second: b, ap }) => differenceText('AP', a, b, ap)),
+  ].join('')
+}
+
+/** The scan-level figures as text for people. */
+export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
+  const { scans, counts, bootstrap } = runs[0]!
+  const interval = (value: { low?: number; high?: number }): string =>
+    value.low === undefined ? '' : ` (${ratio(value.low)} to ${ratio(value.high)})`
+  const missed = runs[0]!.findings.filter((finding) => finding.score === null)
+  return [
+    `Scan level, LUNA16's protocol: ${scans} scans, ${counts.nodules} nodules, ${counts.excludedFindings} excluded findings\n\n`,
+    sideBySide(runs, [
+      ['marks', (run) => `${run.counts.marks}`],
+      ['found / missed', (run) => `${run.counts.tp} / ${run.counts.fn}`],
+      ['false positives', (run) => `${run.counts.fp}`],
+      ['marks ignored: on excluded findings', (run) => `${run.counts.onExcluded}`],
+      ['marks ignored: second on a nodule', (run) => `${run.counts.doubleHits}`],
+      ['sensitivity, every mark', (run) => ratio(run.sensitivity)],
+      ...runs[0]!.operatingPoints.map(
+        ({ falsePositivesPerScan }, i): [string, (run: (typeof runs)[number]) => string] => [
+          `sensitivity at ${falsePositivesPerScan} false positives per scan`,
+          (run) => ratio(run.operatingPoints[i]!.sensitivity) + interval(run.operatingPoints[i]!),
+        ],
+      ),
+      [
+        'CPM, the mean of these',
+        (run) => (run.cpm === null ? '-' : ratio(run.cpm.value) + interval(run.cpm)),
+      ],
+      ...(runs.some((run) => run.sizes !== null)
+        ? [
+            [
+              'diameter, measured - true (mm)',
+              ({ sizes }: (typeof runs)[number]) =>
+                sizes === null
+                  ? '-'
+                  : `${signed(sizes.bias)} (${signed(sizes.lowerLimit)} to ${signed(sizes.upperLimit)})`,
+            ] as const,
+          ]
+        : []),
+    ]),
+    bootstrap === null
+      ? ''
+      : `  (95 % intervals of ${bootstrap.samples} scan-level bootstraps, seed ${bootstrap.seed})\n`,
+    ...runs.flatMap((run) => [
+      runs.length > 1 ? `\n${run.name}\n` : '',
+      groupLines('diameter', run.byDiameter),
+      groupLines('type', run.byType),
+    ]),
+    readers.length === 0
+      ? ''
+      : `\n${alignColumns([
+          ['readers, each against the others', 'sensitivity', 'FP per scan'],
+          ...readers.map((reader) => [
+            reader.name,
+            ratio(reader.sensitivity),
+            reader.falsePositivesPerScan.toFixed(2),
+          ]),
+        ])}`,
+    runs.length > 1 || missed.length === 0 || missed.length > 30
+      ? ''
+      : `\n${alignColumns([
+          ['missed', 'x (mm)', 'y (mm)', 'z (mm)', 'diameter (mm)'],
+          ...missed.map((finding) => [
+            `${finding.seriesUid} ${finding.id}`,
+            ...[finding.x, finding.y, finding.z, finding.diameterMm].map((value) => value.toFixed(1)),
+          ]),
+        ])}`,
+    ...(comparisons.length > 0 ? ['\n'] : []),
+    ...comparisons.map(
+      ({ first, second, cpm, mcNemar }) =>
+        `${differenceText('CPM', first, second, cpm)}  nodules found at 1 false positive per scan: both ${mcNemar.both}, only ${first} ${mcNemar.firstOnly}, only ${second} ${mcNemar.secondOnly}, none ${mcNemar.neither} (McNemar, exact: ${pValue(mcNemar.pExact)})\n`,
+    ),
+  ].join('')
+}
+
+/** The figures of scores against labels as text for people. */
+export function labelTable({ runs, comparisons }: LabelRuns): string {
+  const { items, positives, threshold } = runs[0]!
+  return [
+    `Classification: ${items} items, ${positives} positive; called positive at ${threshold} and above\n\n`,
+    sideBySide(runs, [
+      ['AUC', ({ auc }) => `${ratio(auc.value)} (${ratio(auc.low)} to ${ratio(auc.high)})`],
+      ['average precision (PR-AUC)', (run) => ratio(run.averagePrecision)],
+      ['TP / FP / FN / TN', ({ confusion: c }) => `${c.tp} / ${c.fp} / ${c.fn} / ${c.tn}`],
+      ['accuracy', (run) => ratio(run.accuracy)],
+      ['balanced accuracy', (run) => ratio(run.balancedAccuracy)],
+      ['sensitivity', (run) => ratio(run.sensitivity)],
+      ['specificity', (run) => ratio(run.specificity)],
+      ['precision', (run) => ratio(run.precision)],
+      ['F1', (run) => ratio(run.f1)],
+      ['Matthews correlation', (run) => ratio(run.mcc)],
+      ['Brier score', (run) => ratio(run.brier)],
+      ['expected calibration error', (run) => ratio(run.ece)],
+    ]),
+    ...(comparisons.length > 0 ? ['\n'] : []),
+    ...comparisons.map(
+      (c) =>
+        `  AUC, ${c.firstName} - ${c.secondName}: ${signed(c.difference)} (standard error ${c.standardError.toFixed(4)}, DeLong ${pValue(c.p)})\n`,
+    ),
   ].join('')
 }

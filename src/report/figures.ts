@@ -1,36 +1,54 @@
 import type { FrocBand } from '../evaluation/bootstrap.js'
-import { FROC_RATES } from '../evaluation/froc.js'
-import type { FrocPoint } from '../evaluation/froc.js'
-import type { SliceEvaluation } from '../evaluation/index.js'
+import { FROC_RATES, sensitivityAt } from '../evaluation/index.js'
+import type {
+  BlandAltman,
+  Classification,
+  FrocPoint,
+  ReaderPoint,
+  ScanEvaluation,
+  SliceEvaluation,
+} from '../evaluation/index.js'
 import { ratio } from '../evaluation/tables.js'
 import { COLORS } from './chart.js'
-import type { Chart, ChartLine } from './chart.js'
+import type { Chart, ChartBand, ChartLine } from './chart.js'
 import type { TrainingEntry } from './training_log.js'
 
+/** Evaluations of one protocol as a plot takes them: a name is shown where there are several. */
+type Named<T> = T & { name?: string }
+
+const prefix = (runs: readonly Named<object>[], run: Named<object>): string =>
+  runs.length > 1 && run.name !== undefined ? `${run.name}: ` : ''
+
 /** Precision against recall; with `oneMinusPrecision` recall against 1 - precision, as TensorBox draws it. */
-export function precisionRecallChart(evaluation: SliceEvaluation, oneMinusPrecision = false): Chart {
-  const points = evaluation.curve.filter((point) => point.recall !== null)
+export function precisionRecallChart(
+  runs: readonly Named<SliceEvaluation>[],
+  oneMinusPrecision = false,
+): Chart {
   const place = (precision: number, recall: number): [number, number] =>
     oneMinusPrecision ? [1 - precision, recall] : [recall, precision]
-  const lines: ChartLine[] = [
-    {
-      name: `AP ${ratio(evaluation.ap)} (11 points: ${ratio(evaluation.ap11)})`,
-      points: points.map((point) => place(point.precision, point.recall!)),
-    },
-  ]
-  const best = evaluation.bestF1
-  if (best !== null) {
-    lines.push({
-      name: `best F1 ${ratio(best.f1)} at confidence ${ratio(best.threshold)}`,
-      points: [place(best.precision, best.recall!)],
-      scatter: true,
-      symbol: 'diamond',
-    })
-  }
+  const lines = runs.flatMap((run, index): ChartLine[] => {
+    const color = COLORS[index % COLORS.length]!
+    const line = {
+      name: `${prefix(runs, run)}AP ${ratio(run.ap)}${runs.length > 1 ? '' : ` (11 points: ${ratio(run.ap11)})`}`,
+      points: run.curve
+        .filter((point) => point.recall !== null)
+        .map((point) => place(point.precision, point.recall!)),
+      color,
+    }
+    const best = run.bestF1
+    if (best === null) return [line]
+    const name = `${prefix(runs, run)}best F1 ${ratio(best.f1)} at confidence ${ratio(best.threshold)}`
+    const points = [place(best.precision, best.recall!)]
+    return [
+      line,
+      { name, points, scatter: true, symbol: 'diamond', color: runs.length > 1 ? color : COLORS[1] },
+    ]
+  })
   const recall = { name: 'Recall', min: 0, max: 1, interval: 0.1 }
+  const { images, truthBoxes, iou } = runs[0]!
   return {
     title: oneMinusPrecision ? 'Recall against 1 − precision' : 'Precision and recall',
-    subtitle: `${evaluation.images} slices, ${evaluation.truthBoxes} true boxes, a hit at IoU ≥ ${evaluation.iou}`,
+    subtitle: `${images} slices, ${truthBoxes} true boxes, a hit at IoU ≥ ${iou}`,
     x: oneMinusPrecision ? { name: '1 − precision', min: 0, max: 1, interval: 0.1 } : recall,
     y: oneMinusPrecision ? recall : { name: 'Precision', min: 0, max: 1, interval: 0.1 },
     lines,
@@ -112,34 +130,58 @@ export function accuracyChart(log: readonly TrainingEntry[]): Chart | undefined 
   }
 }
 
-export interface FrocChartInput {
-  scans: number
-  counts: { nodules: number }
-  froc: readonly FrocPoint[]
-  cpm: { value: number; low?: number; high?: number } | null
-  bootstrap: (FrocBand & { samples: number; confidence: number }) | null
-  /** Points that are no curve: each reader's own. */
-  readers?: readonly { name: string; falsePositivesPerScan: number; sensitivity: number }[] | undefined
-}
+export type FrocChartInput = Named<Pick<ScanEvaluation, 'scans' | 'counts' | 'froc' | 'cpm' | 'bootstrap'>>
 
-/** LUNA16's picture: sensitivity against false positives per scan from 1/8 to 8 on a log2 axis, with the band. */
-export function frocChart(input: FrocChartInput): Chart {
-  const inside = input.froc.filter(
-    (point) => point.falsePositivesPerScan > 0 && point.falsePositivesPerScan <= 8,
-  )
-  const from = [...input.froc].reverse().find((point) => point.falsePositivesPerScan <= 1 / 8)
-  const last = input.froc.at(-1)!
-  const curve: [number, number][] = inside
-    .filter((point) => point.falsePositivesPerScan > 1 / 8)
-    .map((point) => [point.falsePositivesPerScan, point.sensitivity])
-  if (from !== undefined) curve.unshift([1 / 8, from.sensitivity])
-  if (last.falsePositivesPerScan < 8) curve.push([8, last.sensitivity])
-  const { cpm, bootstrap } = input
-  const interval = cpm?.low === undefined ? '' : ` (${ratio(cpm.low)} to ${ratio(cpm.high)})`
-  const band = bootstrap === null ? undefined : thinBand(bootstrap)
+/**
+ * LUNA16's picture: sensitivity against false positives per scan from 1/8 to 8 on a log2 axis, with the band.
+ * @param readers points that are no curve: each reader's own
+ */
+export function frocChart(runs: readonly FrocChartInput[], readers: readonly ReaderPoint[] = []): Chart {
+  const bands: ChartBand[] = []
+  const lines: ChartLine[] = []
+  for (const [index, run] of runs.entries()) {
+    const color = COLORS[index % COLORS.length]!
+    const { cpm, bootstrap } = run
+    const interval = cpm?.low === undefined ? '' : ` (${ratio(cpm.low)} to ${ratio(cpm.high)})`
+    lines.push({
+      name: `${prefix(runs, run)}CPM ${ratio(cpm?.value)}${interval}`,
+      points: frocLine(run.froc),
+      color,
+    })
+    if (bootstrap === null) continue
+    const band = thinBand(bootstrap)
+    const percent = Math.round(100 * bootstrap.confidence)
+    bands.push({
+      name: `${prefix(runs, run)}${percent} % interval of ${bootstrap.samples} bootstraps`,
+      x: band.map((point) => point.x),
+      low: band.map((point) => point.low),
+      high: band.map((point) => point.high),
+      color,
+    })
+    if (runs.length > 1) continue
+    lines.push({
+      name: 'mean of the bootstraps',
+      points: band.map((point): [number, number] => [point.x, point.mean]),
+      color,
+      dashed: true,
+      width: 1,
+    })
+  }
+  const colors = COLORS.slice(runs.length)
+  for (const [index, reader] of readers.entries()) {
+    lines.push({
+      name: reader.name,
+      // The axis starts at 1/8: a reader with fewer stands on its edge.
+      points: [[Math.min(8, Math.max(1 / 8, reader.falsePositivesPerScan)), reader.sensitivity]],
+      scatter: true,
+      symbol: 'triangle',
+      color: colors[index % colors.length] ?? COLORS[6],
+    })
+  }
+  const { scans, counts } = runs[0]!
   return {
     title: 'Free-response ROC',
-    subtitle: `${input.scans} scans, ${input.counts.nodules} nodules; a hit lies within the nodule's radius`,
+    subtitle: `${scans} scans, ${counts.nodules} nodules; a hit lies within the nodule's radius`,
     x: {
       name: 'False positives per scan (log scale)',
       min: 1 / 8,
@@ -148,42 +190,21 @@ export function frocChart(input: FrocChartInput): Chart {
       format: (value) => (value < 1 ? `1/${Math.round(1 / value)}` : String(Math.round(value))),
     },
     y: { name: 'Sensitivity', min: 0, max: 1, interval: 0.1 },
-    bands:
-      band === undefined
-        ? []
-        : [
-            {
-              name: `${Math.round(100 * bootstrap!.confidence)} % interval of ${bootstrap!.samples} bootstraps`,
-              x: band.map((point) => point.x),
-              low: band.map((point) => point.low),
-              high: band.map((point) => point.high),
-              color: COLORS[0],
-            },
-          ],
-    lines: [
-      { name: `CPM ${ratio(cpm?.value)}${interval}`, points: curve, color: COLORS[0] },
-      ...(band === undefined
-        ? []
-        : [
-            {
-              name: 'mean of the bootstraps',
-              points: band.map((point): [number, number] => [point.x, point.mean]),
-              color: COLORS[0],
-              dashed: true,
-              width: 1,
-            },
-          ]),
-      ...(input.readers ?? []).map((reader, index) => ({
-        name: reader.name,
-        // The axis starts at 1/8: a reader with fewer stands on its edge.
-        points: [[Math.max(1 / 8, reader.falsePositivesPerScan), reader.sensitivity] as const],
-        scatter: true,
-        symbol: 'triangle' as const,
-        color: COLORS[(index + 1) % COLORS.length]!,
-      })),
-    ],
-    height: 460,
+    bands,
+    lines,
+    height: 460 + 28 * Math.max(0, runs.length - 1),
   }
+}
+
+/** The curve from 1/8 to 8 false positives per scan, read at both ends. */
+function frocLine(froc: readonly FrocPoint[]): [number, number][] {
+  return [
+    [1 / 8, sensitivityAt(froc, 1 / 8)],
+    ...froc
+      .filter((point) => point.falsePositivesPerScan > 1 / 8 && point.falsePositivesPerScan < 8)
+      .map((point): [number, number] => [point.falsePositivesPerScan, point.sensitivity]),
+    [8, sensitivityAt(froc, 8)],
+  ]
 }
 
 /** About 200 of the band's 10,000 points, evenly spread over the log axis. */
@@ -197,6 +218,120 @@ function thinBand(band: FrocBand): { x: number; mean: number; low: number; high:
     next = Math.log2(x) + Math.log2(8 / FROC_RATES[0]) / 200
   }
   return kept
+}
+
+/** True against false positive rate. */
+export function rocChart(runs: readonly Named<Classification>[]): Chart {
+  const { items, positives } = runs[0]!
+  return {
+    title: 'Receiver operating characteristic',
+    subtitle: `${items} items, ${positives} positive`,
+    x: { name: 'False positive rate (1 − specificity)', min: 0, max: 1, interval: 0.1 },
+    y: { name: 'True positive rate (sensitivity)', min: 0, max: 1, interval: 0.1 },
+    lines: [
+      ...runs.map((run, index): ChartLine => ({
+        name: `${prefix(runs, run)}AUC ${ratio(run.auc.value)} (${ratio(run.auc.low)} to ${ratio(run.auc.high)})`,
+        points: run.roc.map((point) => [point.falsePositiveRate, point.truePositiveRate]),
+        color: COLORS[index % COLORS.length]!,
+      })),
+      chance('chance'),
+    ],
+    height: 500,
+  }
+}
+
+function chance(name: string): ChartLine {
+  return {
+    name,
+    points: [
+      [0, 0],
+      [1, 1],
+    ],
+    color: COLORS[6],
+    dashed: true,
+    width: 1,
+  }
+}
+
+/** Precision against recall of scores against labels. */
+export function scorePrecisionRecallChart(runs: readonly Named<Classification>[]): Chart {
+  const { items, positives } = runs[0]!
+  const rate = positives / items
+  return {
+    title: 'Precision and recall',
+    subtitle: `${items} items, ${positives} positive`,
+    x: { name: 'Recall', min: 0, max: 1, interval: 0.1 },
+    y: { name: 'Precision', min: 0, max: 1, interval: 0.1 },
+    lines: [
+      ...runs.map((run, index): ChartLine => ({
+        name: `${prefix(runs, run)}AP ${ratio(run.averagePrecision)}`,
+        points: run.precisionRecall.map((point) => [point.recall, point.precision]),
+        color: COLORS[index % COLORS.length]!,
+      })),
+      {
+        name: `part of positives ${ratio(rate)}`,
+        points: [
+          [0, rate],
+          [1, rate],
+        ],
+        color: COLORS[6],
+        dashed: true,
+        width: 1,
+      },
+    ],
+  }
+}
+
+/** Frequency of positives against the mean score, bin by bin. */
+export function calibrationChart(runs: readonly Named<Classification>[]): Chart {
+  return {
+    title: 'Calibration',
+    subtitle: `${runs[0]!.items} items; each point a bin of scores`,
+    x: { name: 'Mean score of the bin', min: 0, max: 1, interval: 0.1 },
+    y: { name: 'Part of positives', min: 0, max: 1, interval: 0.1 },
+    lines: [
+      ...runs.flatMap((run, index): ChartLine[] => {
+        const color = COLORS[index % COLORS.length]!
+        const points = run.calibration.map((bin): [number, number] => [bin.meanScore, bin.positiveRate])
+        const name = `${prefix(runs, run)}calibration error ${ratio(run.ece)}, Brier ${ratio(run.brier)}`
+        return [
+          { name, points, color },
+          { name, points, color, scatter: true, hideFromLegend: true },
+        ]
+      }),
+      chance('ideal'),
+    ],
+    height: 500,
+  }
+}
+
+/** Differences of two measurements against their means, with the bias and the limits of agreement. */
+export function blandAltmanChart(sizes: BlandAltman): Chart {
+  const xs = sizes.points.map((point) => point.mean)
+  const low = Math.floor(Math.min(...xs) - 1)
+  const high = Math.ceil(Math.max(...xs) + 1)
+  const level = (name: string, value: number, dashed: boolean): ChartLine => ({
+    name: `${name} ${value.toFixed(1)} mm`,
+    points: [
+      [low, value],
+      [high, value],
+    ],
+    color: COLORS[1],
+    dashed,
+    width: 1.5,
+  })
+  return {
+    title: 'Diameter: measured against true',
+    subtitle: `${sizes.pairs} nodules that were hit (Bland and Altman)`,
+    x: { name: 'Mean of measured and true diameter (mm)', min: low, max: high },
+    y: { name: 'Measured − true (mm)' },
+    lines: [
+      { name: 'nodule', points: sizes.points.map((p) => [p.mean, p.difference]), scatter: true },
+      level('bias', sizes.bias, false),
+      level('lower limit', sizes.lowerLimit, true),
+      level('upper limit', sizes.upperLimit, true),
+    ],
+  }
 }
 
 function shortNumber(value: number): string {

@@ -6,17 +6,16 @@ import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
 import { NoduleError, describeError, fileError } from '../errors.js'
-import { readReferences } from '../evaluation/index.js'
+import { readDetectionFolder, readReferences } from '../evaluation/index.js'
 import type { SliceEvaluation } from '../evaluation/index.js'
 import { readFindingsCsv } from '../evaluation/luna.js'
 import { writeFileAtomic } from '../files.js'
-import { DETECTIONS_FORMAT, readDetections } from '../inference/detections.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { VERSION } from '../version.js'
 import { buildPage } from './page.js'
 import type { PageInput, PageView } from './page.js'
 import type { Picture } from './pictures.js'
-import { detectionFiles, findRunFiles } from './run_files.js'
+import { findRunFiles } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
 import { slicePart } from './slice_part.js'
@@ -24,9 +23,9 @@ import { readTrainingLog } from './training_log.js'
 
 export { chartPng, chartSvg } from './chart.js'
 export type { Chart } from './chart.js'
+export { evaluationCharts, writePlots } from './plots.js'
 export { findRunFiles } from './run_files.js'
 export type { RunFiles } from './run_files.js'
-export { detectionMarks } from './scan_part.js'
 
 export interface ReportOptions extends RunFiles {
   /** Folder of a run; what is not named is looked for in it. */
@@ -70,7 +69,8 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   const truth = files.truth === undefined ? undefined : readList(files.truth)
   const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
   const training = files.log === undefined ? undefined : readTrainingLog(files.log)
-  const detections = files.detections === undefined ? [] : await readAll(files.detections, warnings)
+  const detections =
+    files.detections === undefined ? [] : await readDetectionFolder(files.detections, warnings)
   const scans =
     detections.length === 0
       ? undefined
@@ -163,21 +163,6 @@ async function readTrueNodules(
   warnings.push(...read.warnings)
   const { series } = await findSeries(scans)
   return read.scans.length === 0 ? { series } : { references: read.scans, series }
-}
-
-/** The detection files of a folder; other JSON in it is left out with a warning. */
-async function readAll(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
-  const all: SeriesDetections[] = []
-  const other: string[] = []
-  for (const path of detectionFiles(folder)) {
-    const value = readJson(path) as { format?: unknown } | null
-    if (value?.format === DETECTIONS_FORMAT) all.push(await readDetections(path))
-    else other.push(path)
-  }
-  if (other.length > 0)
-    warnings.push(`${other.length} JSON files of ${folder} are no detections, first ${basename(other[0]!)}`)
-  if (all.length === 0) warnings.push(`${folder} holds no detections`)
-  return all
 }
 
 function provenance(

@@ -1,11 +1,10 @@
 import type { SeriesDetections } from '../inference/detections.js'
-import type { ScanEvaluation, SliceEvaluation } from '../evaluation/index.js'
+import type { ReaderPoint, ScanEvaluation, SliceEvaluation } from '../evaluation/index.js'
 import { ratio } from '../evaluation/tables.js'
 import { VERSION } from '../version.js'
 import { chartSize, chartSvg, plotArea } from './chart.js'
 import type { Chart, PlotArea } from './chart.js'
 import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
-import type { FrocChartInput } from './figures.js'
 import { embedJson, escapeHtml, factTable } from './html.js'
 import { findingTable, noduleTable } from './nodule_tables.js'
 import type { NoduleRow, FindingRow } from './nodule_tables.js'
@@ -46,7 +45,7 @@ export interface PageInput {
         nodules: NoduleRow[]
         evaluation?: ScanEvaluation | undefined
         findings: FindingRow[]
-        readers?: FrocChartInput['readers']
+        readers?: ReaderPoint[] | undefined
       }
     | undefined
   pictures: Picture[]
@@ -72,7 +71,7 @@ export function buildPage(input: PageInput): string {
           slices: {
             iou: input.slices.evaluation.iou,
             images: input.slices.images,
-            plot: plotArea(precisionRecallChart(input.slices.evaluation)) satisfies PlotArea,
+            plot: plotArea(precisionRecallChart([input.slices.evaluation])) satisfies PlotArea,
           },
         }),
     ...(input.scans?.evaluation === undefined
@@ -80,7 +79,7 @@ export function buildPage(input: PageInput): string {
       : {
           froc: {
             points: input.scans.evaluation.froc,
-            plot: plotArea(frocChart({ ...input.scans.evaluation, readers: input.scans.readers })),
+            plot: plotArea(frocChart([input.scans.evaluation], input.scans.readers)),
           },
         }),
   }
@@ -169,8 +168,8 @@ function summarySection({ slices, scans, training, warnings }: PageInput): Secti
 }
 
 function sliceSection({ evaluation, images }: NonNullable<PageInput['slices']>): Section {
-  const chart = precisionRecallChart(evaluation)
-  const plots = `<div class="plots">${plot(chart, overlay('pr-over', chart))}${plot(precisionRecallChart(evaluation, true))}</div>`
+  const chart = precisionRecallChart([evaluation])
+  const plots = `<div class="plots">${plot(chart, overlay('pr-over', chart))}${plot(precisionRecallChart([evaluation], true))}</div>`
   if (images.length === 0) return { id: 'slices', title: 'Slices', html: plots }
   const start = evaluation.bestF1?.threshold ?? 0.5
   const html = `
@@ -198,7 +197,7 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
   const parts: string[] = []
   if (evaluation !== undefined) {
     const { counts } = evaluation
-    const chart = frocChart({ ...evaluation, readers })
+    const chart = frocChart([evaluation], readers)
     parts.push(
       `<p class="note">LUNA16's protocol: a mark hits a nodule when it lies within its radius; further marks on it (${counts.doubleHits}) and marks on excluded findings (${counts.onExcluded}) are ignored.</p>`,
       `<div class="plots">${plot(chart, overlay('froc-over', chart))}<div>${factTable([

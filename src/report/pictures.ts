@@ -1,5 +1,7 @@
 import sharp from 'sharp'
-import { readImage } from '../dataset/images.js'
+import { readHuImage, readImage } from '../dataset/images.js'
+import { imageFile } from '../dataset/list.js'
+import type { FrameList, ListEntry } from '../dataset/list.js'
 
 /** A picture that the page holds: a JPEG as data URI and its size in pixels. */
 export interface Picture {
@@ -8,13 +10,18 @@ export interface Picture {
   src: string
 }
 
+/** The gray levels of the page's pictures, HU: lung and soft tissue at once. */
+export const PICTURE_WINDOW = { low: -1000, high: 400 } as const
+
 /**
- * Reads an image for the page. Of a 2.5-D frame (channels: slice before, slice, slice after) only the slice itself
- * is shown. Throws NoduleError as `readImage` does.
+ * Reads an entry's image for the page. Of nodule's own 2.5-D frames (channels: slice before, slice, slice after)
+ * only the slice itself is shown. Throws NoduleError as `readImage` does.
  */
-export async function framePicture(path: string, layers: boolean): Promise<Picture> {
-  const { width, height, data } = await readImage(path)
-  if (!layers) return encode(data, width, height, 3)
+export async function framePicture(list: FrameList, entry: ListEntry): Promise<Picture> {
+  const path = imageFile(list, entry)
+  const hu = entry.nodule?.encoding === 'hu16'
+  const { width, height, data } = hu ? await readHuImage(path, PICTURE_WINDOW) : await readImage(path)
+  if (entry.nodule === undefined) return encode(data, width, height, 3)
   const gray = new Uint8Array(width * height)
   for (let i = 0; i < gray.length; i++) gray[i] = data[3 * i + 1]!
   return encode(gray, width, height, 1)

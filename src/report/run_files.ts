@@ -1,5 +1,5 @@
-import { readdirSync, statSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
 
 /** The files of a run that a report is made of; each may be absent. */
@@ -40,6 +40,8 @@ const SKIPPED = new Set(['frames', 'checkpoints', 'events', 'node_modules', 'ove
 export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
   const found: RunFiles = { ...given }
   let level = [folder]
+  // Only the run's own hypes are meant, and they lie beside its log.
+  const beside = (log: string): string => join(dirname(log), NAMES.hypes)
   for (let depth = 0; depth <= 2 && level.length > 0; depth++) {
     const entries = level.flatMap((at) => list(at, depth === 0))
     for (const [key, name] of Object.entries(NAMES) as [keyof RunFiles, string][]) {
@@ -55,6 +57,13 @@ export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
         })
       }
       if (matches.length === 1) found[key] = matches[0]!.path
+      if (
+        key === 'log' &&
+        found.log !== undefined &&
+        found.hypes === undefined &&
+        existsSync(beside(found.log))
+      )
+        found.hypes = beside(found.log)
     }
     level = entries
       .filter((entry) => entry.isFolder && !SKIPPED.has(entry.name) && entry.name !== NAMES.detections)
@@ -76,11 +85,4 @@ function list(folder: string, strict: boolean): { path: string; name: string; is
     if (strict) throw fileError(folder, 'read the run folder', error)
     return []
   }
-}
-
-/** The detection files of a folder, sorted. */
-export function detectionFiles(folder: string): string[] {
-  return list(folder, true)
-    .filter((entry) => !entry.isFolder && entry.name.endsWith('.json'))
-    .map((entry) => entry.path)
 }

@@ -1,14 +1,13 @@
 import { loadVolume, windowToGray } from '../volume/index.js'
 import type { Series } from '../dicom/index.js'
-import { evaluateScans, readerPoints } from '../evaluation/index.js'
-import type { Finding, Mark, ReaderPoint, ScanEvaluation, ScanReference } from '../evaluation/index.js'
-import type { FrameList } from '../dataset/list.js'
-import { imageFile } from '../dataset/list.js'
+import { detectionMarks, evaluateScans, readerPoints } from '../evaluation/index.js'
+import type { Finding, ReaderPoint, ScanEvaluation, ScanReference } from '../evaluation/index.js'
+import type { FrameList, ListEntry } from '../dataset/list.js'
 import { imageToFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { SeriesDetections } from '../inference/detections.js'
-import { framePicture, grayPicture } from './pictures.js'
+import { PICTURE_WINDOW, framePicture, grayPicture } from './pictures.js'
 import type { Picture } from './pictures.js'
 import type { FindingRow, NoduleRow } from './nodule_tables.js'
 import type { PageView } from './page.js'
@@ -37,20 +36,6 @@ export interface ScanPartInput {
 }
 
 const markId = (detection: SeriesDetections, id: number): string => `${detection.seriesInstanceUid} ${id}`
-
-/** The marks of detection files, as scan-level evaluation takes them. */
-export function detectionMarks(detections: readonly SeriesDetections[]): Mark[] {
-  return detections.flatMap((detection) =>
-    detection.nodules.map((nodule) => ({
-      seriesUid: detection.seriesInstanceUid,
-      id: markId(detection, nodule.id),
-      x: nodule.center[0],
-      y: nodule.center[1],
-      z: nodule.center[2],
-      probability: nodule.confidence,
-    })),
-  )
-}
 
 /** The scan-level part of a report. Pictures and views are appended to `pictures` and `views`. */
 export async function scanPart(
@@ -128,7 +113,7 @@ export async function scanPart(
 /** Pictures of slices: from the scans where they are at hand, else from frames; each slice once. */
 class PictureSource {
   private readonly series: Map<string, Series>
-  private readonly frames = new Map<string, { path: string; mapping: FrameMapping }>()
+  private readonly frames = new Map<string, { entry: ListEntry; mapping: FrameMapping }>()
   private readonly slots = new Map<string, { picture: number; mapping: FrameMapping | undefined }>()
 
   constructor(
@@ -145,7 +130,7 @@ class PictureSource {
       const from = entry.nodule
       if (from === undefined) continue
       const key = `${from.seriesInstanceUid}/${from.k}`
-      this.frames.set(key, { path: imageFile(input.frames!, entry), mapping: from.mapping })
+      this.frames.set(key, { entry, mapping: from.mapping })
     }
   }
 
@@ -212,7 +197,7 @@ class PictureSource {
     let slot: { picture: number; mapping: FrameMapping | undefined } | undefined
     if (series !== undefined && slice !== undefined) {
       const { data, shape } = await loadVolume({ ...series, slices: [slice] })
-      const gray = windowToGray(data, -1000, 400)
+      const gray = windowToGray(data, PICTURE_WINDOW.low, PICTURE_WINDOW.high)
       slot = {
         picture: this.pictures.push(await grayPicture(gray, shape[2], shape[1])) - 1,
         mapping: undefined,
@@ -221,7 +206,7 @@ class PictureSource {
       const frame = this.frames.get(key)
       if (frame === undefined) return undefined
       slot = {
-        picture: this.pictures.push(await framePicture(frame.path, true)) - 1,
+        picture: this.pictures.push(await framePicture(this.input.frames!, frame.entry)) - 1,
         mapping: frame.mapping,
       }
     }

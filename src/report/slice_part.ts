@@ -1,4 +1,3 @@
-import { imageFile } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { evaluatePairs, pairImages } from '../evaluation/index.js'
 import type { SliceEvaluation, SliceOptions } from '../evaluation/index.js'
@@ -59,7 +58,7 @@ export async function slicePart(
     if (shown.has(at)) {
       const entry = truth.entries[image.index]!
       try {
-        const picture = await framePicture(imageFile(truth, entry), entry.nodule !== undefined)
+        const picture = await framePicture(truth, entry)
         page.picture = pictures.length
         pictures.push(picture)
       } catch (error) {

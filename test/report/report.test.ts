@@ -107,7 +107,7 @@ describe('the page', () => {
     expect(html).toContain('Training loss')
     expect(html).toContain('Free-response ROC')
     expect(warnings).toContain(
-      `1 JSON files of ${join(run, 'detections')} are no detections, first notes.json`,
+      `1 JSON files of ${join(run, 'detections')} are not nodule-detections/1, first notes.json`,
     )
   })
 

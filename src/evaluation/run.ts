@@ -1,0 +1,79 @@
+import { NoduleError } from '../errors.js'
+import { invalidParameter } from '../check.js'
+import { evaluateLabelFile } from './label_runs.js'
+import type { LabelRuns } from './label_runs.js'
+import { evaluateScanRuns } from './scan_runs.js'
+import type { ScanRunOptions, ScanRuns } from './scan_runs.js'
+import { evaluateListFiles } from './slice_runs.js'
+import type { SliceRuns } from './slice_runs.js'
+import { labelTable, scanTable, sliceTable } from './tables.js'
+
+export interface EvaluateOptions extends Omit<ScanRunOptions, 'predictions'> {
+  predictions?: string[] | undefined
+  /** CSV of items with labels and scores, instead of predictions. */
+  labels?: string | undefined
+  iou?: number | undefined
+  minScore?: number | undefined
+  mismatch?: 'error' | 'miss' | 'skip' | undefined
+  threshold?: number | undefined
+  bins?: number | undefined
+}
+
+export interface Evaluated {
+  results: { slices: SliceRuns } | { scans: ScanRuns } | { labels: LabelRuns }
+  /** For people. */
+  table: string
+  /** For programs: the evaluation of a single run, or all runs with their comparisons. */
+  json: unknown
+  warnings: string[]
+}
+
+/**
+ * Evaluates files by what they are: a JSON list of true boxes gives the slice level, a CSV of nodules or scans with
+ * LIDC XML the scan level, a file of labels the classification. Throws NoduleError (FILE, FORMAT, INVALID_PARAMETER).
+ */
+export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated> {
+  const { labels, truth, scans, predictions = [] } = options
+  const given = [labels, truth, scans].filter((value) => value !== undefined).length
+  if (given !== 1) {
+    throw new NoduleError('INVALID_PARAMETER', 'what is true must be said once', {
+      expected: 'one of --truth, --scans and --labels',
+      actual: `${given} of them`,
+    })
+  }
+  if (labels !== undefined) {
+    const results = { labels: evaluateLabelFile(labels, options) }
+    return finish(results, labelTable(results.labels), results.labels, [])
+  }
+  if (predictions.length === 0) throw invalidParameter('predictions', 'at least one file', predictions)
+  if (truth !== undefined && !truth.toLowerCase().endsWith('.csv')) {
+    const samples = options.bootstraps === 0 ? undefined : options.bootstraps
+    const slices = evaluateListFiles(truth, predictions, { ...options, samples })
+    return finish({ slices }, sliceTable(slices), slices, runWarnings(slices.runs))
+  }
+  const result = await evaluateScanRuns({ ...options, predictions })
+  return finish({ scans: result }, scanTable(result), result, [
+    ...result.warnings,
+    ...runWarnings(result.runs),
+  ])
+}
+
+/** The warnings of every run, each once. */
+function runWarnings(runs: readonly { warnings: readonly string[] }[]): string[] {
+  return [...new Set(runs.flatMap((run) => run.warnings))]
+}
+
+function finish(
+  results: Evaluated['results'],
+  table: string,
+  all: { runs: readonly object[]; comparisons: readonly object[]; readers?: readonly object[] },
+  warnings: string[],
+): Evaluated {
+  const { runs, comparisons, readers } = all
+  const extra = readers === undefined || readers.length === 0 ? {} : { readers }
+  const json =
+    runs.length === 1
+      ? { ...runs[0], ...extra }
+      : { format: 'nodule-evaluation/1', kind: 'comparison', runs, comparisons, ...extra }
+  return { results, table, json, warnings }
+}

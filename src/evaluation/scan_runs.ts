@@ -1,0 +1,166 @@
+import { invalidParameter } from '../check.js'
+import { byDiameter, byType, textureType } from './breakdown.js'
+import type { GroupRow } from './breakdown.js'
+import { blandAltman, compareCpm, foundAt, mcNemar } from './compare.js'
+import type { BlandAltman, Difference, McNemar } from './compare.js'
+import { readFindingsCsv, readSeriesList } from './luna.js'
+import { readMarks } from './marks.js'
+import type { MarkSource } from './marks.js'
+import { readReferences, readerPoints } from './references.js'
+import type { ReaderPoint, ReferenceOptions, ScanReference } from './references.js'
+import { evaluateScans } from './scans.js'
+import { distinctNames } from './slice_runs.js'
+import type { Finding, ScanEvaluation, ScanOptions } from './scans.js'
+
+export interface ScanRunOptions extends ScanOptions, ReferenceOptions {
+  /** Folders of detections, or CSV files in LUNA16's format. */
+  predictions: string[]
+  /** True nodules in LUNA16's format, and findings that count neither way. */
+  truth?: string | undefined
+  excluded?: string | undefined
+  /** File with the series that count; without it, those of the reference and the predictions. */
+  series?: string | undefined
+  /** Instead of `truth`: folders of the scans with their LIDC XML. */
+  scans?: string[] | undefined
+}
+
+export interface ScanRun extends ScanEvaluation {
+  name: string
+  byDiameter: GroupRow[]
+  /** By the readers' texture rating; only with `scans`. */
+  byType: GroupRow[]
+  /** Measured against true diameters of the nodules that were hit, mm; null where no mark has a diameter. */
+  sizes: BlandAltman | null
+}
+
+export interface ScanComparison {
+  first: string
+  second: string
+  cpm: Difference
+  /** On the nodules that each finds at one false positive per scan. */
+  mcNemar: McNemar
+}
+
+export interface ScanRuns {
+  runs: ScanRun[]
+  comparisons: ScanComparison[]
+  /** Each reader against the others; only with `scans`. */
+  readers: ReaderPoint[]
+  warnings: string[]
+}
+
+/** Evaluates one or more detectors on the same scans and compares each pair. Throws NoduleError (FILE, FORMAT). */
+export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRuns> {
+  const warnings: string[] = []
+  const references = await readTruth(options, warnings)
+  const sources: MarkSource[] = []
+  for (const path of options.predictions) sources.push(await readMarks(path, warnings))
+  const series = listSeries(options, references, sources, warnings)
+  const { findings } = references
+  const texture = textureOf(references.scans)
+  const names = distinctNames(options.predictions)
+  const runs = sources.map(({ marks }, index): ScanRun => {
+    const name = names[index]!
+    const evaluation = evaluateScans(series, findings, marks, options)
+    const diameters = new Map(marks.map((mark) => [`${mark.seriesUid} ${mark.id}`, mark.diameterMm]))
+    const pairs = evaluation.findings.flatMap((finding) => {
+      const measured = diameters.get(`${finding.seriesUid} ${finding.hitBy}`)
+      return measured === undefined || finding.hitBy === null ? [] : [[measured, finding.diameterMm] as const]
+    })
+    return {
+      name,
+      ...evaluation,
+      byDiameter: byDiameter(evaluation.findings),
+      byType: byType(evaluation.findings, (finding) => texture.get(`${finding.seriesUid} ${finding.id}`)),
+      sizes:
+        pairs.length === 0
+          ? null
+          : blandAltman(
+              pairs.map(([measured]) => measured),
+              pairs.map(([, reference]) => reference),
+            ),
+    }
+  })
+  const comparisons = runs.flatMap((first, i) =>
+    runs.slice(i + 1).map((second, j): ScanComparison => ({
+      first: first.name,
+      second: second.name,
+      cpm: compareCpm(series, findings, sources[i]!.marks, sources[i + 1 + j]!.marks, {
+        samples: options.bootstraps === 0 ? 1000 : options.bootstraps,
+        seed: options.seed,
+        confidence: options.confidence,
+        maxMarks: options.maxMarks,
+      }),
+      mcNemar: mcNemar(
+        foundAt(first, thresholdAtRate(first, 1)),
+        foundAt(second, thresholdAtRate(second, 1)),
+      ),
+    })),
+  )
+  return { runs, comparisons, readers: readerPoints(references.scans), warnings }
+}
+
+async function readTruth(
+  options: ScanRunOptions,
+  warnings: string[],
+): Promise<{ findings: Finding[]; scans: ScanReference[] }> {
+  if (options.scans !== undefined) {
+    const { scans, warnings: read } = await readReferences(options.scans, [], options)
+    warnings.push(...read)
+    if (scans.length === 0)
+      throw invalidParameter('scans', 'folders of CT series with LIDC XML', options.scans)
+    return { findings: scans.flatMap((scan) => scan.findings), scans }
+  }
+  if (options.truth === undefined) throw invalidParameter('truth', 'a CSV of nodules, or scans', undefined)
+  const findings = readFindingsCsv(options.truth, false)
+  if (options.excluded !== undefined) findings.push(...readFindingsCsv(options.excluded, true))
+  return { findings, scans: [] }
+}
+
+function listSeries(
+  options: ScanRunOptions,
+  references: { findings: readonly Finding[]; scans: readonly ScanReference[] },
+  sources: readonly MarkSource[],
+  warnings: string[],
+): string[] {
+  if (options.series !== undefined) return readSeriesList(options.series, options.official)
+  if (references.scans.length > 0) {
+    const all = references.scans.map((scan) => scan.series.seriesInstanceUid)
+    for (const { name, series } of sources) {
+      const missing = series === undefined ? [] : all.filter((uid) => !series.includes(uid))
+      if (missing.length > 0)
+        warnings.push(
+          `${missing.length} of ${all.length} scans have no file in ${name}: their nodules count as missed`,
+        )
+    }
+    return all
+  }
+  const uids = new Set<string>()
+  for (const finding of references.findings) uids.add(finding.seriesUid)
+  for (const { marks, series } of sources) {
+    for (const uid of series ?? []) uids.add(uid)
+    for (const mark of marks) uids.add(mark.seriesUid)
+  }
+  warnings.push(
+    `no list of series: the ${uids.size} that the reference or the predictions name count as the scans; scans without nodules and marks are missing from the rate of false positives`,
+  )
+  return [...uids]
+}
+
+/** Type by series and finding. */
+function textureOf(scans: readonly ScanReference[]): Map<string, string> {
+  const types = new Map<string, string>()
+  for (const { series, consensus } of scans)
+    for (const { id, ratings } of consensus)
+      if (ratings !== undefined)
+        types.set(`${series.seriesInstanceUid} nodule ${id}`, textureType(ratings.texture.mean))
+  return types
+}
+
+/** The lowest score threshold that gives at most `rate` false positives per scan; Infinity where none does. */
+function thresholdAtRate(evaluation: ScanEvaluation, rate: number): number {
+  let threshold = Infinity
+  for (const point of evaluation.froc)
+    if (point.threshold !== null && point.falsePositivesPerScan <= rate) threshold = point.threshold
+  return threshold
+}

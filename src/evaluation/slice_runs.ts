@@ -1,0 +1,117 @@
+import { basename, dirname } from 'node:path'
+import { readList } from '../dataset/list.js'
+import type { FrameList } from '../dataset/list.js'
+import { VERSION } from '../version.js'
+import { byBoxSize } from './breakdown.js'
+import type { SizeRow } from './breakdown.js'
+import { cocoAveragePrecision } from './coco.js'
+import type { CocoAp } from './coco.js'
+import { compareAveragePrecision } from './compare.js'
+import type { ComparisonOptions, Difference } from './compare.js'
+import { pairImages } from './pairs.js'
+import type { ImagePair } from './pairs.js'
+import { evaluatePairs } from './slices.js'
+import type { SliceEvaluation, SliceOptions } from './slices.js'
+
+export interface SliceRun extends SliceEvaluation {
+  name: string
+  coco: CocoAp
+  /** At the threshold of the best F1, or with every detection where there is none. */
+  bySize: SizeRow[]
+  /** The files and the code that the figures come from. */
+  source: { truth: string; predictions: string; codeVersion: string }
+}
+
+export interface SliceComparison {
+  first: string
+  second: string
+  ap: Difference
+}
+
+export interface SliceRuns {
+  runs: SliceRun[]
+  comparisons: SliceComparison[]
+}
+
+/** What `evaluatePairs` leaves out: COCO's AP and the figures by box size. */
+export function sliceDetails(
+  images: readonly ImagePair[],
+  evaluation: SliceEvaluation,
+): Pick<SliceRun, 'coco' | 'bySize'> {
+  const threshold = evaluation.bestF1?.threshold ?? -Infinity
+  return {
+    coco: cocoAveragePrecision(images),
+    bySize: byBoxSize(images, threshold, evaluation.iou),
+  }
+}
+
+/**
+ * Evaluates one or more TensorBox lists of predictions against one of true boxes and compares each pair by a bootstrap
+ * that draws patients (where the list says them, else images). Throws NoduleError (FILE, FORMAT).
+ */
+export function evaluateListFiles(
+  truthPath: string,
+  predictionPaths: readonly string[],
+  options: SliceOptions & ComparisonOptions = {},
+): SliceRuns {
+  const truth = readList(truthPath)
+  const names = distinctNames(predictionPaths)
+  const pairs: (readonly ImagePair[])[] = []
+  const runs = predictionPaths.map((path, index): SliceRun => {
+    const predictions = readList(path)
+    const { images, warnings } = pairImages(truth.entries, predictions.entries, {
+      ...options,
+      truthDir: truth.dir,
+      predictionsDir: predictions.dir,
+      truthName: truthPath,
+      predictionsName: path,
+    })
+    pairs.push(images)
+    const evaluation = evaluatePairs(images, options, [
+      ...truth.warnings,
+      ...predictions.warnings,
+      ...warnings,
+    ])
+    return {
+      name: names[index]!,
+      ...evaluation,
+      ...sliceDetails(images, evaluation),
+      source: { truth: truthPath, predictions: path, codeVersion: VERSION },
+    }
+  })
+  const comparable = runs[0]!.truthBoxes > 0
+  const comparisons = runs.flatMap((first, i) =>
+    runs.slice(comparable ? i + 1 : runs.length).map((second, j): SliceComparison => {
+      const [a, b] = inCommon(pairs[i]!, pairs[i + 1 + j]!)
+      return {
+        first: first.name,
+        second: second.name,
+        ap: compareAveragePrecision(a, b, { ...options, groupOf: (image) => patientOf(truth, image) }),
+      }
+    }),
+  )
+  return { runs, comparisons }
+}
+
+/** The images that both runs have: with `mismatch` "skip" they may differ. */
+function inCommon(
+  first: readonly ImagePair[],
+  second: readonly ImagePair[],
+): [readonly ImagePair[], readonly ImagePair[]] {
+  const a = new Set(first.map((image) => image.index))
+  const b = new Set(second.map((image) => image.index))
+  return [first.filter((image) => b.has(image.index)), second.filter((image) => a.has(image.index))]
+}
+
+function patientOf(truth: FrameList, image: ImagePair): string {
+  return truth.entries[image.index]!.nodule?.patientId ?? image.image
+}
+
+/** File names; with their folder where they would be the same, and numbered where that is the same too. */
+export function distinctNames(paths: readonly string[]): string[] {
+  const unique = (names: readonly string[]): boolean => new Set(names).size === names.length
+  const short = paths.map((path) => basename(path))
+  if (unique(short)) return short
+  const long = paths.map((path) => `${basename(dirname(path))}/${basename(path)}`)
+  return unique(long) ? long : short.map((name, index) => `${name} (${index + 1})`)
+}
