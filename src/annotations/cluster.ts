@@ -56,6 +56,8 @@ function leastDistance(a: Float64Array, b: Float64Array): number {
       const squared = x * x + y * y + z * z
       if (squared < least) least = squared
     }
+    // Outlines of one nodule mostly share a pixel.
+    if (least === 0) return 0
   }
   return Math.sqrt(least)
 }

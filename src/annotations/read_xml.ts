@@ -38,20 +38,9 @@ const parser = new XMLParser({
   removeNSPrefix: true,
   parseTagValue: false,
   processEntities: false,
+  jPath: false,
   trimValues: true,
-  isArray: (name) => LISTS.has(name),
 })
-
-const LISTS = new Set([
-  'readingSession',
-  'CXRreadingSession',
-  'unblindedReadNodule',
-  'unblindedRead',
-  'nonNodule',
-  'roi',
-  'edgeMap',
-  'locus',
-])
 
 type Node = Record<string, unknown>
 

@@ -1,4 +1,5 @@
 import { indexAnnotations } from './find.js'
+import type { AnnotationIndex } from './find.js'
 import type { LidcReading } from './types.js'
 
 /** What a collection of annotation files holds; one file is counted for each CT series. */
@@ -30,15 +31,16 @@ export interface AnnotationSummary {
   warnings: number
 }
 
-/** Counts the marks of annotation files. Files that cannot be read are returned with the reason. */
+/** Counts the marks of annotation files. Files that cannot be read are returned with the reason. `known`: the files, where they are read already. */
 export async function summarizeAnnotations(
   xmlPaths: readonly string[],
+  known?: AnnotationIndex,
 ): Promise<{
   summary: AnnotationSummary
   problems: readonly { path: string; error: Error }[]
   warnings: string[]
 }> {
-  const index = await indexAnnotations(xmlPaths)
+  const index = known ?? (await indexAnnotations(xmlPaths))
   const readings = [...index.bySeries.values()]
   const summary: AnnotationSummary = {
     files: xmlPaths.length,
