@@ -144,7 +144,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   } finally {
     await pool.close()
   }
-  if (options.interrupted?.() === true) {
+  if (done < scans.length) {
     throw new NoduleError(
       'INTERRUPTED',
       `stopped after ${done} of ${scans.length} scans; run it again with the same options to go on`,

@@ -51,7 +51,14 @@ export async function scanKey(
       throw fileError(slice.path, 'read', error)
     }
   }
-  const xml = await Promise.all(annotationFiles.map(async (path) => sha256(await readFile(path))))
+  const xml: string[] = []
+  for (const path of annotationFiles) {
+    try {
+      xml.push(sha256(await readFile(path)))
+    } catch (error) {
+      throw fileError(path, 'read', error)
+    }
+  }
   hash.update(JSON.stringify(xml.sort()))
   return hash.digest('hex')
 }
@@ -70,11 +77,21 @@ export function fileName(text: string): string {
 export async function readRecord(output: string, seriesInstanceUid: string): Promise<ScanRecord | undefined> {
   try {
     const record = JSON.parse(await readFile(recordPath(output, seriesInstanceUid), 'utf8')) as ScanRecord
-    return record.format === RECORD_FORMAT && Array.isArray(record.entries) ? record : undefined
+    return isRecord(record) ? record : undefined
   } catch {
     // Absent or cut off: the scan is done again.
     return undefined
   }
+}
+
+function isRecord(record: Partial<ScanRecord> | null): boolean {
+  return (
+    typeof record === 'object' &&
+    record?.format === RECORD_FORMAT &&
+    [record.entries, record.nodules, record.warnings].every(Array.isArray) &&
+    typeof record.frames === 'object' &&
+    record.frames !== null
+  )
 }
 
 /** Whether the frames that a record names are all still there. */

@@ -133,6 +133,10 @@ describe('prepareDataset', () => {
     expect(await prepare()).toMatchObject({ made: 1, unchanged: 3 })
     rmSync(join(output, frames[0]!))
     expect(await prepare()).toMatchObject({ made: 1, unchanged: 3 })
+    for (const broken of ['{"format":"nodule-scan/1"}', 'null', '{"for']) {
+      writeFileSync(join(output, 'scans/1.2.3.json'), broken)
+      expect(await prepare()).toMatchObject({ made: 1, unchanged: 3 })
+    }
     expect(await prepare({ boxes: { minReaders: 2 } })).toMatchObject({ made: 4 })
     expect(await prepare({ boxes: { minReaders: 2 }, seed: 7 })).toMatchObject({ made: 0 })
   })
