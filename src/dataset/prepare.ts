@@ -139,7 +139,8 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
         failed.push({ seriesInstanceUid, folder, error: describeError(error) })
         warn(`${folder}: the scan is left out: ${describeError(error)}`)
       }
-      options.onProgress?.(++done, scans.length, patientOf(series))
+      done++
+      options.onProgress?.(done, scans.length, patientOf(series))
     })
   } finally {
     await pool.close()
