@@ -41,11 +41,14 @@ function diameterOf(mark: PlacedMark): number {
   for (const { points } of mark.contours) {
     for (let a = 0; a < points.length; a++) {
       for (let b = a + 1; b < points.length; b++) {
-        greatest = Math.max(greatest, Math.hypot(points[a]!.x - points[b]!.x, points[a]!.y - points[b]!.y))
+        const x = points[a]!.x - points[b]!.x
+        const y = points[a]!.y - points[b]!.y
+        const squared = x * x + y * y
+        if (squared > greatest) greatest = squared
       }
     }
   }
-  return greatest
+  return Math.sqrt(greatest)
 }
 
 /** Shoelace area of each contour times half the distance to the neighboring contour planes on either side. */
@@ -84,18 +87,28 @@ const VERTICES: readonly Vector3[] = Array.from({ length: 27 }, (_, at): Vector3
 export function surfaceArea(mask: VoxelMask, pixel: number, thickness: number): number {
   const areas = caseAreas(pixel, thickness)
   const [depth, height, width] = mask.shape
-  const at = (k: number, j: number, i: number): number =>
-    k < 0 || j < 0 || i < 0 || k >= depth || j >= height || i >= width
-      ? 0
-      : mask.voxels[(k * height + j) * width + i]!
+  // A rim of empty voxels closes the surface.
+  const row = width + 2
+  const plane = row * (height + 2)
+  const padded = new Uint8Array(plane * (depth + 2))
+  for (let k = 0; k < depth; k++) {
+    for (let j = 0; j < height; j++) {
+      const from = (k * height + j) * width
+      padded.set(mask.voxels.subarray(from, from + width), (k + 1) * plane + (j + 1) * row + 1)
+    }
+  }
+  // Bit 4a + 2b + c of a case is the voxel a rows, b columns and c slices on.
+  const offsets = Array.from(
+    { length: 8 },
+    (_, bit) => (bit >> 2) * row + ((bit >> 1) & 1) + (bit & 1) * plane,
+  )
   let area = 0
-  for (let k = -1; k < depth; k++) {
-    for (let j = -1; j < height; j++) {
-      for (let i = -1; i < width; i++) {
+  for (let k = 0; k <= depth; k++) {
+    for (let j = 0; j <= height; j++) {
+      for (let i = 0; i <= width; i++) {
+        const at = k * plane + j * row + i
         let cell = 0
-        for (let bit = 0; bit < 8; bit++) {
-          cell |= at(k + (bit & 1), j + ((bit >> 2) & 1), i + ((bit >> 1) & 1)) << bit
-        }
+        for (let bit = 0; bit < 8; bit++) cell |= padded[at + offsets[bit]!]! << bit
         area += areas[cell]!
       }
     }
