@@ -7,4 +7,5 @@ import type { Subject } from './types.js'
 export const subjects: Record<string, () => Promise<{ subject: Subject }>> = {
   kernels: () => import('./kernels.js'),
   dataset: () => import('./dataset.js'),
+  inference: () => import('./inference.js'),
 }

@@ -1,0 +1,194 @@
+/** A scan from its folder to nodules: the stages of `nodule detect`, with seeded random weights. */
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as ort from 'onnxruntime-node'
+import { readHypes } from '../src/config/hypes.js'
+import type { Hypes } from '../src/config/hypes.js'
+import { hypesWindow, lungFrame, renderPlane } from '../src/dataset/index.js'
+import { findSeries } from '../src/dicom/index.js'
+import type { Series } from '../src/dicom/index.js'
+import { detectVolume, openSession } from '../src/inference/index.js'
+import { buildBackbone } from '../src/model/backbones.js'
+import { graphShapes } from '../src/model/graph.js'
+import { decoderChannels, initialValues, weightSpecs } from '../src/model/weights.js'
+import { GraphBuilder, OPSET } from '../src/onnx/builder.js'
+import { quantizeWithFrames } from '../src/onnx/calibrate.js'
+import { buildModel } from '../src/onnx/detector.js'
+import { encodeModel } from '../src/onnx/proto.js'
+import type { OnnxModel } from '../src/onnx/proto.js'
+import { makePatient, writePatient } from '../src/phantom/index.js'
+import { PACKAGE_ROOT } from '../src/version.js'
+import { loadVolume, segmentLungs } from '../src/volume/index.js'
+import { makeRow, measureTogether } from './measure.js'
+import type { Row, Subject, SubjectOptions } from './types.js'
+
+const name = 'inference'
+const MODELS = ['tiny', 'lstm_rezoom_lung']
+
+/** A real scan below NODULE_DATA, else a phantom of the same size. */
+async function benchSeries(folder: string): Promise<{ label: string; series: Series }> {
+  const root = process.env['NODULE_DATA']
+  if (root !== undefined && root !== '') {
+    const { series } = await findSeries([join(root, 'lidc-idri-0001')])
+    if (series[0] !== undefined) return { label: 'LIDC-IDRI-0001', series: series[0] }
+  }
+  await writePatient(folder, makePatient({ seed: 1 }))
+  const { series } = await findSeries([folder])
+  return { label: 'phantom', series: series[0]! }
+}
+
+function randomModel(hypes: Hypes): OnnxModel {
+  const specs = weightSpecs(hypes, buildBackbone(hypes))
+  const tensors = new Map(
+    specs.map((spec) => [spec.name, { shape: spec.shape, data: initialValues(spec, 1) }]),
+  )
+  return buildModel(tensors, {
+    hypes,
+    step: 0,
+    seed: 1,
+    codeVersion: '',
+    checkpointSha256: '',
+    precision: 'float32',
+  })
+}
+
+/** Multiply-adds of one frame. */
+function multiplyAdds(hypes: Hypes): number {
+  const backbone = buildBackbone(hypes)
+  const shapes = graphShapes(backbone, hypes.image_height, hypes.image_width)
+  let sum = 0
+  for (const node of backbone.nodes) {
+    if (node.op !== 'conv') continue
+    const { height, width } = shapes.get(node.name)!
+    sum += node.kernel[0] * node.kernel[1] * shapes.get(node.input)!.channels * node.filters * height * width
+  }
+  const { later, early } = decoderChannels(hypes, backbone)
+  const { lstm_size: u, rnn_len: r, num_lstm_layers: layers } = hypes
+  const samples = hypes.rezoom_w_coords.length * hypes.rezoom_h_coords.length
+  const lstm = 4 * u * (later + (r - 1) * u + (layers - 1) * (2 * r - 1) * u)
+  const second = r * (u + samples * early + hypes.num_classes + 4) * 128
+  return sum + hypes.grid_height * hypes.grid_width * (lstm + second)
+}
+
+/** Multiply-adds a millisecond of onnxruntime on a large matrix product: what a network could reach at best. */
+async function peakRate(threads: number): Promise<number> {
+  const n = 1024
+  const graph = new GraphBuilder()
+  graph.input('x', 'float', [n, n])
+  const y = graph.node('MatMul', ['x', graph.constant('w', [n, n], new Float32Array(n * n).fill(0.5))], 'y')
+  graph.output(y, 'float', [n, n])
+  const bytes = encodeModel({
+    ir_version: 8,
+    producer_name: 'nodule',
+    producer_version: '',
+    opset_import: [{ domain: '', version: OPSET }],
+    graph: graph.graph('peak'),
+    metadata_props: [],
+  })
+  const session = await ort.InferenceSession.create(bytes, { intraOpNumThreads: threads })
+  const x = new ort.Tensor('float32', new Float32Array(n * n).fill(0.25), [n, n])
+  const { product } = await measureTogether({ product: () => session.run({ x }) }, 0.5)
+  await session.release()
+  return n ** 3 / product.ms
+}
+
+/** Reads the same bytes without doing anything with them. */
+async function readRaw(series: Series): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < series.slices.length) {
+      const { path, pixelData } = series.slices[next++]!
+      const handle = await open(path)
+      const length = pixelData?.length ?? (await handle.stat()).size
+      await handle.read(new Uint8Array(length), 0, length, pixelData?.offset ?? 0)
+      await handle.close()
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, worker))
+}
+
+async function run({ seconds }: SubjectOptions): Promise<Row[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'nodule-bench-'))
+  try {
+    const { label, series } = await benchSeries(folder)
+    const rows: Row[] = []
+    for (const model of MODELS) rows.push(...(await benchModel(model, folder, label, series, seconds)))
+    return rows
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+async function benchModel(
+  model: string,
+  folder: string,
+  label: string,
+  series: Series,
+  seconds: number,
+): Promise<Row[]> {
+  const hypes = readHypes(join(PACKAGE_ROOT, 'hypes', `${model}.json`))
+  const float = randomModel(hypes)
+  const path = join(folder, `${model}.onnx`)
+  await writeFile(path, encodeModel(float))
+  const session = await openSession(path, { device: 'cpu' })
+
+  let volume = await loadVolume(series)
+  const lungs = segmentLungs(volume)
+  const mapping = lungFrame(volume, lungs, hypes)
+  const window = hypesWindow(hypes)
+  const [first, end] = lungs.box.z
+  const planes: Uint8Array[] = []
+  for (let k = first; k < end; k++) planes.push(renderPlane(volume, k, mapping, window))
+  const frames = planes.slice(1, -1).map((_, n): Uint8Array => Buffer.concat(planes.slice(n, n + 3)))
+  const chosen = frames.filter((_, n) => n % Math.ceil(frames.length / 16) === 0)
+  const int8Path = join(folder, `${model}-int8.onnx`)
+  await writeFile(int8Path, encodeModel((await quantizeWithFrames(float, chosen)).model))
+  const int8 = await openSession(int8Path, { device: 'cpu' })
+
+  const everyFrame = async (on: typeof session): Promise<void> => {
+    for (const frame of frames) await on.run(frame, 1)
+  }
+  const timing = await measureTogether(
+    {
+      scan: async () => {
+        volume = await loadVolume(series, { reuse: volume.data })
+        await detectVolume(volume, session)
+      },
+      headers: () => findSeries(series.slices.map((slice) => slice.path)),
+      read: async () => {
+        volume = await loadVolume(series, { reuse: volume.data })
+      },
+      raw: () => readRaw(series),
+      lungs: () => segmentLungs(volume),
+      render: () => planes.forEach((plane, n) => renderPlane(volume, first + n, mapping, window, plane)),
+      network: () => everyFrame(session),
+      int8: () => everyFrame(int8),
+    },
+    4 * seconds,
+    { minRuns: 3 },
+  )
+  const rate = await peakRate(session.threads)
+  await session.release()
+  await int8.release()
+  const whole = timing.scan.ms
+  const title = (stage: string): string => `${model}, ${label} (${series.slices.length} slices): ${stage}`
+  const share = 'whole scan'
+  const floor = (multiplyAdds(hypes) * frames.length) / rate
+  return [
+    makeRow(name, title('whole scan'), timing.scan, '-', null, { goal: '< 10 s' }),
+    makeRow(name, title('headers'), timing.headers, share, whole),
+    makeRow(name, title('read and HU'), timing.read, share, whole, { floor_ms: timing.raw.ms }),
+    makeRow(name, title('lungs'), timing.lungs, share, whole),
+    makeRow(name, title(`render ${planes.length} planes`), timing.render, share, whole),
+    makeRow(name, title(`network, ${frames.length} frames`), timing.network, share, whole, {
+      floor_ms: floor,
+    }),
+    makeRow(name, title(`network int8, ${frames.length} frames`), timing.int8, 'float32', timing.network.ms),
+  ]
+}
+
+export const subject: Subject = {
+  describe: 'nodule detect, stage by stage: ratio = share of the whole scan, inverted',
+  run,
+}
