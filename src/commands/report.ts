@@ -18,6 +18,8 @@ interface Flags {
   'min-score': number | undefined
   mismatch: 'error' | 'miss' | 'skip'
   'max-pictures': number
+  json: string | undefined
+  plots: string | undefined
   bootstraps: number
   seed: number
 }
@@ -63,6 +65,8 @@ export const command: CommandModule<object, Flags> = {
         describe: 'Images without predictions: refuse, count as missed, or leave out',
       })
       .option('max-pictures', { type: 'number', default: 300, describe: 'Slices that the page shows' })
+      .option('json', { type: 'string', describe: "Also write the page's figures to this JSON file" })
+      .option('plots', { type: 'string', describe: 'Also write its curves as SVG and PNG into this folder' })
       .option('bootstraps', { type: 'number', default: 1000, describe: 'Samples for the 95 % intervals' })
       .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
       .example('$0 report runs/first -o report.html', 'everything that the run folder holds')

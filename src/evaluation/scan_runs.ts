@@ -10,7 +10,7 @@ import { readReferences, readerPoints } from './references.js'
 import type { ReaderPoint, ReferenceOptions, ScanReference } from './references.js'
 import { evaluateScans } from './scans.js'
 import { distinctNames } from './slice_runs.js'
-import type { Finding, ScanEvaluation, ScanOptions } from './scans.js'
+import type { Finding, Mark, ScanEvaluation, ScanOptions } from './scans.js'
 
 export interface ScanRunOptions extends ScanOptions, ReferenceOptions {
   /** Folders of detections, or CSV files in LUNA16's format. */
@@ -57,30 +57,11 @@ export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRun
   for (const path of options.predictions) sources.push(await readMarks(path, warnings))
   const series = listSeries(options, references, sources, warnings)
   const { findings } = references
-  const texture = textureOf(references.scans)
   const names = distinctNames(options.predictions)
-  const runs = sources.map(({ marks }, index): ScanRun => {
-    const name = names[index]!
-    const evaluation = evaluateScans(series, findings, marks, options)
-    const diameters = new Map(marks.map((mark) => [`${mark.seriesUid} ${mark.id}`, mark.diameterMm]))
-    const pairs = evaluation.findings.flatMap((finding) => {
-      const measured = diameters.get(`${finding.seriesUid} ${finding.hitBy}`)
-      return measured === undefined || finding.hitBy === null ? [] : [[measured, finding.diameterMm] as const]
-    })
-    return {
-      name,
-      ...evaluation,
-      byDiameter: byDiameter(evaluation.findings),
-      byType: byType(evaluation.findings, (finding) => texture.get(`${finding.seriesUid} ${finding.id}`)),
-      sizes:
-        pairs.length === 0
-          ? null
-          : blandAltman(
-              pairs.map(([measured]) => measured),
-              pairs.map(([, reference]) => reference),
-            ),
-    }
-  })
+  const runs = sources.map(({ marks }, index): ScanRun => ({
+    name: names[index]!,
+    ...evaluateScansInDetail(series, findings, marks, references.scans, options),
+  }))
   const comparisons = runs.flatMap((first, i) =>
     runs.slice(i + 1).map((second, j): ScanComparison => ({
       first: first.name,
@@ -98,6 +79,35 @@ export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRun
     })),
   )
   return { runs, comparisons, readers: readerPoints(references.scans), warnings }
+}
+
+/** `evaluateScans` with the figures by diameter and type, and the sizes. */
+export function evaluateScansInDetail(
+  series: readonly string[],
+  findings: readonly Finding[],
+  marks: readonly Mark[],
+  scans: readonly ScanReference[],
+  options: ScanOptions = {},
+): Omit<ScanRun, 'name'> {
+  const evaluation = evaluateScans(series, findings, marks, options)
+  const texture = textureOf(scans)
+  const diameters = new Map(marks.map((mark) => [`${mark.seriesUid} ${mark.id}`, mark.diameterMm]))
+  const pairs = evaluation.findings.flatMap((finding) => {
+    const measured = diameters.get(`${finding.seriesUid} ${finding.hitBy}`)
+    return measured === undefined || finding.hitBy === null ? [] : [[measured, finding.diameterMm] as const]
+  })
+  return {
+    ...evaluation,
+    byDiameter: byDiameter(evaluation.findings),
+    byType: byType(evaluation.findings, (finding) => texture.get(`${finding.seriesUid} ${finding.id}`)),
+    sizes:
+      pairs.length === 0
+        ? null
+        : blandAltman(
+            pairs.map(([measured]) => measured),
+            pairs.map(([, reference]) => reference),
+          ),
+  }
 }
 
 async function readTruth(

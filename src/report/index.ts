@@ -12,9 +12,12 @@ import { readFindingsCsv } from '../evaluation/luna.js'
 import { writeFileAtomic } from '../files.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { VERSION } from '../version.js'
+import type { Chart } from './chart.js'
+import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
 import { buildPage } from './page.js'
 import type { PageInput, PageView } from './page.js'
 import type { Picture } from './pictures.js'
+import { writePlots } from './plots.js'
 import { findRunFiles } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
@@ -43,6 +46,10 @@ export interface ReportOptions extends RunFiles {
   mismatch?: 'error' | 'miss' | 'skip' | undefined
   /** Slices with a picture in the page, and as many again for nodules. */
   maxPictures?: number | undefined
+  /** Also write the page's figures as JSON to this file. */
+  json?: string | undefined
+  /** Also write its curves as SVG and PNG into this folder. */
+  plots?: string | undefined
   bootstraps?: number | undefined
   seed?: number | undefined
 }
@@ -110,7 +117,43 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   }
   const page = buildPage(input)
   await writeFileAtomic(options.output, page)
+  if (options.json !== undefined) await writeFileAtomic(options.json, `${JSON.stringify(figuresOf(input))}\n`)
+  if (options.plots !== undefined) await writePlots(options.plots, pageCharts(input))
   return { path: options.output, bytes: Buffer.byteLength(page), pictures: pictures.length, warnings }
+}
+
+/** What the page says, for programs. */
+function figuresOf(input: PageInput): object {
+  const { title, provenance: rows, hypes, training, slices, scans, warnings } = input
+  return {
+    format: 'nodule-report/1',
+    title,
+    provenance: Object.fromEntries(rows),
+    hypes,
+    training,
+    slices: slices?.evaluation,
+    scans:
+      scans === undefined
+        ? undefined
+        : { evaluation: scans.evaluation, readers: scans.readers, nodules: scans.nodules },
+    warnings,
+  }
+}
+
+/** The page's curves, by file name. */
+function pageCharts({ slices, scans, training = [] }: PageInput): Record<string, Chart> {
+  const accuracy = accuracyChart(training)
+  return {
+    ...(slices === undefined
+      ? {}
+      : {
+          'precision-recall': precisionRecallChart([slices.evaluation]),
+          'recall-1-precision': precisionRecallChart([slices.evaluation], true),
+        }),
+    ...(scans?.evaluation === undefined ? {} : { froc: frocChart([scans.evaluation], scans.readers) }),
+    ...(training.length === 0 ? {} : { loss: lossChart(training) }),
+    ...(accuracy === undefined ? {} : { accuracy }),
+  }
 }
 
 async function readSlices(

@@ -1,11 +1,18 @@
 import type { SeriesDetections } from '../inference/detections.js'
-import type { ReaderPoint, ScanEvaluation, SliceEvaluation } from '../evaluation/index.js'
+import type {
+  GroupRow,
+  ReaderPoint,
+  ScanRun,
+  SizeRow,
+  SliceEvaluation,
+  SliceRun,
+} from '../evaluation/index.js'
 import { ratio } from '../evaluation/tables.js'
 import { VERSION } from '../version.js'
 import { chartSize, chartSvg, plotArea } from './chart.js'
 import type { Chart, PlotArea } from './chart.js'
 import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
-import { embedJson, escapeHtml, factTable } from './html.js'
+import { embedJson, escapeHtml, factTable, sortableTable } from './html.js'
 import { findingTable, noduleTable } from './nodule_tables.js'
 import type { NoduleRow, FindingRow } from './nodule_tables.js'
 import type { Picture } from './pictures.js'
@@ -38,12 +45,14 @@ export interface PageInput {
   provenance: (readonly [string, string])[]
   hypes?: unknown
   training?: TrainingEntry[] | undefined
-  slices?: { evaluation: SliceEvaluation; images: PageImage[] } | undefined
+  slices?:
+    | { evaluation: SliceEvaluation & Partial<Pick<SliceRun, 'coco' | 'bySize'>>; images: PageImage[] }
+    | undefined
   scans?:
     | {
         detections: SeriesDetections[]
         nodules: NoduleRow[]
-        evaluation?: ScanEvaluation | undefined
+        evaluation?: ScanRun | undefined
         findings: FindingRow[]
         readers?: ReaderPoint[] | undefined
       }
@@ -183,6 +192,7 @@ recompute the figures, the point on the curve (orange; a dashed green curve at a
 <span>Missed <b id="figure-missed"></b></span><span>Precision <b id="figure-precision"></b></span><span>Recall <b id="figure-recall"></b></span>
 <span>F1 <b id="figure-f1"></b></span><span>AP <b id="figure-ap"></b></span></div>
 ${plots}
+${sliceTables(evaluation)}
 <div class="tabs" id="tabs" role="tablist">
 <button type="button" role="tab" data-tab="hits" data-title="Found"></button><button type="button" role="tab" data-tab="wrong" data-title="False positives"></button>
 <button type="button" role="tab" data-tab="missed" data-title="Missed"></button><button type="button" role="tab" data-tab="all" data-title="Whole slices"></button></div>
@@ -191,6 +201,63 @@ ${plots}
 <div class="gallery" id="gallery"></div><p class="empty" id="gallery-empty" hidden></p>
 <p class="more" id="gallery-more" hidden><button type="button"></button></p>`
   return { id: 'slices', title: 'Slices', html }
+}
+
+/** Figures of the whole evaluation: AP by protocol, operating points, box sizes. */
+function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation']): string {
+  const { coco, bySize, recallAtPrecision, precisionAtRecall, iou } = evaluation
+  const points = (list: typeof recallAtPrecision, what: string, at: string): [string, string][] =>
+    list
+      .filter((point) => point.value !== null)
+      .map((point) => [
+        `${what} at ${at} ${ratio(point.target)}`,
+        `${ratio(point.value)} (confidence ${ratio(point.threshold)})`,
+      ])
+  const facts: [string, string][] = [
+    [`AP at IoU ≥ ${iou}, all points`, ratio(evaluation.ap)],
+    [`AP at IoU ≥ ${iou}, 11 points`, ratio(evaluation.ap11)],
+    ...(coco === undefined
+      ? []
+      : ([
+          ['COCO AP, IoU .10 to .50', ratio(coco.from10to50)],
+          ['COCO AP, IoU .50 to .95', ratio(coco.from50to95)],
+        ] as [string, string][])),
+    ...points(recallAtPrecision, 'Recall', 'precision'),
+    ...points(precisionAtRecall, 'Precision', 'recall'),
+  ]
+  const sizes = bySize === undefined ? '' : groupTable('sizes', 'Box size at the best F1', bySize)
+  return `<details><summary>All figures</summary><div class="plots">${factTable(facts)}${sizes}</div></details>`
+}
+
+/** Found and missed by group. */
+function groupTable(id: string, title: string, rows: readonly (GroupRow | SizeRow)[]): string {
+  const shown = rows.filter((row) => row.total > 0 || ('falsePositives' in row && row.falsePositives > 0))
+  if (shown.length === 0) return ''
+  return sortableTable<GroupRow | SizeRow>(
+    id,
+    [
+      { title, text: (row) => row.group, sort: (row) => rows.indexOf(row) },
+      { title: 'Found', number: true, text: (row) => row.found },
+      { title: 'Of', number: true, text: (row) => row.total },
+      {
+        title: 'Recall (95 % interval)',
+        number: true,
+        text: (row) =>
+          row.low === null ? null : `${ratio(row.sensitivity)} (${ratio(row.low)} to ${ratio(row.high)})`,
+        sort: (row) => row.sensitivity,
+      },
+      ...(shown.some((row) => 'falsePositives' in row)
+        ? [
+            {
+              title: 'False positives',
+              number: true,
+              text: (row: GroupRow | SizeRow) => ('falsePositives' in row ? row.falsePositives : null),
+            },
+          ]
+        : []),
+    ],
+    shown,
+  )
 }
 
 function scanSection({ evaluation, nodules, findings, readers }: NonNullable<PageInput['scans']>): Section {
@@ -210,7 +277,16 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
             : `${ratio(point.sensitivity)}   (${ratio(point.low)} to ${ratio(point.high)})`,
         ]),
         ['Mean of these (CPM)', ratio(evaluation.cpm?.value)],
+        ...(evaluation.sizes === null
+          ? []
+          : [
+              [
+                'Diameter, measured − true',
+                `${evaluation.sizes.bias.toFixed(1)} mm (limits of agreement ${evaluation.sizes.lowerLimit.toFixed(1)} to ${evaluation.sizes.upperLimit.toFixed(1)})`,
+              ] as const,
+            ]),
       ])}</div></div>`,
+      `<div class="plots">${groupTable('diameters', 'Diameter', evaluation.byDiameter)}${groupTable('types', 'Type', evaluation.byType)}</div>`,
     )
   }
   parts.push(`<div class="controls"><label>Confidence <input type="range" id="scan-confidence" min="0" max="1" step="0.01" value="0"><output id="scan-confidence-value"></output></label></div>

@@ -1,7 +1,7 @@
 import { loadVolume, windowToGray } from '../volume/index.js'
 import type { Series } from '../dicom/index.js'
-import { detectionMarks, evaluateScans, readerPoints } from '../evaluation/index.js'
-import type { Finding, ReaderPoint, ScanEvaluation, ScanReference } from '../evaluation/index.js'
+import { detectionMarks, evaluateScansInDetail, readerPoints } from '../evaluation/index.js'
+import type { Finding, ReaderPoint, ScanReference, ScanRun } from '../evaluation/index.js'
 import type { FrameList, ListEntry } from '../dataset/list.js'
 import { imageToFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
@@ -15,7 +15,7 @@ import type { PageView } from './page.js'
 export interface ScanPart {
   detections: SeriesDetections[]
   nodules: NoduleRow[]
-  evaluation: ScanEvaluation | undefined
+  evaluation: ScanRun | undefined
   findings: FindingRow[]
   readers: ReaderPoint[] | undefined
 }
@@ -52,12 +52,16 @@ export async function scanPart(
   const evaluation =
     findings === undefined || judged.length === 0
       ? undefined
-      : evaluateScans(
-          judged.map((detection) => detection.seriesInstanceUid),
-          findings.filter((finding) => judged.some((one) => one.seriesInstanceUid === finding.seriesUid)),
-          detectionMarks(judged),
-          { bootstraps: input.bootstraps, seed: input.seed },
-        )
+      : {
+          name: 'detections',
+          ...evaluateScansInDetail(
+            judged.map((detection) => detection.seriesInstanceUid),
+            findings.filter((finding) => judged.some((one) => one.seriesInstanceUid === finding.seriesUid)),
+            detectionMarks(judged),
+            input.references ?? [],
+            { bootstraps: input.bootstraps, seed: input.seed },
+          ),
+        }
   const outcomes = new Map(evaluation?.marks.map((mark) => [mark.id, mark]))
   const wrong = new Set(
     [...outcomes.values()].filter((mark) => mark.outcome === 'false positive').map((mark) => mark.id),

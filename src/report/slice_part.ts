@@ -1,13 +1,13 @@
 import type { FrameList } from '../dataset/list.js'
-import { evaluatePairs, pairImages } from '../evaluation/index.js'
-import type { SliceEvaluation, SliceOptions } from '../evaluation/index.js'
+import { evaluatePairs, pairImages, sliceDetails } from '../evaluation/index.js'
+import type { SliceEvaluation, SliceOptions, SliceRun } from '../evaluation/index.js'
 import { describeError } from '../errors.js'
 import { framePicture } from './pictures.js'
 import type { PageImage } from './page.js'
 import type { Picture } from './pictures.js'
 
 export interface SlicePart {
-  evaluation: SliceEvaluation
+  evaluation: SliceEvaluation & Pick<SliceRun, 'coco' | 'bySize'>
   images: PageImage[]
   warnings: string[]
 }
@@ -29,7 +29,8 @@ export async function slicePart(
     truthName: truth.path,
     predictionsName: predictions.path,
   })
-  const evaluation = evaluatePairs(pairs.images, options, pairs.warnings)
+  const figures = evaluatePairs(pairs.images, options, pairs.warnings)
+  const evaluation = { ...figures, ...sliceDetails(pairs.images, figures) }
   const best = (at: number): number => Math.max(-1, ...pairs.images[at]!.detections.map((box) => box.score))
   const order = [...pairs.images.keys()].sort(
     (a, b) =>
