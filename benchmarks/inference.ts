@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { readHypes } from '../src/config/hypes.js'
 import type { Hypes } from '../src/config/hypes.js'
-import { hypesWindow, lungFrame, renderPlane } from '../src/dataset/index.js'
+import { assembleFrame, hypesWindow, lungFrame, renderPlane } from '../src/dataset/index.js'
 import { findSeries } from '../src/dicom/index.js'
 import type { Series } from '../src/dicom/index.js'
 import { detectVolume, openSession } from '../src/inference/index.js'
@@ -140,7 +140,7 @@ async function benchModel(
   const [first, end] = lungs.box.z
   const planes: Uint8Array[] = []
   for (let k = first; k < end; k++) planes.push(renderPlane(volume, k, mapping, window))
-  const frames = planes.slice(1, -1).map((_, n): Uint8Array => Buffer.concat(planes.slice(n, n + 3)))
+  const frames = planes.slice(2).map((_, n) => assembleFrame(planes, [n, n + 1, n + 2], 'NCHW'))
   const chosen = frames.filter((_, n) => n % Math.ceil(frames.length / 16) === 0)
   const int8Path = join(folder, `${model}-int8.onnx`)
   await writeFile(int8Path, encodeModel((await quantizeWithFrames(float, chosen)).model))
