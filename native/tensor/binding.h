@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "threads.h"
+
 namespace nodule::tensor {
 
 struct Buffer {
@@ -91,6 +93,7 @@ class Arguments {
 /// Turns a function on Arguments into an export; any C++ exception becomes a JavaScript Error.
 template <Napi::Value (*function)(const Arguments&)>
 Napi::Value Export(const Napi::CallbackInfo& info) {
+  const SignalBlock block;
   try {
     return function(Arguments(info));
   } catch (const Napi::Error&) {

@@ -2,6 +2,8 @@
 // the convolutions and our own loops never fight for the cores.
 #pragma once
 
+#include <signal.h>
+
 #include <cstdint>
 
 namespace nodule::tensor {
@@ -9,6 +11,20 @@ namespace nodule::tensor {
 /// Threads used by every kernel from now on (1 .. 1024).
 void SetThreadCount(int count);
 int ThreadCount();
+
+/// Holds back asynchronous signals for this thread, and for OpenMP threads that start meanwhile, while it lives.
+/// oneDNN's generated sgemm keeps data below the stack pointer (2.6.3, AVX-512): a handler that runs on that stack
+/// (Ctrl-C, a child that ends, the profiler's SIGPROF) overwrites it and corrupts the heap.
+class SignalBlock {
+ public:
+  SignalBlock();
+  ~SignalBlock();
+  SignalBlock(const SignalBlock&) = delete;
+  SignalBlock& operator=(const SignalBlock&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 /// Work below this many floats is not worth waking another thread for (about 10 microseconds).
 constexpr int64_t kGrain = 16 * 1024;
