@@ -27,7 +27,7 @@ export type Work = () => unknown
 /**
  * Times several pieces of work in turns, so that what disturbs the machine disturbs all of them: after one round that
  * is thrown away, rounds until `seconds` have passed (at least `minRuns`, at most `maxRuns`). Work that is shorter than
- * 0.2 ms is repeated inside one timing.
+ * 0.2 ms is repeated inside one timing; work that is much shorter than the longest is timed several times a round.
  */
 export async function measureTogether<Name extends string>(
   works: Record<Name, Work>,
@@ -36,6 +36,7 @@ export async function measureTogether<Name extends string>(
 ): Promise<Record<Name, Timing>> {
   const names = Object.keys(works) as Name[]
   const repeats = new Map<Name, number>()
+  const durations = new Map<Name, number>()
   const times = new Map<Name, number[]>(names.map((name) => [name, []]))
   const once = async (name: Name, repeat: number): Promise<number> => {
     const work = works[name]
@@ -49,12 +50,17 @@ export async function measureTogether<Name extends string>(
   for (const name of names) {
     await once(name, 1)
     const ms = await once(name, 1)
+    durations.set(name, ms)
     repeats.set(name, Math.max(1, Math.ceil(0.2 / Math.max(ms, 1e-5))))
   }
+  const longest = Math.max(...durations.values())
+  const samples = (name: Name): number =>
+    Math.min(16, Math.max(1, Math.floor(longest / 8 / Math.max(durations.get(name) ?? 1, 0.2))))
   const start = performance.now()
   for (let round = 0; round < maxRuns; round++) {
     if (round >= minRuns && performance.now() - start > seconds * 1000) break
-    for (const name of names) times.get(name)?.push(await once(name, repeats.get(name) ?? 1))
+    for (const name of names)
+      for (let i = 0; i < samples(name); i++) times.get(name)?.push(await once(name, repeats.get(name) ?? 1))
   }
   return Object.fromEntries(names.map((name) => [name, summarize(times.get(name) ?? [])])) as Record<
     Name,

@@ -461,6 +461,7 @@ export const assignmentCases: readonly AssignmentCase[] = [
   { name: 'wide ties', rows: 31, columns: 40, levels: 5 },
   { name: 'all equal', rows: 20, columns: 20, levels: 1 },
   { name: '500x500', rows: 500, columns: 500, levels: 0, bench: true },
+  { name: '5000x5000', rows: 5000, columns: 5000, levels: 0, bench: true },
 ]
 
 export function assignmentInput(c: AssignmentCase): Float64Array {

@@ -178,7 +178,8 @@ for (const { device, skip, title } of devices)
 const cpu = devices[0]
 
 describe.skipIf(cpu?.skip)(`linearSumAssignment on ${cpu?.title}`, () => {
-  it.each(assignmentCases)('$name', (c) => {
+  // The largest is for benchmarks only: the reference would take minutes.
+  it.each(assignmentCases.filter(({ rows }) => rows <= 1000))('$name', (c) => {
     const cost = assignmentInput(c)
     const expected = linearSumAssignment(cost, c.rows, c.columns, { device: 'reference' })
     const actual = linearSumAssignment(cost, c.rows, c.columns, { device: 'cpu' })

@@ -1,0 +1,130 @@
+/** Kernels over boxes: rezoom, hungarian, linearSumAssignment. */
+import { defaultThreads, setThreads } from '../src/native/addon.js'
+import {
+  hungarianMatchSync,
+  linearSumAssignment,
+  rezoomForwardSync,
+  rezoomGradientSync,
+} from '../src/native/index.js'
+import {
+  assignmentCases,
+  assignmentInput,
+  matchCases,
+  matchInput,
+  rezoomCases,
+  rezoomInput,
+} from '../test/kernels/cases.js'
+import { makeRow, measureTogether } from './measure.js'
+import { peerPackage, runPeers, withFiles } from './peers.js'
+import type { Row, SubjectOptions } from './types.js'
+
+const name = 'kernels'
+const twin = 'TypeScript twin'
+
+export async function benchRezoom({ seconds }: SubjectOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const c of rezoomCases.filter((one) => one.bench === true)) {
+    const { input, gradient } = rezoomInput(c)
+    const both = (device: 'cpu' | 'reference'): void => {
+      rezoomForwardSync(input, { device })
+      rezoomGradientSync(input, gradient, { device })
+    }
+    // The floor: copying what is read and written. Forward reads 4 corners and writes 1 value a sample; the gradient
+    // reads 1 + 4 and adds to 4 (read and written), and clears the feature gradient.
+    const from = new Float32Array((gradient.length * (5 + 5 + 8) + input.features.length) / 2)
+    const to = new Float32Array(from.length)
+    from.fill(1)
+    const timing = await measureTogether(
+      { ours: () => both('cpu'), twin: () => both('reference'), copy: () => to.set(from) },
+      seconds,
+    )
+    const label = `rezoom fwd+grad ${c.name}`
+    const floor_ms = timing.copy.ms
+    rows.push(makeRow(name, label, timing.ours, twin, timing.twin.ms, { floor_ms, goal: '>= 15x' }))
+  }
+  return rows
+}
+
+/** munkres-js where it is installed: the plain assignment of matrices that are computed before. */
+function munkresWork(matrices: number[][][]): (() => void) | undefined {
+  const munkres = peerPackage('munkres-js') as ((matrix: number[][]) => unknown) | undefined
+  if (munkres === undefined) return undefined
+  return () => {
+    for (const matrix of matrices) munkres(matrix)
+  }
+}
+
+export async function benchHungarian({ seconds }: SubjectOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  setThreads(1)
+  for (const c of matchCases.filter((one) => one.bench === true)) {
+    const input = matchInput(c)
+    const munkres = munkresWork(
+      Array.from({ length: c.cells }, (_, cell) =>
+        Array.from({ length: c.p }, (_, i) =>
+          Array.from({ length: c.t }, (_, j) =>
+            Math.abs(
+              (input.predictions[(cell * c.p + i) * 4] ?? 0) - (input.truths[(cell * c.t + j) * 4] ?? 0),
+            ),
+          ),
+        ),
+      ),
+    )
+    const timing = await measureTogether(
+      {
+        ours: () => hungarianMatchSync(input, { device: 'cpu' }),
+        twin: () => hungarianMatchSync(input, { device: 'reference' }),
+        munkres: munkres ?? (() => undefined),
+      },
+      seconds,
+    )
+    const { predictions, truths } = input
+    const times = await withFiles({ predictions, truths }, (paths) =>
+      runPeers('kernels.py', { threads: 1, seconds, cases: { cells: { kind: 'cells', ...c, ...paths } } }),
+    )
+    const label = `hungarian ${c.name}, 1 thread`
+    const row = (peer: string, ms: number | null, goal = ''): Row =>
+      makeRow(name, label, timing.ours, peer, ms, { goal })
+    const peer = (key: string, goal?: string): Row => row(key, times['cells']?.[key] ?? null, goal)
+    rows.push(
+      row(twin, timing.twin.ms),
+      row('1 us a cell', c.cells / 1000, '>= 1x'),
+      peer('lapx', '>= 5x'),
+      peer('lapx, batch'),
+      peer('scipy', '>= 10x'),
+      peer('scipy, cost by numpy'),
+      row('munkres-js', munkres === undefined ? null : timing.munkres.ms, '>= 50x'),
+    )
+  }
+  for (const c of assignmentCases.filter((one) => one.bench === true)) {
+    const cost = assignmentInput(c)
+    const large = c.rows > 1000
+    const ours = (): unknown => linearSumAssignment(cost, c.rows, c.columns, { device: 'cpu' })
+    const timing = await measureTogether(
+      {
+        ours,
+        twin: large
+          ? () => undefined
+          : () => linearSumAssignment(cost, c.rows, c.columns, { device: 'reference' }),
+      },
+      seconds,
+      { minRuns: 3 },
+    )
+    const times = await withFiles({ cost }, ({ cost: file }) =>
+      runPeers('kernels.py', {
+        threads: 1,
+        seconds,
+        cases: { one: { kind: 'assignment', file, rows: c.rows, columns: c.columns } },
+      }),
+    )
+    const label = `linearSumAssignment ${c.name}`
+    if (!large) rows.push(makeRow(name, label, timing.ours, twin, timing.twin.ms))
+    for (const [peer, goal] of [
+      ['scipy', '> 1x'],
+      ['lapx', '>= 1x'],
+    ] as const)
+      rows.push(makeRow(name, label, timing.ours, peer, times['one']?.[peer] ?? null, { goal }))
+  }
+  setThreads(defaultThreads())
+  return rows
+}
