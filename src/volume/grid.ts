@@ -1,5 +1,5 @@
-/** A binary or labeled volume, [z, y, x], with its voxel size in mm in the same order. */
-export interface Grid<T extends Uint8Array | Int16Array | Int32Array = Uint8Array> {
+/** A binary volume or one of HU, [z, y, x], with its voxel size in mm in the same order. */
+export interface Grid<T extends Uint8Array | Int16Array = Uint8Array> {
   data: T
   shape: readonly [number, number, number]
   spacing: readonly [number, number, number]
@@ -12,67 +12,124 @@ export type Extent = readonly [
   readonly [number, number],
 ]
 
-/**
- * Labels the 6-connected parts of voxels that are 1.
- *
- * @returns labels 1, 2, ... [z, y, x] and the number of voxels of each label (index 0 unused)
- */
-export function labelParts(mask: Grid): { labels: Int32Array; sizes: number[] } {
-  const [nz, ny, nx] = mask.shape
-  const plane = ny * nx
-  const labels = new Int32Array(mask.data.length)
-  const stack = new Int32Array(mask.data.length)
-  const sizes = [0]
-  for (let start = 0; start < labels.length; start++) {
-    if (mask.data[start] !== 1 || labels[start] !== 0) continue
-    const label = sizes.length
-    let size = 0
-    let top = 0
-    stack[top++] = start
-    labels[start] = label
-    while (top > 0) {
-      const at = stack[--top]!
-      size++
-      const x = at % nx
-      const y = ((at - x) / nx) % ny
-      const z = (at - x - y * nx) / plane
-      const visit = (next: number): void => {
-        if (mask.data[next] === 1 && labels[next] === 0) {
-          labels[next] = label
-          stack[top++] = next
-        }
-      }
-      if (x > 0) visit(at - 1)
-      if (x < nx - 1) visit(at + 1)
-      if (y > 0) visit(at - nx)
-      if (y < ny - 1) visit(at + nx)
-      if (z > 0) visit(at - plane)
-      if (z < nz - 1) visit(at + plane)
-    }
-    sizes.push(size)
-  }
-  return { labels, sizes }
+/** The 6-connected parts of the voxels that are 1, as runs along x: row after row, each [start, end) in voxel indices. */
+export interface Parts {
+  starts: Int32Array
+  ends: Int32Array
+  /** Part of each run, from 1. */
+  labels: Int32Array
+  /** Voxels of each part; index 0 unused. */
+  sizes: number[]
 }
 
-/** Extent of the voxels for which `inside` holds; undefined where there are none. */
-export function extentOf(
-  grid: Grid<Uint8Array | Int32Array>,
-  inside: (value: number) => boolean,
-): Extent | undefined {
-  const [nz, ny, nx] = grid.shape
-  let [z1, y1, x1, z2, y2, x2] = [nz, ny, nx, -1, -1, -1]
-  let n = 0
-  for (let z = 0; z < nz; z++)
-    for (let y = 0; y < ny; y++)
-      for (let x = 0; x < nx; x++, n++) {
-        if (!inside(grid.data[n]!)) continue
-        if (z < z1) z1 = z
-        if (z > z2) z2 = z
-        if (y < y1) y1 = y
-        if (y > y2) y2 = y
-        if (x < x1) x1 = x
-        if (x > x2) x2 = x
+/** Finds the connected parts of a mask: runs along x, joined where those of neighboring rows or slices overlap. */
+export function findParts(mask: Grid): Parts {
+  const [nz, ny, nx] = mask.shape
+  const { data } = mask
+  const rows = nz * ny
+  const firstOfRow = new Int32Array(rows + 1)
+  let capacity = 1024
+  let starts = new Int32Array(capacity)
+  let ends = new Int32Array(capacity)
+  let count = 0
+  for (let row = 0; row < rows; row++) {
+    firstOfRow[row] = count
+    const limit = (row + 1) * nx
+    let n = row * nx
+    while (n < limit) {
+      if (data[n] !== 1) {
+        n++
+        continue
       }
+      const start = n
+      while (n < limit && data[n] === 1) n++
+      if (count === capacity) {
+        capacity *= 2
+        starts = enlarge(starts, capacity)
+        ends = enlarge(ends, capacity)
+      }
+      starts[count] = start
+      ends[count++] = n
+    }
+  }
+  firstOfRow[rows] = count
+  const parent = new Int32Array(count)
+  for (let n = 0; n < count; n++) parent[n] = n
+  const root = (n: number): number => {
+    while (parent[n] !== n) {
+      parent[n] = parent[parent[n]!]!
+      n = parent[n]!
+    }
+    return n
+  }
+  /** Joins the overlapping runs of a row and of an earlier row that lies `offset` voxels before it. */
+  const join = (row: number, other: number, offset: number): void => {
+    let a = firstOfRow[row]!
+    let b = firstOfRow[other]!
+    while (a < firstOfRow[row + 1]! && b < firstOfRow[other + 1]!) {
+      if (ends[b]! + offset <= starts[a]!) b++
+      else if (ends[a]! <= starts[b]! + offset) a++
+      else {
+        const [ra, rb] = [root(a), root(b)]
+        if (ra < rb) parent[rb] = ra
+        else if (rb < ra) parent[ra] = rb
+        if (ends[a]! < ends[b]! + offset) a++
+        else b++
+      }
+    }
+  }
+  for (let z = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++) {
+      const row = z * ny + y
+      if (y > 0) join(row, row - 1, nx)
+      if (z > 0) join(row, row - ny, ny * nx)
+    }
+  const labels = new Int32Array(count)
+  const sizes = [0]
+  for (let n = 0; n < count; n++) {
+    const top = root(n)
+    // The root is the first run of its part.
+    if (top === n) {
+      labels[n] = sizes.length
+      sizes.push(0)
+    } else labels[n] = labels[top]!
+    sizes[labels[n]!]! += ends[n]! - starts[n]!
+  }
+  return { starts: starts.subarray(0, count), ends: ends.subarray(0, count), labels, sizes }
+}
+
+function enlarge(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const out = new Int32Array(length)
+  out.set(array)
+  return out
+}
+
+/** One part as a mask of its own. */
+export function partMask(like: Grid, parts: Parts, label: number): Grid {
+  const data = new Uint8Array(like.data.length)
+  for (let n = 0; n < parts.labels.length; n++)
+    if (parts.labels[n] === label) data.fill(1, parts.starts[n], parts.ends[n])
+  return { ...like, data }
+}
+
+/** Extent of the voxels that are 1; undefined where there are none. */
+export function extentOf(mask: Grid): Extent | undefined {
+  const [nz, ny, nx] = mask.shape
+  let [z1, y1, x1, z2, y2, x2] = [nz, ny, nx, -1, -1, -1]
+  for (let z = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++) {
+      const row = (z * ny + y) * nx
+      const line = mask.data.subarray(row, row + nx)
+      const first = line.indexOf(1)
+      if (first < 0) continue
+      if (z < z1) z1 = z
+      if (z > z2) z2 = z
+      if (y < y1) y1 = y
+      if (y > y2) y2 = y
+      if (first < x1) x1 = first
+      const last = line.lastIndexOf(1)
+      if (last > x2) x2 = last
+    }
   return z2 < 0
     ? undefined
     : [
@@ -83,89 +140,110 @@ export function extentOf(
 }
 
 /**
- * Squared distance in mm from each voxel to the nearest voxel that is 1 (0 on those), by lower envelopes of parabolas
- * along each axis in turn (Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions", 2012).
+ * Dilation by a ball: 1 where a voxel of the mask lies within `radius` mm. The squared distance is built up axis by axis,
+ * each pass looking no further than the radius.
  */
-export function squaredDistance(mask: Grid): Float32Array {
-  const [nz, ny, nx] = mask.shape
-  const far = 1e12
-  const field = new Float32Array(mask.data.length)
-  for (let n = 0; n < field.length; n++) field[n] = mask.data[n] === 1 ? 0 : far
-  const longest = Math.max(nz, ny, nx)
-  const line = new Float64Array(longest)
-  const places = new Int32Array(longest)
-  const bounds = new Float64Array(longest + 1)
-  const pass = (
-    count: number,
-    stride: number,
-    step: number,
-    starts: (visit: (start: number) => void) => void,
-  ) => {
-    const square = step * step
-    starts((start) => {
-      let any = false
-      for (let q = 0; q < count; q++) {
-        line[q] = field[start + q * stride]!
-        if (line[q]! < far) any = true
-      }
-      if (!any) return
-      let k = -1
-      for (let q = 0; q < count; q++) {
-        if (line[q]! >= far) continue
-        let meet = -Infinity
-        while (k >= 0) {
-          const p = places[k]!
-          meet = (line[q]! - line[p]! + square * (q * q - p * p)) / (2 * square * (q - p))
-          if (meet > bounds[k]!) break
-          k--
-          meet = -Infinity
-        }
-        k++
-        places[k] = q
-        bounds[k] = meet
-        bounds[k + 1] = Infinity
-      }
-      k = 0
-      for (let q = 0; q < count; q++) {
-        while (bounds[k + 1]! < q) k++
-        const d = q - places[k]!
-        field[start + q * stride] = square * d * d + line[places[k]!]!
-      }
-    })
+export function dilateMask(mask: Grid, radius: number): Grid {
+  const nx = mask.shape[2]
+  const square = radius * radius
+  const far = 1e9
+  const along = new Float32Array(mask.data.length)
+  // x: distance to the nearest voxel of the row, by a scan in each direction.
+  const stepX = mask.spacing[2]
+  for (let row = 0; row < mask.data.length; row += nx) {
+    let gap = far
+    for (let x = 0; x < nx; x++) {
+      gap = mask.data[row + x] === 1 ? 0 : gap + stepX
+      along[row + x] = gap
+    }
+    gap = far
+    for (let x = nx - 1; x >= 0; x--) {
+      gap = mask.data[row + x] === 1 ? 0 : gap + stepX
+      if (gap < along[row + x]!) along[row + x] = gap
+      const nearest = along[row + x]!
+      along[row + x] = nearest > radius ? far : nearest * nearest
+    }
   }
-  pass(nx, 1, mask.spacing[2], (visit) => {
-    for (let row = 0; row < nz * ny; row++) visit(row * nx)
-  })
-  pass(ny, nx, mask.spacing[1], (visit) => {
-    for (let z = 0; z < nz; z++) for (let x = 0; x < nx; x++) visit(z * ny * nx + x)
-  })
-  pass(nz, ny * nx, mask.spacing[0], (visit) => {
-    for (let n = 0; n < ny * nx; n++) visit(n)
-  })
-  return field
+  const across = spread(along, mask, 1, radius)
+  const all = spread(across, mask, 0, radius)
+  const data = new Uint8Array(mask.data.length)
+  for (let n = 0; n < data.length; n++) if (all[n]! <= square) data[n] = 1
+  return { ...mask, data }
+}
+
+/** Least of the squared distances of the voxels within the radius along an axis (0: z, 1: y), the way there included. */
+function spread(from: Float32Array, mask: Grid, axis: 0 | 1, radius: number): Float32Array {
+  const [nz, ny, nx] = mask.shape
+  const to = from.slice()
+  const step = mask.spacing[axis]
+  const stride = axis === 1 ? nx : ny * nx
+  const count = mask.shape[axis]
+  const reach = Math.floor(radius / step)
+  for (let row = 0; row < nz * ny; row++) {
+    const at = axis === 1 ? row % ny : Math.floor(row / ny)
+    const base = row * nx
+    for (let offset = -reach; offset <= reach; offset++) {
+      const other = at + offset
+      if (offset === 0 || other < 0 || other >= count) continue
+      const way = (offset * step) ** 2
+      const source = base + offset * stride
+      for (let x = 0; x < nx; x++) {
+        const value = from[source + x]! + way
+        if (value < to[base + x]!) to[base + x] = value
+      }
+    }
+  }
+  return to
+}
+
+function invert(mask: Grid): Grid {
+  const data = new Uint8Array(mask.data.length)
+  for (let n = 0; n < data.length; n++) data[n] = mask.data[n] === 1 ? 0 : 1
+  return { ...mask, data }
+}
+
+/** Voxels further than `radius` mm from everything outside of the mask; beyond the grid is nothing. */
+export function erodeMask(mask: Grid, radius: number): Grid {
+  return invert(dilateMask(invert(mask), radius))
 }
 
 /** Closes gaps and dents narrower than about twice `radius` mm: dilation, then erosion, by balls. */
 export function closeMask(mask: Grid, radius: number): Grid {
-  const square = radius * radius
-  const distance = squaredDistance(mask)
-  const grown: Grid = { ...mask, data: new Uint8Array(mask.data.length) }
-  // Complement of the dilated mask: the erosion measures the distance to it.
-  for (let n = 0; n < distance.length; n++) grown.data[n] = distance[n]! > square ? 1 : 0
-  const inner = squaredDistance(grown)
-  const closed = new Uint8Array(mask.data.length)
-  for (let n = 0; n < closed.length; n++) closed[n] = mask.data[n] === 1 || inner[n]! > square ? 1 : 0
-  return { ...mask, data: closed }
+  return erodeMask(dilateMask(mask, radius), radius)
 }
 
-/** Voxels at least `radius` mm away from everything outside of the mask. */
-export function erodeMask(mask: Grid, radius: number): Grid {
-  const outside: Grid = { ...mask, data: new Uint8Array(mask.data.length) }
-  for (let n = 0; n < mask.data.length; n++) outside.data[n] = mask.data[n] === 1 ? 0 : 1
-  const distance = squaredDistance(outside)
-  const data = new Uint8Array(mask.data.length)
-  for (let n = 0; n < data.length; n++) data[n] = distance[n]! > radius * radius ? 1 : 0
-  return { ...mask, data }
+/** Gives each voxel of a mask to the nearest of several seeds, on ways through the mask: label 1, 2, ...; 0 unreached. */
+export function growSeeds(mask: Grid, seeds: readonly Grid[]): Uint8Array {
+  const [, ny, nx] = mask.shape
+  const plane = ny * nx
+  const labels = new Uint8Array(mask.data.length)
+  const queue = new Int32Array(mask.data.length)
+  let tail = 0
+  for (const [s, seed] of seeds.entries())
+    for (let n = 0; n < labels.length; n++)
+      if (seed.data[n] === 1 && labels[n] === 0) {
+        labels[n] = s + 1
+        queue[tail++] = n
+      }
+  for (let head = 0; head < tail; head++) {
+    const at = queue[head]!
+    const x = at % nx
+    const inPlane = at % plane
+    const label = labels[at]!
+    const visit = (next: number): void => {
+      if (mask.data[next] === 1 && labels[next] === 0) {
+        labels[next] = label
+        queue[tail++] = next
+      }
+    }
+    if (x > 0) visit(at - 1)
+    if (x < nx - 1) visit(at + 1)
+    if (inPlane >= nx) visit(at - nx)
+    if (inPlane < plane - nx) visit(at + nx)
+    if (at >= plane) visit(at - plane)
+    if (at < labels.length - plane) visit(at + plane)
+  }
+  return labels
 }
 
 /** A copy of the part within `extent`, with `rim` free voxels around it. */

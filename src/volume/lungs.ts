@@ -2,12 +2,15 @@ import type { HuVolume } from './hu_volume.js'
 import {
   closeMask,
   cropMask,
+  dilateMask,
   erodeMask,
   extentOf,
   fillHoles,
-  labelParts,
+  findParts,
+  growSeeds,
+  partMask,
   pasteMask,
-  squaredDistance,
+  type Extent,
   type Grid,
 } from './grid.js'
 import { refineMask } from './refine.js'
@@ -34,25 +37,27 @@ export interface SegmentOptions {
 /** Air and lung are darker than this, HU. */
 const airHu = -400
 /** Voxel size of the coarse grid on which shapes are worked out, mm. */
-const coarseMm = 2
+const coarseMm = 2.4
 
 /**
  * Finds the lungs of a chest CT: dark voxels inside the body, without trachea and main bronchi and without gas in the
  * bowel; both lungs even where they touch; closed so that vessels and nodules at the pleura belong to them. Works on a
- * grid of about 2 mm and refines the surface at full resolution. Where no lung is found, the result is the body's box
+ * grid of about 2.4 mm and refines the surface at full resolution. Where no lung is found, the result is the body's box
  * with a warning.
  */
 export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
   const warnings: string[] = []
   const { coarse, factors } = shrink(volume)
   const air = thresholdInside(coarse)
-  const body = bodyBox(coarse, factors)
-  const trachea = findTrachea(volume, body)
+  const inside = extentOf(air)
+  const trachea = inside === undefined ? new Int32Array(0) : findTrachea(volume, scaleBox(inside, factors))
   if (trachea.length === 0) warnings.push('no trachea found: it may be counted with the lungs')
   removeTrachea(air, trachea, volume, factors)
   const parts = chooseLungs(air, coarse)
-  if (parts.length === 0)
-    return bodyOnly(volume, body, [...warnings, 'no lung found: the body stands in for it'])
+  if (parts.length === 0) {
+    warnings.push('no lung found: the body stands in for it')
+    return bodyOnly(volume, bodyBox(coarse, factors), warnings)
+  }
   const lungs = parts.length === 1 ? splitTouching(parts[0]!) : parts
   const named = nameSides(lungs, volume)
   if (named.right === undefined || named.left === undefined) warnings.push('only one lung found')
@@ -139,23 +144,25 @@ function thresholdInside(coarse: Grid<Int16Array>): Grid {
   return { data, shape: coarse.shape, spacing: coarse.spacing }
 }
 
-/** Box of the largest part that is not air, in pixels of the full resolution; the whole image where there is none. */
-function bodyBox(
-  coarse: Grid<Int16Array>,
-  factors: readonly [number, number, number],
-): { x1: number; y1: number; x2: number; y2: number } {
-  const [nz, ny, nx] = coarse.shape
-  const tissue = new Uint8Array(coarse.data.length)
-  for (let n = 0; n < tissue.length; n++) tissue[n] = coarse.data[n]! > -250 ? 1 : 0
-  const { labels, sizes } = labelParts({ ...coarse, data: tissue })
-  let best = 0
-  for (let label = 1; label < sizes.length; label++)
-    if (best === 0 || sizes[label]! > sizes[best]!) best = label
-  const extent =
-    best === 0
-      ? undefined
-      : extentOf({ data: labels, shape: [nz, ny, nx], spacing: coarse.spacing }, (v) => v === best)
-  if (extent === undefined) return { x1: 0, y1: 0, x2: nx * factors[2], y2: ny * factors[1] }
+/** The largest part that is not air, in pixels of the full resolution; the whole image where there is none. */
+function bodyBox(coarse: Grid<Int16Array>, factors: readonly [number, number, number]): SliceBox {
+  const tissue: Grid = { ...coarse, data: new Uint8Array(coarse.data.length) }
+  for (let n = 0; n < tissue.data.length; n++) tissue.data[n] = coarse.data[n]! > -250 ? 1 : 0
+  const parts = findParts(tissue)
+  const best = parts.sizes.indexOf(Math.max(...parts.sizes))
+  const extent = best > 0 ? extentOf(partMask(tissue, parts, best)) : undefined
+  return scaleBox(extent ?? (coarse.shape.map((n) => [0, n]) as unknown as Extent), factors)
+}
+
+/** A box within the slices, pixels of the full resolution. */
+interface SliceBox {
+  x1: number
+  y1: number
+  x2: number
+  y2: number
+}
+
+function scaleBox(extent: Extent, factors: readonly [number, number, number]): SliceBox {
   return {
     x1: extent[2][0] * factors[2],
     x2: extent[2][1] * factors[2],
@@ -183,20 +190,22 @@ function removeTrachea(
       (Math.floor(k / factors[0]) * cy + Math.floor(j / factors[1])) * cx + Math.floor(i / factors[2])
     ] = 1
   }
-  const extent = extentOf(lumen, (value) => value === 1)!
+  const extent = extentOf(lumen)!
   const rim = 2
-  const crop = cropMask(lumen, extent, rim)
-  const distance = squaredDistance(crop)
-  for (let n = 0; n < distance.length; n++) crop.data[n] = distance[n]! <= 2.5 * 2.5 ? 1 : 0
-  pasteMask(lumen, crop, extent, rim)
+  pasteMask(lumen, dilateMask(cropMask(lumen, extent, rim), 2.5), extent, rim)
   for (let n = 0; n < air.data.length; n++) if (lumen.data[n] === 1) air.data[n] = 0
 }
 
 /** The parts of the air that are lungs: the one or two largest that are not pure gas. */
 function chooseLungs(air: Grid, coarse: Grid<Int16Array>): Grid[] {
-  const { labels, sizes } = labelParts(air)
+  const parts = findParts(air)
+  const { labels, starts, ends, sizes } = parts
   const sums = new Float64Array(sizes.length)
-  for (let n = 0; n < labels.length; n++) if (labels[n] !== 0) sums[labels[n]!]! += coarse.data[n]!
+  for (let run = 0; run < labels.length; run++) {
+    let sum = 0
+    for (let n = starts[run]!; n < ends[run]!; n++) sum += coarse.data[n]!
+    sums[labels[run]!]! += sum
+  }
   const voxelMl = (air.spacing[0] * air.spacing[1] * air.spacing[2]) / 1000
   const candidates = sizes
     .map((size, label) => ({ label, ml: size * voxelMl, mean: sums[label]! / size }))
@@ -205,36 +214,29 @@ function chooseLungs(air: Grid, coarse: Grid<Int16Array>): Grid[] {
   const largest = candidates[0]
   if (largest === undefined) return []
   const second = candidates.slice(1).find((part) => part.ml > 0.12 * largest.ml)
-  return [largest, ...(second === undefined ? [] : [second])].map(({ label }) => {
-    const data = new Uint8Array(labels.length)
-    for (let n = 0; n < data.length; n++) data[n] = labels[n] === label ? 1 : 0
-    return { ...air, data }
-  })
+  return [largest, ...(second === undefined ? [] : [second])].map(({ label }) => partMask(air, parts, label))
 }
 
 /** Two lungs that touch (in front of or behind the mediastinum) come apart when eroded; each voxel joins the nearer. */
 function splitTouching(both: Grid): Grid[] {
-  const extent = extentOf(both, (value) => value === 1)!
+  const extent = extentOf(both)!
   const crop = cropMask(both, extent, 1)
-  for (const radius of [2, 4, 6, 9]) {
+  for (const radius of [2.5, 4, 6, 9]) {
     const eroded = erodeMask(crop, radius)
-    const { labels, sizes } = labelParts(eroded)
-    const order = sizes.map((size, label) => ({ size, label })).slice(1)
+    const parts = findParts(eroded)
+    const order = parts.sizes.map((size, label) => ({ size, label })).slice(1)
     order.sort((a, b) => b.size - a.size)
     const [first, second] = order
     if (first === undefined) return [both]
     if (second === undefined || second.size < 0.25 * first.size) continue
-    const cores = [first, second].map(({ label }) => {
-      const data = new Uint8Array(labels.length)
-      for (let n = 0; n < data.length; n++) data[n] = labels[n] === label ? 1 : 0
-      return squaredDistance({ ...crop, data })
-    })
-    return [0, 1].map((side) => {
-      const data = new Uint8Array(crop.data.length)
-      for (let n = 0; n < data.length; n++)
-        data[n] = crop.data[n] === 1 && (cores[0]![n]! <= cores[1]![n]! ? 0 : 1) === side ? 1 : 0
+    const labels = growSeeds(
+      crop,
+      [first, second].map(({ label }) => partMask(crop, parts, label)),
+    )
+    return [1, 2].map((label) => {
+      const side: Grid = { ...crop, data: labels.map((value) => (value === label ? 1 : 0)) }
       const whole: Grid = { ...both, data: new Uint8Array(both.data.length) }
-      pasteMask(whole, { ...crop, data }, extent, 1)
+      pasteMask(whole, side, extent, 1)
       return whole
     })
   }
@@ -264,7 +266,7 @@ function nameSides(lungs: Grid[], volume: HuVolume): { right: Grid | undefined; 
 
 /** Fills vessels, holes and dents of one lung. */
 function closeLung(lung: Grid, radius: number): Grid {
-  const extent = extentOf(lung, (value) => value === 1)!
+  const extent = extentOf(lung)!
   const rim = Math.ceil((radius + 2) / Math.min(...lung.spacing)) + 1
   const crop = cropMask(lung, extent, rim)
   const closed = closeMask(crop, radius)
@@ -274,11 +276,7 @@ function closeLung(lung: Grid, radius: number): Grid {
   return whole
 }
 
-function bodyOnly(
-  volume: HuVolume,
-  body: { x1: number; y1: number; x2: number; y2: number },
-  warnings: string[],
-): Lungs {
+function bodyOnly(volume: HuVolume, body: SliceBox, warnings: string[]): Lungs {
   const [nz, ny, nx] = volume.shape
   const mask = new Uint8Array(nz * ny * nx)
   const y: [number, number] = [Math.max(0, body.y1), Math.min(ny, body.y2)]

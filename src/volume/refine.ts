@@ -1,4 +1,4 @@
-import type { Grid } from './grid.js'
+import { extentOf, type Grid } from './grid.js'
 import type { HuVolume } from './hu_volume.js'
 import type { Lungs, SegmentOptions } from './lungs.js'
 
@@ -32,7 +32,6 @@ export function refineMask(
   const mask = new Uint8Array(data.length)
   const sides = o.sides === true ? new Uint8Array(data.length) : undefined
   const kinds = blockKinds(coarse.shape, lungs)
-  const box = { z: [nz, 0], y: [ny, 0], x: [nx, 0] } as Lungs['box']
   const counts = [0, 0]
   for (let z = 0; z < cz; z++)
     for (let y = 0; y < cy; y++)
@@ -43,22 +42,20 @@ export function refineMask(
         const side = code >> 2
         const i1 = x * fx
         const i2 = Math.min(nx, i1 + fx)
-        for (let k = z * fz; k < Math.min(nz, (z + 1) * fz); k++)
-          for (let j = y * fy; j < Math.min(ny, (y + 1) * fy); j++) {
+        const k2 = Math.min(nz, (z + 1) * fz)
+        const j2 = Math.min(ny, (y + 1) * fy)
+        let count = 0
+        for (let k = z * fz; k < k2; k++)
+          for (let j = y * fy; j < j2; j++) {
             const row = (k * ny + j) * nx
-            for (let i = i1; i < i2; i++) {
-              if (kind !== whole && data[row + i]! >= surfaceHu) continue
-              mask[row + i] = 1
-              counts[side]!++
-              if (sides !== undefined) sides[row + i] = side + 1
-              if (k < box.z[0]) box.z[0] = k
-              if (k >= box.z[1]) box.z[1] = k + 1
-              if (j < box.y[0]) box.y[0] = j
-              if (j >= box.y[1]) box.y[1] = j + 1
-              if (i < box.x[0]) box.x[0] = i
-              if (i >= box.x[1]) box.x[1] = i + 1
+            for (let i = row + i1; i < row + i2; i++) {
+              if (kind !== whole && data[i]! >= surfaceHu) continue
+              mask[i] = 1
+              count++
+              if (sides !== undefined) sides[i] = side + 1
             }
           }
+        counts[side]! += count
       }
   for (const at of lungs.trachea) {
     if (mask[at] === 0) continue
@@ -67,10 +64,15 @@ export function refineMask(
   }
   const ml = (geometry.spacing[0] * geometry.spacing[1] * geometry.spacing[2]) / 1000
   const [right, left] = counts.map((count) => count * ml) as [number, number]
+  const [z, y, x] = extentOf({ data: mask, shape, spacing: geometry.spacing }) ?? [
+    [0, nz],
+    [0, ny],
+    [0, nx],
+  ]
   return {
     mask,
     ...(sides === undefined ? {} : { sides }),
-    box,
+    box: { z: [...z], y: [...y], x: [...x] },
     volumeMl: { left, right, total: left + right },
     warnings,
   }
@@ -92,21 +94,31 @@ function blockKinds(shape: readonly [number, number, number], lungs: CoarseLungs
       for (let y = 0; y < ny; y++)
         for (let x = 0; x < nx; x++) {
           const n = z * plane + y * nx + x
-          // Neighbors; at the ends of the scan the lung goes on.
-          const around = [
-            x > 0 ? n - 1 : -1,
-            x < nx - 1 ? n + 1 : -1,
-            y > 0 ? n - nx : -1,
-            y < ny - 1 ? n + nx : -1,
-            z > 0 ? n - plane : n,
-            z < nz - 1 ? n + plane : n,
-          ]
           if (closed[n] === 1) {
-            const inner = around.every((m) => m >= 0 && closed[m] === 1)
-            kinds[n] = (side << 2) | (inner || air[n] === 0 ? whole : surface)
-          } else if (kinds[n] === 0 && around.some((m) => m >= 0 && air[m] === 1)) {
+            // At the ends of the scan the lung goes on.
+            const inner =
+              air[n] === 0 ||
+              (x > 0 &&
+                x < nx - 1 &&
+                y > 0 &&
+                y < ny - 1 &&
+                closed[n - 1] === 1 &&
+                closed[n + 1] === 1 &&
+                closed[n - nx] === 1 &&
+                closed[n + nx] === 1 &&
+                (z === 0 || closed[n - plane] === 1) &&
+                (z === nz - 1 || closed[n + plane] === 1))
+            kinds[n] = (side << 2) | (inner ? whole : surface)
+          } else if (
+            kinds[n] === 0 &&
+            ((x > 0 && air[n - 1] === 1) ||
+              (x < nx - 1 && air[n + 1] === 1) ||
+              (y > 0 && air[n - nx] === 1) ||
+              (y < ny - 1 && air[n + nx] === 1) ||
+              (z > 0 && air[n - plane] === 1) ||
+              (z < nz - 1 && air[n + plane] === 1))
+          )
             kinds[n] = (side << 2) | surface
-          }
         }
   }
   return kinds

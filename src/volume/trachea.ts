@@ -18,12 +18,12 @@ interface Spot {
  * Follows the trachea from the upper end of the scan down to where it joins the lungs, slice by slice: a dark, round spot
  * of 40 to 900 mm2 near the middle, and below the carina its two branches.
  *
- * @param body box around the patient in each slice's pixels
+ * @param inside box around all air inside the body, pixels
  * @returns voxel indices (z * rows * columns + ...) of the lumen, empty where no trachea is found
  */
 export function findTrachea(
   volume: HuVolume,
-  body: { x1: number; y1: number; x2: number; y2: number },
+  inside: { x1: number; y1: number; x2: number; y2: number },
 ): Int32Array {
   const { data, shape, geometry } = volume
   const [nz, ny, nx] = shape
@@ -31,8 +31,8 @@ export function findTrachea(
   const slices = [...Array(nz).keys()]
   // z grows along sliceDirection: down from the head's side.
   if (geometry.sliceDirection[2] >= 0) slices.reverse()
-  const centerX = (body.x1 + body.x2) / 2
-  const near = 0.16 * (body.x2 - body.x1)
+  const centerX = (inside.x1 + inside.x2) / 2
+  const near = 0.2 * (inside.x2 - inside.x1)
   const found: number[] = []
   const mark = new Uint8Array(ny * nx)
   const minimum = 40 / pixelArea
@@ -43,8 +43,8 @@ export function findTrachea(
     darkSpots(data.subarray(k * ny * nx, (k + 1) * ny * nx), ny, nx, mark, {
       x1: Math.max(1, Math.floor(centerX - near)),
       x2: Math.min(nx - 1, Math.ceil(centerX + near)),
-      y1: Math.max(1, Math.floor(body.y1 + 0.1 * (body.y2 - body.y1))),
-      y2: Math.min(ny - 1, Math.ceil(body.y1 + 0.8 * (body.y2 - body.y1))),
+      y1: Math.max(1, Math.floor(inside.y1 - 0.15 * (inside.y2 - inside.y1))),
+      y2: Math.min(ny - 1, Math.ceil(inside.y1 + 0.8 * (inside.y2 - inside.y1))),
     }).filter((s) => s.pixels.length >= minimum && s.pixels.length <= maximum && s.long < 2.6 && s.fill > 0.5)
   for (let start = 0; start < Math.min(nz, Math.ceil(0.6 * nz)); start++) {
     for (const spot of spotsIn(slices[start]!)) {

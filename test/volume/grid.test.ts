@@ -3,12 +3,14 @@ import { describe, expect, it } from 'vitest'
 import {
   closeMask,
   cropMask,
+  dilateMask,
   erodeMask,
   extentOf,
   fillHoles,
-  labelParts,
+  findParts,
+  growSeeds,
+  partMask,
   pasteMask,
-  squaredDistance,
   type Grid,
 } from '../../src/volume/grid.js'
 
@@ -36,20 +38,21 @@ function places(grid: Grid): [number, number, number][] {
   return out
 }
 
-describe('squaredDistance', () => {
-  it('is the brute-force distance', () => {
+/** Squared distance in mm of every voxel to the nearest one that is 1, by trying all. */
+function distances(grid: Grid): number[] {
+  const at = places(grid)
+  const inside = at.filter((_, n) => grid.data[n] === 1)
+  return at.map((p) =>
+    Math.min(...inside.map((q) => (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 + (p[2] - q[2]) ** 2)),
+  )
+}
+
+describe('dilateMask', () => {
+  it('is the brute-force dilation by a ball', () => {
     fc.assert(
-      fc.property(grids, (grid) => {
-        const at = places(grid)
-        const inside = at.filter((_, n) => grid.data[n] === 1)
-        const distance = squaredDistance(grid)
-        for (const [n, p] of at.entries()) {
-          const nearest = Math.min(
-            ...inside.map((q) => (p[0] - q[0]) ** 2 + (p[1] - q[1]) ** 2 + (p[2] - q[2]) ** 2),
-          )
-          if (inside.length === 0) expect(distance[n]).toBeGreaterThan(1e11)
-          else expect(distance[n]).toBeCloseTo(nearest, 3)
-        }
+      fc.property(grids, fc.constantFrom(0.9, 1.7, 3.1, 20), (grid, radius) => {
+        const expected = distances(grid).map((d) => (d <= radius * radius ? 1 : 0))
+        expect([...dilateMask(grid, radius).data]).toEqual(expected)
       }),
       { numRuns: 200 },
     )
@@ -92,7 +95,7 @@ describe('morphology', () => {
   it('crops and pastes back', () => {
     fc.assert(
       fc.property(grids, fc.integer({ min: 0, max: 3 }), (grid, rim) => {
-        const extent = extentOf(grid, (value) => value === 1)
+        const extent = extentOf(grid)
         if (extent === undefined) return
         const back: Grid = { ...grid, data: new Uint8Array(grid.data.length) }
         pasteMask(back, cropMask(grid, extent, rim), extent, rim)
@@ -102,29 +105,59 @@ describe('morphology', () => {
   })
 })
 
-describe('labelParts', () => {
-  it('gives neighbors one label and counts every voxel once', () => {
+describe('findParts', () => {
+  it('gives neighbors one label, strangers another, and counts every voxel once', () => {
     fc.assert(
       fc.property(grids, (grid) => {
-        const { labels, sizes } = labelParts(grid)
-        const [nz, ny, nx] = grid.shape
-        const counted = Array.from({ length: sizes.length }, () => 0)
-        let n = 0
-        for (let z = 0; z < nz; z++)
-          for (let y = 0; y < ny; y++)
-            for (let x = 0; x < nx; x++, n++) {
-              expect(labels[n] !== 0).toBe(grid.data[n] === 1)
-              counted[labels[n]!]!++
-              const both = (m: number): void => {
-                if (grid.data[n] === 1 && grid.data[m] === 1) expect(labels[m]).toBe(labels[n])
-              }
-              if (x > 0) both(n - 1)
-              if (y > 0) both(n - nx)
-              if (z > 0) both(n - nx * ny)
-            }
-        expect(counted.slice(1)).toEqual(sizes.slice(1))
+        const parts = findParts(grid)
+        const labels = new Int32Array(grid.data.length)
+        for (const [n, label] of parts.labels.entries()) labels.fill(label, parts.starts[n], parts.ends[n])
+        expect([...labels].map((label) => (label > 0 ? 1 : 0))).toEqual([...grid.data])
+        expect([...labels]).toEqual(flooded(grid))
+        for (let label = 1; label < parts.sizes.length; label++) {
+          const mask = partMask(grid, parts, label)
+          expect(mask.data.reduce((sum, value) => sum + value, 0)).toBe(parts.sizes[label])
+        }
       }),
-      { numRuns: 100 },
+      { numRuns: 200 },
     )
   })
+
+  it('shares a mask between seeds', () => {
+    const row = (text: string): Grid => ({
+      data: Uint8Array.from(text, (c) => (c === '#' ? 1 : 0)),
+      shape: [1, 1, text.length],
+      spacing: [1, 1, 1],
+    })
+    expect([...growSeeds(row('######.##'), [row('#........'), row('....#....')])]).toEqual([
+      1, 1, 1, 2, 2, 2, 0, 0, 0,
+    ])
+  })
 })
+
+/** Labels in the order of the first voxel of each part, by flooding from every voxel. */
+function flooded(grid: Grid): number[] {
+  const [nz, ny, nx] = grid.shape
+  const labels = Array.from({ length: grid.data.length }, () => 0)
+  let label = 0
+  const flood = (z: number, y: number, x: number): void => {
+    if (z < 0 || y < 0 || x < 0 || z >= nz || y >= ny || x >= nx) return
+    const n = (z * ny + y) * nx + x
+    if (grid.data[n] !== 1 || labels[n] !== 0) return
+    labels[n] = label
+    for (const d of [-1, 1]) {
+      flood(z + d, y, x)
+      flood(z, y + d, x)
+      flood(z, y, x + d)
+    }
+  }
+  for (let z = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++)
+      for (let x = 0; x < nx; x++) {
+        const n = (z * ny + y) * nx + x
+        if (grid.data[n] !== 1 || labels[n] !== 0) continue
+        label++
+        flood(z, y, x)
+      }
+  return labels
+}
