@@ -8,4 +8,5 @@ export const subjects: Record<string, () => Promise<{ subject: Subject }>> = {
   kernels: () => import('./kernels.js'),
   dataset: () => import('./dataset.js'),
   inference: () => import('./inference.js'),
+  evaluation: () => import('./evaluation.js'),
 }

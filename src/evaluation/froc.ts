@@ -1,3 +1,5 @@
+import { argsort } from './argsort.js'
+
 /** False positives per scan at which LUNA16 reads the sensitivity. */
 export const FROC_RATES = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8] as const
 
@@ -20,10 +22,9 @@ export interface FrocPoint {
 
 /** Order of the entries that have a score, the highest first. */
 export function frocOrder(vectors: FrocVectors): number[] {
-  return vectors.score
-    .map((_, index) => index)
-    .filter((index) => vectors.found[index]!)
-    .sort((a, b) => vectors.score[b]! - vectors.score[a]!)
+  const order: number[] = []
+  for (const index of argsort(vectors.score).reverse()) if (vectors.found[index]!) order.push(index)
+  return order
 }
 
 /**

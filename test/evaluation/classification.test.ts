@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { argsort } from '../../src/evaluation/argsort.js'
 import { compareAuc, evaluateClassification } from '../../src/evaluation/classification.js'
 import {
   binomialHalfTest,
@@ -99,6 +101,20 @@ describe('edges', () => {
     expect(() => evaluateClassification([true, false], [0.5, Number.NaN])).toThrow(/scores\[1\]/)
     expect(() => evaluateClassification([true, false], [0.5, 1.5])).toThrow(/scores\[1\]/)
   })
+})
+
+test('argsort equals a stable sort', () => {
+  const special = [0, -0, 1e-320, -1e-320, Infinity, -Infinity, 1, -1, 0.5, 1e300, -1e300]
+  const value = fc.oneof(fc.constantFrom(...special), fc.double({ noNaN: true }))
+  fc.assert(
+    fc.property(fc.array(value, { maxLength: 60 }), (values) => {
+      const expected = values
+        .map((_, i) => i)
+        .sort((a, b) => (values[a]! < values[b]! ? -1 : values[a]! > values[b]! ? 1 : a - b))
+      expect([...argsort(values)]).toEqual(expected)
+    }),
+    { numRuns: 500 },
+  )
 })
 
 test('distributions equal SciPy', () => {
