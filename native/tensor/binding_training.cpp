@@ -51,6 +51,14 @@ Napi::Value SoftmaxCrossEntropyGradientCall(const Arguments& arguments) {
   return arguments.Env().Undefined();
 }
 
+// dropout(x, out, state, limit, scale)
+Napi::Value DropoutCall(const Arguments& arguments) {
+  const int64_t n = arguments.Any(1).length;
+  Dropout(arguments.Floats(0, n), arguments.Floats(1, n), n, static_cast<uint32_t>(arguments.Size(2)),
+          static_cast<uint32_t>(arguments.Size(3)), static_cast<float>(arguments.Number(4)));
+  return arguments.Env().Undefined();
+}
+
 // sumOfSquares(x)
 Napi::Value SumOfSquaresCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(0).length;
@@ -86,6 +94,7 @@ void RegisterTraining(Napi::Object exports) {
   Set<SoftmaxCall>(exports, "softmax");
   Set<SoftmaxCrossEntropyCall>(exports, "softmaxCrossEntropy");
   Set<SoftmaxCrossEntropyGradientCall>(exports, "softmaxCrossEntropyGradient");
+  Set<DropoutCall>(exports, "dropout");
   Set<SumOfSquaresCall>(exports, "sumOfSquares");
   Set<RmsPropCall>(exports, "rmsProp");
   Set<AdamCall>(exports, "adam");

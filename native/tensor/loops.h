@@ -82,6 +82,9 @@ struct Loops {
 
   void (*softmax_row)(const float* logits, int64_t n, bool log, float* out);
 
+  /// See sequence.h.
+  void (*dropout)(const float* x, float* out, int64_t n, uint32_t state, uint32_t limit, float scale);
+
   void (*rmsprop)(float* w, float* mean_square, const float* g, int64_t n, const OptimizerParams& p);
   void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, const OptimizerParams& p);
 };

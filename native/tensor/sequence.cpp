@@ -71,4 +71,12 @@ void SoftmaxCrossEntropyGradient(const float* softmax, const float* labels, cons
   });
 }
 
+void Dropout(const float* x, float* out, int64_t n, uint32_t state, uint32_t limit, float scale) {
+  const auto loop = ActiveLoops().dropout;
+  ParallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
+    const uint32_t first = state + static_cast<uint32_t>(begin) * 0x9e3779b9u;
+    loop(x + begin, out + begin, end - begin, first, limit, scale);
+  });
+}
+
 }  // namespace nodule::tensor

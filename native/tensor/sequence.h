@@ -1,4 +1,4 @@
-// The LSTM cell's pointwise part, softmax, and softmax cross-entropy.
+// The LSTM cell's pointwise part, softmax, softmax cross-entropy, dropout.
 #pragma once
 
 #include <cstdint>
@@ -24,5 +24,9 @@ void SoftmaxCrossEntropy(const float* logits, const float* labels, int64_t rows,
 /// d_logits[r,k] = d_loss[r] * (softmax[r,k] * sum_k labels[r,k] - labels[r,k]).
 void SoftmaxCrossEntropyGradient(const float* softmax, const float* labels, const float* d_loss, int64_t rows,
                                  int64_t n, float* d_logits);
+
+/// out[i] = x[i] * scale where hash(state + (i + 1) * 0x9e3779b9) >= limit, else 0; the hash is MurmurHash3's finalizer,
+/// so a seed gives the same mask on every engine and again in the gradient.
+void Dropout(const float* x, float* out, int64_t n, uint32_t state, uint32_t limit, float scale);
 
 }  // namespace nodule::tensor

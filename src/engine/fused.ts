@@ -11,11 +11,13 @@
  * | NoduleSquaredNorm | x | | sum of squares [] |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
+ * | NoduleDropout | x | state, limit, scale | y |
+ * | NoduleMovingAverage | average, value | momentum | average |
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
  * | NoduleLstmGrad | dy, x, kernel, bias, hidden, cells, gates | | dx, dkernel, dbias |
  *
  * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors, with one
- * exception: an optimizer may write into a tf.Variable that it was given; the caller assigns the outputs to it anyway.
+ * exception: an optimizer or average may write into a tf.Variable that it was given; the caller assigns the outputs to it anyway.
  */
 import * as tf from '@tensorflow/tfjs'
 
@@ -25,6 +27,8 @@ export const FUSED_KERNELS = [
   'NoduleSquaredNorm',
   'NoduleRmsProp',
   'NoduleAdam',
+  'NoduleDropout',
+  'NoduleMovingAverage',
   'NoduleLstm',
   'NoduleLstmGrad',
 ] as const
@@ -161,6 +165,41 @@ export function adam(
     const m = tf.add(tf.mul(mean, o.beta1), tf.mul(g, 1 - o.beta1))
     const v = tf.add(tf.mul(meanSquare, o.beta2), tf.mul(tf.square(g), 1 - o.beta2))
     return [tf.sub(weight, tf.div(tf.mul(m, o.learningRate), tf.add(tf.sqrt(v), o.epsilon))), m, v]
+  })
+}
+
+/**
+ * Keeps the elements of x whose random bits reach `limit`, scaled, and drops the others. Differentiable.
+ * The bits of element i are MurmurHash3's finalizer of state + (i + 1) * 0x9e3779b9 (32 bit): a counter, so every engine
+ * has the same mask without storing it.
+ */
+export function dropElements<T extends tf.Tensor>(
+  x: T,
+  o: { state: number; limit: number; scale: number },
+): T {
+  if (tf.getKernel('NoduleDropout', tf.getBackend()) == null)
+    return tf.mul(x, tf.tensor(dropoutMask(x.size, o), x.shape, 'float32'))
+  const apply = (tensor: tf.Tensor): tf.Tensor => run('NoduleDropout', { x: tensor }, o)![0]!
+  return tf.customGrad((tensor) => ({ value: apply(tensor as tf.Tensor), gradFunc: apply }))(x) as T
+}
+
+function dropoutMask(size: number, o: { state: number; limit: number; scale: number }): Float32Array {
+  const mask = new Float32Array(size)
+  let { state } = o
+  for (let i = 0; i < size; i++) {
+    state = (state + 0x9e3779b9) | 0
+    let bits = Math.imul(state ^ (state >>> 16), 0x85ebca6b)
+    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
+    if ((bits ^ (bits >>> 16)) >>> 0 >= o.limit) mask[i] = o.scale
+  }
+  return mask
+}
+
+/** average * momentum + value * (1 - momentum), assigned to the average. */
+export function moveAverage(average: tf.Variable, value: tf.Tensor, momentum: number): void {
+  tf.tidy(() => {
+    const moved = run('NoduleMovingAverage', { average, value }, { momentum })?.[0]
+    average.assign(moved ?? tf.add(tf.mul(average, momentum), tf.mul(value, 1 - momentum)))
   })
 }
 

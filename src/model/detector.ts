@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
+import { moveAverage } from '../engine/fused.js'
 import { buildBackbone } from './backbones.js'
 import { runBackbone } from './backbone.js'
 import type { BatchStatistics } from './backbone.js'
@@ -173,16 +174,10 @@ function updateAverages(
   statistics: readonly BatchStatistics[],
   momentum: number,
 ): void {
-  tf.tidy(() => {
-    for (const { name, mean, variance } of statistics) {
-      const move = (kind: string, value: tf.Tensor): void => {
-        const average = weights.get(`${name}/BatchNorm/${kind}`)!
-        average.assign(tf.add(tf.mul(average, momentum), tf.mul(value, 1 - momentum)))
-      }
-      move('moving_mean', mean)
-      move('moving_variance', variance)
-    }
-  })
+  for (const { name, mean, variance } of statistics) {
+    moveAverage(weights.get(`${name}/BatchNorm/moving_mean`)!, mean, momentum)
+    moveAverage(weights.get(`${name}/BatchNorm/moving_variance`)!, variance, momentum)
+  }
   tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
 }
 

@@ -1,4 +1,5 @@
-import * as tf from '@tensorflow/tfjs'
+import type * as tf from '@tensorflow/tfjs'
+import { dropElements } from '../engine/fused.js'
 import { createRandom } from '../random.js'
 
 /** Samples of a normal distribution cut at two standard deviations. */
@@ -30,16 +31,6 @@ export interface DropoutSource {
 export function dropout<T extends tf.Tensor>(x: T, source: DropoutSource, label: string): T {
   const { rate, seed, step } = source
   if (rate === 0) return x
-  let state = Math.floor(createRandom(seed).fork(`dropout/${label}/${step}`).uniform() * 0x100000000)
-  const limit = Math.round(rate * 0x100000000)
-  const scale = 1 / (1 - rate)
-  const mask = new Float32Array(x.size)
-  for (let i = 0; i < mask.length; i++) {
-    // Counter through the finalizer of MurmurHash3: a generator that costs two multiplications.
-    state = (state + 0x9e3779b9) | 0
-    let bits = Math.imul(state ^ (state >>> 16), 0x85ebca6b)
-    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
-    if ((bits ^ (bits >>> 16)) >>> 0 >= limit) mask[i] = scale
-  }
-  return tf.mul(x, tf.tensor(mask, x.shape, 'float32'))
+  const state = Math.floor(createRandom(seed).fork(`dropout/${label}/${step}`).uniform() * 0x100000000)
+  return dropElements(x, { state, limit: Math.round(rate * 0x100000000), scale: 1 / (1 - rate) })
 }

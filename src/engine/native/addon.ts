@@ -147,6 +147,7 @@ export interface TensorAddon {
   softmax: (logits: F, rows: number, n: number, log: boolean, out: F) => void
   softmaxCrossEntropy: (logits: F, labels: F, rows: number, n: number, loss: F, softmax: F) => void
   softmaxCrossEntropyGradient: (softmax: F, labels: F, dLoss: F, rows: number, n: number, dLogits: F) => void
+  dropout: (x: F, out: F, state: number, limit: number, scale: number) => void
   sumOfSquares: (x: F) => number
   rmsProp: (
     learningRate: number,

@@ -57,6 +57,23 @@ function squaredNorm({ inputs, backend }: Call): TensorInfo {
   return info
 }
 
+function dropout({ inputs, attrs, backend }: Call): TensorInfo {
+  const { state, limit, scale } = attrs as Record<string, number>
+  const out = backend.output(inputs['x']!.shape, 'float32')
+  backend.addon.dropout(backend.floats(inputs['x']!), out.values, state!, limit!, scale!)
+  return out.info
+}
+
+/** A few thousand numbers at most: not worth a call into C++. */
+function movingAverage({ inputs, attrs, backend }: Call): TensorInfo {
+  const momentum = attrs['momentum'] as number
+  const average = backend.takeOver(inputs['average']!)
+  const value = backend.floats(inputs['value']!)
+  const { values } = average
+  for (let i = 0; i < values.length; i++) values[i] = values[i]! * momentum + value[i]! * (1 - momentum)
+  return average.info
+}
+
 function rmsProp({ inputs, attrs, backend }: Call): TensorInfo[] {
   const { learningRate, decay, epsilon, scale } = attrs as Record<string, number>
   const weight = backend.takeOver(inputs['weight']!)
@@ -166,6 +183,8 @@ export const fusedKernels: Kernels = {
   NoduleSquaredNorm: squaredNorm,
   NoduleRmsProp: rmsProp,
   NoduleAdam: adam,
+  NoduleDropout: dropout,
+  NoduleMovingAverage: movingAverage,
   NoduleLstm: lstm,
   NoduleLstmGrad: lstmGrad,
 }
