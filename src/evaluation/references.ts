@@ -9,7 +9,7 @@ import type { Finding } from './scans.js'
 export interface ReferenceOptions {
   /** Readers that must have outlined a nodule for it to count; LUNA16 takes 3 of 4. */
   minReaders?: number | undefined
-  /** Smaller nodules are excluded findings, mm; LUNA16 takes 3. */
+  /** Nodules whose greatest diameter is smaller are excluded findings, mm; LUNA16 takes 3. */
   minDiameterMm?: number | undefined
 }
 
@@ -80,7 +80,9 @@ export function referenceOf(
   for (const nodule of consensus) {
     const [x, y, z] = nodule.centroid
     const counts = nodule.readers >= minReaders && nodule.diameterMm >= minDiameter
-    const finding = { seriesUid, id: `nodule ${nodule.id}`, x, y, z, diameterMm: nodule.diameterMm }
+    // LUNA16's diameters are those of spheres of the same volume; an empty consensus mask has none.
+    const diameterMm = nodule.equivalentDiameterMm > 0 ? nodule.equivalentDiameterMm : nodule.diameterMm
+    const finding = { seriesUid, id: `nodule ${nodule.id}`, x, y, z, diameterMm }
     if (counts) included.push({ ...finding, excluded: false })
     else excluded.push({ ...finding, excluded: true })
   }

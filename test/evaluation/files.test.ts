@@ -1,0 +1,178 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { distinctNames, evaluateFiles, readReferences, readerPoints } from '../../src/evaluation/index.js'
+import { readFindingsCsv } from '../../src/evaluation/luna.js'
+import { readMarks } from '../../src/evaluation/marks.js'
+import type { Finding, ScanRun } from '../../src/evaluation/index.js'
+import { realData } from '../real_data.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'nodule-evaluate-'))
+const file = (name: string, content: unknown): string => {
+  const path = join(folder, name)
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content))
+  return path
+}
+
+const rect = (x: number, score?: number): object => ({ x1: x, y1: 0, x2: x + 10, y2: 10, score })
+const truth = file('truth.json', [
+  { image_path: 'f/a.png', rects: [rect(0), rect(50)] },
+  { image_path: 'f/b.png', rects: [] },
+])
+const good = file('good.json', [
+  { image_path: 'f/a.png', rects: [rect(0, 0.9), rect(50, 0.8)] },
+  { image_path: 'f/b.png', rects: [rect(5, 0.1)] },
+])
+const bad = file('bad.json', [
+  { image_path: 'f/a.png', rects: [rect(0, 0.9), rect(80, 0.95)] },
+  { image_path: 'f/b.png', rects: [] },
+])
+const nodules = file('nodules.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n1.1,0,0,0,10\n1.2,0,0,0,8\n')
+const marksA = file(
+  'a.csv',
+  'seriesuid,coordX,coordY,coordZ,probability,diameter_mm\n1.1,1,0,0,0.9,12\n1.2,50,0,0,0.5,5\n1.9,0,0,0,0.5,5\n',
+)
+
+describe('what the files are decides the level', () => {
+  test('slices: one run', async () => {
+    const { results, table, json, warnings } = await evaluateFiles({ truth, predictions: [good] })
+    expect(results).toHaveProperty('slices')
+    expect(json).toMatchObject({ kind: 'slices', name: 'good.json', ap: 1, coco: { from50to95: 1 } })
+    expect(table).toContain('average precision, all points')
+    expect(table).toMatch(/best F1 +1\.000/)
+    expect(warnings).toEqual([])
+  })
+
+  test('slices: two runs side by side, with the difference', async () => {
+    const { table, json } = await evaluateFiles({ truth, predictions: [good, bad], bootstraps: 20 })
+    expect(json).toMatchObject({
+      kind: 'comparison',
+      comparisons: [{ first: 'good.json', second: 'bad.json', ap: { first: 1, second: 0.25 } }],
+    })
+    expect(table).toMatch(/AP, good\.json - bad\.json: \+0\.750/)
+  })
+
+  test('scans: marks against a CSV of nodules', async () => {
+    const { table, json, warnings } = await evaluateFiles({
+      truth: nodules,
+      predictions: [marksA],
+      bootstraps: 10,
+    })
+    const run = json as ScanRun
+    expect(run.counts).toMatchObject({ nodules: 2, tp: 1, fn: 1, fp: 2 })
+    expect(run.scans).toBe(3)
+    expect(run.sizes).toMatchObject({ pairs: 1, bias: 2 })
+    expect(run.byDiameter.find((row) => row.group === '8 to 15 mm')).toMatchObject({ total: 2, found: 1 })
+    expect(table).toMatch(/found \/ missed +1 \/ 1/)
+    expect(table).toContain('1.2 nodule 2')
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toMatch(/no list of series: the 3 that/)
+    const series = file('series.csv', '1.1\n1.2\n')
+    const listed = await evaluateFiles({ truth: nodules, predictions: [marksA], series, bootstraps: 0 })
+    expect(listed.warnings).toEqual(['1 marks of 1 series that are not in the list are left out'])
+  })
+
+  test('labels: one column, two columns, what is wrong', async () => {
+    const rows = ['1,0.9,0.8', '1,0.7,0.2', '0,0.3,0.4', '0,0.1,0.6']
+    const labels = file('labels.csv', ['label,probability_a,score_b', ...rows].join('\n'))
+    const { table, json } = await evaluateFiles({ labels })
+    expect(json).toMatchObject({
+      kind: 'comparison',
+      runs: [
+        { name: 'probability_a', auc: { value: 1 } },
+        { name: 'score_b', auc: { value: 0.5 } },
+      ],
+      comparisons: [{ firstName: 'probability_a', difference: 0.5 }],
+    })
+    expect(table).toContain('DeLong p =')
+    const wrong = file('wrong.csv', 'label,score\n2,0.5\n')
+    await expect(evaluateFiles({ labels: wrong })).rejects.toThrow(
+      /line 2, label: wrong value: expected 0 or 1/,
+    )
+    const one = file('one.csv', 'label,score\n1,0.5\n')
+    await expect(evaluateFiles({ labels: one })).rejects.toThrow(/one kind of label/)
+    const none = file('none.csv', 'label,x\n1,0.5\n')
+    await expect(evaluateFiles({ labels: none })).rejects.toThrow(/column probability or score/)
+  })
+
+  test('contradictions are refused', async () => {
+    await expect(evaluateFiles({ predictions: [good] })).rejects.toThrow(/said once.*0 of them/)
+    await expect(evaluateFiles({ truth, scans: ['x'] })).rejects.toThrow(/2 of them/)
+    await expect(evaluateFiles({ truth })).rejects.toThrow(/for predictions/)
+    await expect(evaluateFiles({ truth: join(folder, 'no.csv'), predictions: [marksA] })).rejects.toThrow(
+      /no such/,
+    )
+  })
+})
+
+test('names of runs differ', () => {
+  expect(distinctNames(['a/x.json', 'a/y.json'])).toEqual(['x.json', 'y.json'])
+  expect(distinctNames(['a/x.json', 'b/x.json'])).toEqual(['a/x.json', 'b/x.json'])
+  expect(distinctNames(['x', 'x'])).toEqual(['x (1)', 'x (2)'])
+})
+
+describe('a folder of detections', () => {
+  const detection = (uid: string): object => ({
+    format: 'nodule-detections/1',
+    patientId: 'P',
+    studyInstanceUid: '1',
+    seriesInstanceUid: uid,
+    model: {},
+    parameters: {},
+    slices: [],
+    nodules: [{ id: 4, center: [1, 2, 3], diameterMm: 7, confidence: 0.5 }],
+    warnings: [],
+  })
+
+  test('gives marks and series; other files are named, damaged and doubled ones refused', async () => {
+    const place = join(folder, 'found')
+    mkdirSync(place)
+    file('found/a.json', detection('1.1'))
+    file('found/b.json', { format: 'else' })
+    const warnings: string[] = []
+    expect(await readMarks(place, warnings)).toEqual({
+      name: 'found',
+      marks: [{ seriesUid: '1.1', id: '1.1 4', x: 1, y: 2, z: 3, probability: 0.5, diameterMm: 7 }],
+      series: ['1.1'],
+    })
+    expect(warnings).toEqual([`1 JSON files of ${place} are not nodule-detections/1, first b.json`])
+    file('found/c.json', detection('1.1'))
+    await expect(readMarks(place, [])).rejects.toThrow(/c\.json: two files hold detections of one series/)
+    file('found/c.json', { ...detection('1.3'), nodules: [{}] })
+    await expect(readMarks(place, [])).rejects.toThrow(/c\.json: \/nodules\/0/)
+  })
+})
+
+const lidc = [realData('lidc-idri-0001'), realData('lidc-idri-0003')].filter((one) => one !== undefined)
+const luna = realData('luna16')
+describe.skipIf(lidc.length < 2 || luna === undefined)('consensus of real scans', () => {
+  test("agrees with LUNA16's annotations where LUNA16 has the scan", async () => {
+    const { scans, warnings } = await readReferences(lidc)
+    expect(warnings).toEqual([])
+    expect(scans).toHaveLength(2)
+    const official = [
+      ...readFindingsCsv(join(luna!, 'luna16', 'annotations.csv'), false),
+      ...readFindingsCsv(join(luna!, 'luna16', 'annotations_excluded.csv'), true),
+    ]
+    let compared = 0
+    for (const scan of scans) {
+      const theirs = official.filter(
+        (finding) => finding.seriesUid === scan.series.seriesInstanceUid && !finding.excluded,
+      )
+      if (theirs.length === 0) continue
+      const ours = scan.findings.filter((finding) => !finding.excluded)
+      expect(ours).toHaveLength(theirs.length)
+      for (const nodule of theirs) {
+        const distance = (own: Finding): number =>
+          Math.hypot(own.x - nodule.x, own.y - nodule.y, own.z - nodule.z)
+        const nearest = [...ours].sort((a, b) => distance(a) - distance(b))[0]!
+        expect(distance(nearest)).toBeLessThan(1.5)
+        expect(Math.abs(nearest.diameterMm / nodule.diameterMm - 1)).toBeLessThan(0.1)
+        compared++
+      }
+    }
+    expect(compared).toBeGreaterThan(0)
+    for (const point of readerPoints(scans)) expect(point.sensitivity).toBe(1)
+  })
+})
