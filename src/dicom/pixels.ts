@@ -1,6 +1,8 @@
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
+import { decodeFrame } from './codecs.js'
+import { encapsulatedFrame } from './frames.js'
 import type { SliceHeader } from './header.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
@@ -64,12 +66,8 @@ export async function decodePixels(file: DicomFile, header: SliceHeader): Promis
     if (start + size > end) throw cutOff(header, size, Math.max(0, end - start))
     return storedValues(header, file.bytes.slice(start, start + size))
   }
-  throw new NoduleError('UNSUPPORTED', 'cannot decode this transfer syntax', {
-    path: header.path,
-    place: '(0002,0010)',
-    expected: 'uncompressed pixel data',
-    actual: file.transferSyntax,
-  })
+  const decoded = await decodeFrame(encapsulatedFrame(file, header.frame, header.frames), header)
+  return storedValues({ ...header, bigEndian: false }, decoded)
 }
 
 function frameBytes(header: SliceHeader): number {
