@@ -32,6 +32,11 @@ const builder = (yargs: Argv): Argv =>
       default: 'auto' as const,
       describe: 'What computes: auto takes the fastest that is installed',
     })
+    .option('profile', {
+      type: 'boolean',
+      default: false,
+      describe: 'At the end, print the time by kernel, the share of JavaScript and the bytes allocated',
+    })
     .option('seed', {
       type: 'number',
       describe: 'Seed of weights, order, jitter and dropout [solver.rnd_seed of the hypes]',

@@ -7,6 +7,8 @@ import type { Batch } from '../dataset/batches.js'
 import { readList } from '../dataset/list.js'
 import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
+import { describeFallbacks } from '../engine/native.js'
+import { profileTable, startProfile } from '../engine/profile.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { onInterrupt } from '../interrupt.js'
@@ -46,6 +48,8 @@ export interface TrainOptions {
   engine?: EngineName | undefined
   /** Seed of weights, order, jitter and dropout; default solver.rnd_seed. */
   seed?: number | undefined
+  /** At the end, a table of the time by kernel. */
+  profile?: boolean | undefined
   /** Receives the log lines. */
   onLine?: ((line: string) => void) | undefined
   onWarning?: ((warning: string) => void) | undefined
@@ -121,6 +125,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   let saved = newest
   let last: LogEntry | undefined
   let step = firstStep
+  // The first step builds kernels and fills caches: it is left out of the profile.
+  let stopProfile: ReturnType<typeof startProfile> | undefined
   try {
     while (step < lastStep && !interrupted()) {
       const batch = await nextBatch(trainBatches)
@@ -145,11 +151,17 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
         msSpent = 0
       }
       step++
+      if (options.profile === true) stopProfile ??= startProfile()
       if (step % saveEvery === 0) saved = await save(step)
       bar.update(step)
       // Signals arrive between turns of the event loop only.
       await nextTurn()
     }
+    if (stopProfile !== undefined && step > firstStep + 1)
+      options.onLine?.(profileTable(stopProfile(), step - firstStep - 1))
+    const slow = describeFallbacks()
+    if (slow.length > 0)
+      options.onWarning?.(`the native engine left kernels to JavaScript: ${slow.join(', ')}`)
     if (saved === undefined || (step > firstStep && step % saveEvery !== 0)) saved = await save(step)
   } finally {
     bar.stop()

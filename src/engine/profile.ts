@@ -1,0 +1,98 @@
+import * as tf from '@tensorflow/tfjs'
+import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs'
+import { kernelUses } from './native/kernel.js'
+
+/** What one kernel did while the profile ran. */
+export interface KernelTime {
+  name: string
+  calls: number
+  /** Milliseconds, without kernels that it called. */
+  ms: number
+  /** Bytes of its results. */
+  bytes: number
+}
+
+export interface Profile {
+  /** Kernels of the backend, the most expensive first. */
+  kernels: KernelTime[]
+  /** Wall time since the start, ms; what no kernel took is JavaScript: graph, gradients' bookkeeping, data. */
+  ms: number
+}
+
+/**
+ * Counts and times the kernels of the running engine from now on, until the returned function is called.
+ * Works for every tfjs backend; costs a few microseconds a call.
+ */
+export function startProfile(): () => Profile {
+  const times = new Map<string, KernelTime>()
+  const started = performance.now()
+  // Time that kernels took which the running kernel called.
+  let inner = 0
+  const originals = tf.getKernelsForBackend(tf.getBackend()).map((config) => {
+    const { kernelFunc, kernelName: name } = config
+    config.kernelFunc = (params) => {
+      const outer = inner
+      inner = 0
+      const start = performance.now()
+      const result = kernelFunc(params)
+      const ms = performance.now() - start
+      let entry = times.get(name)
+      if (entry === undefined) times.set(name, (entry = { name, calls: 0, ms: 0, bytes: 0 }))
+      entry.calls++
+      entry.ms += ms - inner
+      entry.bytes += newBytes(result, params.inputs)
+      inner = outer + ms
+      return result
+    }
+    return { config, kernelFunc }
+  })
+  return () => {
+    for (const { config, kernelFunc } of originals) config.kernelFunc = kernelFunc
+    const kernels = [...times.values()].sort((a, b) => b.ms - a.ms)
+    return { kernels, ms: performance.now() - started }
+  }
+}
+
+/** Bytes of the results that are not the data of an input under a new shape. */
+function newBytes(result: TensorInfo | TensorInfo[], inputs: NamedTensorInfoMap): number {
+  const old = new Set(Object.values(inputs).map((input) => input?.dataId))
+  return (Array.isArray(result) ? result : [result])
+    .filter((info) => !old.has(info.dataId))
+    .reduce((sum, info) => sum + tf.util.sizeFromShape(info.shape) * tf.util.bytesPerElement(info.dtype), 0)
+}
+
+/** The profile as a table; `steps` divides the figures. Kernels below 0.5 % of the time share one line. */
+export function profileTable(profile: Profile, steps: number): string {
+  const line = (name: string, ms: number, calls: string, bytes: string): string =>
+    `${name.padEnd(30)} ${(ms / steps).toFixed(2).padStart(9)} ${((ms / profile.ms) * 100).toFixed(1).padStart(6)} ` +
+    `${calls.padStart(8)} ${bytes.padStart(9)}`
+  const row = ({ name, ms, calls, bytes }: KernelTime): string =>
+    line(name, ms, (calls / steps).toFixed(1), (bytes / steps / 2 ** 20).toFixed(2))
+  const add = (kernels: KernelTime[], key: 'ms' | 'calls' | 'bytes'): number =>
+    kernels.reduce((sum, kernel) => sum + kernel[key], 0)
+  const large = profile.kernels.filter((kernel) => kernel.ms >= profile.ms / 200)
+  const small = profile.kernels.filter((kernel) => kernel.ms < profile.ms / 200)
+  const fallbacks = kernelUses().filter((use) => use.fallback)
+  const lines = [
+    `${'kernel'.padEnd(30)} ${'ms/step'.padStart(9)} ${'%'.padStart(6)} ${'calls'.padStart(8)} ${'MiB'.padStart(9)}`,
+    ...large.map(row),
+    row({
+      name: `${small.length} more kernels`,
+      ms: add(small, 'ms'),
+      calls: add(small, 'calls'),
+      bytes: add(small, 'bytes'),
+    }),
+    line('JavaScript outside the kernels', profile.ms - add(profile.kernels, 'ms'), '', ''),
+    row({
+      name: 'altogether',
+      ms: profile.ms,
+      calls: add(profile.kernels, 'calls'),
+      bytes: add(profile.kernels, 'bytes'),
+    }),
+  ]
+  if (tf.getBackend() === 'native')
+    lines.push(
+      `JavaScript kernels within the native engine: ${fallbacks.map((use) => `${use.name} x ${use.calls}`).join(', ') || 'none'}`,
+    )
+  return lines.join('\n')
+}
