@@ -138,7 +138,7 @@ async function benchModel(
   const mapping = lungFrame(volume, lungs, hypes)
   const window = hypesWindow(hypes)
   const [first, end] = lungs.box.z
-  const planes: Uint8Array[] = []
+  const planes: Uint8Array<ArrayBuffer>[] = []
   for (let k = first; k < end; k++) planes.push(renderPlane(volume, k, mapping, window))
   const frames = planes.slice(2).map((_, n) => assembleFrame(planes, [n, n + 1, n + 2], 'NCHW'))
   const chosen = frames.filter((_, n) => n % Math.ceil(frames.length / 16) === 0)

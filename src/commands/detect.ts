@@ -19,6 +19,7 @@ interface Flags {
   'min-score': number
   device: SessionDevice
   threads: number | undefined
+  jobs: number
   overlay: boolean
   resume: boolean
   'all-slices': boolean
@@ -57,6 +58,12 @@ export const command: CommandModule<object, Flags> = {
         type: 'number',
         describe: 'CPU threads (default: NODULE_THREADS, else the cores)',
       })
+      .option('jobs', {
+        type: 'number',
+        alias: 'j',
+        default: 1,
+        describe: 'Scans worked on side by side, each in a process of its own',
+      })
       .option('overlay', { type: 'boolean', default: false, describe: 'Draw every slice with boxes as PNG' })
       .option('resume', {
         type: 'boolean',
@@ -76,7 +83,10 @@ export const command: CommandModule<object, Flags> = {
         '$0 detect LIDC-IDRI-0001 -m model.onnx -o found --overlay',
         'nodules of one patient, with pictures',
       )
-      .example('$0 detect archive/* -m model.onnx -o found --resume', 'go on where an earlier run stopped')
+      .example(
+        '$0 detect archive -m model.onnx -o found -j 4 --resume',
+        'go on with an archive, 4 scans at once',
+      )
       .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
   handler: async (flags) => {
     const { device, threads } = flags
@@ -105,6 +115,7 @@ async function inFolders(flags: Flags, session: Session, interrupted: () => bool
     parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'], allSlices: flags['all-slices'] },
     overlay: flags.overlay,
     resume: flags.resume,
+    jobs: flags.jobs,
     interrupted,
     onProgress: (done, total, note) => bar.update(Math.floor((100 * done) / total), note),
     onScan: (scan) => process.stdout.write(`${scanLine(scan)}\n`),

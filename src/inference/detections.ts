@@ -53,7 +53,10 @@ export interface DetectParameters {
   allSlices: boolean
 }
 
-/** Milliseconds of one scan. Stages overlap, so that their sum may pass the total. */
+/**
+ * Milliseconds of one scan. `read` runs while the scan before is worked on; the others are what this scan waited for: a
+ * stage that runs beside another one counts only where it held it up.
+ */
 export interface DetectTiming {
   /** Reading the pixels and HU. */
   read: number

@@ -1,5 +1,6 @@
-import { assembleFrame, hypesWindow, lungFrame, neighbors, renderPlane } from '../dataset/index.js'
+import { hypesWindow, lungFrame, renderSliceFrames } from '../dataset/index.js'
 import { checkInteger, checkNumber } from '../check.js'
+import type { Hypes } from '../config/hypes.js'
 import { clipBox } from '../geometry/box.js'
 import type { ScoredBox } from '../geometry/box.js'
 import { frameToImage } from '../geometry/frame.js'
@@ -35,8 +36,8 @@ export interface DetectVolumeOptions {
 }
 
 /**
- * Everything that happens to a scan once its HU volume is in memory: lungs -> one frame for all slices -> planes (each
- * rendered once) -> 2.5-D frames -> model -> stitched boxes -> image pixels -> nodules.
+ * Everything that happens to a scan once its HU volume is in memory: lungs -> one mapping for all slices -> 2.5-D frames
+ * -> model -> stitched boxes -> image pixels -> nodules. While the model runs on some frames, the next are rendered.
  */
 export async function detectVolume(
   volume: HuVolume,
@@ -54,20 +55,19 @@ export async function detectVolume(
   clock('lungs')
 
   const [first, end] = parameters.allSlices ? [0, volume.shape[0]] : lungs.box.z
-  const frames = frameSource(volume, frame, session)
-  const buffer = new Uint8Array(batch * frames.size)
   const slices: DetectedSlice[] = []
-  for (let start = first; start < end; start += batch) {
-    const count = Math.min(batch, end - start)
-    for (let n = 0; n < count; n++)
-      frames.write(start + n, buffer.subarray(n * frames.size, (n + 1) * frames.size))
+  for await (const chunk of renderAhead(volume, frame, session.hypes, first, end, Math.max(batch, CHUNK))) {
     clock('render')
-    const raw = await session.run(buffer, count)
-    clock('network')
-    for (let n = 0; n < count; n++)
-      slices.push(detectedSlice(volume, start + n, part(raw, n, count), frame, parameters))
-    clock('stitch')
-    o.onSlice?.(start + count - first, end - first)
+    for (let start = 0; start < chunk.slices.length; start += batch) {
+      const part = chunk.slices.slice(start, start + batch)
+      const raw = await session.run(chunk.frames.subarray(start * chunk.frameSize), part.length)
+      clock('network')
+      part.forEach((k, n) => {
+        slices.push(detectedSlice(volume, k, frameOf(raw, n, part.length), frame, parameters))
+      })
+      clock('stitch')
+      o.onSlice?.(slices.length, end - first)
+    }
   }
   const nodules = linked(slices, volume, parameters)
   clock('link')
@@ -84,29 +84,57 @@ function stopwatch<Stage extends string>(timing: Record<Stage, number>): (stage:
   }
 }
 
-/** Makes the frame of each slice, in ascending order; planes are rendered once and dropped when they are passed. */
-function frameSource(
+/** Frames rendered at a time: their planes are shared between neighbors. */
+const CHUNK = 16
+
+interface Chunk {
+  slices: number[]
+  /** [slices, 3, height, width]; valid until the next chunk is asked for. */
+  frames: Uint8Array
+  frameSize: number
+}
+
+/** The frames of slices [first, end) in chunks; the next chunk is rendered while the caller works on one. */
+async function* renderAhead(
   volume: HuVolume,
   mapping: FrameMapping,
-  session: Session,
-): { size: number; write: (k: number, out: Uint8Array) => void } {
-  const { hypes } = session
-  const window = hypesWindow(hypes)
-  const planes: (Uint8Array | undefined)[] = []
-  let oldest = 0
-  return {
-    size: 3 * mapping.frameWidth * mapping.frameHeight,
-    write: (k, out) => {
-      const three = neighbors(volume.geometry, k, hypes.data.neighbor_mm)
-      for (const slice of three) planes[slice] ??= renderPlane(volume, slice, mapping, window)
-      assembleFrame(planes as Uint8Array[], three, 'NCHW', out)
-      for (; oldest < three[0]; oldest++) planes[oldest] = undefined
-    },
+  hypes: Hypes,
+  first: number,
+  end: number,
+  size: number,
+): AsyncGenerator<Chunk> {
+  const style = {
+    mapping,
+    window: hypesWindow(hypes),
+    neighborMm: hypes.data.neighbor_mm,
+    layout: 'NCHW' as const,
+  }
+  const frameSize = 3 * mapping.frameWidth * mapping.frameHeight
+  const buffers = [0, 1].map(() => new Uint8Array(Math.min(size, end - first) * frameSize))
+  const render = async (start: number): Promise<Chunk> => {
+    const slices = Array.from({ length: Math.min(size, end - start) }, (_, n) => start + n)
+    const frames = buffers.shift()!
+    buffers.push(frames)
+    await renderSliceFrames(volume, slices, style, frames.subarray(0, slices.length * frameSize))
+    return { slices, frames, frameSize }
+  }
+  let next = first < end ? render(first) : undefined
+  try {
+    for (let start = first; start < end; start += size) {
+      const chunk = await next!
+      next = start + size < end ? render(start + size) : undefined
+      // Awaited when its turn comes; until then nobody would hear of an error.
+      next?.catch(() => undefined)
+      yield chunk
+    }
+  } finally {
+    // The caller may leave early: the volume must not change while it is being rendered.
+    await next?.catch(() => undefined)
   }
 }
 
 /** The part of a batch's result that belongs to frame n. */
-function part(raw: RawFrame, n: number, count: number): RawFrame {
+function frameOf(raw: RawFrame, n: number, count: number): RawFrame {
   const boxes = raw.confidences.length / count
   return {
     boxes: raw.boxes.subarray(n * boxes * 4, (n + 1) * boxes * 4),

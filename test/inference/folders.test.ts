@@ -152,7 +152,7 @@ describe('detectFolders', () => {
   })
 })
 
-test('nodule detect says by its exit code that something failed', () => {
+test('nodule detect says by its exit code that something failed; several processes find the same', async () => {
   const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
   const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
     spawnSync(process.execPath, ['--import', 'tsx', cli, 'detect', ...args], { encoding: 'utf8' })
@@ -161,6 +161,16 @@ test('nodule detect says by its exit code that something failed', () => {
   expect(partly.stdout).toMatch(/^A: \d+ slices, \d+ boxes, \d+ nodules, \d+\.\d s -> .*\.json$/m)
   expect(partly.stdout).toContain('2 scans, ')
   expect(partly.status).toBe(1)
+  const jobs = run(scans, '-m', model, '-o', join(folder, 'jobs'), '--device', 'cpu', '-j', '2')
+  expect(jobs.stderr).toContain(`failed: ${join(scans, 'a', '014.dcm')}: `)
+  expect(jobs.stdout).toContain('2 scans, ')
+  expect(jobs.status).toBe(1)
+  for (const uid of Object.values(UID)) {
+    const [one, two] = await Promise.all(
+      ['cli', 'jobs'].map(async (name) => readDetections(join(folder, name, `${uid}.json`))),
+    )
+    expect(two!.nodules).toEqual(one!.nodules)
+  }
   const fine = run(join(scans, 'b'), '-m', model, '-o', join(folder, 'cli'), '--device', 'cpu')
   expect(fine.status).toBe(0)
   expect(fine.stderr).not.toContain('failed')

@@ -1,0 +1,52 @@
+/** A process of `runJobs`: opens the model once, then works on the scans that it is sent. */
+import { NoduleError } from '../errors.js'
+import type { FromWorker, ToWorker } from './jobs.js'
+import { readAhead } from './load_scans.js'
+import { detectScan } from './one_scan.js'
+import type { ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
+import { openSession } from './session.js'
+import type { Session } from './session.js'
+
+let session: Promise<Session> | undefined
+let settings: ScanSettings | undefined
+
+function send(message: FromWorker): void {
+  process.send?.(message)
+}
+
+async function work(task: ScanTask): Promise<ScanOutcome | undefined> {
+  const note = (failed: boolean, place: string, message: string): void =>
+    send({ kind: 'note', failed, place, message })
+  const opened = await session!
+  const begin = performance.now()
+  for await (const { loaded } of readAhead([task], note))
+    return await detectScan(task, loaded, opened, settings!, { note, begin })
+  return undefined
+}
+
+async function onMessage(message: ToWorker): Promise<void> {
+  if (message.kind === 'start') {
+    settings = message.settings
+    session = openSession(message.model, { device: message.device, threads: message.threads })
+    // Reported with the first scan.
+    session.catch(() => undefined)
+    return
+  }
+  try {
+    send({ kind: 'done', outcome: await work(message.task) })
+  } catch (error) {
+    const code = error instanceof NoduleError ? error.code : undefined
+    const text = error instanceof Error ? error.message : String(error)
+    send({
+      kind: 'error',
+      code,
+      message: code === undefined && error instanceof Error ? (error.stack ?? text) : text,
+    })
+  }
+}
+
+process.on('message', (message) => void onMessage(message as ToWorker))
+// The parent is gone, or has no more work.
+process.on('disconnect', () => process.exit())
+// Ctrl-C reaches every process of the terminal: the parent decides, and the scan at hand is finished.
+process.on('SIGINT', () => undefined)

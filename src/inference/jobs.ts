@@ -1,0 +1,100 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { NoduleError } from '../errors.js'
+import type { NoduleErrorCode } from '../errors.js'
+import { scanPlace } from './load_scans.js'
+import type { Run, ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
+import type { Session } from './session.js'
+
+/** To a worker: first how to work, then one scan at a time. */
+export type ToWorker =
+  | { kind: 'start'; model: string; device: 'cpu' | 'cuda'; threads: number; settings: ScanSettings }
+  | { kind: 'scan'; task: ScanTask }
+
+/** From a worker. */
+export type FromWorker =
+  | { kind: 'note'; failed: boolean; place: string; message: string }
+  | { kind: 'done'; outcome: ScanOutcome | undefined }
+  | { kind: 'error'; code: NoduleErrorCode | undefined; message: string }
+
+/**
+ * Works on scans in several processes: rendering and the lungs are single-threaded, so that an archive goes through
+ * faster this way than by more threads. A process that dies (a fault in native code, out of memory) costs its scan
+ * only: it is noted, and another process takes its place.
+ */
+export async function runJobs(
+  tasks: readonly ScanTask[],
+  session: Session,
+  settings: ScanSettings,
+  jobs: number,
+  run: Run,
+): Promise<void> {
+  const threads = Math.max(1, Math.floor(Math.min(session.threads, availableParallelism()) / jobs))
+  const queue = [...tasks]
+  const start: ToWorker = { kind: 'start', model: session.path, device: session.device, threads, settings }
+  let failure: NoduleError | undefined
+  const next = (): ScanTask | undefined => (run.stop() || failure !== undefined ? undefined : queue.shift())
+
+  const work = async (): Promise<void> => {
+    let worker: ChildProcess | undefined
+    for (let task = next(); task !== undefined; task = next()) {
+      worker ??= startWorker(start)
+      const answer = await ask(worker, task, run)
+      if (answer === 'died') worker = undefined
+      else if (answer instanceof NoduleError) failure = answer
+      else if (answer !== undefined) run.finish(answer)
+      run.progress(0, scanPlace(task.series))
+    }
+    worker?.disconnect()
+  }
+  await Promise.all(Array.from({ length: jobs }, work))
+  if (failure !== undefined) throw failure
+}
+
+function startWorker(start: ToWorker): ChildProcess {
+  const suffix = import.meta.url.endsWith('.js') ? 'js' : 'ts'
+  const file = fileURLToPath(new URL(`./job_worker.${suffix}`, import.meta.url))
+  const worker = fork(file, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  worker.send(start)
+  return worker
+}
+
+/** Gives a scan to a worker and waits until it is done; an error is one that ends the run. */
+async function ask(
+  worker: ChildProcess,
+  task: ScanTask,
+  run: Run,
+): Promise<ScanOutcome | undefined | NoduleError | 'died'> {
+  return new Promise((resolve) => {
+    const end = (answer: ScanOutcome | undefined | NoduleError | 'died'): void => {
+      worker.off('message', onMessage)
+      worker.off('exit', onExit)
+      worker.off('error', onError)
+      resolve(answer)
+    }
+    const onMessage = (message: unknown): void => {
+      const from = message as FromWorker
+      if (from.kind === 'note') run.note(from.failed, from.place, from.message)
+      else if (from.kind === 'done') end(from.outcome)
+      else if (from.code !== undefined) end(new NoduleError(from.code, from.message))
+      else {
+        run.note(true, scanPlace(task.series), `this is a bug: ${from.message}`)
+        end(undefined)
+      }
+    }
+    const died = (how: string): void => {
+      run.note(true, scanPlace(task.series), `the process that worked on it ended (${how})`)
+      end('died')
+    }
+    const onExit = (code: number | null, signal: NodeJS.Signals | null): void =>
+      died(signal === null ? `exit status ${code}` : `signal ${signal}`)
+    const onError = (error: Error): void => died(error.message)
+    worker.on('message', onMessage)
+    worker.on('exit', onExit)
+    worker.on('error', onError)
+    const message: ToWorker = { kind: 'scan', task }
+    worker.send(message)
+  })
+}

@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { env } from 'onnxruntime-node'
+import type { Series } from '../dicom/index.js'
+import { NoduleError } from '../errors.js'
+import { VERSION } from '../version.js'
+import { DETECTIONS_FORMAT, writeDetections } from './detections.js'
+import type { DetectParameters, SeriesDetections } from './detections.js'
+import { scanPlace } from './load_scans.js'
+import type { LoadedScan, Note } from './load_scans.js'
+import { lunaMarks } from './luna_csv.js'
+import type { LunaMark } from './luna_csv.js'
+import { writeOverlays } from './overlay.js'
+import { detectVolume } from './scan.js'
+import type { Session } from './session.js'
+
+/** One scan of a run. */
+export interface ScanTask {
+  series: Series
+  /** The result's file. */
+  path: string
+  /** What is known to be wrong with it before it is read. */
+  warnings: string[]
+}
+
+/** What is the same for all scans of a run; plain data. */
+export interface ScanSettings {
+  output: string
+  parameters: DetectParameters
+  overlay: boolean
+  batch?: number
+}
+
+export interface ScanSummary {
+  patientId: string
+  seriesInstanceUid: string
+  /** The result's file. */
+  path: string
+  /** Slices examined. */
+  slices: number
+  boxes: number
+  nodules: number
+  ms: number
+  /** The result was there already. */
+  resumed: boolean
+}
+
+/** A scan that was done; plain data. */
+export interface ScanOutcome {
+  scan: ScanSummary
+  marks: LunaMark[]
+}
+
+/** What a run collects and tells. */
+export interface Run {
+  note: Note
+  finish: (outcome: ScanOutcome) => void
+  progress: (withinScan: number, place: string) => void
+  stop: () => boolean
+}
+
+/**
+ * Detects in a loaded scan and writes its result.
+ * @param begin when the scan's turn came, of `performance.now()`
+ * @returns undefined where the scan failed, which is noted
+ * @throws NoduleError (FILE) where the result cannot be written
+ */
+export async function detectScan(
+  task: ScanTask,
+  loaded: LoadedScan | NoduleError,
+  session: Session,
+  settings: ScanSettings,
+  run: { note: Note; begin: number; onSlice?: (done: number, total: number) => void },
+): Promise<ScanOutcome | undefined> {
+  const place = scanPlace(task.series)
+  if (loaded instanceof NoduleError) {
+    run.note(true, place, loaded.message)
+    return undefined
+  }
+  let detections: SeriesDetections
+  try {
+    detections = await examine(task, loaded, session, settings, run)
+  } catch (error) {
+    // A result that cannot be written here will not be for the next scan either.
+    if (!(error instanceof NoduleError) || error.code === 'FILE') throw error
+    run.note(true, place, error.message)
+    return undefined
+  }
+  await writeDetections(task.path, detections)
+  for (const warning of detections.warnings) run.note(false, place, warning)
+  return outcomeOf(detections, task.path, false)
+}
+
+async function examine(
+  task: ScanTask,
+  { series, volume, ms, warnings }: LoadedScan,
+  session: Session,
+  { output, parameters, overlay, batch }: ScanSettings,
+  { begin, onSlice }: { begin: number; onSlice?: (done: number, total: number) => void },
+): Promise<SeriesDetections> {
+  const detected = await detectVolume(volume, session, {
+    parameters,
+    ...(onSlice === undefined ? {} : { onSlice }),
+    ...(batch === undefined ? {} : { batch }),
+  })
+  const total = performance.now() - begin
+  if (overlay) await writeOverlays(join(output, resultName(series)), volume, detected.slices, session.hypes)
+  const { step, codeVersion, precision } = session.metadata
+  const { geometry, shape } = volume
+  return {
+    format: DETECTIONS_FORMAT,
+    patientId: series.patientId,
+    studyInstanceUid: series.studyInstanceUid,
+    seriesInstanceUid: series.seriesInstanceUid,
+    model: { path: session.path, sha256: session.sha256, step, codeVersion, precision },
+    versions: {
+      nodule: VERSION,
+      onnxruntime: env.versions.node ?? env.versions.common,
+      node: process.versions.node,
+    },
+    device: session.device,
+    parameters,
+    volume: { shape, spacing: geometry.spacing, origin: geometry.origin, geometry },
+    frame: detected.frame,
+    slices: detected.slices,
+    nodules: detected.nodules,
+    timing: { read: ms, ...detected.timing, total },
+    warnings: [
+      ...series.problems.map(({ message }) => message),
+      ...task.warnings,
+      ...warnings,
+      ...detected.warnings,
+    ],
+  }
+}
+
+export function outcomeOf(detections: SeriesDetections, path: string, resumed: boolean): ScanOutcome {
+  const { patientId, seriesInstanceUid, slices, nodules, timing } = detections
+  const boxes = slices.reduce((sum, slice) => sum + slice.boxes.length, 0)
+  return {
+    scan: {
+      patientId,
+      seriesInstanceUid,
+      path,
+      slices: slices.length,
+      boxes,
+      nodules: nodules.length,
+      ms: timing.total,
+      resumed,
+    },
+    marks: lunaMarks(detections),
+  }
+}
+
+/** The series UID where it is one; a file cannot choose where its result goes. */
+export function resultName(series: Pick<Series, 'seriesInstanceUid' | 'folder'>): string {
+  const uid = series.seriesInstanceUid
+  if (/^[0-9][0-9.]{0,63}$/.test(uid)) return uid
+  return `series-${createHash('sha256').update(`${uid}\n${series.folder}`).digest('hex').slice(0, 16)}`
+}
