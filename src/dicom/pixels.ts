@@ -64,7 +64,8 @@ export async function decodePixels(file: DicomFile, header: SliceHeader): Promis
     const start = element.dataOffset + header.frame * size
     const end = Math.min(element.dataOffset + element.length, file.bytes.length)
     if (start + size > end) throw cutOff(header, size, Math.max(0, end - start))
-    return storedValues(header, file.bytes.slice(start, start + size))
+    // A copy, aligned (a Buffer's own slice would be a view).
+    return storedValues(header, new Uint8Array(file.bytes.subarray(start, start + size)))
   }
   const decoded = await decodeFrame(encapsulatedFrame(file, header.frame, header.frames), header)
   return storedValues({ ...header, bigEndian: false }, decoded)

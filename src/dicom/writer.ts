@@ -3,7 +3,7 @@ import { checkInteger, invalidParameter } from '../check.js'
 import { writeFileAtomic } from '../files.js'
 import type { Vector3 } from '../geometry/patient.js'
 
-/** One CT image to be written: a Part 10 file, explicit VR little endian, 16 bits signed. */
+/** One CT image to be written: a Part 10 file, explicit VR little endian, 16 bits allocated. */
 export interface SliceToWrite {
   patientId: string
   studyInstanceUid: string
@@ -14,8 +14,10 @@ export interface SliceToWrite {
   instanceNumber: number
   rows: number
   columns: number
-  /** Stored values, [rows, columns]. */
-  pixels: Int16Array
+  /** Stored values, [rows, columns]; their type decides Pixel Representation. */
+  pixels: Int16Array | Uint16Array
+  /** (0028,0101); default 16. */
+  bitsStored?: number
   /** Patient position of the center of the first pixel, mm. */
   imagePosition: Vector3
   rowDirection: Vector3
@@ -25,7 +27,7 @@ export interface SliceToWrite {
   sliceThickness: number
   rescaleIntercept: number
   rescaleSlope: number
-  /** Stored value of pixels outside the scanned circle; signed. */
+  /** Stored value of pixels outside the scanned circle. */
   padding?: number
   manufacturer: string
   model: string
@@ -61,6 +63,7 @@ export function encodeSlice(slice: SliceToWrite): Uint8Array {
   checkInteger('columns', slice.columns, 1, 65535)
   if (slice.pixels.length !== slice.rows * slice.columns)
     throw invalidParameter('pixels', `${slice.rows * slice.columns} values`, slice.pixels)
+  const bits = checkInteger('bitsStored', slice.bitsStored ?? 16, 8, 16)
   const date = slice.date ?? '20000101'
   const elements: Elements = {
     '00080005': { vr: 'CS', Value: ['ISO_IR 100'] },
@@ -108,9 +111,9 @@ export function encodeSlice(slice: SliceToWrite): Uint8Array {
     '00280011': { vr: 'US', Value: [slice.columns] },
     '00280030': { vr: 'DS', Value: slice.pixelSpacing.map(decimal) },
     '00280100': { vr: 'US', Value: [16] },
-    '00280101': { vr: 'US', Value: [16] },
-    '00280102': { vr: 'US', Value: [15] },
-    '00280103': { vr: 'US', Value: [1] },
+    '00280101': { vr: 'US', Value: [bits] },
+    '00280102': { vr: 'US', Value: [bits - 1] },
+    '00280103': { vr: 'US', Value: [slice.pixels instanceof Int16Array ? 1 : 0] },
     '00281050': { vr: 'DS', Value: ['-600'] },
     '00281051': { vr: 'DS', Value: ['1600'] },
     '00281052': { vr: 'DS', Value: [String(slice.rescaleIntercept)] },
