@@ -13,6 +13,7 @@ interface Flags {
   iou: number
   'min-score': number | undefined
   mismatch: 'error' | 'miss' | 'skip'
+  'ignore-excluded': boolean
   'max-marks': number
   'min-readers': number
   official: boolean
@@ -56,6 +57,12 @@ export const command: CommandModule<object, Flags> = {
         choices: ['error', 'miss', 'skip'] as const,
         default: 'error' as const,
         describe: 'Images without predictions: refuse, count as missed, or leave out as TensorBox does',
+      })
+      .option('ignore-excluded', {
+        type: 'boolean',
+        default: false,
+        describe:
+          'Boxes on findings that the list of true boxes names as excluded (too few readers, too small) count neither way; TensorBox counts them as false positives',
       })
       .option('max-marks', {
         type: 'number',
@@ -103,6 +110,7 @@ export const command: CommandModule<object, Flags> = {
     const { results, table, json, warnings } = await evaluateFiles({
       ...flags,
       minScore: flags['min-score'],
+      ignoreExcluded: flags['ignore-excluded'],
       maxMarks: flags['max-marks'],
       minReaders: flags['min-readers'],
     })

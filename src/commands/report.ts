@@ -17,6 +17,7 @@ interface Flags {
   iou: number
   'min-score': number | undefined
   mismatch: 'error' | 'miss' | 'skip'
+  'ignore-excluded': boolean
   'max-pictures': number
   json: string | undefined
   plots: string | undefined
@@ -64,6 +65,11 @@ export const command: CommandModule<object, Flags> = {
         default: 'error' as const,
         describe: 'Images without predictions: refuse, count as missed, or leave out',
       })
+      .option('ignore-excluded', {
+        type: 'boolean',
+        default: false,
+        describe: 'Boxes on findings that the list of true boxes names as excluded count neither way',
+      })
       .option('max-pictures', { type: 'number', default: 300, describe: 'Slices that the page shows' })
       .option('json', { type: 'string', describe: "Also write the page's figures to this JSON file" })
       .option('plots', { type: 'string', describe: 'Also write its curves as SVG and PNG into this folder' })
@@ -78,6 +84,7 @@ export const command: CommandModule<object, Flags> = {
     const report = await writeReport({
       ...flags,
       minScore: flags['min-score'],
+      ignoreExcluded: flags['ignore-excluded'],
       maxPictures: flags['max-pictures'],
     })
     for (const warning of report.warnings) process.stderr.write(`warning: ${warning}\n`)

@@ -1,4 +1,5 @@
 import { iou } from '../geometry/box.js'
+import { isOnExcluded } from './match.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import type { ImagePair } from './pairs.js'
 
@@ -21,9 +22,9 @@ const MAX_DETECTIONS = 100
  */
 export function cocoAveragePrecision(images: readonly ImagePair[]): CocoAp {
   const thresholds = Array.from({ length: 18 }, (_, i) => Number((0.1 + 0.05 * i).toFixed(2)))
-  const prepared = images.map(({ truth, detections }) => {
+  const prepared = images.map(({ truth, detections, excluded }) => {
     const sorted = [...detections].sort((a, b) => b.score - a.score).slice(0, MAX_DETECTIONS)
-    return { truth, sorted, overlaps: sorted.map((box) => truth.map((other) => iou(box, other))) }
+    return { truth, excluded, sorted, overlaps: sorted.map((box) => truth.map((other) => iou(box, other))) }
   })
   const truths = images.reduce((sum, image) => sum + image.truth.length, 0)
   const byIou = thresholds.map((minIou) => ({
@@ -39,15 +40,16 @@ export function cocoAveragePrecision(images: readonly ImagePair[]): CocoAp {
 
 interface Prepared {
   truth: readonly EdgeBox[]
+  excluded: readonly EdgeBox[] | undefined
   sorted: readonly ScoredBox[]
   /** [detection][true box] */
   overlaps: readonly (readonly number[])[]
 }
 
 function averageAt(images: readonly Prepared[], minIou: number, truths: number): number {
-  const all = images.flatMap(({ truth, sorted, overlaps }) => {
+  const all = images.flatMap(({ truth, excluded, sorted, overlaps }) => {
     const taken = truth.map(() => false)
-    return sorted.map(({ score }, d) => {
+    return sorted.flatMap((box, d) => {
       let best = -1
       let least = Math.min(minIou, 1 - 1e-10)
       for (const [t, overlap] of overlaps[d]!.entries()) {
@@ -56,7 +58,8 @@ function averageAt(images: readonly Prepared[], minIou: number, truths: number):
         best = t
       }
       if (best >= 0) taken[best] = true
-      return { score, hit: best >= 0 }
+      if (best < 0 && isOnExcluded(box, excluded, minIou)) return []
+      return [{ score: box.score, hit: best >= 0 }]
     })
   })
   all.sort((a, b) => b.score - a.score)

@@ -2,7 +2,7 @@ import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { createRandom } from '../random.js'
 import { FrocSampler, drawScans, summarize } from './bootstrap.js'
 import { FROC_RATES } from './froc.js'
-import { GrowingMatch } from './match.js'
+import { GrowingMatch, isOnExcluded } from './match.js'
 import type { ImagePair } from './pairs.js'
 import { prepareScans } from './scans.js'
 import type { Finding, Mark, ScanEvaluation, ScanOptions } from './scans.js'
@@ -98,12 +98,16 @@ class PrecisionSampler {
   constructor(images: readonly ImagePair[], groups: Int32Array, count: number, minIou: number) {
     this.truths = new Float64Array(count)
     const all: { group: number; hit: boolean; score: number }[] = []
-    for (const [at, { truth, detections }] of images.entries()) {
+    for (const [at, { truth, detections, excluded }] of images.entries()) {
       const group = groups[at]!
       this.truths[group]! += truth.length
       const match = new GrowingMatch(truth, detections, minIou)
       const order = [...detections.keys()].sort((x, y) => detections[y]!.score - detections[x]!.score)
-      for (const d of order) all.push({ group, hit: match.add(d), score: detections[d]!.score })
+      for (const d of order) {
+        const hit = match.add(d)
+        if (hit || !isOnExcluded(detections[d]!, excluded, minIou))
+          all.push({ group, hit, score: detections[d]!.score })
+      }
     }
     all.sort((x, y) => y.score - x.score)
     this.group = Int32Array.from(all, (item) => item.group)
@@ -155,21 +159,15 @@ export function compareAveragePrecision(
 ): Difference {
   const { samples, seed, confidence } = checkOptions(options)
   const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
-  const groupOf = options.groupOf ?? ((image: ImagePair) => image.image)
   const same = first.length === second.length && first.every((image, i) => image.image === second[i]!.image)
   if (!same) throw invalidParameter('second', 'the same images as first', second.length)
-  const index = new Map<string, number>()
-  const groups = Int32Array.from(first, (image) => {
-    const name = groupOf(image)
-    if (!index.has(name)) index.set(name, index.size)
-    return index.get(name)!
-  })
-  const samplers = [first, second].map((images) => new PrecisionSampler(images, groups, index.size, minIou))
-  const whole = new Int32Array(index.size).fill(1)
+  const { groups, size } = groupImages(first, options.groupOf)
+  const samplers = [first, second].map((images) => new PrecisionSampler(images, groups, size, minIou))
+  const whole = new Int32Array(size).fill(1)
   const [a, b] = samplers.map((sampler) => sampler.average(whole))
   if (a === undefined || b === undefined) throw invalidParameter('first', 'at least one true box', 0)
   const random = createRandom(seed)
-  const draws = Int32Array.from({ length: index.size }, (_, i) => i)
+  const draws = Int32Array.from({ length: size }, (_, i) => i)
   const sampled = new Float64Array(samples)
   for (let sample = 0; sample < samples;) {
     const weights = drawScans(random, draws)
@@ -179,6 +177,50 @@ export function compareAveragePrecision(
     sampled[sample++] = one - other
   }
   return difference(a, b, sampled, confidence)
+}
+
+/** The group of each image as a number. */
+function groupImages(
+  images: readonly ImagePair[],
+  groupOf = (image: ImagePair): string => image.image,
+): { groups: Int32Array; size: number } {
+  const index = new Map<string, number>()
+  const groups = Int32Array.from(images, (image) => {
+    const name = groupOf(image)
+    if (!index.has(name)) index.set(name, index.size)
+    return index.get(name)!
+  })
+  return { groups, size: index.size }
+}
+
+export interface SampledInterval {
+  low: number
+  high: number
+  samples: number
+  confidence: number
+  /** What was drawn: patients or images. */
+  groups: number
+}
+
+/** The bootstrap's interval of the AP; null without true boxes. Options as `compareAveragePrecision`. */
+export function averagePrecisionInterval(
+  images: readonly ImagePair[],
+  options: Parameters<typeof compareAveragePrecision>[2] = {},
+): SampledInterval | null {
+  const { samples, seed, confidence } = checkOptions(options)
+  const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
+  if (images.every((image) => image.truth.length === 0)) return null
+  const { groups, size } = groupImages(images, options.groupOf)
+  const sampler = new PrecisionSampler(images, groups, size, minIou)
+  const random = createRandom(seed)
+  const draws = Int32Array.from({ length: size }, (_, i) => i)
+  const sampled = new Float64Array(samples)
+  for (let sample = 0; sample < samples;) {
+    const value = sampler.average(drawScans(random, draws))
+    if (value !== undefined) sampled[sample++] = value
+  }
+  const { low, high } = summarize(sampled, confidence)
+  return { low, high, samples, confidence, groups: size }
 }
 
 export interface McNemar {

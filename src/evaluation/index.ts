@@ -26,8 +26,14 @@ export { evaluateScanRuns, evaluateScansInDetail } from './scan_runs.js'
 export type { ScanComparison, ScanRun, ScanRunOptions, ScanRuns } from './scan_runs.js'
 export { compareAuc, evaluateClassification } from './classification.js'
 export type { AucComparison, Classification } from './classification.js'
-export { blandAltman, compareAveragePrecision, compareCpm, mcNemar } from './compare.js'
-export type { BlandAltman, Difference, McNemar } from './compare.js'
+export {
+  averagePrecisionInterval,
+  blandAltman,
+  compareAveragePrecision,
+  compareCpm,
+  mcNemar,
+} from './compare.js'
+export type { BlandAltman, Difference, McNemar, SampledInterval } from './compare.js'
 export { cocoAveragePrecision } from './coco.js'
 export type { CocoAp } from './coco.js'
 export { byBoxSize, byDiameter, byType, textureType, wilson } from './breakdown.js'

@@ -1,6 +1,15 @@
 import { iou } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
 
+/** Whether a box lies on a finding that counts neither way, at the same IoU as a hit. */
+export function isOnExcluded(
+  box: EdgeBox,
+  excluded: readonly EdgeBox[] | undefined,
+  minIou: number,
+): boolean {
+  return excluded?.some((other) => iou(box, other) >= minIou) === true
+}
+
 /**
  * A maximum matching between the detections and the true boxes of one image that grows one detection at a time, as
  * the score threshold falls. A detection may be matched to a true box at IoU >= minIou (Pascal's rule).

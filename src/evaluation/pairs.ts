@@ -7,6 +7,8 @@ import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 export interface EvaluatedEntry {
   image_path: string
   rects: readonly (EdgeBox & { score?: number | undefined })[]
+  /** In lists that nodule wrote: findings that do not meet the criteria of a true box. */
+  nodule?: { excluded?: readonly EdgeBox[] | undefined } | undefined
 }
 
 /** The true boxes and the detections of one image, image pixels. */
@@ -17,6 +19,8 @@ export interface ImagePair {
   index: number
   truth: EdgeBox[]
   detections: ScoredBox[]
+  /** Findings that count neither way: a detection on one that is no hit is no false positive either. */
+  excluded?: EdgeBox[]
 }
 
 export interface PairOptions {
@@ -29,6 +33,11 @@ export interface PairOptions {
    * out, with a warning.
    */
   mismatch?: 'error' | 'miss' | 'skip' | undefined
+  /**
+   * Take the findings that do not meet the criteria (too few readers, too small), which lists of nodule name, out of
+   * the count. Off by default: TensorBox counts detections on them as false positives.
+   */
+  ignoreExcluded?: boolean | undefined
   /** Folder that relative paths of the truth list start from. */
   truthDir?: string | undefined
   /** Folder that relative paths of the prediction list start from. */
@@ -132,7 +141,16 @@ export function pairImages(
       else if (!(box.x2 > box.x1 && box.y2 > box.y1)) dropped.predictions++
       else detections.push({ ...box, score: rect.score })
     }
-    images.push({ image: entry.image_path, index, truth: kept, detections })
+    const excluded = options.ignoreExcluded === true ? entry.nodule?.excluded : undefined
+    images.push({
+      image: entry.image_path,
+      index,
+      truth: kept,
+      detections,
+      ...(excluded === undefined || excluded.length === 0
+        ? {}
+        : { excluded: excluded.map((box, i) => checkBox(box, truthName, `/${index}/nodule/excluded/${i}`)) }),
+    })
   }
   if (dropped.truth > 0) warnings.push(`${dropped.truth} true boxes without an area are left out`)
   if (dropped.predictions > 0)

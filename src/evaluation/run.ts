@@ -15,6 +15,7 @@ export interface EvaluateOptions extends Omit<ScanRunOptions, 'predictions'> {
   iou?: number | undefined
   minScore?: number | undefined
   mismatch?: 'error' | 'miss' | 'skip' | undefined
+  ignoreExcluded?: boolean | undefined
   threshold?: number | undefined
   bins?: number | undefined
 }

@@ -6,8 +6,8 @@ import { byBoxSize } from './breakdown.js'
 import type { SizeRow } from './breakdown.js'
 import { cocoAveragePrecision } from './coco.js'
 import type { CocoAp } from './coco.js'
-import { compareAveragePrecision } from './compare.js'
-import type { ComparisonOptions, Difference } from './compare.js'
+import { averagePrecisionInterval, compareAveragePrecision } from './compare.js'
+import type { ComparisonOptions, Difference, SampledInterval } from './compare.js'
 import { pairImages } from './pairs.js'
 import type { ImagePair } from './pairs.js'
 import { evaluatePairs } from './slices.js'
@@ -16,6 +16,8 @@ import type { SliceEvaluation, SliceOptions } from './slices.js'
 export interface SliceRun extends SliceEvaluation {
   name: string
   coco: CocoAp
+  /** Of `ap`, by drawing patients (where the list says them, else images). */
+  apInterval: SampledInterval | null
   /** At the threshold of the best F1, or with every detection where there is none. */
   bySize: SizeRow[]
   /** The files and the code that the figures come from. */
@@ -33,14 +35,21 @@ export interface SliceRuns {
   comparisons: SliceComparison[]
 }
 
-/** What `evaluatePairs` leaves out: COCO's AP and the figures by box size. */
+/** What `evaluatePairs` leaves out: COCO's AP, the interval of the AP and the figures by box size. */
 export function sliceDetails(
+  truth: FrameList,
   images: readonly ImagePair[],
   evaluation: SliceEvaluation,
-): Pick<SliceRun, 'coco' | 'bySize'> {
+  options: ComparisonOptions = {},
+): Pick<SliceRun, 'coco' | 'apInterval' | 'bySize'> {
   const threshold = evaluation.bestF1?.threshold ?? -Infinity
   return {
     coco: cocoAveragePrecision(images),
+    apInterval: averagePrecisionInterval(images, {
+      ...options,
+      iou: evaluation.iou,
+      groupOf: (image) => patientOf(truth, image),
+    }),
     bySize: byBoxSize(images, threshold, evaluation.iou),
   }
 }
@@ -75,7 +84,7 @@ export function evaluateListFiles(
     return {
       name: names[index]!,
       ...evaluation,
-      ...sliceDetails(images, evaluation),
+      ...sliceDetails(truth, images, evaluation, options),
       source: { truth: truthPath, predictions: path, codeVersion: VERSION },
     }
   })

@@ -1,5 +1,5 @@
 import { checkNumber } from '../check.js'
-import { GrowingMatch } from './match.js'
+import { GrowingMatch, isOnExcluded } from './match.js'
 import { pairImages } from './pairs.js'
 import {
   averagePrecision,
@@ -27,7 +27,15 @@ export interface SliceEvaluation {
   truthBoxes: number
   detections: number
   /** All detections that the options let through, at the lowest threshold. */
-  counts: { tp: number; fp: number; fn: number; precision: number | null; recall: number | null }
+  counts: {
+    tp: number
+    fp: number
+    fn: number
+    /** Detections on findings that count neither way. */
+    ignored: number
+    precision: number | null
+    recall: number | null
+  }
   /** Area under the precision-recall curve, all points; null without true boxes. */
   ap: number | null
   /** Pascal VOC's 11-point AP. */
@@ -71,6 +79,7 @@ export function evaluatePairs(
   const truthBoxes = images.reduce((sum, image) => sum + image.truth.length, 0)
   const curve = sliceCurve(images, minIou)
   const last = curve.at(-1)
+  const detections = images.reduce((sum, image) => sum + image.detections.length, 0)
   return {
     format: 'nodule-evaluation/1',
     kind: 'slices',
@@ -79,11 +88,12 @@ export function evaluatePairs(
     images: images.length,
     imagesWithTruth: images.filter((image) => image.truth.length > 0).length,
     truthBoxes,
-    detections: images.reduce((sum, image) => sum + image.detections.length, 0),
+    detections,
     counts: {
       tp: last?.tp ?? 0,
       fp: last?.fp ?? 0,
       fn: last?.fn ?? truthBoxes,
+      ignored: detections - (last?.tp ?? 0) - (last?.fp ?? 0),
       precision: last?.precision ?? null,
       recall: last === undefined ? (truthBoxes > 0 ? 0 : null) : last.recall,
     },
@@ -121,10 +131,14 @@ export function sliceCurve(images: readonly ImagePair[], minIou: number): CurveP
   const order = byFallingScore(images)
   const curve: CurvePoint[] = []
   let tp = 0
+  let kept = 0
   for (const [index, { image, detection, score }] of order.entries()) {
-    if (matches[image]!.add(detection)) tp++
-    if (order[index + 1]?.score === score) continue
-    const kept = index + 1
+    const { detections, excluded } = images[image]!
+    if (matches[image]!.add(detection)) {
+      tp++
+      kept++
+    } else if (!isOnExcluded(detections[detection]!, excluded, minIou)) kept++
+    if (order[index + 1]?.score === score || kept === 0) continue
     curve.push({
       threshold: score,
       precision: tp / kept,
@@ -205,25 +219,30 @@ export interface ImageOutcome {
   matched: { truth: number; detection: number }[]
   /** Detections at or above the threshold without a true box. */
   falsePositives: number[]
+  /** Detections on excluded findings. */
+  ignored: number[]
   missed: number[]
 }
 
 /** The outcome of every image where detections of at least `threshold` are kept. */
 export function outcomesAt(images: readonly ImagePair[], threshold: number, minIou: number): ImageOutcome[] {
-  return images.map(({ image, index, truth, detections }) => {
+  return images.map(({ image, index, truth, detections, excluded }) => {
     const match = new GrowingMatch(truth, detections, minIou)
     const kept = detections
       .map((_, detection) => detection)
       .filter((detection) => detections[detection]!.score >= threshold)
       .sort((a, b) => detections[b]!.score - detections[a]!.score)
     for (const detection of kept) match.add(detection)
+    const free = kept.filter((detection) => match.truthOf[detection]! < 0)
+    const ignored = free.filter((detection) => isOnExcluded(detections[detection]!, excluded, minIou))
     return {
       image,
       index,
       matched: kept
         .filter((detection) => match.truthOf[detection]! >= 0)
         .map((detection) => ({ truth: match.truthOf[detection]!, detection })),
-      falsePositives: kept.filter((detection) => match.truthOf[detection]! < 0),
+      falsePositives: free.filter((detection) => !ignored.includes(detection)),
+      ignored,
       missed: truth.map((_, t) => t).filter((t) => match.detectionOf[t]! < 0),
     }
   })

@@ -67,6 +67,12 @@ function groupLines(title: string, rows: readonly (GroupRow | SizeRow)[]): strin
   ])}`
 }
 
+function intervalNote(interval: SliceRun['apInterval']): string {
+  if (interval === null) return ''
+  const { confidence, samples, groups } = interval
+  return `  (${Math.round(100 * confidence)} % interval of ${samples} bootstraps over ${groups} patients or images)\n`
+}
+
 /** The slice-level figures as text for people. */
 export function sliceTable({ runs, comparisons }: SliceRuns): string {
   const first = runs[0]!
@@ -75,13 +81,19 @@ export function sliceTable({ runs, comparisons }: SliceRuns): string {
     `Slice level, a hit at IoU >= ${first.iou}: ${first.images} images (${first.imagesWithTruth} with nodules), ${first.truthBoxes} true boxes\n\n`,
     sideBySide(runs, [
       ['detections', (run) => `${run.detections}`],
-      ['average precision, all points', (run) => ratio(run.ap)],
+      [
+        'average precision, all points',
+        ({ ap, apInterval: i }) => ratio(ap) + (i === null ? '' : ` (${ratio(i.low)} to ${ratio(i.high)})`),
+      ],
       ['average precision, 11 points', (run) => ratio(run.ap11)],
       ['COCO AP, IoU .10 to .50', (run) => ratio(run.coco.from10to50)],
       ['COCO AP, IoU .50 to .95', (run) => ratio(run.coco.from50to95)],
       ['all detections: TP / FP / missed', all],
       ['  precision', (run) => ratio(run.counts.precision)],
       ['  recall', (run) => ratio(run.counts.recall)],
+      ...(runs.some((run) => run.counts.ignored > 0)
+        ? [['  on excluded findings, ignored', (run: SliceRun) => `${run.counts.ignored}`] as const]
+        : []),
       ['best F1', (run) => ratio(run.bestF1?.f1)],
       ['  at confidence', (run) => ratio(run.bestF1?.threshold)],
       [
@@ -91,6 +103,7 @@ export function sliceTable({ runs, comparisons }: SliceRuns): string {
       ['  precision', (run) => ratio(run.bestF1?.precision)],
       ['  recall', (run) => ratio(run.bestF1?.recall)],
     ]),
+    intervalNote(first.apInterval),
     ...runs.flatMap((run) => [
       runs.length > 1 ? `\n${run.name}\n` : '\n',
       alignColumns([

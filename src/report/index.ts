@@ -44,6 +44,7 @@ export interface ReportOptions extends RunFiles {
   iou?: number | undefined
   minScore?: number | undefined
   mismatch?: 'error' | 'miss' | 'skip' | undefined
+  ignoreExcluded?: boolean | undefined
   /** Slices with a picture in the page, and as many again for nodules. */
   maxPictures?: number | undefined
   /** Also write the page's figures as JSON to this file. */
@@ -168,7 +169,10 @@ async function readSlices(
       iou: options.iou,
       minScore: options.minScore,
       mismatch: options.mismatch,
+      ignoreExcluded: options.ignoreExcluded,
       maxPictures: options.maxPictures,
+      samples: options.bootstraps === 0 ? undefined : options.bootstraps,
+      seed: options.seed,
     })
     warnings.push(...part.warnings)
     return part

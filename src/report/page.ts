@@ -27,6 +27,8 @@ export interface PageImage {
   picture?: number
   truth: [number, number, number, number][]
   detections: [number, number, number, number, number][]
+  /** Findings that count neither way. */
+  excluded?: [number, number, number, number][]
 }
 
 /** A picture with boxes that opens larger. */
@@ -46,7 +48,10 @@ export interface PageInput {
   hypes?: unknown
   training?: TrainingEntry[] | undefined
   slices?:
-    | { evaluation: SliceEvaluation & Partial<Pick<SliceRun, 'coco' | 'bySize'>>; images: PageImage[] }
+    | {
+        evaluation: SliceEvaluation & Partial<Pick<SliceRun, 'coco' | 'apInterval' | 'bySize'>>
+        images: PageImage[]
+      }
     | undefined
   scans?:
     | {
@@ -141,8 +146,9 @@ function card(value: string, label: string): string {
 function summarySection({ slices, scans, training, warnings }: PageInput): Section {
   const cards: string[] = []
   if (slices !== undefined) {
-    const { ap, bestF1, images, truthBoxes, iou } = slices.evaluation
-    cards.push(card(ratio(ap), `average precision at IoU ≥ ${iou}`))
+    const { ap, apInterval, bestF1, images, truthBoxes, iou } = slices.evaluation
+    const interval = intervalText(apInterval)
+    cards.push(card(ratio(ap), `average precision at IoU ≥ ${iou}${interval}`))
     if (bestF1 !== null) {
       cards.push(card(ratio(bestF1.recall), `recall at the best F1 (confidence ${ratio(bestF1.threshold)})`))
       cards.push(card(ratio(bestF1.precision), 'precision there'))
@@ -197,15 +203,24 @@ ${sliceTables(evaluation)}
 <button type="button" role="tab" data-tab="hits" data-title="Found"></button><button type="button" role="tab" data-tab="wrong" data-title="False positives"></button>
 <button type="button" role="tab" data-tab="missed" data-title="Missed"></button><button type="button" role="tab" data-tab="all" data-title="Whole slices"></button></div>
 <div class="legend"><span><i style="border-color:#35d07f"></i>true box</span><span><i style="border-color:#ff8bd8;border-style:dashed"></i>true box, missed</span>
-<span><i style="border-color:#ffd43b"></i>found</span><span><i style="border-color:#ff6b6b"></i>false positive</span></div>
+<span><i style="border-color:#ffd43b"></i>found</span><span><i style="border-color:#ff6b6b"></i>false positive</span>${
+    images.some((image) => image.excluded !== undefined)
+      ? '<span><i style="border-color:#9fb3c8"></i>counts neither way</span>'
+      : ''
+  }</div>
 <div class="gallery" id="gallery"></div><p class="empty" id="gallery-empty" hidden></p>
 <p class="more" id="gallery-more" hidden><button type="button"></button></p>`
   return { id: 'slices', title: 'Slices', html }
 }
 
+function intervalText(interval: SliceRun['apInterval'] | undefined): string {
+  if (interval === undefined || interval === null) return ''
+  return `, ${Math.round(100 * interval.confidence)} % interval ${ratio(interval.low)} to ${ratio(interval.high)}`
+}
+
 /** Figures of the whole evaluation: AP by protocol, operating points, box sizes. */
 function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation']): string {
-  const { coco, bySize, recallAtPrecision, precisionAtRecall, iou } = evaluation
+  const { coco, apInterval, bySize, recallAtPrecision, precisionAtRecall, iou } = evaluation
   const points = (list: typeof recallAtPrecision, what: string, at: string): [string, string][] =>
     list
       .filter((point) => point.value !== null)
@@ -214,7 +229,7 @@ function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation'])
         `${ratio(point.value)} (confidence ${ratio(point.threshold)})`,
       ])
   const facts: [string, string][] = [
-    [`AP at IoU ≥ ${iou}, all points`, ratio(evaluation.ap)],
+    [`AP at IoU ≥ ${iou}, all points`, ratio(evaluation.ap) + intervalText(apInterval)],
     [`AP at IoU ≥ ${iou}, 11 points`, ratio(evaluation.ap11)],
     ...(coco === undefined
       ? []

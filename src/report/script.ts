@@ -108,6 +108,8 @@ const iou = (a, b) => {
   return union > 0 ? shared / union : 0
 }
 
+const onExcluded = (box, image, minIou) => (image.excluded || []).some((other) => iou(box, other) >= minIou)
+
 /** Maximum matching as the score falls; see GrowingMatch. */
 function evaluate(images, minIou) {
   const matches = images.map(({ truth, detections }) => ({
@@ -137,10 +139,12 @@ function evaluate(images, minIou) {
   const truths = images.reduce((sum, image) => sum + image.truth.length, 0)
   const curve = []
   let tp = 0
+  let kept = 0
   order.forEach(({ i, d, score }, index) => {
-    if (augment(matches[i], d, new Set())) tp++
-    if (index + 1 < order.length && order[index + 1].score === score) return
-    curve.push({ threshold: score, tp, fp: index + 1 - tp, fn: truths - tp, precision: tp / (index + 1), recall: truths ? tp / truths : null })
+    if (augment(matches[i], d, new Set())) { tp++; kept++ }
+    else if (!onExcluded(images[i].detections[d], images[i], minIou)) kept++
+    if ((index + 1 < order.length && order[index + 1].score === score) || kept === 0) return
+    curve.push({ threshold: score, tp, fp: kept - tp, fn: truths - tp, precision: tp / kept, recall: truths ? tp / truths : null })
   })
   let ap = truths ? 0 : null
   if (truths) {
@@ -177,7 +181,7 @@ function outcome(image, confidence, minIou) {
   const matched = new Set(detectionOf.filter((d) => d >= 0))
   return {
     hits: image.truth.map((box, t) => ({ truth: box, detection: image.detections[detectionOf[t]] })).filter((pair) => pair.detection),
-    wrong: kept.filter(({ index }) => !matched.has(index)).map(({ box }) => box),
+    wrong: kept.filter(({ box, index }) => !matched.has(index) && !onExcluded(box, image, minIou)).map(({ box }) => box),
     missed: image.truth.filter((_, t) => detectionOf[t] < 0),
   }
 }
@@ -227,6 +231,7 @@ if (data.slices) {
         ...result.missed.map((box) => ({ box, kind: 'missed' })),
         ...result.hits.map(({ detection }) => ({ box: detection, kind: 'hit' })),
         ...result.wrong.map((box) => ({ box, kind: 'wrong' })),
+        ...(image.excluded || []).map((box) => ({ box, kind: 'neither' })),
       ]
       const add = (list, box, caption, score) => {
         const view = { picture: image.picture, boxes, caption: image.name + caption, score }

@@ -3,11 +3,12 @@ import { evaluatePairs, pairImages, sliceDetails } from '../evaluation/index.js'
 import type { SliceEvaluation, SliceOptions, SliceRun } from '../evaluation/index.js'
 import { describeError } from '../errors.js'
 import { framePicture } from './pictures.js'
+import type { EdgeBox } from '../geometry/box.js'
 import type { PageImage } from './page.js'
 import type { Picture } from './pictures.js'
 
 export interface SlicePart {
-  evaluation: SliceEvaluation & Pick<SliceRun, 'coco' | 'bySize'>
+  evaluation: SliceEvaluation & Pick<SliceRun, 'coco' | 'apInterval' | 'bySize'>
   images: PageImage[]
   warnings: string[]
 }
@@ -20,7 +21,7 @@ export async function slicePart(
   truth: FrameList,
   predictions: FrameList,
   pictures: Picture[],
-  options: SliceOptions & { maxPictures: number },
+  options: SliceOptions & { maxPictures: number; samples?: number | undefined; seed?: number | undefined },
 ): Promise<SlicePart> {
   const pairs = pairImages(truth.entries, predictions.entries, {
     ...options,
@@ -30,7 +31,7 @@ export async function slicePart(
     predictionsName: predictions.path,
   })
   const figures = evaluatePairs(pairs.images, options, pairs.warnings)
-  const evaluation = { ...figures, ...sliceDetails(pairs.images, figures) }
+  const evaluation = { ...figures, ...sliceDetails(truth, pairs.images, figures, options) }
   const best = (at: number): number => Math.max(-1, ...pairs.images[at]!.detections.map((box) => box.score))
   const order = [...pairs.images.keys()].sort(
     (a, b) =>
@@ -45,16 +46,17 @@ export async function slicePart(
   const unreadable: string[] = []
   const images: PageImage[] = []
   for (const [at, image] of pairs.images.entries()) {
+    const edges = (box: EdgeBox): [number, number, number, number] => [
+      brief(box.x1),
+      brief(box.y1),
+      brief(box.x2),
+      brief(box.y2),
+    ]
     const page: PageImage = {
       name: image.image.split(/[\\/]/).at(-1)!,
-      truth: image.truth.map((box) => [brief(box.x1), brief(box.y1), brief(box.x2), brief(box.y2)]),
-      detections: image.detections.map((box) => [
-        brief(box.x1),
-        brief(box.y1),
-        brief(box.x2),
-        brief(box.y2),
-        box.score,
-      ]),
+      truth: image.truth.map(edges),
+      detections: image.detections.map((box) => [...edges(box), box.score]),
+      ...(image.excluded === undefined ? {} : { excluded: image.excluded.map(edges) }),
     }
     if (shown.has(at)) {
       const entry = truth.entries[image.index]!

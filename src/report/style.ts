@@ -22,7 +22,7 @@ p.note { margin: 4px 0 12px; color: var(--soft); max-width: 95ch; }
 .card { border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; background: #fbfcfd; }
 .card b { display: block; font-size: 23px; font-weight: 650; font-variant-numeric: tabular-nums; }
 .card span { color: var(--soft); font-size: 13px; }
-.plots { display: flex; flex-wrap: wrap; gap: 18px; }
+.plots { display: flex; flex-wrap: wrap; gap: 18px; align-items: flex-start; }
 .plot { flex: 1 1 540px; max-width: 640px; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; background: #fff; position: relative; }
 .plot svg { display: block; width: 100%; height: auto; }
 .plot svg.over { position: absolute; inset: 0; pointer-events: none; }
@@ -64,7 +64,7 @@ th[aria-sort=descending] button::after { content: ' \\25bc'; color: var(--accent
 .more button { font: inherit; border: 1px solid var(--line); background: #fff; border-radius: 8px; padding: 5px 14px; cursor: pointer; }
 .legend { display: flex; gap: 20px; flex-wrap: wrap; color: var(--soft); font-size: 13px; margin: 6px 0; }
 .legend i { display: inline-block; width: 16px; height: 12px; border: 2px solid; margin-right: 6px; vertical-align: -1px; border-radius: 2px; background: #10161c; }
-.b-truth { stroke: var(--truth); } .b-hit { stroke: var(--hit); } .b-wrong { stroke: var(--wrong); } .b-missed { stroke: var(--missed); }
+.b-truth { stroke: var(--truth); } .b-hit { stroke: var(--hit); } .b-wrong { stroke: var(--wrong); } .b-missed { stroke: var(--missed); } .b-neither { stroke: #9fb3c8; }
 rect.box { fill: none; vector-effect: non-scaling-stroke; stroke-width: 1.6px; }
 rect.b-missed { stroke-dasharray: 5 3; }
 dialog { border: none; border-radius: 10px; padding: 0; background: #10161c; color: #e8edf2; max-width: 96vw; }

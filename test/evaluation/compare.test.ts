@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { byBoxSize, byDiameter, byType, textureType, wilson } from '../../src/evaluation/breakdown.js'
 import { drawScans } from '../../src/evaluation/bootstrap.js'
-import { blandAltman, compareAveragePrecision, compareCpm, mcNemar } from '../../src/evaluation/compare.js'
+import {
+  averagePrecisionInterval,
+  blandAltman,
+  compareAveragePrecision,
+  compareCpm,
+  mcNemar,
+} from '../../src/evaluation/compare.js'
 import type { ImagePair } from '../../src/evaluation/pairs.js'
 import { evaluateScans } from '../../src/evaluation/scans.js'
 import type { Finding, FindingOutcome, Mark } from '../../src/evaluation/scans.js'
@@ -120,6 +126,11 @@ describe('paired bootstrap', () => {
     expect(result.first).toBeCloseTo(evaluatePairs(first).ap!, 12)
     expect(result.low).toBeCloseTo(sampled[0]!, 12)
     expect(result.high).toBeCloseTo(sampled[29]!, 12)
+    const interval = averagePrecisionInterval(first, { samples: 200, seed: 8, groupOf })!
+    expect(interval).toMatchObject({ samples: 200, groups: 5, confidence: 0.95 })
+    expect(interval.low).toBeLessThan(result.first)
+    expect(interval.high).toBeGreaterThan(result.first)
+    expect(averagePrecisionInterval([{ ...first[0]!, truth: [] }])).toBeNull()
     expect(() => compareAveragePrecision(first, second.slice(1))).toThrow(/same images/)
   })
 })

@@ -10,6 +10,7 @@ import {
   sliceCurve,
   tensorBoxCurve,
 } from '../../src/evaluation/slices.js'
+import { cocoAveragePrecision } from '../../src/evaluation/coco.js'
 import { pairImages } from '../../src/evaluation/pairs.js'
 import type { EvaluatedEntry, ImagePair } from '../../src/evaluation/pairs.js'
 
@@ -90,13 +91,45 @@ describe('hand-computed curves', () => {
     ])
   })
 
+  test('excluded findings count neither way where that is asked for', () => {
+    const truth = [
+      {
+        image_path: 'a.png',
+        rects: [box(0, 0, 10, 10)],
+        nodule: { excluded: [box(50, 0, 60, 10), box(0, 0, 10, 11)] },
+      },
+    ]
+    const rects = [
+      scored(0.9, 50, 0, 60, 11),
+      scored(0.8, 0, 0, 10, 10),
+      scored(0.7, 51, 0, 60, 10),
+      scored(0.6, 80, 0, 90, 10),
+    ]
+    const predictions = [{ image_path: 'a.png', rects }]
+    expect(evaluateSlices(truth, predictions).counts).toMatchObject({ tp: 1, fp: 3 })
+    const result = evaluateSlices(truth, predictions, { ignoreExcluded: true })
+    expect(result.curve.map((point) => [point.threshold, point.tp, point.fp])).toEqual([
+      [0.8, 1, 0],
+      [0.7, 1, 0],
+      [0.6, 1, 1],
+    ])
+    expect(result.ap).toBe(1)
+    const { images } = pairImages(truth, predictions, { ignoreExcluded: true })
+    expect(outcomesAt(images, 0.5, 0.5)[0]).toMatchObject({
+      falsePositives: [3],
+      ignored: [0, 2],
+      missed: [],
+    })
+    expect(cocoAveragePrecision(images).byIou.find((item) => item.iou === 0.5)!.ap).toBeCloseTo(1, 12)
+  })
+
   test('no detection, no truth', () => {
     const nothingFound = evaluatePairs([pair([box(0, 0, 1, 1)], [])])
     expect(nothingFound).toMatchObject({ ap: 0, ap11: 0, bestF1: null, curve: [] })
-    expect(nothingFound.counts).toEqual({ tp: 0, fp: 0, fn: 1, precision: null, recall: 0 })
+    expect(nothingFound.counts).toEqual({ tp: 0, fp: 0, fn: 1, ignored: 0, precision: null, recall: 0 })
     const nothingThere = evaluatePairs([pair([], [scored(0.4, 0, 0, 1, 1)])])
     expect(nothingThere).toMatchObject({ ap: null, ap11: null, bestF1: null })
-    expect(nothingThere.counts).toEqual({ tp: 0, fp: 1, fn: 0, precision: 0, recall: null })
+    expect(nothingThere.counts).toEqual({ tp: 0, fp: 1, fn: 0, ignored: 0, precision: 0, recall: null })
   })
 
   test('outcomes name the boxes', () => {
@@ -110,6 +143,7 @@ describe('hand-computed curves', () => {
         index: 0,
         matched: [{ truth: 0, detection: 1 }],
         falsePositives: [2],
+        ignored: [],
         missed: [1],
       },
     ])

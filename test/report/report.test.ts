@@ -34,7 +34,8 @@ async function makeRun(run: string): Promise<{ truth: EvaluatedEntry[]; predicti
     const rects = Array.from({ length: random.integer(3) }, box)
     const found = rects.map((rect) => ({ ...rect, x1: rect.x1 + random.integer(4), score: random.uniform() }))
     const wrong = Array.from({ length: random.integer(3) }, () => ({ ...box(), score: random.uniform() / 2 }))
-    truth.push({ image_path: name, rects })
+    const excluded = [{ x1: 0, y1: 0, x2: 20, y2: 20 }, ...wrong.slice(0, i % 2)]
+    truth.push({ image_path: name, rects, nodule: { excluded } })
     predictions.push({ image_path: join(run, 'data', name), rects: [...found, ...wrong] })
   }
   const nodule = (id: number, x: number, confidence: number): object => ({
@@ -94,6 +95,7 @@ beforeAll(async () => {
     output: page,
     reference: join(run, 'reference.csv'),
     bootstraps: 50,
+    ignoreExcluded: true,
   })
   html = readFileSync(page, 'utf8')
   warnings = report.warnings
@@ -224,7 +226,10 @@ describe.skipIf(!existsSync(chromium))('in Chromium', () => {
       await tab.goto(`file://${encodeURI(page)}`)
       const figure = (name: string): Promise<string | null> => tab.locator(`#figure-${name}`).textContent()
 
-      const { images } = pairImages(lists.truth, lists.predictions, { truthDir: join(run, 'data') })
+      const { images } = pairImages(lists.truth, lists.predictions, {
+        truthDir: join(run, 'data'),
+        ignoreExcluded: true,
+      })
       for (const iou of [0.25, 0.5, 0.8]) {
         const expected = evaluatePairs(images, { iou })
         for (const confidence of [0, 0.3, 0.55, 0.95]) {
