@@ -6,6 +6,7 @@ import { cross, dot } from '../geometry/patient.js'
 import type { Vector3 } from '../geometry/patient.js'
 import { NOT_DICOM, PIXEL_DATA, numbersOf, parseDicom, text, texts, uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
+import { hasEmbeddedOverlay, readBits, readModalityLut, readPadding } from './pixel_tags.js'
 import { DEFLATED_LITTLE_ENDIAN, isUncompressed } from './transfer_syntax.js'
 
 /** What the tags of one image say, pixel data aside. Tags are DICOM PS3.6; lengths are mm, positions patient space (LPS). */
@@ -69,7 +70,9 @@ export interface SliceHeader {
   pixelData?: { offset: number; length: number }
   /** Bits above Bits Stored hold overlays and must be masked off. */
   embeddedOverlay: boolean
-  /** A Modality LUT (0028,3000) is present instead of slope and intercept. */
+  /** Modality LUT (0028,3000), which `readPixels` applies: then slope is 1 and intercept 0. */
+  modalityLut?: { first: number; values: Uint16Array }
+  /** A Modality LUT is there that cannot be read: the values have no meaning in HU. */
   hasModalityLut: boolean
   /** (0008,0070) */
   manufacturer?: string
@@ -198,11 +201,12 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     transferSyntax: file.transferSyntax,
     bigEndian: file.bigEndian,
     embeddedOverlay: hasEmbeddedOverlay(dataSet),
-    hasModalityLut: dataSet.elements['x00283000'] !== undefined && slope === undefined,
+    ...readModalityLut(file, bits.signed, slope === undefined),
     ...optionalTags(dataSet),
     ...locatePixels(file, pixelElement, size, (rows * columns * bits.bitsAllocated) / 8),
   }
-  const padding = readPadding(dataSet, bits.signed)
+  // A padding value is one before the table.
+  const padding = common.modalityLut === undefined ? readPadding(dataSet, bits.signed) : undefined
   const headers: SliceHeader[] = []
   // A file cannot hold more frames than bytes: a lying count must not fill the memory.
   for (let frame = 0; frame < Math.min(frames, Math.max(1, size)); frame++) {
@@ -214,53 +218,6 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     })
   }
   return headers
-}
-
-function readBits(file: DicomFile): { bitsAllocated: number; bitsStored: number; signed: boolean } {
-  const bitsAllocated = uint16(file.dataSet, 'x00280100') ?? 16
-  const bitsStored = uint16(file.dataSet, 'x00280101') ?? bitsAllocated
-  if (bitsAllocated !== 8 && bitsAllocated !== 16) {
-    throw new NoduleError('UNSUPPORTED', 'cannot read this depth', {
-      path: file.path,
-      place: '(0028,0100)',
-      expected: '8 or 16 bits allocated',
-      actual: String(bitsAllocated),
-    })
-  }
-  if (bitsStored < 1 || bitsStored > bitsAllocated) {
-    throw new NoduleError('FORMAT', 'wrong Bits Stored', {
-      path: file.path,
-      place: '(0028,0101)',
-      expected: `1 to ${bitsAllocated}`,
-      actual: String(bitsStored),
-    })
-  }
-  return { bitsAllocated, bitsStored, signed: uint16(file.dataSet, 'x00280103') === 1 }
-}
-
-/**
- * Pixel Padding Value and Range Limit, in the sign of the pixels whatever their VR says: LIDC's 63536 (US) in signed
- * images means -2000.
- */
-function readPadding(dataSet: DataSet, signed: boolean): { low: number; high: number } | undefined {
-  const read = (tag: string): number | undefined => {
-    const value = uint16(dataSet, tag)
-    return value !== undefined && signed && value > 0x7fff ? value - 0x10000 : value
-  }
-  const value = read('x00280120')
-  if (value === undefined) return undefined
-  const limit = read('x00280121') ?? value
-  return { low: Math.min(value, limit), high: Math.max(value, limit) }
-}
-
-/** Overlay planes may hide in unused bits of the pixels: Overlay Bit Position (60xx,0102) not 0, no Overlay Data. */
-function hasEmbeddedOverlay(dataSet: DataSet): boolean {
-  for (let group = 0x6000; group <= 0x601e; group += 2) {
-    const prefix = `x${group.toString(16)}`
-    if (dataSet.elements[`${prefix}3000`] === undefined && (uint16(dataSet, `${prefix}0102`) ?? 0) > 0)
-      return true
-  }
-  return false
 }
 
 type OptionalTags = Pick<

@@ -20,15 +20,10 @@ const LITTLE_ENDIAN_MACHINE = new Uint8Array(new Uint16Array([1]).buffer)[0] ===
  * @throws NoduleError FILE, FORMAT (cut off), UNSUPPORTED (color, an unknown transfer syntax)
  */
 export async function readPixels(header: SliceHeader): Promise<StoredPixels> {
-  if (header.samplesPerPixel !== 1) {
-    throw new NoduleError('UNSUPPORTED', 'cannot use a color image', {
-      path: header.path,
-      place: '(0028,0002)',
-      expected: '1 sample per pixel',
-      actual: String(header.samplesPerPixel),
-    })
+  if (header.pixelData !== undefined) {
+    checkGray(header)
+    return storedValues(header, await readNative(header))
   }
-  if (header.pixelData !== undefined) return storedValues(header, await readNative(header))
   return decodePixels(await readDicom(header.path), header)
 }
 
@@ -58,6 +53,7 @@ async function readNative(header: SliceHeader): Promise<Uint8Array> {
 
 /** The stored values of a frame of a parsed file; see `readPixels`. */
 export async function decodePixels(file: DicomFile, header: SliceHeader): Promise<StoredPixels> {
+  checkGray(header)
   const element = file.dataSet.elements[PIXEL_DATA]
   const size = frameBytes(header)
   if (element !== undefined && isUncompressed(file.transferSyntax) && element.hadUndefinedLength !== true) {
@@ -69,6 +65,17 @@ export async function decodePixels(file: DicomFile, header: SliceHeader): Promis
   }
   const decoded = await decodeFrame(encapsulatedFrame(file, header.frame, header.frames), header)
   return storedValues({ ...header, bigEndian: false }, decoded)
+}
+
+function checkGray(header: SliceHeader): void {
+  if (header.samplesPerPixel !== 1) {
+    throw new NoduleError('UNSUPPORTED', 'cannot use a color image', {
+      path: header.path,
+      place: '(0028,0002)',
+      expected: '1 sample per pixel',
+      actual: String(header.samplesPerPixel),
+    })
+  }
 }
 
 function frameBytes(header: SliceHeader): number {
@@ -91,7 +98,15 @@ function storedValues(header: SliceHeader, bytes: Uint8Array): StoredPixels {
   if (bitsStored < bitsAllocated && (signed || header.embeddedOverlay)) {
     cleanHighBits(values, bitsStored, signed, header.embeddedOverlay)
   }
-  return values
+  return header.modalityLut === undefined ? values : applyLut(values, header.modalityLut)
+}
+
+/** Values below and above the table get its first and last entry (PS3.3 C.11.1.1). */
+function applyLut(
+  values: StoredPixels,
+  { first, values: table }: { first: number; values: Uint16Array },
+): Uint16Array {
+  return Uint16Array.from(values, (value) => table[Math.min(Math.max(value - first, 0), table.length - 1)]!)
 }
 
 function view(bytes: Uint8Array, bitsAllocated: number, signed: boolean, bigEndian: boolean): StoredPixels {

@@ -5,8 +5,9 @@ import type { VolumeGeometry } from '../geometry/patient.js'
 import { buildSeries } from './build_series.js'
 import { NO_IMAGE, NO_PLACE, readSliceHeaders } from './header.js'
 import type { SliceHeader } from './header.js'
-import { NOT_DICOM } from './parse.js'
-import { readPixels } from './pixels.js'
+import { NOT_DICOM, readDicom } from './parse.js'
+import type { DicomFile } from './parse.js'
+import { decodePixels, readPixels } from './pixels.js'
 import type { StoredPixels } from './pixels.js'
 
 export type SeriesProblemKind =
@@ -120,8 +121,16 @@ export async function readSeriesPixels(
   o: { concurrency?: number } = {},
 ): Promise<StoredPixels[]> {
   const pixels: StoredPixels[] = Array.from({ length: series.slices.length })
+  // Frames of one compressed file share its bytes.
+  const files = new Map<string, Promise<DicomFile>>()
   await forEachConcurrently(series.slices, o.concurrency ?? 8, async (slice, k) => {
-    pixels[k] = await readPixels(slice)
+    if (slice.frames === 1 || slice.pixelData !== undefined) {
+      pixels[k] = await readPixels(slice)
+      return
+    }
+    const file = files.get(slice.path) ?? readDicom(slice.path)
+    files.set(slice.path, file)
+    pixels[k] = await decodePixels(await file, slice)
   })
   return pixels
 }

@@ -163,17 +163,16 @@ export function sliceElements(o: SliceOptions = {}): TestElement[] {
     ...(o.padding === undefined ? [] : [us('00280120', o.padding)]),
     text('00281052', 'DS', '-1024'),
     text('00281053', 'DS', '1'),
-    ...(o.extra ?? []),
     {
       tag: '7fe00010',
       vr: bits === 8 ? 'OB' : 'OW',
       bytes: o.pixels ?? Buffer.alloc((rows * columns * bits) / 8),
     },
   ]
-  const order = (element: TestElement): string => element.tag
-  return elements
-    .filter((element) => o.without?.includes(element.tag) !== true)
-    .sort((a, b) => (order(a) < order(b) ? -1 : 1))
+  return [
+    ...elements.filter((element) => o.without?.includes(element.tag) !== true),
+    ...(o.extra ?? []),
+  ].sort((a, b) => (a.tag < b.tag ? -1 : 1))
 }
 
 /** A small CT slice as a file. */
