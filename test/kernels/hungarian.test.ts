@@ -160,6 +160,27 @@ for (const { device, skip, title } of devices)
       )
     })
 
+    it('has the least cost in 100,000 random cells, half of them with ties', () => {
+      for (const [p, t, ties] of [
+        [5, 5, false],
+        [5, 5, true],
+        [6, 4, true],
+        [3, 3, false],
+        [8, 5, false],
+        [4, 6, true],
+      ] as const) {
+        const cells = Math.ceil(100_000 / 6)
+        const input = matchInput({ name: '', cells, p, t, ties, minIou: 0.25 })
+        const actual = hungarianMatchSync(input, { device })
+        const expected = hungarianMatchSync(input, { device: 'reference' })
+        const worst = actual.cost.reduce(
+          (high, cost, i) => Math.max(high, Math.abs(cost - expected.cost[i]!)),
+          0,
+        )
+        expect(worst).toBeLessThan(1e-9)
+      }
+    })
+
     it.each(['predictions', 'truths'] as const)('refuses NaN and infinity in %s', async (key) => {
       for (const bad of [NaN, Infinity, -Infinity]) {
         const input = matchInput({ name: '', cells: 2, p: 3, t: 3, minIou: 0.25 })

@@ -1,7 +1,5 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { NoduleError } from '../../src/errors.js'
-import { chooseDevice, findAddon } from '../../src/native/addon.js'
+import { chooseDevice } from '../../src/native/addon.js'
 import {
   addonStatus,
   huConvertSync,
@@ -11,6 +9,7 @@ import {
   rezoomGradientSync,
   setThreads,
 } from '../../src/native/index.js'
+import { detached } from './detached.js'
 
 const refused = (message: string | RegExp): unknown =>
   expect.objectContaining({
@@ -18,12 +17,6 @@ const refused = (message: string | RegExp): unknown =>
     code: 'INVALID_PARAMETER',
     message: expect.stringMatching(message) as string,
   })
-
-/** A view whose buffer has been transferred away. */
-function detached<T extends Int16Array | Float32Array | Int32Array | Float64Array>(array: T): T {
-  structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] })
-  return array
-}
 
 const hu = { slices: [new Int16Array(4), new Int16Array(4)], slope: [1, 1], intercept: [0, 0] }
 
@@ -170,155 +163,4 @@ describe('the addon', () => {
     const error = expect.objectContaining({ code: 'UNAVAILABLE' }) as unknown
     expect(() => chooseDevice('cuda')).toThrow(error)
   })
-})
-
-/**
- * The bindings check again what JavaScript checked: whatever is passed to them directly, they throw an Error or do
- * their work, and never crash or write outside a buffer (run it on a sanitizer build with NODULE_ADDON).
- */
-describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
-  const array = fc
-    .tuple(
-      fc.constantFrom(
-        Int16Array,
-        Uint16Array,
-        Uint8Array,
-        Float32Array,
-        Float64Array,
-        Int32Array,
-        BigInt64Array,
-      ),
-      fc.integer({ min: 0, max: 70 }),
-    )
-    .map(([Type, length]) => new Type(length) as unknown)
-  const number = fc.oneof(
-    fc.integer({ min: -2, max: 70 }),
-    fc.constantFrom(0, 1, 2, 3, 2 ** 20, 2 ** 31, 2 ** 53, -1, NaN, Infinity, 0.5, -0),
-  )
-  const gone = fc
-    .constantFrom('f', 'i')
-    .map((kind) => detached(kind === 'f' ? new Float32Array(8) : new Int16Array(8)))
-  const anything = fc.oneof(
-    { weight: 4, arbitrary: number },
-    { weight: 5, arbitrary: array },
-    gone,
-    fc.array(array, { maxLength: 4 }),
-    fc.constantFrom('cpu', 'cuda', '', null, undefined, true, false, {}),
-  )
-  // Objects with the right keys and mostly possible values, a few of them wrong.
-  const objectOf = (good: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<object> =>
-    fc.record(
-      Object.fromEntries(
-        Object.entries(good).map(([key, value]) => [
-          key,
-          fc.oneof({ weight: 12, arbitrary: value }, { weight: 1, arbitrary: anything }),
-        ]),
-      ),
-      { requiredKeys: [] },
-    )
-  const floats = (length: number): fc.Arbitrary<unknown> =>
-    fc
-      .array(
-        fc.oneof(
-          { weight: 99, arbitrary: fc.float({ noNaN: true, noDefaultInfinity: true }) },
-          fc.constantFrom(NaN, Infinity),
-        ),
-        {
-          minLength: length,
-          maxLength: length,
-        },
-      )
-      .map((values) => Float32Array.from(values))
-  const device = fc.constant('cpu')
-  const inputs: Record<string, fc.Arbitrary<object>> = {
-    hu: objectOf({
-      slices: fc
-        .array(fc.constant(0), { minLength: 2, maxLength: 2 })
-        .map((a) => a.map(() => new Uint16Array(9))),
-      slope: floats(2),
-      intercept: floats(2),
-      paddingLow: number,
-      paddingHigh: number,
-      clampLow: number,
-      clampHigh: number,
-      output: fc.constantFrom(0, 1).map((kind) => (kind === 0 ? new Int16Array(18) : new Float32Array(18))),
-      device,
-    }),
-    rezoom: objectOf({
-      n: fc.constant(1),
-      height: fc.constant(3),
-      width: fc.constant(2),
-      channels: fc.constant(2),
-      boxesPerImage: fc.constant(2),
-      nhwc: fc.boolean(),
-      stride: fc.constantFrom(8, 1e-3),
-      offsetsX: floats(2),
-      offsetsY: floats(1),
-      features: floats(12),
-      boxes: floats(8),
-      output: floats(8),
-      gradient: floats(8),
-      gradientFeatures: floats(12),
-      gradientBoxes: floats(8),
-      device,
-    }),
-    match: objectOf({
-      cells: fc.constant(2),
-      p: fc.constant(2),
-      t: fc.constant(1),
-      minIou: fc.constantFrom(0, 0.5, 1),
-      predictions: floats(16),
-      truths: floats(8),
-      counts: fc
-        .array(fc.constantFrom(0, 1, 1, 1, 0, 2, -1), { minLength: 2, maxLength: 2 })
-        .map((a) => Int32Array.from(a)),
-      assignment: fc.constant(0).map(() => new Int32Array(4)),
-      cost: fc.constant(0).map(() => new Float64Array(2)),
-      device,
-    }),
-    assign: objectOf({
-      rows: fc.constant(3),
-      columns: fc.constant(2),
-      cost: fc
-        .array(
-          fc.oneof(
-            { weight: 20, arbitrary: fc.double({ noNaN: true, min: -1e100, max: 1e100 }) },
-            fc.constant(NaN),
-          ),
-          {
-            minLength: 6,
-            maxLength: 6,
-          },
-        )
-        .map((a) => Float64Array.from(a)),
-      rowToColumn: fc.constant(0).map(() => new Int32Array(3)),
-    }),
-  }
-  const kernels = {
-    hu: ['huSync', 'hu'],
-    rezoom: ['rezoomForwardSync', 'rezoomForward', 'rezoomGradientSync', 'rezoomGradient'],
-    match: ['hungarianMatchSync', 'hungarianMatch'],
-    assign: ['linearSumAssignment'],
-  }
-  for (const [kind, names] of Object.entries(kernels))
-    it.each(names)('%s', async (name) => {
-      const call = (findAddon() as unknown as Record<string, (input: unknown) => unknown>)[name]
-      let worked = 0
-      await fc.assert(
-        fc.asyncProperty(
-          fc.oneof({ weight: 30, arbitrary: inputs[kind] as fc.Arbitrary<unknown> }, anything),
-          async (input) => {
-            try {
-              await call?.(input)
-              worked++
-            } catch (error) {
-              expect(error).toBeInstanceOf(Error)
-              expect(error).not.toBeInstanceOf(NoduleError)
-            }
-          },
-        ),
-        { numRuns: 600, seed: 4 },
-      )
-      expect(worked).toBeGreaterThan(0)
-    })
 })
