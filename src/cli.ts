@@ -15,6 +15,11 @@ const COMMANDS: readonly {
 }[] = [
   { name: 'dump', describe: 'Print the tags of DICOM files', load: () => import('./commands/dump.js') },
   {
+    name: 'series',
+    describe: 'List the DICOM series in folders: size, spacing, vendor, problems',
+    load: () => import('./commands/series.js'),
+  },
+  {
     name: 'annotations',
     describe: "Read LIDC XML and print the readers' consensus nodules",
     load: () => import('./commands/annotations.js'),

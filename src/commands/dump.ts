@@ -5,6 +5,7 @@ import { describeError } from '../errors.js'
 interface Flags {
   files: string[]
   meta: boolean
+  json: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -18,13 +19,18 @@ export const command: CommandModule<object, Flags> = {
         default: false,
         describe: 'Also print the file meta information (group 0002)',
       })
+      .option('json', {
+        type: 'boolean',
+        default: false,
+        describe: 'Print the DICOM JSON model (PS3.18 Annex F)',
+      })
       .example('$0 dump 000001.dcm', 'one line per tag: tag, name, VR, value'),
-  handler: async ({ files, meta }) => {
+  handler: async ({ files, meta, json }) => {
     for (const file of files) {
-      if (files.length > 1) process.stdout.write(`# ${file}\n`)
+      if (files.length > 1) process[json ? 'stderr' : 'stdout'].write(`# ${file}\n`)
       try {
-        const { lines, stopped } = await dumpFile(file, { meta })
-        process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+        const { text, stopped } = await dumpFile(file, { meta, json })
+        process.stdout.write(text)
         if (stopped === undefined) continue
         process.stderr.write(`${file}: stopped early: ${stopped}\n`)
       } catch (error) {

@@ -1,5 +1,6 @@
 import { listElements, metaElements } from './elements.js'
 import type { DicomElement, ElementValue } from './elements.js'
+import { dicomJson } from './json.js'
 import { readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { uidName } from './uids.js'
@@ -111,15 +112,17 @@ function quoteBytes(bytes: Uint8Array): string {
 }
 
 /**
- * `dumpLines` of a file.
+ * The tags of a file as text.
  *
- * @returns the lines, and why the file could not be read to its end (undefined where it could)
+ * @param o.json the DICOM JSON model instead of lines
+ * @returns the text, and why the file could not be read to its end (undefined where it could)
  * @throws NoduleError FILE, FORMAT
  */
 export async function dumpFile(
   path: string,
-  o: { meta?: boolean } = {},
-): Promise<{ lines: string[]; stopped: string | undefined }> {
+  o: { meta?: boolean; json?: boolean } = {},
+): Promise<{ text: string; stopped: string | undefined }> {
   const file = await readDicom(path)
-  return { lines: dumpLines(file, o), stopped: file.stopped }
+  const lines = o.json === true ? [JSON.stringify(dicomJson(file), null, 2)] : dumpLines(file, o)
+  return { text: lines.map((line) => `${line}\n`).join(''), stopped: file.stopped }
 }

@@ -1,3 +1,4 @@
+export { dicomJson } from './json.js'
 export { dumpFile, dumpLines } from './dump.js'
 export { parseDicom, readDicom } from './parse.js'
 export type { DicomFile, ParseOptions } from './parse.js'
@@ -5,6 +6,7 @@ export { readSliceHeader, readSliceHeaders, sliceHeaders, sliceNormal } from './
 export type { SliceHeader } from './header.js'
 export { decodePixels, readPixels } from './pixels.js'
 export type { StoredPixels } from './pixels.js'
+export { seriesJson, seriesTable } from './series_table.js'
 export { findSeries, listFiles, readSeriesPixels } from './series.js'
 export type {
   FindSeriesOptions,

@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path'
 import { NoduleError, describeError, fileError } from '../errors.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { buildSeries } from './build_series.js'
-import { NO_IMAGE, NO_PLACE, readSliceHeaders } from './header.js'
+import { NO_IMAGE, NO_PLACE, readHead, sliceHeaders } from './header.js'
 import type { SliceHeader } from './header.js'
-import { NOT_DICOM, readDicom } from './parse.js'
+import { NOT_DICOM, readDicom, text } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { decodePixels, readPixels } from './pixels.js'
 import type { StoredPixels } from './pixels.js'
@@ -66,6 +66,8 @@ export interface SkippedFile {
    */
   kind: 'foreign' | 'not-a-slice' | 'damaged'
   reason: string
+  /** Modality (0008,0060) of DICOM files that name one. */
+  modality?: string
 }
 
 export interface FoundSeries {
@@ -98,11 +100,15 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
   let done = 0
   await forEachConcurrently(files, o.concurrency ?? 16, async (path) => {
     if (o.interrupted?.() === true) return
+    let modality: string | undefined
     try {
-      headers.push(...(await readSliceHeaders(path)))
+      const { file, size } = await readHead(path)
+      modality = text(file.dataSet, 'x00080060')
+      headers.push(...sliceHeaders(file, size))
     } catch (error) {
       const problem = error instanceof NoduleError ? error : unexpected(path, error)
-      skipped.push({ path, kind: skipKind(path, problem), reason: reasonOf(problem) })
+      const known = modality === undefined ? {} : { modality }
+      skipped.push({ path, kind: skipKind(path, problem), reason: reasonOf(problem), ...known })
       o.onProblem?.(path, problem)
     }
     o.onProgress?.(++done, files.length)
