@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { onInterrupt } from '../interrupt.js'
-import { writePhantoms } from '../phantom/index.js'
+import { kernelNames, writePhantoms } from '../phantom/index.js'
 import { progress } from '../progress.js'
 
 interface Flags {
@@ -15,6 +15,8 @@ interface Flags {
   nodules: number | undefined
   contrast: boolean | undefined
   noise: number | undefined
+  kernel: string | undefined
+  hard: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -37,7 +39,16 @@ export const command: CommandModule<object, Flags> = {
       .option('slices', { type: 'number', describe: 'Number of slices; default what covers the lungs' })
       .option('nodules', { type: 'number', describe: 'Nodules in each patient; default 2 to 6' })
       .option('contrast', { type: 'boolean', describe: 'With or without contrast agent; default either' })
-      .option('noise', { type: 'number', describe: 'Standard deviation of the noise, HU; default 9 to 26' })
+      .option('noise', {
+        type: 'number',
+        describe: 'Standard deviation of the noise, HU; default by kernel and dose',
+      })
+      .option('kernel', { choices: kernelNames, describe: 'Convolution kernel; default at random' })
+      .option('hard', {
+        type: 'boolean',
+        default: false,
+        describe: 'Small, faint nodules; low dose; many look-alikes',
+      })
       .example('$0 phantom -o phantoms --patients 6 --seed 7', 'six patients to train a small model on')
       .example('$0 phantom -o one --matrix 256 --spacing 5 --nodules 1', 'one small scan with one nodule'),
   handler: async (flags) => {
@@ -55,6 +66,8 @@ export const command: CommandModule<object, Flags> = {
         ...(flags.nodules === undefined ? {} : { nodules: flags.nodules }),
         ...(flags.contrast === undefined ? {} : { contrast: flags.contrast }),
         ...(flags.noise === undefined ? {} : { noise: flags.noise }),
+        ...(flags.kernel === undefined ? {} : { kernel: flags.kernel }),
+        hard: flags.hard,
         onPatient: (patient, done) => bar.update(done, patient.patientId),
         interrupted: signal.interrupted,
       })

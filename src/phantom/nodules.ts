@@ -4,6 +4,8 @@ import { clamp, normalize, valueNoise, type Capsule, type ValueNoise } from './f
 import type { LungTrees } from './tree.js'
 
 export type NoduleType = 'solid' | 'part-solid' | 'ground-glass'
+/** None, or how a calcified nodule is calcified: LIDC's ratings 6 and 3, 5, 1. */
+export type Calcification = 'none' | 'solid' | 'central' | 'popcorn'
 export type Attachment = 'none' | 'pleura' | 'vessel'
 
 type Point = readonly [number, number, number]
@@ -20,9 +22,10 @@ export interface NoduleShape {
   radius: number
   /** Farthest that the shape, spicules aside, reaches from its center. */
   reach: number
+  calcification: Calcification
   /** HU of the bulk (of the ground glass where the type has some). */
   hu: number
-  /** HU of the solid core; part-solid only. */
+  /** HU of the solid core or of the lime. */
   coreHu: number
   /** Core's radius as a share of the nodule's; 0 where there is none. */
   core: number
@@ -50,6 +53,8 @@ interface PlaceOptions {
   diameter: readonly [number, number]
   /** Heights that the scan covers. */
   zRange: readonly [number, number]
+  /** Fainter, and more of them at vessels and pleura. */
+  hard: boolean
 }
 
 /** Draws nodules and finds places for them in the lungs, apart from each other. */
@@ -66,6 +71,7 @@ export function placeNodules(
       random.fork(`nodule ${n}`),
       `Nodule ${String(n + 1).padStart(3, '0')}`,
       o.diameter,
+      o.hard,
     )
     const center = findPlace(anatomy, twigs, random, nodule, nodules, o.zRange)
     // A crowded chest (many large nodules asked for) has no more room.
@@ -85,7 +91,7 @@ export function placeDots(
 ): NoduleShape[] {
   const dots: NoduleShape[] = []
   for (let n = 0; n < count; n++) {
-    const dot = drawNodule(random.fork(`dot ${n}`), `Dot ${n + 1}`, [1.8, 2.8])
+    const dot = drawNodule(random.fork(`dot ${n}`), `Dot ${n + 1}`, [1.8, 2.8], false)
     const center = findPlace(
       anatomy,
       [],
@@ -106,15 +112,26 @@ interface Unplaced {
   at: (center: Point) => NoduleShape
 }
 
-function drawNodule(random: Random, id: string, diameter: readonly [number, number]): Unplaced {
+function drawNodule(
+  random: Random,
+  id: string,
+  diameter: readonly [number, number],
+  hard: boolean,
+): Unplaced {
   const [low, high] = diameter
   // Small nodules are common, large ones rare: LIDC's median is about 8 mm, with a tail to 30.
   const size = low * (high / low) ** (random.uniform() ** 1.35)
   const radius = size / 2
   const kind = random.uniform()
-  const type: NoduleType = size < 5 || kind < 0.66 ? 'solid' : kind < 0.82 ? 'part-solid' : 'ground-glass'
+  const type: NoduleType =
+    size < 5 || kind < (hard ? 0.5 : 0.66)
+      ? 'solid'
+      : kind < (hard ? 0.7 : 0.82)
+        ? 'part-solid'
+        : 'ground-glass'
   const place = random.uniform()
-  const attachment: Attachment = place < 0.45 ? 'none' : place < 0.73 ? 'pleura' : 'vessel'
+  const attachment: Attachment =
+    place < (hard ? 0.25 : 0.45) ? 'none' : place < (hard ? 0.6 : 0.73) ? 'pleura' : 'vessel'
   const spiculated = type !== 'ground-glass' && size > 8 && random.uniform() < 0.35
   const lobulated = size > 6 && random.uniform() < 0.4
   const bumps = valueNoise(random)
@@ -143,17 +160,18 @@ function drawNodule(random: Random, id: string, diameter: readonly [number, numb
   const reach = Math.max(...radii) * (1 + 1.8 * amplitude)
   const spicules: { way: Point; length: number; width: number }[] = []
   if (spiculated) {
-    const count = 10 + random.integer(14)
+    const count = 14 + random.integer(16)
     for (let n = 0; n < count; n++)
       spicules.push({
         way: normalize([random.normal(), random.normal(), random.normal()]),
-        length: radius * (1.35 + 0.6 * random.uniform()) + 1,
-        width: 0.5 + 0.08 * radius * random.uniform(),
+        length: radius * (1.35 + 0.7 * random.uniform()) + 2,
+        width: 0.6 + 0.1 * radius * random.uniform(),
       })
   }
-  const hu = type === 'solid' ? 15 + 45 * random.uniform() : -690 + 230 * random.uniform()
-  const core = type === 'part-solid' ? 0.35 + 0.35 * random.uniform() : 0
-  const coreHu = 0 + 40 * random.uniform()
+  const calcification = type === 'solid' && !spiculated && size < 16 ? drawCalcification(random) : 'none'
+  const hu = type === 'solid' ? 15 + 45 * random.uniform() : (hard ? -740 : -690) + 230 * random.uniform()
+  const core = type === 'part-solid' ? 0.35 + 0.35 * random.uniform() : calcification === 'central' ? 0.5 : 0
+  const coreHu = calcification === 'none' ? 40 * random.uniform() : 280 + 500 * random.uniform()
   const margin = type === 'ground-glass' ? 1 + 1.5 * random.uniform() : type === 'part-solid' ? 1 : 0.3
   const at = (center: Point): NoduleShape => ({
     id,
@@ -161,6 +179,7 @@ function drawNodule(random: Random, id: string, diameter: readonly [number, numb
     attachment,
     spiculated,
     lobulated,
+    calcification,
     center,
     radius,
     reach,
@@ -181,6 +200,11 @@ function drawNodule(random: Random, id: string, diameter: readonly [number, numb
     })),
   })
   return { attachment, radius, reach, at }
+}
+
+function drawCalcification(random: Random): Calcification {
+  const chance = random.uniform()
+  return chance < 0.88 ? 'none' : chance < 0.93 ? 'solid' : chance < 0.97 ? 'central' : 'popcorn'
 }
 
 function randomAxes(random: Random): readonly Point[] {
@@ -226,6 +250,7 @@ function findPlace(
     if (attachment === 'pleura') {
       // At the chest wall or a dome of the diaphragm, not at the mediastinum.
       if (depth < 0.25 * radius || depth > 0.75 * radius || Math.abs(x) < 45 * sx) continue
+      if (!hasRoom(anatomy, point, radius)) continue
     } else if (depth < reach + 2) continue
     const clear = others.every(
       (o) => Math.hypot(o.center[0] - x, o.center[1] - y, o.center[2] - z) > o.reach + reach + 8,
@@ -233,6 +258,17 @@ function findPlace(
     if (clear) return point
   }
   return undefined
+}
+
+/** Whether the lung is deep beneath a place at its surface: the recess behind the diaphragm is no place for a nodule. */
+function hasRoom(anatomy: Anatomy, [x, y, z]: Point, radius: number): boolean {
+  const way = normalize([
+    anatomy.lung(x + 1, y, z) - anatomy.lung(x - 1, y, z),
+    anatomy.lung(x, y + 1, z) - anatomy.lung(x, y - 1, z),
+    anatomy.lung(x, y, z + 1) - anatomy.lung(x, y, z - 1),
+  ])
+  const far = 1.2 * radius + 3
+  return anatomy.lung(x + way[0] * far, y + way[1] * far, z + way[2] * far) > radius
 }
 
 /** Measures a shape by sampling it at an eighth of its radius; what lies outside of the lung does not count. */
@@ -272,7 +308,17 @@ export function noduleHu(
   z: number,
 ): number {
   const mottle = texture(x / 1.6, y / 1.6, z / 1.6)
-  if (nodule.type === 'solid') return nodule.hu + 18 * mottle
+  if (nodule.type === 'solid') {
+    const soft = nodule.hu + 18 * mottle
+    if (nodule.calcification === 'none') return soft
+    const lime =
+      nodule.calcification === 'solid'
+        ? 1
+        : nodule.calcification === 'central'
+          ? clamp((depth - nodule.radius * (1 - nodule.core)) / 1.2 + 0.5, 0, 1)
+          : clamp(texture(x / 2.2 + 9, y / 2.2, z / 2.2) * 2, 0, 1)
+    return soft + (nodule.coreHu - soft) * lime
+  }
   const glass = nodule.hu + 55 * mottle
   if (nodule.core === 0) return glass
   const inner = clamp((depth - nodule.radius * (1 - nodule.core)) / 1.5 + 0.5 + 0.5 * mottle, 0, 1)

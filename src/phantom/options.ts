@@ -1,3 +1,4 @@
+import { kernelNames } from './scanner.js'
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 
 /** What a synthetic patient is like. Lengths are mm, CT values HU. */
@@ -16,12 +17,16 @@ export interface PhantomOptions {
   slices?: number
   /** Nodules of 3 mm and more: a count, or [low, high] to draw it from. Default [2, 6]. */
   nodules?: number | readonly [number, number]
-  /** Diameters of the nodules, [low, high]. Default [4, 30]. */
+  /** Diameters of the nodules, [low, high]. Default [4, 30]; hard: [3.2, 14]. */
   diameter?: readonly [number, number]
   /** Intravenous contrast agent; default drawn at random. */
   contrast?: boolean
-  /** Standard deviation of the noise inside the body; default drawn from 9 to 26. */
+  /** Standard deviation of the noise inside the body; default from the kernel, the slice thickness and a dose at random. */
   noise?: number
+  /** Convolution kernel, one of `kernelNames`; default drawn at random, mostly a standard one. */
+  kernel?: string
+  /** Small and faint nodules, mostly at vessels and pleura; low dose, sharp kernels, more of what is no nodule. */
+  hard?: boolean
 }
 
 /** Options with every default filled in, but for what the seed decides. */
@@ -36,6 +41,8 @@ export interface CheckedOptions {
   diameter: readonly [number, number]
   contrast: boolean | undefined
   noise: number | undefined
+  kernel: string | undefined
+  hard: boolean
 }
 
 /** Throws NoduleError INVALID_PARAMETER for a value out of range. */
@@ -47,7 +54,10 @@ export function checkOptions(o: PhantomOptions): CheckedOptions {
   const nodules = typeof o.nodules === 'number' ? ([o.nodules, o.nodules] as const) : (o.nodules ?? [2, 6])
   checkInteger('nodules[0]', nodules[0], 0, 50)
   checkInteger('nodules[1]', nodules[1], nodules[0], 50)
-  const diameter = o.diameter ?? [4, 30]
+  const hard = o.hard === true
+  const diameter = o.diameter ?? (hard ? [3.2, 14] : [4, 30])
+  if (o.kernel !== undefined && !kernelNames.includes(o.kernel))
+    throw invalidParameter('kernel', `one of ${kernelNames.join(', ')}`, o.kernel)
   checkNumber('diameter[0]', diameter[0], 3, 60)
   checkNumber('diameter[1]', diameter[1], diameter[0], 60)
   return {
@@ -61,5 +71,7 @@ export function checkOptions(o: PhantomOptions): CheckedOptions {
     diameter,
     contrast: o.contrast,
     noise: o.noise === undefined ? undefined : checkNumber('noise', o.noise, 0, 200),
+    kernel: o.kernel,
+    hard,
   }
 }

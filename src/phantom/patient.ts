@@ -6,7 +6,11 @@ import { measureNodule, placeDots, placeNodules } from './nodules.js'
 import { noiseTile } from './noise.js'
 import { checkOptions, type PhantomOptions } from './options.js'
 import { drawReaders, outlineSlice, type Reader, type ReaderMark } from './readers.js'
-import { finishSlice, makeWorkspace, paintSlice, type Scene } from './slice.js'
+import { drawPathology } from './pathology.js'
+import { finishSlice } from './finish.js'
+import { drawScanner, scanners, type Scanner } from './scanner.js'
+import { makeWorkspace, type Scene } from './scene.js'
+import { paintSlice } from './slice.js'
 import { growTrees } from './tree.js'
 import { makeTruth, type PhantomTruth } from './truth.js'
 import { makeUid } from './uid.js'
@@ -23,7 +27,7 @@ export interface PhantomPatient {
   /** Diameter of the reconstructed circle, mm: pixels beyond it are padding in the files, -1000 HU in `volume`. */
   reconstructionDiameter: number
   contrast: boolean
-  kernel: string
+  scanner: Scanner
 }
 
 /**
@@ -36,7 +40,11 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
   const random = createRandom(o.seed)
   const choice = random.fork('choices')
   const contrast = o.contrast ?? choice.uniform() < 0.5
-  const sigma = o.noise ?? 9 + 17 * choice.uniform()
+  const chosen = drawScanner(random.fork('scanner'), o.hard)
+  const scanner = o.kernel === undefined ? chosen : scanners.find((one) => one.kernel === o.kernel)!
+  // Thin slices collect fewer photons; scanners make up for half of that.
+  const dose = (o.hard ? 16 + 18 * choice.uniform() : 9 + 13 * choice.uniform()) * scanner.gain
+  const sigma = o.noise ?? Math.min(90, dose * (2.5 / o.thickness) ** 0.25)
   const wanted = o.nodules[0] + choice.integer(o.nodules[1] - o.nodules[0] + 1)
   const anatomy = makeAnatomy(random.fork('anatomy'), contrast)
   const trees = growTrees(anatomy, random.fork('trees'))
@@ -55,15 +63,19 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
     count: wanted,
     diameter: o.diameter,
     zRange,
+    hard: o.hard,
   })
   const dots = placeDots(anatomy, random.fork('dots'), choice.integer(4), nodules, zRange)
+  const pathology = drawPathology(anatomy, random.fork('pathology'), o.hard, zRange)
   const tiles = random.fork('noise')
   const scene: Scene = {
     anatomy,
     trees,
     nodules: [...nodules, ...dots],
+    pathology,
+    scanner,
     thickness: o.thickness,
-    noise: [noiseTile(tiles, 0.62 / pixel), noiseTile(tiles, 1 / pixel)],
+    noise: [noiseTile(tiles, scanner.grain / pixel), noiseTile(tiles, (1.6 * scanner.grain) / pixel)],
     sigma,
     radius: field / 2,
   }
@@ -101,6 +113,8 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
     seed: o.seed,
     contrast,
     sigma,
+    scanner,
+    pathology,
     shift,
     nodules: nodules.map((shape) => ({
       shape,
@@ -111,7 +125,7 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
   })
   const lungs = new Uint8Array(volume.data.length)
   const plane = o.matrix * o.matrix
-  const work = makeWorkspace(o.matrix, pixel, x0, y0)
+  const work = makeWorkspace(o.matrix, pixel, x0, y0, scanner.edge)
   const shifts = random.fork('noise shifts')
   for (let k = 0; k < slices; k++) {
     const z = bottom + k * o.spacing
@@ -133,7 +147,7 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
     sliceThickness: o.thickness,
     reconstructionDiameter: field,
     contrast,
-    kernel: 'STANDARD',
+    scanner,
   }
 }
 

@@ -2,7 +2,7 @@ import type { Random } from '../random.js'
 import { clamp } from './fields.js'
 import { pleuraReach, type NoduleShape } from './nodules.js'
 import { boundsOf, largestPart, traceOutline, type PixelMask } from './outline.js'
-import type { Workspace } from './slice.js'
+import type { Workspace } from './scene.js'
 import type { PhantomTruth } from './truth.js'
 
 /** The nine ratings of LIDC, each 1 to 5 (calcification to 6, internalStructure to 4). */
@@ -108,13 +108,16 @@ function rate(random: Random, shape: NoduleShape): PhantomRatings {
   return {
     subtlety: about(glass ? 2 + radius / 8 : 3 + radius / 5),
     internalStructure: 1,
-    calcification: 6,
+    calcification: { none: 6, solid: 3, central: 5, popcorn: 1 }[shape.calcification],
     sphericity: about(shape.lobulated || shape.spiculated ? 3 : 4),
     margin: about(glass ? 2 : shape.spiculated ? 2.6 : 4.6),
     lobulation: about(shape.lobulated ? 3.6 : 1),
     spiculation: about(shape.spiculated ? 4.2 : 1),
     texture: type === 'part-solid' ? about(3) : texture,
-    malignancy: about(1.6 + radius / 5 + (shape.spiculated ? 1.3 : 0) + (type === 'part-solid' ? 0.6 : 0)),
+    malignancy:
+      shape.calcification !== 'none'
+        ? 1
+        : about(1.6 + radius / 5 + (shape.spiculated ? 1.3 : 0) + (type === 'part-solid' ? 0.6 : 0)),
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Random } from '../random.js'
 import type { Anatomy } from './anatomy.js'
-import { hila } from './anatomy.js'
+import { hila } from './anatomy_plan.js'
 import { normalize, type Capsule } from './fields.js'
 
 type Point = readonly [number, number, number]

@@ -1,7 +1,9 @@
 import type { EdgeBox } from '../geometry/box.js'
 import { patientToVoxel, type Vector3 } from '../geometry/patient.js'
 import type { HuVolume } from '../volume/index.js'
-import type { Attachment, NoduleMeasures, NoduleShape, NoduleType } from './nodules.js'
+import type { Attachment, Calcification, NoduleMeasures, NoduleShape, NoduleType } from './nodules.js'
+import type { Pathology } from './pathology.js'
+import type { Scanner } from './scanner.js'
 
 export interface TrueNodule {
   id: string
@@ -9,6 +11,7 @@ export interface TrueNodule {
   attachment: Attachment
   spiculated: boolean
   lobulated: boolean
+  calcification: Calcification
   /** Centroid, patient mm (LPS). */
   center: Vector3
   /** Centroid as fractional voxel indices (k, j, i). */
@@ -34,6 +37,11 @@ export interface PhantomTruth {
   seed: number
   contrast: boolean
   noiseHu: number
+  /** Kernel of the scanner, and the vendor that it resembles. */
+  kernel: string
+  like: string
+  /** What is no nodule and may look like one. */
+  findings: { emphysema: number; patches: number; scars: number; plaques: number }
   /** Slices, rows, columns; mm; position of the first voxel in patient mm. */
   shape: readonly [number, number, number]
   spacing: Vector3
@@ -51,6 +59,8 @@ export interface TruthInput {
   seed: number
   contrast: boolean
   sigma: number
+  scanner: Scanner
+  pathology: Pathology
   /** Patient mm minus the phantom's own mm. */
   shift: Vector3
   nodules: { shape: NoduleShape; measures: NoduleMeasures; readers: number[] }[]
@@ -69,6 +79,14 @@ export function makeTruth(input: TruthInput): PhantomTruth {
     seed: input.seed,
     contrast: input.contrast,
     noiseHu: input.sigma,
+    kernel: input.scanner.kernel,
+    like: input.scanner.like,
+    findings: {
+      emphysema: input.pathology.emphysema,
+      patches: input.pathology.patches.length,
+      scars: input.pathology.scars.length,
+      plaques: input.pathology.plaques.length,
+    },
     shape: volume.shape,
     spacing: volume.geometry.spacing,
     origin: volume.geometry.origin,
@@ -81,6 +99,7 @@ export function makeTruth(input: TruthInput): PhantomTruth {
         attachment: shape.attachment,
         spiculated: shape.spiculated,
         lobulated: shape.lobulated,
+        calcification: shape.calcification,
         center,
         centerVoxel: patientToVoxel(volume.geometry, center),
         diameterMm: measures.diameterMm,

@@ -10,10 +10,6 @@ import { makePatient, type PhantomPatient } from './patient.js'
 import type { ReaderMark } from './readers.js'
 import { makeUid } from './uid.js'
 
-/** Rescale Intercept of the files, and the stored value of what lies outside the reconstructed circle. */
-const intercept = -1024
-const paddingStored = -2000
-
 export interface WrittenPatient {
   patientId: string
   seriesInstanceUid: string
@@ -44,11 +40,14 @@ export async function writePatient(dir: string, patient: PhantomPatient): Promis
     names[n] = names[other]!
     names[other] = kept
   }
-  const pixels = new Int16Array(rows * columns)
+  const { scanner } = patient
+  const pixels = scanner.unsigned ? new Uint16Array(rows * columns) : new Int16Array(rows * columns)
   const outside = outsideCircle(rows, geometry.spacing[2], patient.reconstructionDiameter)
   for (let k = 0; k < slices; k++) {
     const hu = volume.data.subarray(k * pixels.length, (k + 1) * pixels.length)
-    for (let n = 0; n < pixels.length; n++) pixels[n] = outside[n] === 1 ? paddingStored : hu[n]! - intercept
+    for (let n = 0; n < pixels.length; n++)
+      pixels[n] =
+        outside[n] === 1 && scanner.padding !== undefined ? scanner.padding : hu[n]! - scanner.intercept
     await writeSlice(join(folder, `${String(names[k]).padStart(6, '0')}.dcm`), {
       patientId,
       studyInstanceUid,
@@ -65,12 +64,13 @@ export async function writePatient(dir: string, patient: PhantomPatient): Promis
       columnDirection: geometry.columnDirection,
       pixelSpacing: [geometry.spacing[1], geometry.spacing[2]],
       sliceThickness: patient.sliceThickness,
-      rescaleIntercept: intercept,
+      rescaleIntercept: scanner.intercept,
       rescaleSlope: 1,
-      padding: paddingStored,
+      ...(scanner.padding === undefined ? {} : { padding: scanner.padding }),
+      bitsStored: scanner.unsigned ? 12 : 16,
       manufacturer: 'NODULE PHANTOM',
-      model: 'Synthetic chest CT',
-      kernel: patient.kernel,
+      model: `Synthetic chest CT, ${scanner.like}-like`,
+      kernel: scanner.kernel,
       kvp: 120,
       tubeCurrent: Math.round(400 * (12 / Math.max(4, truth.noiseHu)) ** 2),
       reconstructionDiameter: patient.reconstructionDiameter,

@@ -7,7 +7,13 @@ import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../../src/a
 import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError } from '../../src/errors.js'
 import { voxelToPatient } from '../../src/geometry/patient.js'
-import { makePatient, writePatient, writePhantoms, type PhantomPatient } from '../../src/phantom/index.js'
+import {
+  kernelNames,
+  makePatient,
+  writePatient,
+  writePhantoms,
+  type PhantomPatient,
+} from '../../src/phantom/index.js'
 import { loadVolume } from '../../src/volume/index.js'
 
 const small = { matrix: 128, spacing: 5, nodules: 5 } as const
@@ -21,11 +27,11 @@ function digest(data: Int16Array | Uint8Array): string {
 describe('makePatient', () => {
   let patient: PhantomPatient
   beforeAll(() => {
-    patient = makePatient({ ...small, seed: 11, contrast: true })
+    patient = makePatient({ ...small, seed: 11, contrast: true, kernel: 'STANDARD' })
   })
 
   it('gives the same patient for the same seed, bit for bit, and another for another', () => {
-    const again = makePatient({ ...small, seed: 11, contrast: true })
+    const again = makePatient({ ...small, seed: 11, contrast: true, kernel: 'STANDARD' })
     expect(digest(again.volume.data)).toBe(digest(patient.volume.data))
     expect(again.truth).toEqual(patient.truth)
     expect(again.readers).toEqual(patient.readers)
@@ -100,11 +106,25 @@ describe('makePatient', () => {
     }
   })
 
+  it('has a hard preset: small nodules in noise, with look-alikes', () => {
+    const findings = { patches: 0, scars: 0, plaques: 0 }
+    for (const seed of [1, 2, 3]) {
+      const { truth } = makePatient({ matrix: 64, spacing: 10, seed, hard: true })
+      expect(truth.noiseHu).toBeGreaterThan(10)
+      for (const nodule of truth.nodules) expect(nodule.diameterMm).toBeLessThan(16)
+      findings.patches += truth.findings.patches
+      findings.scars += truth.findings.scars
+      findings.plaques += truth.findings.plaques
+    }
+    expect(Object.values(findings).every((count) => count > 0)).toBe(true)
+  })
+
   it('refuses options out of range', () => {
     expect(() => makePatient({ matrix: 20 })).toThrow(NoduleError)
     expect(() => makePatient({ spacing: 0 })).toThrow('for spacing')
     expect(() => makePatient({ nodules: [5, 2] })).toThrow('nodules[1]')
     expect(() => makePatient({ seed: -1 })).toThrow('for seed')
+    expect(() => makePatient({ kernel: 'SOFT' })).toThrow('one of STANDARD')
     expect(() => makePatient({ patientId: '../x' })).toThrow('for patientId')
   })
 })
@@ -165,6 +185,20 @@ describe('written patients', () => {
       if (truth.type === 'solid') expect(type).toBeGreaterThan(4)
     }
   })
+
+  it.each(['LUNG', 'B30f', 'D', 'FC10'])(
+    'of kernel %s come back whatever the vendor stores',
+    async (kernel) => {
+      const patient = makePatient({ matrix: 64, spacing: 10, slices: 4, nodules: 0, kernel, seed: 2 })
+      const dir = join(folder, kernel)
+      const { folder: written } = await writePatient(dir, patient)
+      const { series } = await findSeries([written])
+      const volume = await loadVolume(series[0]!)
+      expect(digest(volume.data)).toBe(digest(patient.volume.data))
+      expect(series[0]!.slices[0]!.kernel).toBe(kernel)
+      expect(patient.truth.kernel).toBe(kernel)
+    },
+  )
 
   it('are the same whichever others are made', async () => {
     const options = { matrix: 64, spacing: 10, nodules: 1, seed: 3 }
