@@ -94,7 +94,9 @@ function compileTypeScript() {
     .filter(existsSync)
     .flatMap(listFiles)
   const hash = createHash('sha256')
-  for (const path of [...inputs, join(root, 'tsconfig.json'), join(root, 'tsconfig.build.json')].toSorted())
+  for (const path of [...inputs, join(root, 'tsconfig.json'), join(root, 'tsconfig.build.json')].sort(
+    (a, b) => (a < b ? -1 : 1),
+  ))
     hash.update(path).update(readFileSync(path))
   const value = hash.digest('hex')
   const stamp = join(root, 'dist', '.nodule-sources')

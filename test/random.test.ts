@@ -25,7 +25,7 @@ describe('createRandom', () => {
     let mean = 0
     let normalMean = 0
     let normalSquare = 0
-    const buckets = new Array<number>(10).fill(0)
+    const buckets = Array.from({ length: 10 }, () => 0)
     for (let i = 0; i < n; i++) {
       mean += random.uniform() / n
       const z = random.normal()
