@@ -49,9 +49,17 @@ function millimeters<T>(title: string, value: (row: T) => number): Column<T> {
 
 const shorten = (uid: string): string => (uid.length > 16 ? `…${uid.slice(-12)}` : uid)
 
-/** The reported nodules, in mm. */
+/** Rows that a page still scrolls well with. */
+const MAX_ROWS = 2000
+
+/** The reported nodules, in mm, falling confidence. */
 export function noduleTable(rows: readonly NoduleRow[], judged: boolean): string {
   if (rows.length === 0) return '<p class="empty">None.</p>'
+  const shown = rows.slice(0, MAX_ROWS)
+  const note =
+    shown.length === rows.length
+      ? ''
+      : `<p class="note">The ${MAX_ROWS} most confident of ${rows.length}; the figures count all.</p>`
   const columns: Column<NoduleRow>[] = [
     ...(rows.some((row) => row.views.length > 0) ? [picture<NoduleRow>()] : []),
     { title: 'Patient', text: (row) => row.patientId },
@@ -86,7 +94,7 @@ export function noduleTable(rows: readonly NoduleRow[], judged: boolean): string
         ]
       : []),
   ]
-  return sortableTable('nodules', columns, rows, (row) => `data-confidence="${row.confidence}"`)
+  return note + sortableTable('nodules', columns, shown, (row) => `data-confidence="${row.confidence}"`)
 }
 
 /** The reference's nodules: by what each was hit, or that it was missed. */

@@ -191,7 +191,7 @@ function sliceSection({ evaluation, images }: NonNullable<PageInput['slices']>):
 <p class="note">Detections are matched to the true boxes of their slice by maximum flow, as TensorBox does. The sliders
 recompute the figures, the point on the curve (orange; a dashed green curve at another IoU) and the boxes below.</p>
 <div class="controls">
-<label>Confidence <input type="range" id="confidence" min="0" max="1" step="0.01" value="${Math.floor(start * 100) / 100}"><output id="confidence-value"></output></label>
+<label>Confidence <input type="range" id="confidence" min="0" max="1" step="0.001" value="${Math.floor(start * 1000) / 1000}"><output id="confidence-value"></output></label>
 <label>IoU threshold <input type="range" id="overlap" min="0.05" max="0.95" step="0.05" value="${evaluation.iou}"><output id="overlap-value"></output></label>
 </div>
 <div class="figures"><span>True positives <b id="figure-tp"></b></span><span>False positives <b id="figure-fp"></b></span>

@@ -4,6 +4,7 @@ import { detectionMarks, evaluateScansInDetail, readerPoints } from '../evaluati
 import type { Finding, ReaderPoint, ScanReference, ScanRun } from '../evaluation/index.js'
 import type { FrameList, ListEntry } from '../dataset/list.js'
 import { imageToFrame } from '../geometry/frame.js'
+import { patientToVoxel } from '../geometry/patient.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { SeriesDetections } from '../inference/detections.js'
@@ -72,46 +73,70 @@ export async function scanPart(
       .map((finding) => `${finding.seriesUid} ${finding.id}`),
   )
   const source = new PictureSource(input, pictures, wrong, missed)
-  const nodules: NoduleRow[] = []
-  for (const detection of detections) {
-    for (const nodule of detection.nodules) {
-      const outcome = outcomes.get(markId(detection, nodule.id))
-      const row: NoduleRow = {
-        patientId: detection.patientId,
-        seriesUid: detection.seriesInstanceUid,
-        id: nodule.id,
-        center: nodule.center,
-        diameterMm: nodule.diameterMm,
-        confidence: nodule.confidence,
-        slices: nodule.slices,
-        ...(outcome === undefined ? {} : { outcome: outcome.outcome, finding: outcome.finding }),
-        views: [],
-      }
-      const caption = `${detection.patientId}, nodule ${nodule.id}: ${nodule.diameterMm.toFixed(1)} mm, confidence ${nodule.confidence.toFixed(2)}${outcome === undefined ? '' : `, ${outcome.outcome}`}`
-      const wanted = Math.round(nodule.centerVoxel[0])
-      const view = await source.view(detection, nodule.slices, wanted, nodule.box, caption)
-      if (view !== undefined) row.views.push(views.push(view) - 1)
-      nodules.push(row)
-    }
-  }
   const rows: FindingRow[] = []
-  for (const outcome of evaluation?.findings ?? []) {
+  // Missed nodules first: there may be more findings than pictures.
+  const order = [...(evaluation?.findings ?? [])].sort(
+    (a, b) => Number(a.score !== null) - Number(b.score !== null),
+  )
+  for (const outcome of order) {
     const detection = detections.find((one) => one.seriesInstanceUid === outcome.seriesUid)!
+    const row: FindingRow = { patientId: detection.patientId, outcome, views: [] }
     const nodule = input.references
       ?.find((scan) => scan.series.seriesInstanceUid === outcome.seriesUid)
       ?.consensus.find((one) => `nodule ${one.id}` === outcome.id)
-    const row: FindingRow = { patientId: detection.patientId, outcome, views: [] }
-    const middle = nodule?.boxes[nodule.boxes.length >> 1]
-    if (nodule !== undefined && middle !== undefined) {
-      const caption = `${detection.patientId}, ${outcome.id}: ${outcome.diameterMm.toFixed(1)} mm, ${nodule.readers} readers, ${outcome.score === null ? 'missed' : `found at confidence ${outcome.score.toFixed(2)}`}`
-      const range = [nodule.boxes[0]!.k, nodule.boxes.at(-1)!.k] as const
-      const view = await source.view(detection, range, middle.k, middle.box, caption)
+    const seen = nodule?.boxes[nodule.boxes.length >> 1] ?? sphereBox(outcome, detection)
+    if (seen !== undefined) {
+      const found = outcome.score === null ? 'missed' : `found at confidence ${outcome.score.toFixed(2)}`
+      const readers = nodule === undefined ? '' : `${nodule.readers} readers, `
+      const caption = `${detection.patientId}, ${outcome.id}: ${outcome.diameterMm.toFixed(1)} mm, ${readers}${found}`
+      const range = [nodule?.boxes[0]?.k ?? seen.k, nodule?.boxes.at(-1)?.k ?? seen.k] as const
+      // Without outlines only the place is known: a box of the diameter around it.
+      const own = nodule !== undefined ? undefined : outcome.score === null ? 'missed' : 'truth'
+      const view = await source.view(detection, range, seen.k, seen.box, caption, own)
       if (view !== undefined) row.views.push(views.push(view) - 1)
     }
     rows.push(row)
   }
+  const nodules: NoduleRow[] = []
+  const reported = detections
+    .flatMap((detection) => detection.nodules.map((nodule) => ({ detection, nodule })))
+    .sort((a, b) => b.nodule.confidence - a.nodule.confidence)
+  for (const { detection, nodule } of reported) {
+    const outcome = outcomes.get(markId(detection, nodule.id))
+    const row: NoduleRow = {
+      patientId: detection.patientId,
+      seriesUid: detection.seriesInstanceUid,
+      id: nodule.id,
+      center: nodule.center,
+      diameterMm: nodule.diameterMm,
+      confidence: nodule.confidence,
+      slices: nodule.slices,
+      ...(outcome === undefined ? {} : { outcome: outcome.outcome, finding: outcome.finding }),
+      views: [],
+    }
+    const caption = `${detection.patientId}, nodule ${nodule.id}: ${nodule.diameterMm.toFixed(1)} mm, confidence ${nodule.confidence.toFixed(2)}${outcome === undefined ? '' : `, ${outcome.outcome}`}`
+    const wanted = Math.round(nodule.centerVoxel[0])
+    const view = await source.view(detection, nodule.slices, wanted, nodule.box, caption)
+    if (view !== undefined) row.views.push(views.push(view) - 1)
+    nodules.push(row)
+  }
   const readers = input.references === undefined ? undefined : readerPoints(input.references)
   return { detections, nodules, evaluation, findings: rows, readers }
+}
+
+/** The slice through a finding's center and a box of its diameter there, image pixels. */
+function sphereBox(finding: Finding, detection: SeriesDetections): { k: number; box: EdgeBox } | undefined {
+  const geometry = (detection.volume as Partial<SeriesDetections['volume']> | undefined)?.geometry
+  if (geometry === undefined) return undefined
+  const [k, j, i] = patientToVoxel(geometry, [finding.x, finding.y, finding.z])
+  const radius = (finding.diameterMm < 0 ? 10 : finding.diameterMm) / 2
+  // Indices name pixel centers, boxes the edges.
+  const [x, y] = [i + 0.5, j + 0.5]
+  const [, dy, dx] = geometry.spacing
+  return {
+    k: Math.round(k),
+    box: { x1: x - radius / dx, y1: y - radius / dy, x2: x + radius / dx, y2: y + radius / dy },
+  }
 }
 
 /** Pictures of slices: from the scans where they are at hand, else from frames; each slice once. */
@@ -145,6 +170,7 @@ class PictureSource {
     wanted: number,
     focus: EdgeBox,
     caption: string,
+    focusKind?: 'truth' | 'missed',
   ): Promise<PageView | undefined> {
     const candidates = Array.from({ length: last - first + 1 }, (_, i) => first + i).sort(
       (a, b) => Math.abs(a - wanted) - Math.abs(b - wanted),
@@ -174,6 +200,7 @@ class PictureSource {
         picture: slot.picture,
         boxes: [
           ...truth,
+          ...(focusKind === undefined ? [] : [{ box: place(focus), kind: focusKind }]),
           ...found
             .filter((box) => box.nodule !== undefined)
             .map((box): PageView['boxes'][number] => ({

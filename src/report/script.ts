@@ -202,7 +202,7 @@ if (data.slices) {
 
   function update() {
     const c = Number(confidence.value), minIou = Number(overlap.value)
-    byId('confidence-value').value = c.toFixed(2)
+    byId('confidence-value').value = c.toFixed(3)
     byId('overlap-value').value = minIou.toFixed(2)
     const { curve, ap, truths } = curveOf(minIou)
     let point = { tp: 0, fp: 0, fn: truths, precision: null, recall: truths ? 0 : null }

@@ -52,8 +52,10 @@ export async function slicePart(
       brief(box.x2),
       brief(box.y2),
     ]
+    const source = truth.entries[image.index]!.nodule
     const page: PageImage = {
-      name: image.image.split(/[\\/]/).at(-1)!,
+      name:
+        source === undefined ? image.image.split(/[\\/]/).at(-1)! : `${source.patientId}, slice ${source.k}`,
       truth: image.truth.map(edges),
       detections: image.detections.map((box) => [...edges(box), box.score]),
       ...(image.excluded === undefined ? {} : { excluded: image.excluded.map(edges) }),

@@ -35,7 +35,7 @@ async function makeRun(run: string): Promise<{ truth: EvaluatedEntry[]; predicti
     const found = rects.map((rect) => ({ ...rect, x1: rect.x1 + random.integer(4), score: random.uniform() }))
     const wrong = Array.from({ length: random.integer(3) }, () => ({ ...box(), score: random.uniform() / 2 }))
     const excluded = [{ x1: 0, y1: 0, x2: 20, y2: 20 }, ...wrong.slice(0, i % 2)]
-    truth.push({ image_path: name, rects, nodule: { excluded } })
+    truth.push({ image_path: name, rects, nodule: { patientId: 'P', k: i, excluded } as never })
     predictions.push({ image_path: join(run, 'data', name), rects: [...found, ...wrong] })
   }
   const nodule = (id: number, x: number, confidence: number): object => ({
@@ -258,7 +258,7 @@ describe.skipIf(!existsSync(chromium))('in Chromium', () => {
       await tab.locator('[data-tab=wrong]').click()
       await tab.locator('#gallery figure').first().click()
       expect(await tab.locator('#caption').textContent()).toMatch(
-        /slice-\d+\.png, confidence 0\.\d\d +\(1 of \d+\)/,
+        /P, slice \d+, confidence 0\.\d\d +\(1 of \d+\)/,
       )
       expect(await tab.locator('#stage rect.b-wrong').count()).toBeGreaterThan(0)
       await tab.keyboard.press('ArrowRight')
@@ -271,7 +271,7 @@ describe.skipIf(!existsSync(chromium))('in Chromium', () => {
       expect(await column()).toEqual(['9.0', '10.0', '11.0'])
       await tab.getByRole('button', { name: 'Diameter (mm)' }).first().click()
       expect(await column()).toEqual(['11.0', '10.0', '9.0'])
-      expect(await tab.locator('#findings .tag').allTextContents()).toEqual(['found', 'missed'])
+      expect(await tab.locator('#findings .tag').allTextContents()).toEqual(['missed', 'found'])
 
       await tab.locator('#scan-confidence').fill('0.5')
       expect(await tab.locator('#scan-shown').textContent()).toBe('2')
