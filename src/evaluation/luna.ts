@@ -72,8 +72,19 @@ function readLines(path: string): CsvRow[] {
   return content
     .replace(/^\uFEFF/, '')
     .split(/\r\n|\n|\r/)
-    .map((line, index) => ({ line: index + 1, cells: line.split(',') }))
+    .map((line, index) => ({ line: index + 1, cells: splitLine(line) }))
     .filter((row) => row.cells.some((cell) => cell.trim() !== ''))
+}
+
+/** The cells of a line; those in double quotes may hold commas and doubled quotes, but no line breaks. */
+function splitLine(line: string): string[] {
+  if (!line.includes('"')) return line.split(',')
+  const cells = line.match(/(?<=^|,)\s*(?:"(?:[^"]|"")*"|[^,]*)\s*(?=,|$)/g) ?? []
+  return cells.map((cell) => {
+    const text = cell.trim()
+    const quoted = text.startsWith('"') && text.endsWith('"') && text.length > 1
+    return quoted ? text.slice(1, -1).replaceAll('""', '"') : text
+  })
 }
 
 /** A CSV with a header; column names in lower case. Throws NoduleError (FILE; FORMAT for a missing column). */

@@ -349,6 +349,13 @@ describe('files', () => {
     expect(readMarksCsv(again)).toEqual(readMarksCsv(path))
   })
 
+  test('cells in double quotes', () => {
+    const rows = ['"seriesuid","coordX",coordY,coordZ,note,probability', '"1.2","1",2,3,"a, ""b""","0.5"']
+    expect(readMarksCsv(file('quoted.csv', rows.join('\n')))).toEqual([
+      { seriesUid: '1.2', id: '0', x: 1, y: 2, z: 3, probability: 0.5 },
+    ])
+  })
+
   test('what is wrong is named', () => {
     const bad = file('bad.csv', 'seriesuid,coordX,coordY,coordZ,probability\n1.2,1,2,nan,0.5\n')
     expect(() => readMarksCsv(bad)).toThrow(/bad\.csv: line 2, coordZ: wrong value: expected finite number/)
