@@ -17,7 +17,7 @@ export function peersFolder(): string | undefined {
 }
 
 /** peers/NAME.py, which is not compiled to dist/. */
-function scriptPath(name: string): string {
+export function scriptPath(name: string): string {
   for (const up of ['.', '../../benchmarks']) {
     const path = fileURLToPath(new URL(`${up}/peers/${name}`, import.meta.url))
     if (existsSync(path)) return path

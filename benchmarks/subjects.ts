@@ -7,6 +7,7 @@ import type { Subject } from './types.js'
 export const subjects: Record<string, () => Promise<{ subject: Subject }>> = {
   kernels: () => import('./kernels.js'),
   dataset: () => import('./dataset.js'),
+  'train-step': () => import('./train_step.js'),
   inference: () => import('./inference.js'),
   evaluation: () => import('./evaluation.js'),
 }

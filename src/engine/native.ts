@@ -21,6 +21,7 @@ export function registerNativeBackend(): void {
   const addon = requireTensorAddon()
   const threads = Number(process.env['NODULE_THREADS'] ?? '')
   addon.threads(Number.isInteger(threads) && threads > 0 ? threads : availableParallelism())
+  if (process.env['NODULE_BFLOAT16'] === '1') addon.bfloat16(true)
   registerKernels({
     ...elementwiseKernels,
     ...reduceKernels,
