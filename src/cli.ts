@@ -30,6 +30,11 @@ const COMMANDS: readonly {
     load: () => import('./commands/phantom.js'),
   },
   {
+    name: 'segment',
+    describe: 'Find the lungs: mask as NIfTI, montage as PNG, volumes',
+    load: () => import('./commands/segment.js'),
+  },
+  {
     name: 'prepare',
     describe: 'Turn scans and annotations into training frames and lists',
     load: () => import('./commands/prepare.js'),

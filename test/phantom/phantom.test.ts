@@ -7,13 +7,7 @@ import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../../src/a
 import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError } from '../../src/errors.js'
 import { voxelToPatient } from '../../src/geometry/patient.js'
-import {
-  kernelNames,
-  makePatient,
-  writePatient,
-  writePhantoms,
-  type PhantomPatient,
-} from '../../src/phantom/index.js'
+import { makePatient, writePatient, writePhantoms, type PhantomPatient } from '../../src/phantom/index.js'
 import { loadVolume } from '../../src/volume/index.js'
 
 const small = { matrix: 128, spacing: 5, nodules: 5 } as const
@@ -139,7 +133,7 @@ describe('written patients', () => {
   })
 
   it('come back from DICOM and LIDC XML as they were made', async () => {
-    const patient = makePatient({ matrix: 256, spacing: 2.5, nodules: 6, seed: 5, diameter: [6, 28] })
+    const patient = makePatient({ matrix: 192, spacing: 2.5, nodules: 6, seed: 5, diameter: [6, 28] })
     const written = await writePatient(folder, patient)
     const { series, skipped } = await findSeries([written.folder])
     expect(skipped.filter((file) => file.kind !== 'foreign')).toEqual([])

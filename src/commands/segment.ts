@@ -1,0 +1,65 @@
+import type { CommandModule } from 'yargs'
+import { onInterrupt } from '../interrupt.js'
+import { progress, type Progress } from '../progress.js'
+import { segmentFolders, segmentTable } from '../volume/index.js'
+
+interface Flags {
+  folders: string[]
+  output: string
+  nifti: boolean
+  montage: boolean
+  closing: number
+  json: boolean
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'segment <folders..>',
+  describe: 'Find the lungs: mask as NIfTI, montage as PNG, volumes',
+  builder: (yargs) =>
+    yargs
+      .positional('folders', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'Folders with DICOM series',
+      })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'Folder for masks and pictures',
+      })
+      .option('nifti', { type: 'boolean', default: true, describe: 'Write masks: 1 right lung, 2 left' })
+      .option('montage', { type: 'boolean', default: true, describe: 'Draw slice, mask and masked slice' })
+      .option('closing', {
+        type: 'number',
+        default: 9,
+        describe: 'Fill dents narrower than about twice this, mm',
+      })
+      .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
+      .example('$0 segment LIDC-IDRI/LIDC-IDRI-0001 -o lungs', 'mask, montage and volumes of one patient'),
+  handler: async (flags) => {
+    const signal = onInterrupt()
+    let bar: Progress | undefined
+    try {
+      const { done, failed } = await segmentFolders(flags.folders, {
+        output: flags.output,
+        nifti: flags.nifti,
+        montage: flags.montage,
+        closingMm: flags.closing,
+        onProblem: (message) => process.stderr.write(`warning: ${message}\n`),
+        onSeries: (one, count, total) => {
+          bar ??= progress('lungs', total)
+          bar.update(count, one?.patientId)
+        },
+        interrupted: signal.interrupted,
+      })
+      bar?.stop()
+      process.stdout.write(flags.json ? `${JSON.stringify(done, null, 2)}\n` : segmentTable(done))
+      if (failed > 0) process.exitCode = 1
+    } finally {
+      bar?.stop()
+      signal.release()
+    }
+  },
+}

@@ -1,0 +1,158 @@
+import { join } from 'node:path'
+import { findSeries, type Series } from '../dicom/index.js'
+import { NoduleError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import { loadVolume } from './hu_volume.js'
+import { segmentLungs, type Lungs } from './lungs.js'
+import { lungMontage } from './montage.js'
+import { writeNifti } from './nifti.js'
+
+export interface SegmentedSeries {
+  patientId: string
+  seriesInstanceUid: string
+  folder: string
+  /** Slices, rows, columns. */
+  shape: readonly [number, number, number]
+  volumeMl: Lungs['volumeMl']
+  box: Lungs['box']
+  warnings: string[]
+  /** Mask and picture, where they were asked for. */
+  maskPath?: string
+  montagePath?: string
+  /** Milliseconds of reading the scan and of finding the lungs. */
+  readMs: number
+  segmentMs: number
+}
+
+export interface SegmentFoldersOptions {
+  /** Folder for masks and montages. */
+  output: string
+  /** Write the mask as NIfTI: 1 the right lung, 2 the left. Default true. */
+  nifti?: boolean
+  /** Draw the montage. Default true. */
+  montage?: boolean
+  closingMm?: number
+  onSeries?: (done: SegmentedSeries | undefined, count: number, total: number) => void
+  onProblem?: (message: string) => void
+  interrupted?: () => boolean
+}
+
+/**
+ * Segments the lungs of every CT volume below the folders. A series that fails is reported and the rest goes on.
+ *
+ * @returns what was done and the number of series that failed
+ * @throws NoduleError FILE where a folder does not exist
+ */
+export async function segmentFolders(
+  folders: readonly string[],
+  o: SegmentFoldersOptions,
+): Promise<{ done: SegmentedSeries[]; failed: number }> {
+  const { series } = await findSeries(folders, {
+    onProblem: (path, error) =>
+      o.onProblem?.(error.path === path ? error.message : `${path}: ${error.message}`),
+  })
+  const scans = series.filter((one) => one.modality === 'CT' && one.isVolume)
+  if (scans.length === 0)
+    throw new NoduleError('FORMAT', 'no CT volume in the folders', {
+      path: folders.join(', '),
+      expected: 'at least one CT series of two slices or more',
+    })
+  const done: SegmentedSeries[] = []
+  let failed = 0
+  let reuse: Int16Array | undefined
+  for (const [n, scan] of scans.entries()) {
+    if (o.interrupted?.() === true) break
+    try {
+      const start = performance.now()
+      const volume = await loadVolume(scan, reuse === undefined ? {} : { reuse })
+      if (reuse === undefined || volume.data.buffer !== reuse.buffer) reuse = volume.data
+      const read = performance.now()
+      const lungs = segmentLungs(volume, {
+        sides: o.nifti !== false,
+        ...(o.closingMm === undefined ? {} : { closingMm: o.closingMm }),
+      })
+      const end = performance.now()
+      const name = fileName(scan)
+      const result: SegmentedSeries = {
+        patientId: scan.patientId,
+        seriesInstanceUid: scan.seriesInstanceUid,
+        folder: scan.folder,
+        shape: volume.shape,
+        volumeMl: lungs.volumeMl,
+        box: lungs.box,
+        warnings: lungs.warnings,
+        readMs: read - start,
+        segmentMs: end - read,
+      }
+      if (o.nifti !== false) {
+        result.maskPath = join(o.output, `${name}.lungs.nii.gz`)
+        await writeNifti(result.maskPath, {
+          data: lungs.sides ?? lungs.mask,
+          shape: volume.shape,
+          geometry: volume.geometry,
+          description: 'lungs: 1 right, 2 left',
+        })
+      }
+      if (o.montage !== false) {
+        result.montagePath = join(o.output, `${name}.lungs.png`)
+        const { total, left, right } = lungs.volumeMl
+        const title = `${scan.patientId}   lungs ${total.toFixed(0)} ml (right ${right.toFixed(0)}, left ${left.toFixed(0)})`
+        await writeFileAtomic(result.montagePath, await lungMontage(volume, lungs, title))
+      }
+      done.push(result)
+      o.onSeries?.(result, n + 1, scans.length)
+    } catch (error) {
+      if (!(error instanceof NoduleError)) throw error
+      failed++
+      o.onProblem?.(error.message)
+      o.onSeries?.(undefined, n + 1, scans.length)
+    }
+  }
+  return { done, failed }
+}
+
+/** Patient and the end of the series UID: short, and apart for two series of one patient. */
+export function fileName(series: Pick<Series, 'patientId' | 'seriesInstanceUid'>): string {
+  return `${series.patientId}_${series.seriesInstanceUid.split('.').at(-1)!.slice(-8)}`.replaceAll(
+    /[^\w.-]/g,
+    '-',
+  )
+}
+
+/** One line per scan: patient, volumes in ml, slices of the lungs, milliseconds, warnings. */
+export function segmentTable(done: readonly SegmentedSeries[]): string {
+  const head = [
+    'patient',
+    'series',
+    'right ml',
+    'left ml',
+    'total ml',
+    'slices',
+    'read ms',
+    'lungs ms',
+    'warnings',
+  ]
+  const rows = done.map((one) => [
+    one.patientId,
+    `...${one.seriesInstanceUid.slice(-8)}`,
+    one.volumeMl.right.toFixed(0),
+    one.volumeMl.left.toFixed(0),
+    one.volumeMl.total.toFixed(0),
+    `${one.box.z[0]}-${one.box.z[1] - 1}`,
+    one.readMs.toFixed(0),
+    one.segmentMs.toFixed(0),
+    one.warnings.join('; '),
+  ])
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  )
+  return [head, ...rows]
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+    .concat('\n')
+}
