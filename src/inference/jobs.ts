@@ -54,8 +54,8 @@ export async function runJobs(
 }
 
 function startWorker(start: ToWorker): ChildProcess {
-  const suffix = import.meta.url.endsWith('.js') ? 'js' : 'ts'
-  const file = fileURLToPath(new URL(`./job_worker.${suffix}`, import.meta.url))
+  const compiled = fileURLToPath(new URL('./job_worker.js', import.meta.url))
+  const file = import.meta.url.endsWith('.js') ? compiled : compiled.replace(/js$/, 'ts')
   const worker = fork(file, { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   worker.send(start)
   return worker
