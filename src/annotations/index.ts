@@ -1,9 +1,12 @@
 export { clusterMarks } from './cluster.js'
 export { consensusNodules } from './consensus.js'
 export type { ConsensusOptions } from './consensus.js'
+export { NODULE_FIELDS, lunaCsv, noduleFields, nodulesCsv } from './csv.js'
 export { drawNodules } from './draw.js'
 export { indexAnnotations, readAnnotationsFor } from './find.js'
 export type { AnnotationIndex } from './find.js'
+export { lunaNodule } from './luna.js'
+export type { LunaNodule } from './luna.js'
 export { measureMark } from './measures.js'
 export { placeOnSeries } from './place.js'
 export type { SeriesFrame } from './place.js'
@@ -34,3 +37,5 @@ export type {
   UnplacedRoi,
   VoxelMask,
 } from './types.js'
+export { compileWhere } from './where.js'
+export type { Fields } from './where.js'

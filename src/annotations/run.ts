@@ -3,9 +3,11 @@ import { findSeries, listFiles } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { consensusNodules } from './consensus.js'
 import type { ConsensusOptions } from './consensus.js'
+import { NODULE_FIELDS, noduleFields } from './csv.js'
 import { indexAnnotations } from './find.js'
 import { placeOnSeries } from './place.js'
 import type { ConsensusNodule, LidcReading, PlacedReading } from './types.js'
+import { compileWhere } from './where.js'
 
 /** A series with what its readers marked. */
 export interface AnnotatedSeries {
@@ -30,6 +32,8 @@ export interface AnnotationRun {
 export interface AnnotationRunOptions extends ConsensusOptions {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
+  /** Keep the nodules for which this holds; see `compileWhere` and `NODULE_FIELDS`. */
+  where?: string | undefined
 }
 
 /** XML files below folders or given by name, sorted. */
@@ -47,6 +51,7 @@ export async function annotateFolders(
   folders: readonly string[],
   o: AnnotationRunOptions = {},
 ): Promise<AnnotationRun> {
+  const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS)
   const index = await indexAnnotations(await findXml([...folders, ...(o.xml ?? [])]))
   const { series, skipped } = await findSeries(folders)
   const problems = index.problems.map(({ error }) => error.message)
@@ -61,7 +66,9 @@ export async function annotateFolders(
     }
     used.add(one.seriesInstanceUid)
     const placed = placeOnSeries(reading, one)
-    run.annotated.push({ series: one, reading, placed, nodules: consensusNodules(placed, one.geometry, o) })
+    const all = { series: one, reading, placed, nodules: consensusNodules(placed, one.geometry, o) }
+    const nodules = all.nodules.filter((nodule) => where?.(noduleFields(all, nodule)) ?? true)
+    run.annotated.push({ ...all, nodules })
   }
   for (const [uid, reading] of index.bySeries) if (!used.has(uid)) run.unused.push(reading)
   return run

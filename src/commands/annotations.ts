@@ -1,10 +1,13 @@
 import type { CommandModule } from 'yargs'
 import {
+  NODULE_FIELDS,
   annotateFolders,
   annotationJson,
   annotationTable,
   drawNodules,
   findXml,
+  lunaCsv,
+  nodulesCsv,
   summarizeAnnotations,
   summaryText,
 } from '../annotations/index.js'
@@ -20,6 +23,9 @@ interface Flags {
   warnings: boolean
   draw: string | undefined
   'min-readers': number
+  where: string | undefined
+  csv: string | undefined
+  luna: string | undefined
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -48,9 +54,22 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('warnings', { type: 'boolean', default: false, describe: 'List the oddities of the XML files' })
       .option('draw', { type: 'string', describe: 'Write a picture of each nodule to this folder' })
+      .option('csv', { type: 'string', describe: 'Write one row a nodule to this file' })
+      .option('luna', {
+        type: 'string',
+        describe: "Write nodules of 3 readers or more to this file, as LUNA16's annotations.csv",
+      })
+      .option('where', {
+        type: 'string',
+        describe: `Keep the nodules for which this holds; names: ${NODULE_FIELDS.slice(2).join(', ')}`,
+      })
       .option('min-readers', { type: 'number', default: 1, describe: 'Leave out nodules of fewer readers' })
       .example('$0 annotations LIDC-IDRI-0001', 'consensus nodules in mm')
       .example('$0 annotations LIDC-IDRI-0001 --draw pictures', "with each reader's contours in color")
+      .example(
+        "$0 annotations LIDC-IDRI --where 'malignancy >= 4 && readers >= 3 && diameter > 8'",
+        'a query',
+      )
       .example('$0 annotations tcia-lidc-xml --summary', 'count the marks of all XML files'),
   handler: async (flags) => {
     if (flags.summary) await printSummary(flags)
@@ -70,7 +89,11 @@ async function printSummary({ folders, xml, json, warnings }: Flags): Promise<vo
 }
 
 async function printNodules(flags: Flags): Promise<void> {
-  const run = await annotateFolders(flags.folders, { xml: flags.xml, minReaders: flags['min-readers'] })
+  const run = await annotateFolders(flags.folders, {
+    xml: flags.xml,
+    minReaders: flags['min-readers'],
+    where: flags.where,
+  })
   if (run.annotated.length === 0) {
     throw new NoduleError('FORMAT', 'no CT series with annotations', {
       path: flags.folders.join(', '),
@@ -80,6 +103,8 @@ async function printNodules(flags: Flags): Promise<void> {
   }
   const json = `${JSON.stringify(annotationJson(run), null, 2)}\n`
   if (flags.output !== undefined) await writeFileAtomic(flags.output, json)
+  if (flags.csv !== undefined) await writeFileAtomic(flags.csv, nodulesCsv(run.annotated))
+  if (flags.luna !== undefined) await writeFileAtomic(flags.luna, lunaCsv(run.annotated))
   process.stdout.write(flags.json ? json : annotationTable(run))
   if (flags.draw !== undefined) {
     for (const one of run.annotated) {

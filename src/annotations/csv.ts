@@ -1,0 +1,97 @@
+import { lunaNodule } from './luna.js'
+import type { AnnotatedSeries } from './run.js'
+import { RATING_NAMES } from './types.js'
+import type { ConsensusNodule } from './types.js'
+import type { Fields } from './where.js'
+
+/**
+ * What a nodule can be asked for, and the columns of the CSV: places in mm and voxels, pylidc's measures averaged over
+ * the readers (`axialDiameter`, `volume`, `surface`), the consensus mask's (`diameter`: the sphere of equal volume,
+ * `maskVolume`), and mean (`malignancy`) and median (`malignancyMedian`) of each rating.
+ */
+export function noduleFields({ series }: AnnotatedSeries, nodule: ConsensusNodule): Fields {
+  const [x, y, z] = nodule.centroid
+  const [k, j, i] = nodule.centroidVoxel
+  return {
+    patient: series.patientId,
+    series: series.seriesInstanceUid,
+    nodule: nodule.id,
+    readers: nodule.readers,
+    x,
+    y,
+    z,
+    k,
+    j,
+    i,
+    firstSlice: nodule.boxes[0]?.k,
+    lastSlice: nodule.boxes.at(-1)?.k,
+    slices: nodule.boxes.length,
+    diameter: nodule.equivalentDiameterMm,
+    axialDiameter: nodule.diameterMm,
+    volume: nodule.volumeMm3,
+    maskVolume: nodule.maskVolumeMm3,
+    surface: nodule.surfaceMm2,
+    ...Object.fromEntries(
+      RATING_NAMES.flatMap((name) => [
+        [name, nodule.ratings?.[name].mean],
+        [`${name}Median`, nodule.ratings?.[name].median],
+      ]),
+    ),
+  }
+}
+
+/** Names that `noduleFields` gives, in its order. */
+export const NODULE_FIELDS: readonly string[] = [
+  ...[
+    'patient',
+    'series',
+    'nodule',
+    'readers',
+    'x',
+    'y',
+    'z',
+    'k',
+    'j',
+    'i',
+    'firstSlice',
+    'lastSlice',
+    'slices',
+  ],
+  ...['diameter', 'axialDiameter', 'volume', 'maskVolume', 'surface'],
+  ...RATING_NAMES.flatMap((name) => [name, `${name}Median`]),
+]
+
+/** One row a nodule, with a header. */
+export function nodulesCsv(annotated: readonly AnnotatedSeries[]): string {
+  const rows = annotated.flatMap((one) =>
+    one.nodules.map((nodule) => {
+      const fields = noduleFields(one, nodule)
+      return NODULE_FIELDS.map((name) => cell(fields[name]))
+    }),
+  )
+  return lines([NODULE_FIELDS, ...rows])
+}
+
+/** LUNA16's annotations.csv: seriesuid,coordX,coordY,coordZ,diameter_mm; the nodules of at least `minReaders`. */
+export function lunaCsv(annotated: readonly AnnotatedSeries[], minReaders = 3): string {
+  const rows = annotated.flatMap(({ series, nodules }) =>
+    nodules
+      .filter((nodule) => nodule.readers >= minReaders)
+      .map((nodule) => lunaNodule(nodule, series.geometry))
+      .filter((nodule) => nodule !== undefined)
+      .map(({ center, diameterMm }) => [series.seriesInstanceUid, ...[...center, diameterMm].map(cell)]),
+  )
+  return lines([['seriesuid', 'coordX', 'coordY', 'coordZ', 'diameter_mm'], ...rows])
+}
+
+function cell(value: number | string | undefined): string {
+  if (value === undefined) return ''
+  if (typeof value === 'number') return String(Number(value.toPrecision(10)))
+  // A leading sign would make a spreadsheet compute.
+  const safe = /^[=+\-@]/.test(value) ? `'${value}` : value
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+}
+
+function lines(rows: readonly (readonly string[])[]): string {
+  return rows.map((row) => `${row.join(',')}\n`).join('')
+}

@@ -1,0 +1,102 @@
+import jsep from 'jsep'
+import type { Expression } from 'jsep'
+import { NoduleError } from '../errors.js'
+import { show } from '../check.js'
+
+/** What an expression can name. */
+export type Fields = Readonly<Record<string, number | string | undefined>>
+
+type Value = number | string | boolean | undefined
+
+const MAX_LENGTH = 1000
+
+/**
+ * Compiles a condition such as `malignancy >= 4 && readers >= 3 && diameter > 8`: numbers, 'texts', the given names,
+ * + - * / %, comparisons, && || !, and brackets. It is parsed, never run as code. A comparison with a missing value is
+ * false.
+ *
+ * @param names what may be named
+ * @throws NoduleError INVALID_PARAMETER that says what is wrong with the expression
+ */
+export function compileWhere(expression: string, names: readonly string[]): (fields: Fields) => boolean {
+  const wrong = (expected: string, actual: string): NoduleError =>
+    new NoduleError('INVALID_PARAMETER', `wrong condition ${show(expression)}`, { expected, actual })
+  if (expression.length > MAX_LENGTH)
+    throw wrong(`at most ${MAX_LENGTH} characters`, String(expression.length))
+  let tree: Expression
+  try {
+    tree = jsep(expression)
+  } catch (error) {
+    throw wrong('an expression', error instanceof Error ? error.message : show(error))
+  }
+  check(tree, names, wrong)
+  return (fields) => evaluate(tree, fields) === true
+}
+
+type Wrong = (expected: string, actual: string) => NoduleError
+
+type Binary = jsep.BinaryExpression
+type Unary = jsep.UnaryExpression
+type Name = jsep.Identifier
+type Literal = jsep.Literal
+
+const isBinary = (node: Expression): node is Binary =>
+  node.type === 'BinaryExpression' || node.type === 'LogicalExpression'
+const isUnary = (node: Expression): node is Unary => node.type === 'UnaryExpression'
+const isName = (node: Expression): node is Name => node.type === 'Identifier'
+const isLiteral = (node: Expression): node is Literal => node.type === 'Literal'
+
+/** Refuses everything that `evaluate` does not know, before the first nodule is looked at. */
+function check(node: Expression, names: readonly string[], wrong: Wrong): void {
+  if (isBinary(node)) {
+    if (BINARY[node.operator] === undefined)
+      throw wrong(`one of ${Object.keys(BINARY).join(' ')}`, node.operator)
+    check(node.left, names, wrong)
+    check(node.right, names, wrong)
+  } else if (isUnary(node)) {
+    if (UNARY[node.operator] === undefined)
+      throw wrong(`one of ${Object.keys(UNARY).join(' ')}`, node.operator)
+    check(node.argument, names, wrong)
+  } else if (isName(node)) {
+    if (!names.includes(node.name)) throw wrong(`one of ${names.join(', ')}`, node.name)
+  } else if (!isLiteral(node) || (typeof node.value !== 'number' && typeof node.value !== 'string')) {
+    throw wrong('names, numbers, texts and operators', isLiteral(node) ? node.raw : node.type)
+  }
+}
+
+function evaluate(node: Expression, fields: Fields): Value {
+  if (isLiteral(node)) return node.value as number | string
+  if (isName(node)) return fields[node.name]
+  if (isUnary(node)) return UNARY[node.operator]!(evaluate(node.argument, fields))
+  const { operator, left, right } = node as Binary
+  return BINARY[operator]!(evaluate(left, fields), evaluate(right, fields))
+}
+
+const UNARY: Record<string, ((a: Value) => Value) | undefined> = {
+  '-': (a) => (typeof a === 'number' ? -a : undefined),
+  '+': (a) => (typeof a === 'number' ? a : undefined),
+  '!': (a) => a !== true,
+}
+
+const number =
+  (operate: (a: number, b: number) => Value) =>
+  (a: Value, b: Value): Value =>
+    typeof a === 'number' && typeof b === 'number' ? operate(a, b) : undefined
+
+const BINARY: Record<string, ((a: Value, b: Value) => Value) | undefined> = {
+  '&&': (a, b) => a === true && b === true,
+  '||': (a, b) => a === true || b === true,
+  '==': (a, b) => a !== undefined && a === b,
+  '===': (a, b) => a !== undefined && a === b,
+  '!=': (a, b) => a !== undefined && b !== undefined && a !== b,
+  '!==': (a, b) => a !== undefined && b !== undefined && a !== b,
+  '<': number((a, b) => a < b),
+  '<=': number((a, b) => a <= b),
+  '>': number((a, b) => a > b),
+  '>=': number((a, b) => a >= b),
+  '+': number((a, b) => a + b),
+  '-': number((a, b) => a - b),
+  '*': number((a, b) => a * b),
+  '/': number((a, b) => a / b),
+  '%': number((a, b) => a % b),
+}

@@ -1,0 +1,146 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  NODULE_FIELDS,
+  annotateFolders,
+  compileWhere,
+  lunaCsv,
+  lunaNodule,
+  noduleFields,
+  nodulesCsv,
+  readLidcXml,
+} from '../../src/annotations/index.js'
+import type { LidcReading } from '../../src/annotations/index.js'
+import { writeLidcXml } from '../../src/annotations/writer.js'
+import { NoduleError } from '../../src/errors.js'
+import { realData } from '../real_data.js'
+
+describe('compileWhere', () => {
+  const fields = { malignancy: 4.5, readers: 3, diameter: 8, patient: 'P1', missing: undefined }
+  const holds = (expression: string): boolean => compileWhere(expression, Object.keys(fields))(fields)
+
+  it.each([
+    ['malignancy >= 4 && readers >= 3 && diameter > 7', true],
+    ['malignancy >= 4 && readers >= 3 && diameter > 8', false],
+    ['diameter * 2 - 1 == 15', true],
+    ['-diameter < 0 || readers > 100', true],
+    ['!(readers == 3)', false],
+    ["patient == 'P1'", true],
+    ["patient != 'P1'", false],
+    ['diameter % 3 == 2', true],
+    ['missing < 1', false],
+    ['missing >= 1', false],
+    ['missing == missing', false],
+    ['readers', false],
+  ])('%s is %s', (expression, expected) => {
+    expect(holds(expression)).toBe(expected)
+  })
+
+  it.each([
+    ['', /an expression|names, numbers/],
+    ['readers >', /expected an expression but received/],
+    ['size > 3', /expected one of malignancy, readers, .* but received size/],
+    ['process.exit(1)', /received CallExpression/],
+    ['readers.constructor', /received MemberExpression/],
+    ['this', /ThisExpression/],
+    ['[1, 2]', /ArrayExpression/],
+    ['readers ? 1 : 2', /ConditionalExpression/],
+    ['readers << 2', /but received <</],
+    ['true', /but received true/],
+    ['1'.repeat(2000), /at most 1000 characters/],
+    ['__proto__ > 1', /but received __proto__/],
+  ])('refuses %s', (expression, message) => {
+    expect(() => holds(expression)).toThrow(NoduleError)
+    expect(() => holds(expression)).toThrow(message)
+  })
+
+  it('any text is a condition or a NoduleError', () => {
+    fc.assert(
+      fc.property(fc.string({ maxLength: 40 }), (text) => {
+        try {
+          expect(typeof holds(text)).toBe('boolean')
+        } catch (error) {
+          expect(error).toBeInstanceOf(NoduleError)
+        }
+      }),
+      { seed: 1, numRuns: 500 },
+    )
+  })
+})
+
+const folders = ['lidc-idri-0001', 'lidc-idri-0003'].map(realData)
+describe.skipIf(folders.includes(undefined))('the two LIDC scans', () => {
+  const run = (where?: string): ReturnType<typeof annotateFolders> =>
+    annotateFolders(folders as string[], where === undefined ? {} : { where })
+
+  it('LUNA16: centers within 0.001 mm, diameters within 0.002 mm of its annotations.csv', async () => {
+    const rows = lunaCsv((await run()).annotated)
+      .trim()
+      .split('\n')
+      .slice(1)
+    const expected = [
+      ['179049373636438705059720603192', 56.20840547, 86.34341278, -115.8675792, 23.35064438],
+      ['170706757615202213033480003264', 72.28670656, 76.90023946, -190.4589276, 21.45372882],
+      ['170706757615202213033480003264', 23.49083071, -47.63390567, -172.2791417, 8.785832848],
+      ['170706757615202213033480003264', -47.40284557, -30.171209, -169.6239465, 12.82311988],
+    ] as const
+    expect(rows).toHaveLength(expected.length)
+    rows.forEach((row, n) => {
+      const [uid, ...numbers] = row.split(',')
+      expect(uid!.endsWith(expected[n]![0])).toBe(true)
+      numbers.forEach((value, c) => {
+        expect(Math.abs(Number(value) - (expected[n]![c + 1] as number))).toBeLessThan(
+          c === 3 ? 0.002 : 0.001,
+        )
+      })
+    })
+  })
+
+  it('our own consensus lies within 1 mm of it', async () => {
+    for (const { series, nodules } of (await run()).annotated) {
+      for (const nodule of nodules.filter((one) => one.readers >= 3)) {
+        const { center } = lunaNodule(nodule, series.geometry)!
+        expect(Math.hypot(...center.map((value, axis) => value - nodule.centroid[axis]!))).toBeLessThan(1)
+      }
+    }
+  })
+
+  it('queries and CSV', async () => {
+    const { annotated } = await run('malignancy >= 4 && readers >= 3 && diameter > 8')
+    expect(annotated.map(({ nodules }) => nodules.map((nodule) => nodule.id))).toEqual([[1], [2]])
+    const [header, ...rows] = nodulesCsv(annotated).trim().split('\n')
+    expect(header!.split(',')).toEqual(NODULE_FIELDS)
+    expect(rows).toHaveLength(2)
+    expect(rows[0]!.startsWith('LIDC-IDRI-0001,')).toBe(true)
+    expect(Object.keys(noduleFields(annotated[0]!, annotated[0]!.nodules[0]!))).toEqual([...NODULE_FIELDS])
+  })
+
+  it('readings come back from the XML that we write', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodule-xml-'))
+    try {
+      for (const { reading } of (await run()).annotated) {
+        const path = join(folder, 'a.xml')
+        await writeLidcXml(path, {
+          studyInstanceUid: reading.studyInstanceUid,
+          seriesInstanceUid: reading.seriesInstanceUid,
+          sessions: reading.sessions.map((session) => ({
+            ...session,
+            nodules: session.nodules.map(({ noduleId, ratings, contours }) => ({
+              id: noduleId,
+              ratings: ratings!,
+              contours: [...contours],
+            })),
+          })),
+        })
+        expect(readFileSync(path, 'utf8')).toContain('<LidcReadMessage')
+        const again = (await readLidcXml(path)) as LidcReading
+        expect(again.sessions).toEqual(reading.sessions)
+      }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
