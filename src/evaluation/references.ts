@@ -27,7 +27,7 @@ export interface ScanReference {
 /**
  * The reference of scans from their LIDC XML, by LUNA16's rule: nodules outlined by enough readers count; nodules of
  * fewer readers or below the diameter, small nodules and non-nodules are excluded findings (neither hit nor false
- * positive). Scans without annotations are named in the warnings.
+ * positive). Scans without annotations are named in the warnings; `series` holds them too.
  *
  * @param folders DICOM series, at any depth; XML beside the slices
  * @param xmlPaths XML files; without any, those in each series' folder
@@ -37,7 +37,7 @@ export async function readReferences(
   folders: readonly string[],
   xmlPaths: readonly string[] = [],
   options: ReferenceOptions = {},
-): Promise<{ scans: ScanReference[]; warnings: string[] }> {
+): Promise<{ scans: ScanReference[]; series: Series[]; warnings: string[] }> {
   const warnings: string[] = []
   const { series: all, skipped } = await findSeries([...folders])
   const damaged = skipped.filter((file) => file.kind === 'damaged')
@@ -62,7 +62,7 @@ export async function readReferences(
       `${without.length} CT series have no annotations and are not evaluated, first ${without[0]!.folder}`,
     )
   }
-  return { scans, warnings }
+  return { scans, series: all, warnings }
 }
 
 /** The reference of one scan. */

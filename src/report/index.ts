@@ -208,7 +208,7 @@ async function readTrueNodules(
   if (scans === undefined) return {}
   const read = await readReferences(scans)
   warnings.push(...read.warnings)
-  const { series } = await findSeries(scans)
+  const { series } = read
   return read.scans.length === 0 ? { series } : { references: read.scans, series }
 }
 
