@@ -118,9 +118,9 @@ async function inFolders(flags: Flags, session: Session, interrupted: () => bool
     jobs: flags.jobs,
     interrupted,
     onProgress: (done, total, note) => bar.update(Math.floor((100 * done) / total), note),
-    onScan: (scan) => process.stdout.write(`${scanLine(scan)}\n`),
+    onScan: (scan) => bar.print(process.stdout, scanLine(scan)),
     onNote: ({ failed, place, message }) =>
-      process.stderr.write(`${failed ? 'failed' : 'note'}: ${place}: ${message}\n`),
+      bar.print(process.stderr, `${failed ? 'failed' : 'note'}: ${place}: ${message}`),
   })
   bar.stop()
   const failures = result.notes.filter(({ failed }) => failed).length
@@ -151,7 +151,7 @@ async function inList(
     parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'] },
     interrupted,
     onProgress: (done, total) => bar.update(Math.floor((100 * done) / total)),
-    onProblem: (message) => process.stderr.write(`failed: ${message}\n`),
+    onProblem: (message) => bar.print(process.stderr, `failed: ${message}`),
   })
   bar.stop()
   for (const warning of result.warnings) process.stderr.write(`note: ${warning}\n`)
