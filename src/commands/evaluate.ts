@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { evaluateFiles } from '../evaluation/index.js'
+import { evaluateFiles, writeOfficialFiles } from '../evaluation/index.js'
 import { writeFileAtomic } from '../files.js'
 import { evaluationCharts, writePlots } from '../report/index.js'
 
@@ -21,6 +21,7 @@ interface Flags {
   bootstraps: number
   seed: number
   output: string | undefined
+  'luna-output': string | undefined
   plots: string | undefined
   json: boolean
 }
@@ -52,7 +53,11 @@ export const command: CommandModule<object, Flags> = {
       .option('excluded', { type: 'string', describe: 'CSV of findings that count neither way' })
       .option('series', { type: 'string', describe: 'File with the series that count, one a line' })
       .option('iou', { type: 'number', default: 0.5, describe: 'Overlap from which a box is a hit' })
-      .option('min-score', { type: 'number', describe: 'Leave out boxes below this confidence' })
+      .option('min-score', {
+        type: 'number',
+        alias: 'min-conf',
+        describe: 'Leave out boxes below this confidence',
+      })
       .option('mismatch', {
         choices: ['error', 'miss', 'skip'] as const,
         default: 'error' as const,
@@ -91,6 +96,10 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
       .option('output', { type: 'string', alias: 'o', describe: 'Also write the figures to this JSON file' })
+      .option('luna-output', {
+        type: 'string',
+        describe: "With whole scans: write the text files of LUNA16's official script into this folder",
+      })
       .option('plots', { type: 'string', describe: 'Write every curve as SVG and PNG into this folder' })
       .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .example(
@@ -116,6 +125,8 @@ export const command: CommandModule<object, Flags> = {
     })
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
     if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json)}\n`)
+    if (flags['luna-output'] !== undefined && 'scans' in results)
+      await writeOfficialFiles(flags['luna-output'], results.scans)
     if (flags.plots !== undefined) await writePlots(flags.plots, evaluationCharts(results))
     process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : table)
   },

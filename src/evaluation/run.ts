@@ -1,7 +1,10 @@
+import { join, parse } from 'node:path'
 import { NoduleError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
 import { invalidParameter } from '../check.js'
 import { evaluateLabelFile } from './label_runs.js'
 import type { LabelRuns } from './label_runs.js'
+import { officialFiles } from './luna_output.js'
 import { evaluateScanRuns } from './scan_runs.js'
 import type { ScanRunOptions, ScanRuns } from './scan_runs.js'
 import { evaluateListFiles } from './slice_runs.js'
@@ -57,6 +60,18 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
     ...result.warnings,
     ...runWarnings(result.runs),
   ])
+}
+
+/**
+ * Writes the text files of LUNA16's official script, for several runs in a folder each. Throws NoduleError (FILE).
+ */
+export async function writeOfficialFiles(folder: string, { runs }: ScanRuns): Promise<void> {
+  for (const run of runs) {
+    const name = parse(run.name).name
+    const place = runs.length > 1 ? join(folder, run.name.replaceAll('/', '-')) : folder
+    for (const [file, text] of Object.entries(officialFiles(run, name)))
+      await writeFileAtomic(join(place, file), text)
+  }
 }
 
 /** The warnings of every run, each once. */

@@ -92,6 +92,8 @@ export interface ScanEvaluation {
   bootstrap: (FrocBand & { samples: number; seed: number; confidence: number }) | null
   findings: FindingOutcome[]
   marks: MarkOutcome[]
+  /** One entry per nodule (score null: missed) and per false positive, in the order of the series. */
+  vectors: { nodule: boolean; score: number | null }[]
   warnings: string[]
 }
 
@@ -150,6 +152,10 @@ export function evaluateScans(
     bootstrap: bootstrap === undefined ? null : { ...bootstrap.band, samples, seed, confidence },
     findings: outcomes.findings,
     marks: outcomes.marks,
+    vectors: vectors.nodule.map((nodule, i) => ({
+      nodule,
+      score: vectors.found[i]! ? vectors.score[i]! : null,
+    })),
     warnings,
   }
 }
