@@ -1,6 +1,5 @@
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Hypes } from '../config/hypes.js'
 import { readHypes } from '../config/hypes.js'
 import { batches } from '../dataset/batches.js'
 import type { Batch } from '../dataset/batches.js'
@@ -9,26 +8,17 @@ import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
 import { describeFallbacks } from '../engine/native.js'
 import { profileTable, startProfile } from '../engine/profile.js'
-import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { onInterrupt } from '../interrupt.js'
 import { createDetector } from '../model/detector.js'
-import type { Detector } from '../model/detector.js'
 import { progress } from '../progress.js'
-import {
-  checkpointName,
-  copyAsLast,
-  loadCheckpoint,
-  newestCheckpoint,
-  restoreVariables,
-  saveCheckpoint,
-} from './checkpoint.js'
-import type { Checkpoint } from './checkpoint.js'
+import { VERSION } from '../version.js'
+import { checkpointName, copyAsLast, restoreVariables, saveCheckpoint } from './checkpoint.js'
 import { logLine, openLog } from './log.js'
 import type { LogEntry } from './log.js'
 import { createOptimizer } from './optimizer.js'
-import { readSafeTensors } from './safetensors.js'
 import { learningRate } from './schedule.js'
+import { findEarlier, loadStart, required } from './start.js'
 import { testStep, trainStep } from './step.js'
 import type { StepResult } from './step.js'
 
@@ -80,11 +70,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const folder = join(options.output, 'checkpoints')
 
   // What goes on: an earlier run, or a new model from the seed.
-  const newest = options.resume === true ? await newestCheckpoint(folder) : undefined
-  if (options.resume === true && newest === undefined)
-    throw new NoduleError('FILE', 'no checkpoint to resume from', { path: folder })
-  const earlier = newest === undefined ? undefined : await loadCheckpoint(newest)
-  if (earlier !== undefined) checkSameRun(earlier, newest!, hypes, options)
+  const earlier = await findEarlier(folder, hypes, options)
   const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
   const firstStep = earlier?.step ?? 0
   const lastStep = options.steps ?? hypes.solver.max_iter
@@ -93,10 +79,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   options.onLine?.(`engine: ${engine.describe()}`)
   const detector = createDetector(hypes, seed)
   const optimizer = createOptimizer(hypes, detector.weights)
-  if (earlier === undefined) await loadStart(detector, hypes, near)
+  if (earlier === undefined) await loadStart(detector, near)
   else {
-    restoreVariables(detector.weights, earlier.tensors, 'model/', newest!)
-    restoreVariables(optimizer.slots, earlier.tensors, 'optimizer/', newest!)
+    restoreVariables(detector.weights, earlier.tensors, 'model/', earlier.path)
+    restoreVariables(optimizer.slots, earlier.tensors, 'optimizer/', earlier.path)
+    if (earlier.engine !== engine.name || earlier.codeVersion !== VERSION)
+      options.onWarning?.(
+        `${earlier.path} was written by nodule ${earlier.codeVersion} on the engine ${earlier.engine}: ` +
+          `nodule ${VERSION} on ${engine.name} goes on with other rounding`,
+      )
   }
   await writeFileAtomic(join(options.output, 'hypes.json'), `${JSON.stringify(hypes, undefined, 2)}\n`)
   const log = await openLog(options.output, firstStep)
@@ -122,7 +113,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const bar = progress('train', lastStep)
   const recent: StepResult[] = []
   let msSpent = 0
-  let saved = newest
+  let saved = earlier?.path
   let last: LogEntry | undefined
   let step = firstStep
   // The first step builds kernels and fills caches: it is left out of the profile.
@@ -173,15 +164,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   return { step, checkpoint: saved, interrupted: interrupted(), ...(last === undefined ? {} : { last }) }
 }
 
-function required(path: string, file: string): string {
-  if (path !== '') return path
-  throw new NoduleError('FORMAT', 'no list of training frames', {
-    path: file,
-    place: 'data.train_idl',
-    expected: 'a list, here or on the command line (--train)',
-  })
-}
-
 async function nextBatch(source: AsyncGenerator<Batch, void, undefined>): Promise<Batch> {
   const { value } = await source.next()
   if (value === undefined) throw new Error('the batches ended')
@@ -194,45 +176,4 @@ function means(results: readonly StepResult[]): StepResult {
   const mean = (key: keyof StepResult): number =>
     results.reduce((sum, result) => sum + (result[key] ?? 0), 0) / results.length
   return Object.fromEntries(keys.map((key) => [key, mean(key)])) as unknown as StepResult
-}
-
-/** Weights to start from: solver.weights (a checkpoint), else slim_ckpt (the backbone's weights). */
-async function loadStart(detector: Detector, hypes: Hypes, near: (path: string) => string): Promise<void> {
-  if (hypes.solver.weights !== '') {
-    const path = near(hypes.solver.weights)
-    restoreVariables(detector.weights, (await loadCheckpoint(path)).tensors, 'model/', path)
-  } else if (hypes.slim_ckpt !== '') {
-    const path = near(hypes.slim_ckpt)
-    const { tensors } = await readSafeTensors(path)
-    const backbone = [...detector.weights].filter(([name]) => name.startsWith(`${hypes.slim_basename}/`))
-    // A checkpoint of nodule serves as well as a file of plain names.
-    const prefix = tensors.has(`model/${backbone[0]![0]}`) ? 'model/' : ''
-    restoreVariables(new Map(backbone), tensors, prefix, path)
-  }
-}
-
-/** A run goes on with the hypes and the seed that it started with; only its length and its logging may change. */
-function checkSameRun(earlier: Checkpoint, path: string, hypes: Hypes, options: TrainOptions): void {
-  const fixed = (value: Hypes): Record<string, unknown> => {
-    const { logging: _, solver, ...rest } = value
-    const { max_iter: __, ...solving } = solver
-    return { ...rest, ...Object.fromEntries(Object.entries(solving).map(([key, v]) => [`solver.${key}`, v])) }
-  }
-  const before = fixed(earlier.hypes)
-  for (const [key, value] of Object.entries(fixed(hypes))) {
-    if (JSON.stringify(before[key]) === JSON.stringify(value)) continue
-    throw new NoduleError('FORMAT', 'the run to resume had other hypes', {
-      path: options.hypes,
-      place: key,
-      expected: `${JSON.stringify(before[key])} as in ${path}`,
-      actual: JSON.stringify(value),
-    })
-  }
-  if (options.seed !== undefined && options.seed !== earlier.seed) {
-    throw new NoduleError('FORMAT', 'the run to resume had another seed', {
-      path,
-      expected: String(earlier.seed),
-      actual: String(options.seed),
-    })
-  }
 }

@@ -105,6 +105,7 @@ describe('train', () => {
     const changed = join(root, 'changed.json')
     writeFileSync(changed, JSON.stringify({ ...HYPES, clip_norm: 3 }))
     await expect(run('mine', { resume: true, hypes: changed })).rejects.toThrow(/changed.json: clip_norm/)
+    await expect(run('mine')).rejects.toThrow(/step-000001.safetensors: the folder holds another run/)
     await expect(run('mine', { resume: true, seed: 4 })).rejects.toThrow(/another seed/)
     await expect(run('none', { train: join(root, 'absent.json') })).rejects.toThrow(/absent.json/)
     const { train: _, ...rest } = { hypes: hypesFile, train: list, output: join(root, 'none') }

@@ -1,0 +1,85 @@
+/** What a run starts from: an earlier one, a checkpoint's weights, or the seed alone. */
+import type { Hypes } from '../config/hypes.js'
+import { NoduleError } from '../errors.js'
+import type { Detector } from '../model/detector.js'
+import { loadCheckpoint, newestCheckpoint, restoreVariables } from './checkpoint.js'
+import type { Checkpoint } from './checkpoint.js'
+import { readSafeTensors } from './safetensors.js'
+
+interface RunOptions {
+  /** The hypes file, for error messages. */
+  hypes: string
+  resume?: boolean | undefined
+  seed?: number | undefined
+}
+
+export function required(path: string, file: string): string {
+  if (path !== '') return path
+  throw new NoduleError('FORMAT', 'no list of training frames', {
+    path: file,
+    place: 'data.train_idl',
+    expected: 'a list, here or on the command line (--train)',
+  })
+}
+
+/**
+ * The newest checkpoint of the folder, when asked to resume; undefined for a new run, whose folder must hold no
+ * checkpoints (they would be taken for its own). Throws NoduleError (FILE, FORMAT).
+ */
+export async function findEarlier(
+  folder: string,
+  hypes: Hypes,
+  options: RunOptions,
+): Promise<(Checkpoint & { path: string }) | undefined> {
+  const path = await newestCheckpoint(folder)
+  if (options.resume !== true) {
+    if (path === undefined) return undefined
+    throw new NoduleError('FILE', 'the folder holds another run: resume it or name another folder', { path })
+  }
+  if (path === undefined) throw new NoduleError('FILE', 'no checkpoint to resume from', { path: folder })
+  const earlier = await loadCheckpoint(path)
+  checkSameRun(earlier, path, hypes, options)
+  return { ...earlier, path }
+}
+
+/** Weights to start from: solver.weights (a checkpoint), else slim_ckpt (the backbone's weights). */
+export async function loadStart(detector: Detector, near: (path: string) => string): Promise<void> {
+  const { hypes } = detector
+  if (hypes.solver.weights !== '') {
+    const path = near(hypes.solver.weights)
+    restoreVariables(detector.weights, (await loadCheckpoint(path)).tensors, 'model/', path)
+  } else if (hypes.slim_ckpt !== '') {
+    const path = near(hypes.slim_ckpt)
+    const { tensors } = await readSafeTensors(path)
+    const backbone = [...detector.weights].filter(([name]) => name.startsWith(`${hypes.slim_basename}/`))
+    // A checkpoint of nodule serves as well as a file of plain names.
+    const prefix = tensors.has(`model/${backbone[0]![0]}`) ? 'model/' : ''
+    restoreVariables(new Map(backbone), tensors, prefix, path)
+  }
+}
+
+/** A run goes on with the hypes and the seed that it started with; only its length and its logging may change. */
+function checkSameRun(earlier: Checkpoint, path: string, hypes: Hypes, options: RunOptions): void {
+  const fixed = (value: Hypes): Record<string, unknown> => {
+    const { logging: _, solver, ...rest } = value
+    const { max_iter: __, ...solving } = solver
+    return { ...rest, ...Object.fromEntries(Object.entries(solving).map(([key, v]) => [`solver.${key}`, v])) }
+  }
+  const before = fixed(earlier.hypes)
+  for (const [key, value] of Object.entries(fixed(hypes))) {
+    if (JSON.stringify(before[key]) === JSON.stringify(value)) continue
+    throw new NoduleError('FORMAT', 'the run to resume had other hypes', {
+      path: options.hypes,
+      place: key,
+      expected: `${JSON.stringify(before[key])} as in ${path}`,
+      actual: JSON.stringify(value),
+    })
+  }
+  if (options.seed !== undefined && options.seed !== earlier.seed) {
+    throw new NoduleError('FORMAT', 'the run to resume had another seed', {
+      path,
+      expected: String(earlier.seed),
+      actual: String(options.seed),
+    })
+  }
+}
