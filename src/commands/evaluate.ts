@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { evaluateFiles, writeOfficialFiles } from '../evaluation/index.js'
+import { evaluateFiles, tensorBoxText, writeOfficialFiles } from '../evaluation/index.js'
 import { writeFileAtomic } from '../files.js'
 import { evaluationCharts, writePlots } from '../report/index.js'
 
@@ -22,6 +22,7 @@ interface Flags {
   seed: number
   output: string | undefined
   'luna-output': string | undefined
+  rpc: string | undefined
   plots: string | undefined
   json: boolean
 }
@@ -100,6 +101,10 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         describe: "With whole scans: write the text files of LUNA16's official script into this folder",
       })
+      .option('rpc', {
+        type: 'string',
+        describe: "With lists: write the first one's curve as TensorBox's doRPC.py does to this file",
+      })
       .option('plots', { type: 'string', describe: 'Write every curve as SVG and PNG into this folder' })
       .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .example(
@@ -125,6 +130,8 @@ export const command: CommandModule<object, Flags> = {
     })
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
     if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json)}\n`)
+    if (flags.rpc !== undefined && 'slices' in results)
+      await writeFileAtomic(flags.rpc, tensorBoxText(flags.truth!, flags.predictions![0]!, flags))
     if (flags['luna-output'] !== undefined && 'scans' in results)
       await writeOfficialFiles(flags['luna-output'], results.scans)
     if (flags.plots !== undefined) await writePlots(flags.plots, evaluationCharts(results))

@@ -11,7 +11,7 @@ export {
   recallAtPrecision,
 } from './precision_recall.js'
 export type { CurvePoint, OperatingPoint } from './precision_recall.js'
-export { distinctNames, evaluateListFiles, sliceDetails } from './slice_runs.js'
+export { distinctNames, evaluateListFiles, sliceDetails, tensorBoxText } from './slice_runs.js'
 export type { SliceComparison, SliceRun, SliceRuns } from './slice_runs.js'
 export { evaluateLabelFile } from './label_runs.js'
 export type { LabelRun, LabelRuns } from './label_runs.js'

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path'
+import { checkNumber } from '../check.js'
 import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { VERSION } from '../version.js'
@@ -10,7 +11,7 @@ import { averagePrecisionInterval, compareAveragePrecision } from './compare.js'
 import type { ComparisonOptions, Difference, SampledInterval } from './compare.js'
 import { pairImages } from './pairs.js'
 import type { ImagePair } from './pairs.js'
-import { evaluatePairs } from './slices.js'
+import { evaluatePairs, tensorBoxCurve } from './slices.js'
 import type { SliceEvaluation, SliceOptions } from './slices.js'
 
 export interface SliceRun extends SliceEvaluation {
@@ -100,6 +101,37 @@ export function evaluateListFiles(
     }),
   )
   return { runs, comparisons }
+}
+
+/**
+ * The text file that TensorBox's doRPC.py writes for two lists, in Python 3's notation: precision, recall, score and
+ * false positives per image, a point a line. Throws NoduleError (FILE, FORMAT).
+ */
+export function tensorBoxText(truthPath: string, predictionPath: string, options: SliceOptions = {}): string {
+  const truth = readList(truthPath)
+  const predictions = readList(predictionPath)
+  const { images } = pairImages(truth.entries, predictions.entries, {
+    ...options,
+    truthDir: truth.dir,
+    predictionsDir: predictions.dir,
+    truthName: truthPath,
+    predictionsName: predictionPath,
+  })
+  const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
+  return tensorBoxCurve(images, minIou)
+    .map(
+      (point) => [point.precision, point.recall, point.score, point.fppi].map(pythonFloat).join(' ') + '\n',
+    )
+    .join('')
+}
+
+/** A number as Python 3 prints it. */
+export function pythonFloat(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf'
+  const size = Math.abs(value)
+  if (size !== 0 && (size < 1e-4 || size >= 1e16))
+    return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2')
+  return Number.isInteger(value) ? value.toFixed(1) : String(value)
 }
 
 /** The images that both runs have: with `mismatch` "skip" they may differ. */

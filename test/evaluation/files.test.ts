@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { distinctNames, evaluateFiles, readReferences, readerPoints } from '../../src/evaluation/index.js'
 import { readFindingsCsv } from '../../src/evaluation/luna.js'
 import { readMarks } from '../../src/evaluation/marks.js'
+import { pythonFloat, tensorBoxText } from '../../src/evaluation/slice_runs.js'
 import type { Finding, ScanRun } from '../../src/evaluation/index.js'
 import { realData } from '../real_data.js'
 
@@ -104,6 +105,16 @@ describe('what the files are decides the level', () => {
       /no such/,
     )
   })
+})
+
+test("TensorBox's text file, as Python writes its numbers", () => {
+  // (1, 0) first; then before and after each change: 0.95 is wrong, 0.9 is a hit.
+  expect(tensorBoxText(truth, bad)).toBe(
+    ['1.0 0.0 inf 0.5', '0.0 0.0 0.95 0.5', '0.0 0.0 0.95 0.5', '0.5 0.5 0.9 0.5', ''].join('\n'),
+  )
+  const numbers = [1, 0.1, 1e-5, 1.5e-7, 123456789, 1e16, -0.5, 2 / 3]
+  const python = ['1.0', '0.1', '1e-05', '1.5e-07', '123456789.0', '1e+16', '-0.5', '0.6666666666666666']
+  expect(numbers.map(pythonFloat)).toEqual(python)
 })
 
 test('names of runs differ', () => {
