@@ -37,6 +37,7 @@ export interface Session {
    * Runs the model.
    * @param frames uint8 gray levels [n, 3, image_height, image_width]; may be longer than n frames
    * @returns boxes [n * cells * rnn_len * 4] as x1, y1, x2, y2 in frame pixels, confidences [n * cells * rnn_len]
+   * @throws NoduleError (NUMERIC) where the model gives no numbers; (FORMAT) where it gives too few or many
    */
   run: (frames: Uint8Array, n: number) => Promise<RawFrame>
   release: () => Promise<void>
@@ -70,7 +71,13 @@ export async function openSession(path: string, options: SessionOptions = {}): P
     checkInteger('n', n, 1, 65536)
     if (frames.length < n * frameSize) throw invalidParameter('frames', `${n * frameSize} bytes`, frames)
     const input = new ort.Tensor('uint8', frames.subarray(0, n * frameSize), [n, 3, height, width])
-    const results = await session.run({ frames: input })
+    let results: ort.InferenceSession.ReturnType
+    try {
+      results = await session.run({ frames: input })
+    } catch (error) {
+      const actual = describeError(error).split('\n')[0]
+      throw new NoduleError('NUMERIC', 'the model fails', { path, actual, cause: error })
+    }
     const boxes = results['boxes']!.data as Float32Array
     const confidences = results['confidences']!.data as Float32Array
     if (boxes.length !== n * boxesPerFrame * 4 || confidences.length !== n * boxesPerFrame) {
@@ -80,6 +87,9 @@ export async function openSession(path: string, options: SessionOptions = {}): P
         actual: `${boxes.length / 4} boxes, ${confidences.length} confidences`,
       })
     }
+    // A model with NaN in its weights would otherwise find nothing, in silence.
+    if (!confidences.every(Number.isFinite) || !boxes.every(Number.isFinite))
+      throw new NoduleError('NUMERIC', 'the model gives values that are no numbers', { path })
     return { boxes, confidences }
   }
   return {

@@ -133,6 +133,21 @@ describe('openSession', () => {
     expect(refused.message).toContain('onnxruntime refuses the model')
   })
 
+  test('a model that gives NaN is an error, not a scan without nodules', async () => {
+    const path = join(folder, 'nan.onnx')
+    const changed = smallModel()
+    const bias = changed.graph.initializer.find(({ name }) => name === 'decoder/lstm/layer_0/bias')!
+    bias.raw_data = new Uint8Array(new Float32Array(bias.raw_data.length / 4).fill(NaN).buffer)
+    await writeFile(path, encodeModel(changed))
+    const broken = await openSession(path, { device: 'cpu', threads: 1 })
+    await expect(broken.run(new Uint8Array(3 * 64 * 96), 1)).rejects.toMatchObject({
+      code: 'NUMERIC',
+      path,
+      message: expect.stringMatching(/no numbers|the model fails/) as string,
+    })
+    await broken.release()
+  })
+
   test('a device that is not there is named with what to do', async () => {
     const result = await openSession(model, { device: 'cuda' }).then(
       async (opened) => {
