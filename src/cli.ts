@@ -20,6 +20,11 @@ const COMMANDS: readonly {
     load: () => import('./commands/series.js'),
   },
   {
+    name: 'convert',
+    describe: 'Write a scan as NIfTI or MetaImage, in HU',
+    load: () => import('./commands/convert.js'),
+  },
+  {
     name: 'annotations',
     describe: "Read LIDC XML and print the readers' consensus nodules",
     load: () => import('./commands/annotations.js'),
@@ -43,6 +48,11 @@ const COMMANDS: readonly {
     name: 'train',
     describe: 'Train a detector from a hypes file',
     load: () => import('./commands/train.js'),
+  },
+  {
+    name: 'engine',
+    describe: 'Install an engine that npm could not install',
+    load: () => import('./commands/engine.js'),
   },
   {
     name: 'export',

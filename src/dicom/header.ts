@@ -8,6 +8,7 @@ import { NOT_DICOM, PIXEL_DATA, numbersOf, parseDicom, text, texts, uint16 } fro
 import type { DicomFile } from './parse.js'
 import { hasEmbeddedOverlay, readBits, readModalityLut, readPadding } from './pixel_tags.js'
 import { DEFLATED_LITTLE_ENDIAN, isUncompressed } from './transfer_syntax.js'
+import type { VolumeSlice } from './volume_types.js'
 
 /** What the tags of one image say, pixel data aside. Tags are DICOM PS3.6; lengths are mm, positions patient space (LPS). */
 export interface SliceHeader {
@@ -68,6 +69,8 @@ export interface SliceHeader {
   bigEndian: boolean
   /** Where the stored values lie in the file, bytes; only for native (uncompressed, not deflated) pixel data. */
   pixelData?: { offset: number; length: number }
+  /** The slice is one of a MetaImage or NIfTI file. */
+  volume?: VolumeSlice
   /** Bits above Bits Stored hold overlays and must be masked off. */
   embeddedOverlay: boolean
   /** Modality LUT (0028,3000), which `readPixels` applies: then slope is 1 and intercept 0. */

@@ -7,6 +7,7 @@ import type { SliceHeader } from './header.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { isUncompressed } from './transfer_syntax.js'
+import { decodeVolumeSlice, readVoxelBytes } from './volume_file.js'
 
 /** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
 export type StoredPixels = Int16Array | Uint16Array | Int8Array | Uint8Array
@@ -20,6 +21,9 @@ const LITTLE_ENDIAN_MACHINE = new Uint8Array(new Uint16Array([1]).buffer)[0] ===
  * @throws NoduleError FILE, FORMAT (cut off), UNSUPPORTED (color, an unknown transfer syntax)
  */
 export async function readPixels(header: SliceHeader): Promise<StoredPixels> {
+  if (header.volume !== undefined) {
+    return decodeVolumeSlice(await readVoxelBytes(header.volume.file), header.volume)
+  }
   if (header.pixelData !== undefined) {
     checkGray(header)
     return storedValues(header, await readNative(header))

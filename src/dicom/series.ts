@@ -9,6 +9,7 @@ import { NOT_DICOM, readDicom, text } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { decodePixels, readPixels } from './pixels.js'
 import type { StoredPixels } from './pixels.js'
+import { decodeVolumeSlice, isVolumeFile, readVolumeHeaders, readVoxelBytes } from './volume_file.js'
 
 export type SeriesProblemKind =
   /** Slices are missing: a distance is more than 1.5 times the median. */
@@ -102,6 +103,11 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
     if (o.interrupted?.() === true) return
     let modality: string | undefined
     try {
+      if (isVolumeFile(path)) {
+        headers.push(...(await readVolumeHeaders(path)))
+        o.onProgress?.(++done, files.length)
+        return
+      }
       const { file, size } = await readHead(path)
       modality = text(file.dataSet, 'x00080060')
       headers.push(...sliceHeaders(file, size))
@@ -127,9 +133,16 @@ export async function readSeriesPixels(
   o: { concurrency?: number } = {},
 ): Promise<StoredPixels[]> {
   const pixels: StoredPixels[] = Array.from({ length: series.slices.length })
-  // Frames of one compressed file share its bytes.
+  // Frames of one compressed file, and slices of one volume file, share its bytes.
+  const volumes = new Map<string, Promise<Uint8Array>>()
   const files = new Map<string, Promise<DicomFile>>()
   await forEachConcurrently(series.slices, o.concurrency ?? 8, async (slice, k) => {
+    if (slice.volume !== undefined) {
+      const voxels = volumes.get(slice.path) ?? readVoxelBytes(slice.volume.file)
+      volumes.set(slice.path, voxels)
+      pixels[k] = decodeVolumeSlice(await voxels, slice.volume)
+      return
+    }
     if (slice.frames === 1 || slice.pixelData !== undefined) {
       pixels[k] = await readPixels(slice)
       return

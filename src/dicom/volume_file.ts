@@ -1,0 +1,155 @@
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { gunzipSync, inflateSync } from 'node:zlib'
+import { NoduleError, describeError, fileError } from '../errors.js'
+import type { Vector3 } from '../geometry/patient.js'
+import type { SliceHeader } from './header.js'
+import { readMetaImage } from './meta_image.js'
+import { readNifti } from './nifti.js'
+import type { StoredPixels } from './pixels.js'
+import { ELEMENT_BYTES } from './volume_types.js'
+import type { ElementType, VolumeFile, VolumeSlice } from './volume_types.js'
+
+/** True for the names of volume files: .mhd, .mha, .nii, .nii.gz */
+export function isVolumeFile(path: string): boolean {
+  return /\.(mhd|mha|nii|nii\.gz)$/i.test(path)
+}
+
+/**
+ * Reads the header of a volume file as slices: a series named after the file (LUNA16 names its files by series), in HU.
+ * Rows that run to the patient's right and columns that run to the front are turned around, as DICOM has them.
+ *
+ * @throws NoduleError FILE, FORMAT, UNSUPPORTED
+ */
+export async function readVolumeHeaders(path: string): Promise<SliceHeader[]> {
+  const file = /\.mh[ad]$/i.test(path) ? await readMetaImage(path) : await readNifti(path)
+  const [depth, rows, columns] = file.shape
+  const name = basename(path).replace(/\.(mhd|mha|nii|nii\.gz)$/i, '')
+  const [x, y, z] = file.axes
+  const mirrorX = isAlong(x, 0) && x[0] < 0
+  const mirrorY = isAlong(y, 1) && y[1] < 0
+  const first = add(
+    add(file.origin, x, mirrorX ? (columns - 1) * file.spacing[0] : 0),
+    y,
+    mirrorY ? (rows - 1) * file.spacing[1] : 0,
+  )
+  const integer =
+    file.type === 'int8' || file.type === 'uint8' || file.type === 'int16' || file.type === 'uint16'
+  return Array.from({ length: depth }, (_, k): SliceHeader => ({
+    path,
+    frame: k,
+    frames: depth,
+    sopClassUid: '',
+    sopInstanceUid: `${name}.${k}`,
+    seriesInstanceUid: name,
+    studyInstanceUid: '',
+    patientId: name,
+    modality: 'CT',
+    imageType: [],
+    instanceNumber: k + 1,
+    rows,
+    columns,
+    imagePosition: add(first, z, k * file.spacing[2]),
+    rowDirection: mirrorX ? negate(x) : x,
+    columnDirection: mirrorY ? negate(y) : y,
+    pixelSpacing: [file.spacing[1], file.spacing[0]],
+    samplesPerPixel: 1,
+    photometric: 'MONOCHROME2',
+    bitsAllocated: integer ? 8 * ELEMENT_BYTES[file.type] : 16,
+    bitsStored: integer ? 8 * ELEMENT_BYTES[file.type] : 16,
+    signed: !file.type.startsWith('uint') || !integer,
+    // Wider values are scaled and rounded to HU when they are read.
+    rescaleSlope: integer ? file.slope : 1,
+    rescaleIntercept: integer ? file.intercept : 0,
+    transferSyntax: file.format,
+    bigEndian: file.bigEndian,
+    embeddedOverlay: false,
+    hasModalityLut: false,
+    volume: { file, k, mirrorX, mirrorY },
+  }))
+}
+
+/** The bytes of a volume file's voxels, [z, y, x]. Throws NoduleError FILE, FORMAT. */
+export async function readVoxelBytes(file: VolumeFile): Promise<Uint8Array> {
+  const size = file.shape[0] * file.shape[1] * file.shape[2] * ELEMENT_BYTES[file.type]
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(file.dataPath)
+  } catch (error) {
+    throw fileError(file.dataPath, 'read', error)
+  }
+  try {
+    // A bomb gets an error instead of the memory.
+    const limits = { maxOutputLength: Math.max(0, file.offset) + size + 65536 }
+    if (file.compression === 'gzip') bytes = gunzipSync(bytes, limits)
+    else if (file.compression === 'zlib')
+      bytes = inflateSync(bytes.subarray(Math.max(0, file.offset)), limits)
+  } catch (error) {
+    throw new NoduleError('FORMAT', `cannot inflate the voxels: ${describeError(error)}`, {
+      path: file.dataPath,
+      cause: error,
+    })
+  }
+  const offset = file.compression === 'zlib' ? 0 : file.offset < 0 ? bytes.length - size : file.offset
+  if (offset < 0 || offset + size > bytes.length) {
+    throw new NoduleError('FORMAT', 'too few voxels', {
+      path: file.dataPath,
+      expected: `${size} bytes from byte ${Math.max(0, offset)} on`,
+      actual: String(bytes.length),
+    })
+  }
+  return bytes.subarray(offset, offset + size)
+}
+
+/** The stored values of a slice of a volume file, from the bytes of `readVoxelBytes`. */
+export function decodeVolumeSlice(bytes: Uint8Array, slice: VolumeSlice): StoredPixels {
+  const { file, k, mirrorX, mirrorY } = slice
+  const [, rows, columns] = file.shape
+  const size = ELEMENT_BYTES[file.type]
+  const view = new DataView(bytes.buffer, bytes.byteOffset + k * rows * columns * size, rows * columns * size)
+  const little = !file.bigEndian
+  const values = makeValues(file.type, rows * columns)
+  const whole = size <= 2
+  for (let j = 0; j < rows; j++) {
+    const to = (mirrorY ? rows - 1 - j : j) * columns
+    for (let i = 0; i < columns; i++) {
+      const value = READERS[file.type](view, (j * columns + i) * size, little)
+      values[to + (mirrorX ? columns - 1 - i : i)] = whole ? value : toHu(value * file.slope + file.intercept)
+    }
+  }
+  return values
+}
+
+function makeValues(type: ElementType, length: number): StoredPixels {
+  if (type === 'int8') return new Int8Array(length)
+  if (type === 'uint8') return new Uint8Array(length)
+  return type === 'uint16' ? new Uint16Array(length) : new Int16Array(length)
+}
+
+/** NaN, which some writers put outside of the body, becomes air. */
+function toHu(value: number): number {
+  return Number.isNaN(value) ? -1000 : Math.max(-32768, Math.min(32767, Math.round(value)))
+}
+
+const READERS: Record<ElementType, (view: DataView, at: number, little: boolean) => number> = {
+  int8: (view, at) => view.getInt8(at),
+  uint8: (view, at) => view.getUint8(at),
+  int16: (view, at, little) => view.getInt16(at, little),
+  uint16: (view, at, little) => view.getUint16(at, little),
+  int32: (view, at, little) => view.getInt32(at, little),
+  uint32: (view, at, little) => view.getUint32(at, little),
+  float32: (view, at, little) => view.getFloat32(at, little),
+  float64: (view, at, little) => view.getFloat64(at, little),
+}
+
+function isAlong(axis: Vector3, n: 0 | 1 | 2): boolean {
+  return Math.abs(axis[n]) > 0.7
+}
+
+function negate([x, y, z]: Vector3): Vector3 {
+  return [-x, -y, -z]
+}
+
+function add(a: Vector3, direction: Vector3, length: number): Vector3 {
+  return [a[0] + direction[0] * length, a[1] + direction[1] * length, a[2] + direction[2] * length]
+}

@@ -1,0 +1,79 @@
+import { dirname, join } from 'node:path'
+import { NoduleError } from '../errors.js'
+import type { Vector3 } from '../geometry/patient.js'
+
+export type ElementType = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64'
+
+/** Where the voxels of a MetaImage or NIfTI file lie, and where they belong in the patient. */
+export interface VolumeFile {
+  /** The file that was named. */
+  path: string
+  /** The file with the voxels; the same, or the .raw beside an .mhd. */
+  dataPath: string
+  format: 'MetaImage' | 'NIfTI-1'
+  /** Offset of the first voxel in the uncompressed data, bytes; -1: the voxels end the file. */
+  offset: number
+  compression: 'none' | 'gzip' | 'zlib'
+  type: ElementType
+  bigEndian: boolean
+  /** [z, y, x] */
+  shape: readonly [number, number, number]
+  /** Unit vectors along x, y and z of the file, patient space (LPS). */
+  axes: readonly [Vector3, Vector3, Vector3]
+  /** Distance of the voxels along x, y and z, mm. */
+  spacing: Vector3
+  /** Patient position of the first voxel's center, mm. */
+  origin: Vector3
+  /** HU = value * slope + intercept */
+  slope: number
+  intercept: number
+}
+
+/** Where a slice lies in its volume file, and which axes are turned to DICOM's directions. */
+export interface VolumeSlice {
+  file: VolumeFile
+  k: number
+  mirrorX: boolean
+  mirrorY: boolean
+}
+
+export const ELEMENT_BYTES: Record<ElementType, number> = {
+  int8: 1,
+  uint8: 1,
+  int16: 2,
+  uint16: 2,
+  int32: 4,
+  uint32: 4,
+  float32: 4,
+  float64: 8,
+}
+
+/** The file of voxels beside a header. */
+export function besideOf(path: string, name: string): string {
+  return join(dirname(path), name)
+}
+
+/** What a header must hold to be a volume. Throws NoduleError FORMAT. */
+export function checkVolumeFile(file: VolumeFile): VolumeFile {
+  const wrong = (expected: string, actual: string): NoduleError =>
+    new NoduleError('FORMAT', `wrong ${file.format} header`, { path: file.path, expected, actual })
+  if (!file.shape.every((n) => Number.isInteger(n) && n >= 1 && n <= 65535)) {
+    throw wrong('3 sizes from 1 to 65535', file.shape.join(' x '))
+  }
+  if (file.shape[0] * file.shape[1] * file.shape[2] > 2 ** 31)
+    throw wrong('at most 2^31 voxels', file.shape.join(' x '))
+  if (!file.spacing.every((value) => value > 0 && Number.isFinite(value))) {
+    throw wrong('distances above 0 mm', file.spacing.join(' x '))
+  }
+  if (
+    ![...file.origin, ...file.axes.flat(), file.slope, file.intercept].every((value) =>
+      Number.isFinite(value),
+    )
+  ) {
+    throw wrong('finite numbers for the place in the patient', 'others')
+  }
+  const [x, y] = file.axes
+  if (Math.abs(x[0] * y[0] + x[1] * y[1] + x[2] * y[2]) > 0.01)
+    throw wrong('rows at a right angle to columns', 'others')
+  return file
+}

@@ -1,0 +1,96 @@
+import { basename } from 'node:path'
+import { deflateSync } from 'node:zlib'
+import { findSeries } from '../dicom/index.js'
+import type { Series } from '../dicom/index.js'
+import { metaImageHeader } from '../dicom/meta_image.js'
+import { NoduleError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import { loadVolume } from './hu_volume.js'
+import type { HuVolume } from './hu_volume.js'
+import { writeNifti } from './nifti.js'
+
+/** What was written, and what the format cannot hold. */
+export interface Conversion {
+  series: Series
+  paths: string[]
+  warnings: string[]
+}
+
+/**
+ * Writes the one volume in the given folders or files as NIfTI (.nii, .nii.gz) or MetaImage (.mhd with .raw or, when
+ * compressed, .zraw; .mha), in HU.
+ *
+ * @param o.series part of a Series Instance UID, where there are several volumes
+ * @param o.compress deflate the voxels of a MetaImage
+ * @throws NoduleError FILE, FORMAT, INVALID_PARAMETER (no or several volumes, an unknown name)
+ */
+export async function convertSeries(
+  inputs: readonly string[],
+  output: string,
+  o: { series?: string | undefined; compress?: boolean } = {},
+): Promise<Conversion> {
+  if (!/\.(nii|nii\.gz|mhd|mha)$/i.test(output)) {
+    throw new NoduleError('INVALID_PARAMETER', 'wrong output name', {
+      path: output,
+      expected: 'a name that ends in .nii, .nii.gz, .mhd or .mha',
+    })
+  }
+  const found = await findSeries(inputs)
+  const volumes = found.series.filter(
+    (series) => series.isVolume && (o.series === undefined || series.seriesInstanceUid.includes(o.series)),
+  )
+  const [series] = volumes
+  if (series === undefined || volumes.length > 1) {
+    throw new NoduleError('INVALID_PARAMETER', 'cannot choose a volume', {
+      path: inputs.join(', '),
+      expected: 'one volume (choose by --series)',
+      actual: volumes.length === 0 ? 'none' : volumes.map((one) => one.seriesInstanceUid).join(', '),
+    })
+  }
+  const volume = await loadVolume(series)
+  const warnings = series.problems
+    .filter(({ kind }) => kind === 'gap' || kind === 'uneven-spacing')
+    .map(
+      ({ message }) =>
+        `the file has one slice distance for all, ${volume.geometry.spacing[0]} mm: ${message}`,
+    )
+  if (!/\.mh[ad]$/i.test(output)) {
+    await writeNifti(output, { ...volume, description: `HU of ${volume.seriesInstanceUid}` })
+    return { series, paths: [output], warnings }
+  }
+  return { series, paths: await writeMetaImage(output, volume, o.compress === true), warnings }
+}
+
+/** Writes a MetaImage as LUNA16 has it: .mhd and .raw or .zraw; or all in one .mha. Returns the paths. */
+export async function writeMetaImage(path: string, volume: HuVolume, compress = false): Promise<string[]> {
+  const { data, geometry, shape } = volume
+  const voxels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  const bytes = compress ? deflateSync(voxels, { level: 3 }) : voxels
+  const local = /\.mha$/i.test(path)
+  const dataPath = local ? path : path.replace(/\.mhd$/i, compress ? '.zraw' : '.raw')
+  const header = metaImageHeader(
+    {
+      path,
+      dataPath,
+      format: 'MetaImage',
+      offset: 0,
+      compression: compress ? 'zlib' : 'none',
+      type: 'int16',
+      bigEndian: false,
+      shape,
+      axes: [geometry.rowDirection, geometry.columnDirection, geometry.sliceDirection],
+      spacing: [geometry.spacing[2], geometry.spacing[1], geometry.spacing[0]],
+      origin: geometry.origin,
+      slope: 1,
+      intercept: 0,
+    },
+    local ? 'LOCAL' : basename(dataPath),
+  )
+  if (local) {
+    await writeFileAtomic(path, Buffer.concat([Buffer.from(header), bytes]))
+    return [path]
+  }
+  await writeFileAtomic(dataPath, bytes)
+  await writeFileAtomic(path, header)
+  return [path, dataPath]
+}
