@@ -10,6 +10,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   nodule::InitHu(env, exports);
   nodule::InitFrames(env, exports);
   nodule::InitRezoom(env, exports);
+  nodule::InitRoiAlign(env, exports);
   nodule::InitHungarian(env, exports);
   return exports;
 }

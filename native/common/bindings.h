@@ -9,6 +9,7 @@ void InitStatus(Napi::Env env, Napi::Object exports);
 void InitHu(Napi::Env env, Napi::Object exports);
 void InitFrames(Napi::Env env, Napi::Object exports);
 void InitRezoom(Napi::Env env, Napi::Object exports);
+void InitRoiAlign(Napi::Env env, Napi::Object exports);
 void InitHungarian(Napi::Env env, Napi::Object exports);
 
 }  // namespace nodule

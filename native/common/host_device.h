@@ -23,3 +23,11 @@
 #define NODULE_CLONES
 #define NODULE_HAS_CLONES 0
 #endif
+
+// Whether functions with intrinsics of a newer instruction set can be compiled beside the baseline
+// (attribute target) and chosen at run time (__builtin_cpu_supports).
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__CUDACC__)
+#define NODULE_HAS_X86_TARGETS 1
+#else
+#define NODULE_HAS_X86_TARGETS 0
+#endif

@@ -5,7 +5,7 @@
 #include "common/host_device.h"
 #include "frames/frames_kernel.h"
 
-#if NODULE_HAS_CLONES
+#if NODULE_HAS_X86_TARGETS
 // GCC 12 warns of its own intrinsics (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
@@ -72,7 +72,7 @@ void ResampleGeneric(const XPlan& plan, const float* lines, size_t pitch, size_t
       ResampleBlock(plan, block, lines + i * pitch, gray + i * gray_pitch);
 }
 
-#if NODULE_HAS_CLONES
+#if NODULE_HAS_X86_TARGETS
 #define NODULE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
 
 // The inputs of 16 outputs are two vectors, from which each tap is picked by one permutation. The
@@ -129,7 +129,7 @@ void ResampleAvx512(const XPlan& plan, const float* lines, size_t pitch, size_t 
 using ResampleFunction = decltype(&ResampleGeneric);
 
 ResampleFunction ChooseResample() {
-#if NODULE_HAS_CLONES
+#if NODULE_HAS_X86_TARGETS
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl"))

@@ -33,6 +33,10 @@ export interface Addon {
   rezoomForwardSync: SyncKernel
   rezoomGradient: AsyncKernel
   rezoomGradientSync: SyncKernel
+  roiAlignForward: AsyncKernel
+  roiAlignForwardSync: SyncKernel
+  roiAlignGradient: AsyncKernel
+  roiAlignGradientSync: SyncKernel
   hungarianMatch: AsyncKernel
   hungarianMatchSync: SyncKernel
   linearSumAssignment: (input: object) => number
@@ -192,7 +196,14 @@ export function nativeError(error: unknown): NoduleError {
   )
 }
 
-export type KernelName = 'hu' | 'frames' | 'rezoomForward' | 'rezoomGradient' | 'hungarianMatch'
+export type KernelName =
+  | 'hu'
+  | 'frames'
+  | 'rezoomForward'
+  | 'rezoomGradient'
+  | 'roiAlignForward'
+  | 'roiAlignGradient'
+  | 'hungarianMatch'
 
 /** Runs a kernel of the addon off the event loop. */
 export async function runKernel(name: KernelName, input: object): Promise<void> {

@@ -13,6 +13,14 @@ export {
   rezoomGradientSync,
 } from './rezoom.js'
 export {
+  type RoiAlignInput,
+  type RoiAlignOptions,
+  roiAlignForward,
+  roiAlignForwardSync,
+  roiAlignGradient,
+  roiAlignGradientSync,
+} from './roi_align.js'
+export {
   type Assignment,
   type Match,
   type MatchInput,

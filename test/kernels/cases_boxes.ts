@@ -1,6 +1,7 @@
 /** Sizes of the kernels over boxes; see cases.ts. */
 import type { MatchInput } from '../../src/native/hungarian.js'
 import type { RezoomInput } from '../../src/native/rezoom.js'
+import type { RoiAlignInput } from '../../src/native/roi_align.js'
 import { createRandom } from '../../src/random.js'
 
 export interface RezoomCase {
@@ -181,6 +182,78 @@ export function rezoomInput(c: RezoomCase): { input: RezoomInput; gradient: Floa
       layout,
     },
     gradient: normals(n * c.boxes * samples * channels),
+  }
+}
+
+export interface RoiAlignCase {
+  name: string
+  shape: readonly [n: number, h: number, w: number, c: number]
+  boxes: number
+  bins: readonly [y: number, x: number]
+  samplingRatio: number
+  aligned: boolean
+  layout: 'NHWC' | 'NCHW'
+  /** Boxes may lie anywhere and be turned inside out; else well inside. */
+  anywhere?: boolean
+  bench?: boolean
+}
+
+const roiSmall = { shape: [2, 7, 11, 17], boxes: 9, bins: [3, 2], anywhere: true } as const
+
+export const roiAlignCases: readonly RoiAlignCase[] = [
+  { ...roiSmall, name: 'no boxes', boxes: 0, samplingRatio: 1, aligned: true, layout: 'NHWC' },
+  { ...roiSmall, name: 'one pixel', shape: [1, 1, 1, 1], samplingRatio: 2, aligned: true, layout: 'NHWC' },
+  { ...roiSmall, name: 'aligned', samplingRatio: 2, aligned: true, layout: 'NHWC' },
+  { ...roiSmall, name: 'aligned', samplingRatio: 2, aligned: true, layout: 'NCHW' },
+  { ...roiSmall, name: 'not aligned', samplingRatio: 3, aligned: false, layout: 'NHWC' },
+  { ...roiSmall, name: 'adaptive', samplingRatio: 0, aligned: true, layout: 'NHWC' },
+  { ...roiSmall, name: 'adaptive, not aligned', samplingRatio: 0, aligned: false, layout: 'NCHW' },
+  {
+    ...roiSmall,
+    name: 'one past a block',
+    shape: [1, 5, 5, 65],
+    samplingRatio: 1,
+    aligned: true,
+    layout: 'NHWC',
+  },
+  ...(['NHWC', 'NCHW'] as const).map((layout) => ({
+    name: '440 boxes, 32x44x256, 2x2 bins of 1 sample',
+    shape: [1, 32, 44, 256] as const,
+    boxes: 440,
+    bins: [2, 2] as const,
+    samplingRatio: 1,
+    aligned: true,
+    layout,
+    bench: true,
+  })),
+]
+
+/** Stride 8; features and gradients are normal. */
+export function roiAlignInput(c: RoiAlignCase): { input: RoiAlignInput; gradient: Float32Array } {
+  const random = createRandom(11 + c.boxes)
+  const [n, height, width, channels] = c.shape
+  const normals = (count: number): Float32Array => Float32Array.from({ length: count }, random.normal)
+  const boxes = new Float32Array(c.boxes * 4)
+  for (let b = 0; b < c.boxes; b++) {
+    const center = [width * 8 * random.uniform(), height * 8 * random.uniform()] as const
+    const size = (): number => (c.anywhere === true ? 60 * random.normal() : 4 + 40 * random.uniform())
+    const [w, h] = [size(), size()]
+    boxes.set([center[0] - w / 2, center[1] - h / 2, center[0] + w / 2, center[1] + h / 2], b * 4)
+  }
+  const { bins, samplingRatio, aligned, layout, shape } = c
+  return {
+    input: {
+      features: normals(n * height * width * channels),
+      shape,
+      boxes,
+      images: Int32Array.from({ length: c.boxes }, () => random.integer(Math.max(1, n))),
+      bins,
+      samplingRatio,
+      stride: 8,
+      aligned,
+      layout,
+    },
+    gradient: normals(c.boxes * bins[0] * bins[1] * channels),
   }
 }
 

@@ -7,20 +7,8 @@ import {
 } from '../../src/native/index.js'
 import type { RezoomInput } from '../../src/native/index.js'
 import { rezoomCases, rezoomInput } from './cases.js'
+import { expectClose } from './close.js'
 import { devices } from './devices.js'
-
-/** The stated tolerance: 1e-5 of the largest magnitude; NaN must meet NaN. */
-function expectClose(actual: Float32Array, expected: Float32Array): void {
-  expect(actual.length).toBe(expected.length)
-  const scale = expected.reduce((high, v) => (Number.isNaN(v) ? high : Math.max(high, Math.abs(v))), 1e-3)
-  let worst = 0
-  for (const [i, value] of expected.entries()) {
-    const difference = Math.abs((actual[i] as number) - value)
-    if (Number.isNaN(value)) expect(actual[i], `element ${i}`).toBeNaN()
-    else if (!(difference <= worst)) worst = difference
-  }
-  expect(worst / scale).toBeLessThanOrEqual(1e-5)
-}
 
 const dot = (a: Float32Array, b: Float32Array): number =>
   a.reduce((sum, v, i) => sum + v * (b[i] as number), 0)
