@@ -19,6 +19,6 @@ export type {
   DetectedSlice,
   SeriesDetections,
 } from './detections.js'
-export { lunaMarks, readLunaCsv, writeLunaCsv } from './luna_csv.js'
+export { lunaMarks, writeLunaCsv } from './luna_csv.js'
 export type { LunaMark } from './luna_csv.js'
 export { overlayPng, writeOverlays } from './overlay.js'

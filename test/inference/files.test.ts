@@ -1,14 +1,16 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readLunaCsv, writeLunaCsv } from '../../src/inference/luna_csv.js'
-import type { LunaMark } from '../../src/inference/luna_csv.js'
+import { readMarksCsv } from '../../src/evaluation/luna.js'
+import { readDetections, writeDetections, writeLunaCsv } from '../../src/inference/index.js'
+import type { LunaMark, SeriesDetections } from '../../src/inference/index.js'
+import { writeFileAtomic } from '../../src/files.js'
 
 let folder: string
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'nodule-csv-'))
+  folder = await mkdtemp(join(tmpdir(), 'nodule-files-'))
 })
 afterAll(async () => rm(folder, { recursive: true }))
 
@@ -19,9 +21,12 @@ describe("LUNA16's CSV of marks", () => {
     expect(await readFile(path, 'utf8')).toBe(
       'seriesuid,coordX,coordY,coordZ,probability\n1.2.3,-10.5,20,0.333333333,0.75\n',
     )
+    await expect(
+      writeLunaCsv(path, [{ seriesInstanceUid: '1,2', center: [0, 0, 0], probability: 0 }]),
+    ).rejects.toMatchObject({ code: 'FORMAT', path })
   })
 
-  test('what is written is read back', async () => {
+  test('what is written is what the evaluation reads', async () => {
     const number = fc
       .double({ min: -500, max: 500, noNaN: true })
       .map((value) => Number(value.toPrecision(9)) + 0)
@@ -34,41 +39,83 @@ describe("LUNA16's CSV of marks", () => {
       fc.asyncProperty(fc.array(mark, { maxLength: 20 }), async (marks: LunaMark[]) => {
         const path = join(folder, 'b.csv')
         await writeLunaCsv(path, marks)
-        expect(await readLunaCsv(path)).toEqual(marks)
+        expect(
+          readMarksCsv(path).map(({ seriesUid, x, y, z, probability }) => ({
+            seriesInstanceUid: seriesUid,
+            center: [x, y, z],
+            probability,
+          })),
+        ).toEqual(marks)
       }),
       { numRuns: 30 },
     )
   })
+})
 
-  test('columns in another order, CRLF, a BOM and empty lines are read', async () => {
-    const path = join(folder, 'c.csv')
-    await writeFile(path, '\uFEFFprobability,SeriesUID,coordZ,coordY,coordX,extra\r\n0.5,1.2,3,2,1,x\r\n\r\n')
-    expect(await readLunaCsv(path)).toEqual([
-      { seriesInstanceUid: '1.2', center: [1, 2, 3], probability: 0.5 },
-    ])
+describe('the file of detections', () => {
+  const detections = {
+    format: 'nodule-detections/1',
+    patientId: 'A "quoted" ä',
+    studyInstanceUid: '1.2',
+    seriesInstanceUid: '1.2.3',
+    model: { path: 'm.onnx', sha256: 'ab', step: 3, codeVersion: '0', precision: 'float32' },
+    parameters: { minScore: 0.1 },
+    slices: [
+      {
+        k: 4,
+        sopInstanceUid: '1.9',
+        z: -12.5,
+        boxes: [{ x1: 1, y1: 2, x2: 1 / 3 + 3, y2: 5, score: 0.5, nodule: 1 }],
+      },
+      { k: 5, sopInstanceUid: '1.10', z: -10, boxes: [] },
+    ],
+    nodules: [
+      { id: 1, center: [1, 2, 3], centerVoxel: [4, 5, 6], diameterMm: 7.5, confidence: 0.5, slices: [4, 4] },
+    ],
+    warnings: [],
+  } as unknown as SeriesDetections
+
+  test('is read back as it was written', async () => {
+    const path = join(folder, 'a.json')
+    await writeDetections(path, detections)
+    const back = await readDetections(path)
+    expect(back.slices[0]!.boxes[0]!.x2).toBeCloseTo(10 / 3, 8)
+    back.slices[0]!.boxes[0]!.x2 = 1 / 3 + 3
+    expect(back).toEqual(detections)
   })
 
   test.each([
-    [
-      'seriesuid,coordX,coordY,coordZ\n',
-      'line 1: no column probability: expected seriesuid,coordX,coordY,coordZ,probability',
-    ],
-    [
-      'seriesuid,coordX,coordY,coordZ,probability\n1.2,3,x,5,0.5\n',
-      'line 2: not a mark: expected number for coordY but received "x"',
-    ],
-    [
-      'seriesuid,coordX,coordY,coordZ,probability\n1.2,3,4\n',
-      'line 2: not a mark: expected number for coordZ but received ""',
-    ],
-    ['seriesuid,coordX,coordY,coordZ,probability\n,3,4,5,0.5\n', 'line 2: not a mark: expected series UID'],
-    ['', 'line 1: no column seriesuid'],
-  ])('%j is refused', async (text, message) => {
-    const path = join(folder, 'd.csv')
-    await writeFile(path, text)
-    await expect(readLunaCsv(path)).rejects.toMatchObject({
+    ['{', 'not JSON'],
+    ['[]', 'not a file of detections: expected object but received []'],
+    ['{"format": "x"}', '/format: not a file of detections: expected nodule-detections/1 but received "x"'],
+  ])('%s is refused', async (text, message) => {
+    const path = join(folder, 'b.json')
+    await writeFileAtomic(path, text)
+    await expect(readDetections(path)).rejects.toMatchObject({
       code: 'FORMAT',
       message: expect.stringContaining(`${path}: ${message}`) as string,
     })
+  })
+
+  test('a wrong value is named by its place', async () => {
+    const path = join(folder, 'c.json')
+    const wrong = async (change: (copy: SeriesDetections) => void): Promise<string> => {
+      const copy = structuredClone(detections)
+      change(copy)
+      await writeFileAtomic(path, JSON.stringify(copy))
+      return readDetections(path).then(
+        () => 'read',
+        (error: unknown) => (error as Error).message.replace(`${path}: `, ''),
+      )
+    }
+    expect(await wrong(() => undefined)).toBe('read')
+    expect(await wrong((copy) => (copy.slices[0]!.boxes[0]!.score = NaN))).toBe(
+      '/slices/0/boxes/0/score: not a file of detections: expected finite number but received null',
+    )
+    expect(await wrong((copy) => Object.assign(copy.nodules[0]!, { center: [1, 2] }))).toContain(
+      '/nodules/0/center',
+    )
+    expect(await wrong((copy) => Object.assign(copy, { slices: {} }))).toContain('/slices')
+    expect(await wrong((copy) => Object.assign(copy, { patientId: 7 }))).toContain('/patientId')
   })
 })

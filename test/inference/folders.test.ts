@@ -9,10 +9,10 @@ import {
   detectFolders,
   openSession,
   readDetections,
-  readLunaCsv,
   resultName,
 } from '../../src/inference/index.js'
 import type { DetectFoldersOptions, DetectFoldersResult, Session } from '../../src/inference/index.js'
+import { readMarksCsv } from '../../src/evaluation/luna.js'
 import { modelFolder } from './small_model.js'
 import { TINY, writeTinyScan } from './tiny_scan.js'
 
@@ -98,11 +98,11 @@ describe('detectFolders', () => {
       height: 1024,
     })
     // All nodules in LUNA16's format.
-    const marks = await readLunaCsv(join(output, 'predictions.csv'))
+    const marks = readMarksCsv(join(output, 'predictions.csv'))
     expect(marks.length).toBe(result.scans.reduce((sum, scan) => sum + scan.nodules, 0))
-    expect(
-      marks.filter((mark) => mark.seriesInstanceUid === UID.a).map(({ probability }) => probability),
-    ).toEqual(a.nodules.map(({ confidence }) => confidence))
+    expect(marks.filter((mark) => mark.seriesUid === UID.a).map(({ probability }) => probability)).toEqual(
+      a.nodules.map(({ confidence }) => confidence),
+    )
     expect((await readdir(output)).filter((name) => name.includes('.part'))).toEqual([])
   })
 
@@ -124,8 +124,8 @@ describe('detectFolders', () => {
     expect(await kept({})).toEqual([false])
     await writeFile(join(output, `${UID.b}.json`), '{"format": "nodule-det')
     expect(await kept({ resume: true })).toEqual([false])
-    const marks = await readLunaCsv(join(output, 'predictions.csv'))
-    expect(new Set(marks.map(({ seriesInstanceUid }) => seriesInstanceUid))).toEqual(new Set([UID.b]))
+    const marks = readMarksCsv(join(output, 'predictions.csv'))
+    expect(new Set(marks.map(({ seriesUid }) => seriesUid))).toEqual(new Set([UID.b]))
   })
 
   test('an interruption ends the work after the scan at hand', async () => {
