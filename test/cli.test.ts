@@ -61,7 +61,7 @@ describe('nodule', () => {
   it.each([
     [[], 'Name a command'],
     [['nonsense'], 'nonsense'],
-    [['train', '--no-such-flag', 'x.json'], 'no-such-flag'],
+    [['train', 'x.json', '-o', 'nowhere', '--wrong-flag'], 'wrong-flag'],
     [['dump'], 'Not enough non-option arguments'],
   ])('usage error %j ends with code 2', (args, message) => {
     const result = nodule(...args)
@@ -73,11 +73,11 @@ describe('nodule', () => {
     const boxes = JSON.stringify([{ image_path: 'a.png', rects: [{ x1: 1, y1: 2, x2: 'b', y2: 4 }] }])
     const cases: [string[], RegExp][] = [
       [
-        ['train', file('hypes.json', '{"rnn_length": 4}')],
+        ['train', file('hypes.json', '{"rnn_length": 4}'), '-o', join(folder, 'run')],
         /hypes\.json: rnn_length: unknown key: expected one of "rnn_len"/,
       ],
       [
-        ['train', file('types.json', '{"rnn_len": "4"}')],
+        ['train', file('types.json', '{"rnn_len": "4"}'), '-o', join(folder, 'run')],
         /types\.json: rnn_len: wrong value: expected integer .* received "4"/,
       ],
       [['dump', join(folder, 'absent.dcm')], /absent\.dcm: .*no such file/],

@@ -95,6 +95,8 @@ async function printNodules(flags: Flags): Promise<void> {
     where: flags.where,
   })
   if (run.annotated.length === 0) {
+    // What could not be read is the likeliest reason, and says more.
+    if (run.problems.length > 0) return report(run.problems)
     throw new NoduleError('FORMAT', 'no CT series with annotations', {
       path: flags.folders.join(', '),
       expected: 'DICOM slices and an XML file that names their series (--summary counts XML files alone)',
