@@ -94,7 +94,7 @@ export interface SeriesDetections {
   warnings: string[]
 }
 
-/** Rounds what comes from float32 to what it can hold, so that files stay short; UIDs and counts are not touched. */
+/** Rounds results to more digits than they have, so that files stay short; mapping and geometry stay exact. */
 function brief(_key: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value
 }
@@ -106,7 +106,7 @@ export async function writeDetections(path: string, detections: SeriesDetections
     const text =
       list.length > 0
         ? `[\n${list.map((item) => `    ${JSON.stringify(item, brief)}`).join(',\n')}\n  ]`
-        : JSON.stringify(value, brief)
+        : JSON.stringify(value, key === 'timing' ? brief : undefined)
     return `  ${JSON.stringify(key)}: ${text}`
   })
   await writeFileAtomic(path, `{\n${lines.join(',\n')}\n}\n`)
