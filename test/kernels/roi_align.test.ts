@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
   rezoomForwardSync,
@@ -13,7 +14,46 @@ import { devices } from './devices.js'
 const dot = (a: Float32Array, b: Float32Array): number =>
   a.reduce((sum, v, i) => sum + v * (b[i] as number), 0)
 
+interface Oracle {
+  shape: [n: number, c: number, h: number, w: number]
+  stride: number
+  images: number[]
+  boxes: number[]
+  features: number[]
+  cases: {
+    bins: [number, number]
+    samplingRatio: number
+    aligned: boolean
+    output: number[]
+    gradient: number[]
+  }[]
+}
+
+/** What torchvision computes; made by the script beside it. */
+const oracle = JSON.parse(
+  readFileSync(new URL('../fixtures/kernels/roi_align.json', import.meta.url), 'utf8'),
+) as Oracle
+
 describe('the reference', () => {
+  it.each(oracle.cases)('is torchvision: bins $bins, ratio $samplingRatio, aligned $aligned', (c) => {
+    const [n, channels, height, width] = oracle.shape
+    const input = {
+      features: Float32Array.from(oracle.features),
+      shape: [n, height, width, channels] as const,
+      boxes: Float32Array.from(oracle.boxes),
+      images: Int32Array.from(oracle.images),
+      stride: oracle.stride,
+      layout: 'NCHW' as const,
+      bins: c.bins,
+      samplingRatio: c.samplingRatio,
+      aligned: c.aligned,
+    }
+    const count = c.output.length
+    const weights = Float32Array.from({ length: count }, (_, i) => -1 + (2 * i) / (count - 1))
+    expectClose(roiAlignForwardSync(input, { device: 'reference' }), Float32Array.from(c.output))
+    expectClose(roiAlignGradientSync(input, weights, { device: 'reference' }), Float32Array.from(c.gradient))
+  })
+
   it('with 2x2 bins of one sample is rezoom at offsets of a quarter, inside the image', () => {
     const random = roiAlignInput(roiAlignCases.at(-2)!).input
     const boxes = Float32Array.of(40, 48, 72, 96, 100, 100, 108, 132)
