@@ -15,6 +15,11 @@ let found: { name?: string; reason: string } | undefined
 function load(): { name?: string; reason: string } {
   if (found !== undefined) return found
   const require = createRequire(import.meta.url)
+  // tfjs-node still calls functions that Node 23 removed.
+  const util = require('node:util') as Record<string, unknown>
+  util['isNullOrUndefined'] ??= (value: unknown) => value == null
+  util['isArray'] ??= Array.isArray
+  process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2'
   const before = tf.getBackend()
   const reasons: string[] = []
   for (const name of PACKAGES) {
@@ -49,6 +54,11 @@ export const tensorflowEngine: Engine = {
     const { name } = load()
     await tf.setBackend('tensorflow')
     await tf.ready()
-    return { name: 'tensorflow', describe: () => `tensorflow (${name ?? ''}, tfjs ${tf.version_core})` }
+    const { binding } = tf.backend() as unknown as { binding?: { TF_Version?: string } }
+    const version = binding?.TF_Version ?? ''
+    return {
+      name: 'tensorflow',
+      describe: () => `tensorflow ${version} (${name ?? ''}, tfjs ${tf.version_core})`,
+    }
   },
 }

@@ -1,0 +1,44 @@
+import type { CommandModule } from 'yargs'
+import { TENSORFLOW_VERSION, installTensorflow } from '../engine/install_tensorflow.js'
+
+interface EngineFlags {
+  action: string
+  name: string
+  gpu: boolean
+  tensorflow: string
+  verbose: boolean
+}
+
+export const command: CommandModule<object, EngineFlags> = {
+  command: 'engine <action> <name>',
+  describe: 'Install an engine that npm could not install',
+  builder: (yargs) =>
+    yargs
+      .positional('action', {
+        describe: 'what to do',
+        type: 'string',
+        choices: ['install'],
+        demandOption: true,
+      })
+      .positional('name', {
+        describe: 'the engine',
+        type: 'string',
+        choices: ['tensorflow'],
+        demandOption: true,
+      })
+      .option('gpu', { describe: 'with CUDA 12 (about 4 GB to download)', type: 'boolean', default: false })
+      .option('tensorflow', {
+        describe: 'TensorFlow release',
+        type: 'string',
+        default: TENSORFLOW_VERSION,
+      })
+      .option('verbose', { describe: 'show what pip and the compiler say', type: 'boolean', default: false })
+      .example(
+        '$0 engine install tensorflow',
+        'TensorFlow from PyPI behind tfjs-node, for --engine tensorflow',
+      ),
+  handler: async ({ gpu, tensorflow, verbose }) => {
+    const onLine = verbose ? (line: string) => process.stderr.write(`${line}\n`) : undefined
+    process.stdout.write(`${await installTensorflow({ gpu, version: tensorflow, onLine })}\n`)
+  },
+}

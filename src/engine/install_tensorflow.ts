@@ -1,0 +1,122 @@
+/**
+ * Builds tfjs-node's binding against the TensorFlow library of PyPI's wheel. tfjs-node downloads a binding for TensorFlow
+ * 2.9.1 and CUDA 11.2 when it is installed, which fails on many machines; its sources compile against a current one.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { NoduleError, describeError } from '../errors.js'
+import { PACKAGE_ROOT } from '../version.js'
+
+/** The TensorFlow release that is installed by default: the one that this was tested with. */
+export const TENSORFLOW_VERSION = '2.21.0'
+/** The Python that the wheel is made for: the machine's own may be newer than TensorFlow knows. */
+const WHEEL_PYTHON = '3.11'
+
+export interface InstallOptions {
+  /** With CUDA 12: TensorFlow's GPU wheel and NVIDIA's libraries (about 4 GB). */
+  gpu?: boolean
+  version?: string
+  onLine?: ((line: string) => void) | undefined
+}
+
+/** The folder of tfjs-node-gpu or tfjs-node. Throws NoduleError (UNAVAILABLE) where neither is installed. */
+function tfjsNodeFolder(): string {
+  const require = createRequire(join(PACKAGE_ROOT, 'package.json'))
+  for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
+    try {
+      return dirname(require.resolve(`${name}/package.json`))
+    } catch {
+      // the next one
+    }
+  }
+  throw new NoduleError(
+    'UNAVAILABLE',
+    'neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node is installed',
+    {
+      expected: 'npm install --ignore-scripts @tensorflow/tfjs-node-gpu',
+    },
+  )
+}
+
+/** Runs a program; its output goes to `onLine`. Throws NoduleError (UNAVAILABLE) with its last lines where it fails. */
+async function runProgram(
+  program: string,
+  flags: readonly string[],
+  advice: string,
+  onLine: ((line: string) => void) | undefined,
+): Promise<void> {
+  onLine?.(`${program} ${flags.join(' ')}`)
+  const last: string[] = []
+  const child = spawn(program, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      for (const line of text.split(/[\r\n]+/)) {
+        if (line.trim() === '') continue
+        last.push(line)
+        if (last.length > 5) last.shift()
+        onLine?.(line)
+      }
+    })
+  const problem = await new Promise<string | undefined>((resolve) => {
+    child.on('error', (error) => resolve(describeError(error)))
+    child.on('close', (code) => resolve(code === 0 ? undefined : `exit status ${code}: ${last.join(' / ')}`))
+  })
+  if (problem !== undefined)
+    throw new NoduleError('UNAVAILABLE', `${program} failed`, { expected: advice, actual: problem })
+}
+
+/**
+ * Downloads TensorFlow with pip, compiles tfjs-node's binding against it and tries it in a process of its own.
+ * Needs python3 with pip, a C++17 compiler and 1.5 GB (with `gpu` 8 GB); writes into tfjs-node's folder only.
+ * @returns one line about what was installed
+ */
+export async function installTensorflow(o: InstallOptions = {}): Promise<string> {
+  if (process.platform !== 'linux')
+    throw new NoduleError('UNSUPPORTED', 'engine install', { expected: 'Linux', actual: process.platform })
+  const { version = TENSORFLOW_VERSION, onLine } = o
+  if (!/^\d+\.\d+\.\d+$/.test(version))
+    throw new NoduleError('INVALID_PARAMETER', 'TensorFlow version', {
+      expected: 'a release such as 2.21.0',
+      actual: version,
+    })
+  const folder = tfjsNodeFolder()
+  const site = join(folder, 'deps', 'python')
+  const binding = join(folder, 'lib', 'napi-v8', 'tfjs_binding.node')
+  rmSync(site, { recursive: true, force: true })
+  mkdirSync(dirname(binding), { recursive: true })
+
+  const wheel =
+    o.gpu === true ? [`tensorflow[and-cuda]==${version}`] : ['--no-deps', `tensorflow-cpu==${version}`]
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', site]
+  const target = ['--only-binary=:all:', '--python-version', WHEEL_PYTHON]
+  await runProgram('python3', [...pip, ...target, ...wheel], 'python3 with pip, and a package index', onLine)
+
+  const library = join(site, 'tensorflow')
+  if (!existsSync(join(library, 'libtensorflow_cc.so.2')))
+    throw new NoduleError('UNSUPPORTED', 'this wheel has no libtensorflow_cc.so.2', { path: library })
+  const headers = dirname(
+    createRequire(join(PACKAGE_ROOT, 'package.json')).resolve('node-api-headers/package.json'),
+  )
+  const sources = ['tfjs_backend.cc', 'tfjs_binding.cc'].map((name) => join(folder, 'binding', name))
+  const include = [folder, join(folder, 'binding'), join(library, 'include'), join(headers, 'include')]
+  await runProgram(
+    process.env['CXX'] ?? 'g++',
+    [
+      ...['-std=c++17', '-O2', '-fPIC', '-shared', '-w', '-DNAPI_VERSION=8'],
+      ...include.map((path) => `-I${path}`),
+      ...sources,
+      ...['-o', binding, `-L${library}`, `-Wl,-rpath,${library}`],
+      ...['-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'],
+    ],
+    'a C++17 compiler (apt-get install g++, or set CXX)',
+    onLine,
+  )
+  const check =
+    `require('node:util').isNullOrUndefined ??= (x) => x == null; const tf = require(${JSON.stringify(folder)});` +
+    'const x = tf.ones([8, 8]); if (tf.matMul(x, x).dataSync()[0] !== 8) process.exit(3);' +
+    'console.log(tf.version["tfjs-node"], tf.backend().binding.TF_Version)'
+  await runProgram(process.execPath, ['-e', check], 'a binding that loads and computes', onLine)
+  return `TensorFlow ${version}${o.gpu === true ? ' with CUDA' : ''} for tfjs-node, in ${folder}`
+}
