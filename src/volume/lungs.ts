@@ -13,6 +13,7 @@ import {
   type Extent,
   type Grid,
 } from './grid.js'
+import { fillIslands } from './islands.js'
 import { refineMask } from './refine.js'
 import { findTrachea } from './trachea.js'
 
@@ -267,10 +268,11 @@ function nameSides(lungs: Grid[], volume: HuVolume): { right: Grid | undefined; 
 /** Fills vessels, holes and dents of one lung. */
 function closeLung(lung: Grid, radius: number): Grid {
   const extent = extentOf(lung)!
-  const rim = Math.ceil((radius + 2) / Math.min(...lung.spacing)) + 1
+  const rim = Math.ceil(Math.max(radius + 2, 12) / Math.min(...lung.spacing)) + 1
   const crop = cropMask(lung, extent, rim)
   const closed = closeMask(crop, radius)
   fillHoles(closed)
+  fillIslands(closed)
   const whole: Grid = { ...lung, data: new Uint8Array(lung.data.length) }
   pasteMask(whole, closed, extent, rim)
   return whole

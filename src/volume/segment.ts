@@ -47,10 +47,8 @@ export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
-  const { series } = await findSeries(folders, {
-    onProblem: (path, error) =>
-      o.onProblem?.(error.path === path ? error.message : `${path}: ${error.message}`),
-  })
+  const { series, skipped } = await findSeries(folders)
+  for (const file of skipped) if (file.kind === 'damaged') o.onProblem?.(`${file.path}: ${file.reason}`)
   const scans = series.filter((one) => one.modality === 'CT' && one.isVolume)
   if (scans.length === 0)
     throw new NoduleError('FORMAT', 'no CT volume in the folders', {

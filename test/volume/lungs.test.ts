@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../../src/annotations/index.js'
 import { findSeries } from '../../src/dicom/index.js'
+import { patientToVoxel, type Vector3 } from '../../src/geometry/patient.js'
 import { makePatient } from '../../src/phantom/index.js'
 import { loadVolume, segmentLungs, type HuVolume } from '../../src/volume/index.js'
 import { realData } from '../real_data.js'
@@ -109,10 +110,11 @@ function blockVolume(hu: number): HuVolume {
 describe.each([
   { name: 'lidc-idri-0001', patient: 'LIDC-IDRI-0001', ml: 3750 },
   { name: 'lidc-idri-0003', patient: 'LIDC-IDRI-0003', ml: 5930 },
-  { name: 'qin-lung-ct', patient: 'QIN-LSC-0014', ml: 4500 },
-  { name: 'qin-lung-ct', patient: 'QIN-LSC-0028', ml: 6060 },
+  // Centers of the lesions: means of the nine segmentations that come with each scan (pydicom).
+  { name: 'qin-lung-ct', patient: 'QIN-LSC-0014', ml: 4500, lesion: [-21.01, -137.18, 237.19] as Vector3 },
+  { name: 'qin-lung-ct', patient: 'QIN-LSC-0028', ml: 6060, lesion: [96.57, -172.47, 306.1] as Vector3 },
   { name: 'ct-64', patient: '123456', ml: 4670 },
-])('segmentLungs on $patient', ({ name, patient, ml }) => {
+])('segmentLungs on $patient', ({ name, patient, ml, lesion }) => {
   const folder = realData(name)
   it.skipIf(folder === undefined)('finds both lungs and cuts no marked nodule away', async () => {
     const { series } = await findSeries([folder!])
@@ -123,12 +125,15 @@ describe.each([
     expect(lungs.volumeMl.total).toBeLessThan(1.03 * ml)
     expect(lungs.volumeMl.left).toBeGreaterThan(0.35 * ml)
     expect(lungs.volumeMl.right).toBeGreaterThan(0.35 * ml)
+    const at = (voxel: readonly number[]): number => {
+      const [k, j, i] = voxel.map(Math.round) as [number, number, number]
+      return lungs.mask[(k * volume.shape[1] + j) * volume.shape[2] + i]!
+    }
+    if (lesion !== undefined) expect(at(patientToVoxel(volume.geometry, lesion))).toBe(1)
     const reading = await readAnnotationsFor(scan)
     if (reading === undefined) return
     const placed = placeOnSeries(reading, scan)
-    for (const nodule of consensusNodules(placed, scan.geometry)) {
-      const [k, j, i] = nodule.centroidVoxel.map(Math.round) as [number, number, number]
-      expect(lungs.mask[(k * volume.shape[1] + j) * volume.shape[2] + i], `nodule ${nodule.id}`).toBe(1)
-    }
+    for (const nodule of consensusNodules(placed, scan.geometry))
+      expect(at(nodule.centroidVoxel), `nodule ${nodule.id}`).toBe(1)
   })
 })

@@ -1,0 +1,64 @@
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { writePhantoms } from '../../src/phantom/index.js'
+import { segmentFolders, segmentTable } from '../../src/volume/index.js'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nodule-segment-'))
+  await writePhantoms(join(folder, 'scans'), { patients: 2, matrix: 96, spacing: 8, seed: 4 })
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('segmentFolders', () => {
+  it('writes masks and montages of every scan', async () => {
+    const { done, failed } = await segmentFolders([join(folder, 'scans')], { output: join(folder, 'out') })
+    expect(failed).toBe(0)
+    expect(done.map((one) => one.patientId)).toEqual(['PHANTOM-0001', 'PHANTOM-0002'])
+    for (const one of done) {
+      expect(one.volumeMl.right + one.volumeMl.left).toBeCloseTo(one.volumeMl.total)
+      const picture = await sharp(one.montagePath).metadata()
+      expect(picture.width).toBe(8 * 256)
+      expect(picture.height).toBe(3 * 256 + 24)
+    }
+    expect(new Set(done.map((one) => one.maskPath)).size).toBe(2)
+    const table = segmentTable(done).trimEnd().split('\n')
+    expect(table.length).toBe(3)
+    expect(table[1]).toContain('PHANTOM-0001')
+  })
+
+  it('reports a damaged scan and goes on', async () => {
+    const written = await writePhantoms(join(folder, 'damaged'), {
+      patients: 2,
+      matrix: 64,
+      spacing: 10,
+      slices: 12,
+    })
+    // Every slice of the first patient loses its pixels.
+    for (const name of await readdir(written[0]!.folder)) {
+      const path = join(written[0]!.folder, name)
+      if (name.endsWith('.dcm')) await writeFile(path, (await readFile(path)).subarray(0, -100))
+    }
+    const problems: string[] = []
+    const { done, failed } = await segmentFolders([join(folder, 'damaged')], {
+      output: join(folder, 'out2'),
+      montage: false,
+      nifti: false,
+      onProblem: (message) => problems.push(message),
+    })
+    expect(done.map((one) => one.patientId)).toEqual(['PHANTOM-0002'])
+    expect(failed + problems.length).toBeGreaterThan(0)
+    expect(problems.join('\n')).toContain('PHANTOM-0001')
+  })
+
+  it('says that there is no scan', async () => {
+    await mkdir(join(folder, 'empty'))
+    await expect(segmentFolders([join(folder, 'empty')], { output: folder })).rejects.toThrow('no CT volume')
+    await expect(segmentFolders([join(folder, 'absent')], { output: folder })).rejects.toThrow('absent')
+  })
+})
