@@ -56,16 +56,18 @@ function convolve(
   const weight = (name: string): tf.Tensor => weights.get(`${node.name}/${name}`)!
   const [before, behind] = [Math.floor((node.kernel[0] - 1) / 2), Math.ceil((node.kernel[0] - 1) / 2)]
   const [left, right] = [Math.floor((node.kernel[1] - 1) / 2), Math.ceil((node.kernel[1] - 1) / 2)]
-  const pad: tf.backend_util.ExplicitPadding | 'same' =
-    node.padding === 'same'
-      ? 'same'
-      : [
-          [0, 0],
-          [before, behind],
-          [left, right],
-          [0, 0],
-        ]
-  const y = tf.conv2d(x, weight('weights') as tf.Tensor4D, node.stride, pad)
+  const pads: tf.backend_util.ExplicitPadding = [
+    [0, 0],
+    [before, behind],
+    [left, right],
+    [0, 0],
+  ]
+  const filter = weight('weights') as tf.Tensor4D
+  let y: tf.Tensor4D
+  if (node.padding === 'same') y = tf.conv2d(x, filter, node.stride, 'same')
+  // tfjs-node has no explicit padding.
+  else if (tf.getBackend() === 'tensorflow') y = tf.conv2d(tf.pad(x, pads), filter, node.stride, 'valid')
+  else y = tf.conv2d(x, filter, node.stride, pads)
   const relu = node.activation === 'relu'
   if (!node.batchNorm) {
     const sum = node.bias ? tf.add<tf.Tensor4D>(y, weight('biases')) : y
