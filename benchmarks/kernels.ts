@@ -1,6 +1,6 @@
 /** The kernels: C++ against their TypeScript twins, against memory copies, and against Python peers. */
 import { requireAddon } from '../src/native/addon.js'
-import { benchHungarian, benchRezoom } from './kernels_boxes.js'
+import { benchHungarian, benchRezoom, benchRoiAlign } from './kernels_boxes.js'
 import { benchFrames, benchHu } from './kernels_voxels.js'
 import { makeRow, measureTogether } from './measure.js'
 import type { Row, Subject, SubjectOptions } from './types.js'
@@ -16,7 +16,7 @@ export const subject: Subject = {
   async run(options) {
     requireAddon()
     const rows: Row[] = []
-    for (const part of [benchCall, benchHu, benchFrames, benchRezoom, benchHungarian])
+    for (const part of [benchCall, benchHu, benchFrames, benchRezoom, benchRoiAlign, benchHungarian])
       rows.push(...(await part(options)))
     return rows
   },

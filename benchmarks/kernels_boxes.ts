@@ -5,6 +5,8 @@ import {
   linearSumAssignment,
   rezoomForwardSync,
   rezoomGradientSync,
+  roiAlignForwardSync,
+  roiAlignGradientSync,
 } from '../src/native/index.js'
 import {
   assignmentCases,
@@ -13,6 +15,8 @@ import {
   matchInput,
   rezoomCases,
   rezoomInput,
+  roiAlignCases,
+  roiAlignInput,
 } from '../test/kernels/cases.js'
 import { makeRow, measureTogether } from './measure.js'
 import { peerPackage, runPeers, withFiles } from './peers.js'
@@ -40,7 +44,42 @@ export async function benchRezoom({ seconds }: SubjectOptions): Promise<Row[]> {
     )
     const label = `rezoom fwd+grad ${c.name}`
     const floor_ms = timing.copy.ms
-    rows.push(makeRow(name, label, timing.ours, twin, timing.twin.ms, { floor_ms, goal: '>= 15x' }))
+    const peerMs = await torchvision(c, [c.offsetsY.length, c.offsetsX.length], 1, seconds)
+    rows.push(
+      makeRow(name, label, timing.ours, twin, timing.twin.ms, { floor_ms, goal: '>= 15x' }),
+      makeRow(name, label, timing.ours, 'torchvision roi_align', peerMs, { floor_ms, goal: '> 1x' }),
+    )
+  }
+  return rows
+}
+
+/** Equal work by torchvision: bins of one sample are rezoom's offsets of a quarter. It has no gradient for boxes. */
+async function torchvision(
+  c: { shape: readonly number[]; boxes: number },
+  bins: readonly number[],
+  samplingRatio: number,
+  seconds: number,
+): Promise<number | null> {
+  const one = { kind: 'roi_align', shape: c.shape, boxes: c.boxes, stride: 8, bins, samplingRatio }
+  const times = await runPeers('kernels.py', { threads: defaultThreads(), seconds, cases: { one } })
+  return times['one']?.['torchvision roi_align'] ?? null
+}
+
+export async function benchRoiAlign({ seconds }: SubjectOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const c of roiAlignCases.filter((one) => one.bench === true)) {
+    const { input, gradient } = roiAlignInput(c)
+    const both = (device: 'cpu' | 'reference'): void => {
+      roiAlignForwardSync(input, { device })
+      roiAlignGradientSync(input, gradient, { device })
+    }
+    const timing = await measureTogether({ ours: () => both('cpu'), twin: () => both('reference') }, seconds)
+    const label = `roi_align fwd+grad ${c.name}, ${c.layout}`
+    rows.push(makeRow(name, label, timing.ours, twin, timing.twin.ms))
+    if (c.layout === 'NCHW') {
+      const peerMs = await torchvision(c, c.bins, c.samplingRatio, seconds)
+      rows.push(makeRow(name, label, timing.ours, 'torchvision roi_align', peerMs, { goal: '> 1x' }))
+    }
   }
   return rows
 }

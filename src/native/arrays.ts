@@ -1,5 +1,5 @@
 /** Checks of arrays that go to the kernels. */
-import { invalidParameter } from '../check.js'
+import { checkInteger, invalidParameter } from '../check.js'
 
 /** A typed array that can be checked before a kernel gets it. */
 interface AnyArray {
@@ -80,5 +80,14 @@ export function checkFinite(
   for (let i = from; i < to; i++) {
     const value = values[i] as number
     if (!(Math.abs(value) <= 1e100)) throw invalidParameter(`${name}[${i}]`, 'finite number', value)
+  }
+}
+
+/** Throws INVALID_PARAMETER at the first element that is not an integer within [low, high]. */
+export function checkIntegers(name: string, values: Int32Array, low: number, high: number): void {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number
+    // The name is made for the error only: making it for each element would cost more than the kernel.
+    if (!(value >= low && value <= high)) checkInteger(`${name}[${i}]`, value, low, high)
   }
 }

@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
-import { checkArray, overlap } from './arrays.js'
+import { checkArray, checkIntegers, overlap } from './arrays.js'
 import { type HuBatch, prepareHu } from './hu.js'
 import { type FrameTaps, type FramesWork, framesReference } from './reference/frames.js'
 
@@ -51,10 +51,14 @@ function checkTaps(name: string, taps: FrameTaps, inputs: number): FrameTaps {
   checkArray(`${name}.count`, count, [Int32Array], first.length)
   checkArray(`${name}.weights`, weights, [Float64Array], first.length * width)
   let previous = 0
-  for (const [u, begin] of first.entries()) {
+  for (let u = 0; u < first.length; u++) {
+    const begin = first[u] as number
     if (begin < 0) continue
-    checkInteger(`${name}.first[${u}]`, begin, previous, inputs - 1)
-    checkInteger(`${name}.count[${u}]`, count[u], 1, Math.min(width, inputs - begin))
+    const taps = count[u] as number
+    if (!(begin >= previous && begin < inputs))
+      checkInteger(`${name}.first[${u}]`, begin, previous, inputs - 1)
+    if (!(taps >= 1 && taps <= width && begin + taps <= inputs))
+      checkInteger(`${name}.count[${u}]`, taps, 1, Math.min(width, inputs - begin))
     previous = begin
   }
   return taps
@@ -84,7 +88,7 @@ function prepare(input: FramesInput, options: FramesOptions): FramesWork & { dev
   )
   if (sources.length % channels !== 0)
     throw invalidParameter('sources', `a multiple of ${channels} slice indices`, input.sources)
-  for (const [i, source] of sources.entries()) checkInteger(`sources[${i}]`, source, 0, count - 1)
+  checkIntegers('sources', sources, 0, count - 1)
   const layout = input.layout ?? 'NCHW'
   if (layout !== 'NCHW' && layout !== 'NHWC') throw invalidParameter('layout', "'NCHW' or 'NHWC'", layout)
   checkNumber('window.low', window.low, -32768, 32767)

@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
-import { checkArray } from './arrays.js'
+import { checkArray, checkIntegers } from './arrays.js'
 import {
   type RoiAlignWork,
   roiAlignForwardReference,
@@ -59,17 +59,15 @@ function prepare(input: RoiAlignInput): RoiAlignWork & { outputLength: number; f
   if (!Number.isInteger(count)) throw invalidParameter('boxes', 'Float32Array of length boxes * 4', boxes)
   const images = checkArray('images', input.images ?? new Int32Array(count), [Int32Array], count)
   const scale = 1 / input.stride
-  for (let box = 0; box < count; box++) {
-    checkInteger(`images[${box}]`, images[box], 0, n - 1)
-    for (let k = 0; k < 4; k++) checkNumber(`boxes[${box * 4 + k}]`, boxes[box * 4 + k], -1e6, 1e6)
-    for (const [low, bins] of [
-      [box * 4, binsX],
-      [box * 4 + 1, binsY],
-    ] as const) {
-      const size = (Math.abs((boxes[low + 2] as number) - (boxes[low] as number)) * scale) / bins
-      if (samplingRatio === 0 && size > MAX_GRID - 1)
-        throw invalidParameter(`boxes[${low + 2}]`, `bins of at most ${MAX_GRID - 1} feature pixels`, size)
-    }
+  checkIntegers('images', images, 0, n - 1)
+  for (let i = 0; i < boxes.length; i++) {
+    const value = boxes[i] as number
+    if (!(Math.abs(value) <= 1e6)) throw invalidParameter(`boxes[${i}]`, 'number between -1e6 and 1e6', value)
+    // x2 and y2: how large a bin is, in feature pixels.
+    if (samplingRatio > 0 || i % 4 < 2) continue
+    const size = (Math.abs(value - (boxes[i - 2] as number)) * scale) / (i % 4 === 2 ? binsX : binsY)
+    if (size > MAX_GRID - 1)
+      throw invalidParameter(`boxes[${i}]`, `bins of at most ${MAX_GRID - 1} feature pixels`, size)
   }
   const outputLength = count * binsY * binsX * channels
   if (outputLength > MAX_ELEMENTS)
