@@ -30,6 +30,11 @@ const COMMANDS: readonly {
     load: () => import('./commands/annotations.js'),
   },
   {
+    name: 'to-xml',
+    describe: 'Write JSON of annotations or detections as LIDC XML',
+    load: () => import('./commands/to-xml.js'),
+  },
+  {
     name: 'phantom',
     describe: 'Make synthetic LIDC patients with exact ground truth',
     load: () => import('./commands/phantom.js'),

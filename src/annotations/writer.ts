@@ -24,7 +24,8 @@ export interface PointToWrite {
 
 export interface NoduleToWrite {
   id: string
-  ratings: Record<(typeof ratingNames)[number], number>
+  /** Absent: the nodule has a contour and no ratings. */
+  ratings?: Record<(typeof ratingNames)[number], number> | undefined
   contours: {
     sopInstanceUid: string
     z: number
@@ -70,9 +71,12 @@ export function formatLidcXml(message: LidcXmlToWrite): string {
     )
     for (const nodule of session.nodules) {
       lines.push('    <unblindedReadNodule>', `      <noduleID>${escapeText(nodule.id)}</noduleID>`)
-      lines.push('      <characteristics>')
-      for (const name of ratingNames) lines.push(`        <${name}>${nodule.ratings[name]}</${name}>`)
-      lines.push('      </characteristics>')
+      const { ratings } = nodule
+      if (ratings !== undefined) {
+        lines.push('      <characteristics>')
+        for (const name of ratingNames) lines.push(`        <${name}>${ratings[name]}</${name}>`)
+        lines.push('      </characteristics>')
+      }
       for (const contour of nodule.contours) lines.push(...roi(contour, contour.inclusion, contour.points))
       lines.push('    </unblindedReadNodule>')
     }

@@ -1,12 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import {
   NODULE_FIELDS,
   annotateFolders,
+  annotationJson,
   compileWhere,
+  jsonToXml,
   lunaCsv,
   lunaNodule,
   noduleFields,
@@ -14,9 +16,16 @@ import {
   readLidcXml,
 } from '../../src/annotations/index.js'
 import type { LidcReading } from '../../src/annotations/index.js'
+import { boxesOf } from '../../src/annotations/consensus.js'
+import { contourExtent, fillContours } from '../../src/annotations/mask.js'
 import { writeLidcXml } from '../../src/annotations/writer.js'
 import { NoduleError } from '../../src/errors.js'
 import { realData } from '../real_data.js'
+
+/** Nodules go by place in the JSON, by reader in the XML. */
+function sorted(session: LidcReading['sessions'][number]): unknown {
+  return { ...session, nodules: [...session.nodules].sort((a, b) => (a.noduleId < b.noduleId ? -1 : 1)) }
+}
 
 describe('compileWhere', () => {
   const fields = { malignancy: 4.5, readers: 3, diameter: 8, patient: 'P1', missing: undefined }
@@ -71,6 +80,54 @@ describe('compileWhere', () => {
   })
 })
 
+describe('jsonToXml', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nodule-json-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const put = (value: unknown): string => {
+    const path = join(folder, 'a.json')
+    writeFileSync(path, typeof value === 'string' ? value : JSON.stringify(value))
+    return path
+  }
+
+  it('detections become one reading whose contours enclose the boxes', async () => {
+    const boxes = [
+      { x1: 10, y1: 20, x2: 14, y2: 25, score: 0.9, nodule: 1 },
+      { x1: 50, y1: 50, x2: 52, y2: 52, score: 0.1 },
+    ]
+    const path = put({
+      format: 'nodule-detections/1',
+      studyInstanceUid: '1.2',
+      seriesInstanceUid: '1.2.3',
+      slices: [{ k: 0, sopInstanceUid: '1.2.3.4', z: -5, boxes }],
+      nodules: [{ id: 1 }, { id: 2 }],
+    })
+    const [xml] = await jsonToXml(path, folder)
+    const reading = (await readLidcXml(xml!)) as LidcReading
+    expect(reading).toMatchObject({ seriesInstanceUid: '1.2.3', studyInstanceUid: '1.2' })
+    expect(reading.sessions).toHaveLength(1)
+    const [nodule, ...others] = reading.sessions[0]!.nodules
+    expect(others).toEqual([])
+    const contours = nodule!.contours.map((contour) => ({ ...contour, k: 0 }))
+    expect(contours[0]).toMatchObject({ sopInstanceUid: '1.2.3.4', z: -5, inclusion: true })
+    expect(boxesOf(fillContours(contours, contourExtent(contours)))).toEqual([
+      { k: 0, box: { x1: 10, y1: 20, x2: 14, y2: 25 } },
+    ])
+  })
+
+  it.each<[unknown, RegExp]>([
+    ['{', /not JSON/],
+    [[], /expected an object/],
+    [{ format: 'x' }, /\/format: .*expected "nodule-annotations\/1" or/],
+    [
+      { format: 'nodule-annotations/1', series: [{}] },
+      /\/series\/0\/sessions: .*a list but received undefined/,
+    ],
+    [{ format: 'nodule-detections/1', slices: [], nodules: [{}] }, /\/nodules\/0\/id: .*a number/],
+  ])('refuses %j', async (value, message) => {
+    await expect(jsonToXml(put(value), folder)).rejects.toThrow(message)
+  })
+})
+
 const folders = ['lidc-idri-0001', 'lidc-idri-0003'].map(realData)
 describe.skipIf(folders.includes(undefined))('the two LIDC scans', () => {
   const run = (where?: string): ReturnType<typeof annotateFolders> =>
@@ -116,6 +173,25 @@ describe.skipIf(folders.includes(undefined))('the two LIDC scans', () => {
     expect(rows).toHaveLength(2)
     expect(rows[0]!.startsWith('LIDC-IDRI-0001,')).toBe(true)
     expect(Object.keys(noduleFields(annotated[0]!, annotated[0]!.nodules[0]!))).toEqual([...NODULE_FIELDS])
+  })
+
+  it('readings come back from the XML of our JSON', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodule-json-'))
+    try {
+      const all = await run()
+      writeFileSync(join(folder, 'a.json'), JSON.stringify(annotationJson(all)))
+      const paths = await jsonToXml(join(folder, 'a.json'), folder)
+      expect(paths).toHaveLength(2)
+      for (const { reading } of all.annotated) {
+        const path = paths.find((one) => one.includes(reading.seriesInstanceUid))!
+        const again = (await readLidcXml(path)) as LidcReading
+        expect(again.sessions.map((session) => sorted(session))).toEqual(
+          reading.sessions.map((session) => sorted(session)),
+        )
+      }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it('readings come back from the XML that we write', async () => {
