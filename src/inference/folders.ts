@@ -6,7 +6,8 @@ import { NoduleError } from '../errors.js'
 import { readDetections } from './detections.js'
 import type { DetectParameters, SeriesDetections } from './detections.js'
 import { runJobs } from './jobs.js'
-import { findScans, readAhead, scanPlace } from './load_scans.js'
+import { findScans, scanPlace } from './find_scans.js'
+import { readAhead } from './load_scans.js'
 import { writeLunaCsv } from './luna_csv.js'
 import type { LunaMark } from './luna_csv.js'
 import { detectScan, outcomeOf, resultName } from './one_scan.js'
@@ -84,18 +85,18 @@ export async function detectFolders(
     stop: () => o.interrupted?.() === true,
   }
 
-  const { series: found, damaged } = await findScans(paths, run.note, {
+  const { scans, damaged } = await findScans(paths, run.note, {
     onProgress: (done, files) => run.progress(0, `header ${done}/${files}`),
     interrupted: o.interrupted,
   })
-  total = found.length
+  total = scans.length
   const tasks: ScanTask[] = []
-  for (const series of found) {
-    const path = join(o.output, `${resultName(series)}.json`)
+  for (const scan of scans) {
+    const path = join(o.output, `${resultName(scan)}.json`)
     const earlier = o.resume === true ? await earlierResult(path, session, settings.parameters) : undefined
-    const lost = damaged.filter((file) => dirname(file) === series.folder)
+    const lost = damaged.filter((file) => dirname(file) === scan.folder)
     const warnings = lost.map((file) => `${file} lies beside the slices and cannot be read`)
-    if (earlier === undefined) tasks.push({ series, path, warnings })
+    if (earlier === undefined) tasks.push({ scan, path, warnings })
     else run.finish(outcomeOf(earlier, path, true))
   }
   if (!run.stop()) {
@@ -117,7 +118,7 @@ async function runHere(
 ): Promise<void> {
   let begin = performance.now()
   for await (const { item: task, loaded } of readAhead(tasks, run.note)) {
-    const place = scanPlace(task.series)
+    const place = scanPlace(task.scan)
     const outcome = await detectScan(task, loaded, session, settings, {
       note: run.note,
       begin,

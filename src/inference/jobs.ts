@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { NoduleError } from '../errors.js'
 import type { NoduleErrorCode } from '../errors.js'
-import { scanPlace } from './load_scans.js'
+import { scanPlace } from './find_scans.js'
 import type { Run, ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
 import type { Session } from './session.js'
 
@@ -45,7 +45,7 @@ export async function runJobs(
       if (answer === 'died') worker = undefined
       else if (answer instanceof NoduleError) failure = answer
       else if (answer !== undefined) run.finish(answer)
-      run.progress(0, scanPlace(task.series))
+      run.progress(0, scanPlace(task.scan))
     }
     worker?.disconnect()
   }
@@ -80,12 +80,12 @@ async function ask(
       else if (from.kind === 'done') end(from.outcome)
       else if (from.code !== undefined) end(new NoduleError(from.code, from.message))
       else {
-        run.note(true, scanPlace(task.series), `this is a bug: ${from.message}`)
+        run.note(true, scanPlace(task.scan), `this is a bug: ${from.message}`)
         end(undefined)
       }
     }
     const died = (how: string): void => {
-      run.note(true, scanPlace(task.series), `the process that worked on it ended (${how})`)
+      run.note(true, scanPlace(task.scan), `the process that worked on it ended (${how})`)
       end('died')
     }
     const onExit = (code: number | null, signal: NodeJS.Signals | null): void =>

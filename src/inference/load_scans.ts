@@ -1,49 +1,9 @@
-import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { loadVolume } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
-
-/** Tells of a file or scan that is left out (failed: although it should have been used) or noteworthy. */
-export type Note = (failed: boolean, place: string, message: string) => void
-
-export interface FoundScans {
-  /** The CT volumes. */
-  series: Series[]
-  /** Files that should have been slices and cannot be read. */
-  damaged: string[]
-}
-
-export interface FindScansOptions {
-  onProgress?: ((done: number, total: number) => void) | undefined
-  interrupted?: (() => boolean) | undefined
-}
-
-/** Finds what nodules can be detected in; notes what cannot be used. Throws NoduleError (FILE). */
-export async function findScans(
-  paths: readonly string[],
-  note: Note,
-  o: FindScansOptions = {},
-): Promise<FoundScans> {
-  const found = await findSeries(paths, {
-    ...(o.onProgress === undefined ? {} : { onProgress: o.onProgress }),
-    ...(o.interrupted === undefined ? {} : { interrupted: o.interrupted }),
-  })
-  const damaged = found.skipped.filter(({ kind }) => kind === 'damaged')
-  for (const { path, reason } of damaged) note(true, path, reason)
-  const series = found.series.filter((item) => {
-    const reason =
-      item.modality !== 'CT'
-        ? `${item.modality || 'no modality'}, not CT`
-        : item.isVolume
-          ? undefined
-          : item.problems.map(({ message }) => message).join('; ')
-    if (reason !== undefined) note(false, scanPlace(item), `left out: ${reason}`)
-    return reason === undefined
-  })
-  if (series.length === 0) note(true, paths.join(', '), 'no CT series that makes a volume')
-  return { series, damaged: damaged.map(({ path }) => path) }
-}
+import { seriesOf } from './find_scans.js'
+import type { Note, ScanFiles } from './find_scans.js'
 
 /** A scan in memory. */
 export interface LoadedScan {
@@ -56,11 +16,11 @@ export interface LoadedScan {
 }
 
 /**
- * Loads the volumes of the series, one ahead: while the caller works on a scan, the next one is read. Two volumes at
+ * Loads the volumes of the scans, one ahead: while the caller works on a scan, the next one is read. Two volumes at
  * most are in memory; their buffers are used again, so that a volume is valid until the next one is asked for.
  * A scan that cannot be loaded gives its error.
  */
-export async function* readAhead<Item extends { series: Series }>(
+export async function* readAhead<Item extends { scan: ScanFiles }>(
   items: readonly Item[],
   note: Note,
 ): AsyncGenerator<{ item: Item; loaded: LoadedScan | NoduleError }> {
@@ -68,7 +28,7 @@ export async function* readAhead<Item extends { series: Series }>(
   const start = (index: number): Promise<LoadedScan | NoduleError> | undefined => {
     const item = items[index]
     if (item === undefined) return undefined
-    const loading = loadScan(item.series, spare.pop(), note)
+    const loading = loadScan(item.scan, spare.pop(), note)
     // It is awaited only when its turn comes; until then nobody would hear of an error.
     loading.catch(() => undefined)
     return loading
@@ -93,34 +53,27 @@ const MAX_BAD_SLICES = 5
 
 /** Loads a volume; a slice whose pixels cannot be read is left out, and the series built anew without it. */
 async function loadScan(
-  series: Series,
+  scan: ScanFiles,
   reuse: Int16Array | undefined,
   note: Note,
 ): Promise<LoadedScan | NoduleError> {
   const start = performance.now()
+  const bad: string[] = []
   const warnings: string[] = []
-  let current = series
   for (;;) {
     try {
-      const volume = await loadVolume(current, reuse === undefined ? {} : { reuse })
-      return { series: current, volume, ms: performance.now() - start, warnings }
+      const series = await seriesOf(scan, bad)
+      if (series?.isVolume !== true)
+        return new NoduleError('FORMAT', 'no volume is left of the series', { path: scan.folder })
+      const volume = await loadVolume(series, reuse === undefined ? {} : { reuse })
+      return { series, volume, ms: performance.now() - start, warnings }
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
-      const bad = current.slices.find(({ path }) => path === error.path)
-      if (bad === undefined || warnings.length >= MAX_BAD_SLICES) return error
-      note(true, bad.path, error.message.replace(`${bad.path}: `, ''))
+      const path = error.path
+      if (path === undefined || !scan.paths.includes(path) || bad.length >= MAX_BAD_SLICES) return error
+      bad.push(path)
+      note(true, path, error.message.replace(`${path}: `, ''))
       warnings.push(`slice left out: ${error.message}`)
-      const rest = current.slices.map(({ path }) => path).filter((path) => path !== bad.path)
-      const again = (await findSeries(rest)).series.find(
-        (item) => item.seriesInstanceUid === series.seriesInstanceUid && item.isVolume,
-      )
-      if (again === undefined) return error
-      current = again
     }
   }
-}
-
-/** The scan in words: patient and series. */
-export function scanPlace(series: Pick<Series, 'patientId' | 'seriesInstanceUid' | 'folder'>): string {
-  return [series.patientId, series.seriesInstanceUid || series.folder].filter((part) => part !== '').join(' ')
 }

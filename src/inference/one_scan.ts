@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { env } from 'onnxruntime-node'
-import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { VERSION } from '../version.js'
 import { DETECTIONS_FORMAT, writeDetections } from './detections.js'
 import type { DetectParameters, SeriesDetections } from './detections.js'
-import { scanPlace } from './load_scans.js'
-import type { LoadedScan, Note } from './load_scans.js'
+import { scanPlace } from './find_scans.js'
+import type { Note, ScanFiles } from './find_scans.js'
+import type { LoadedScan } from './load_scans.js'
 import { lunaMarks } from './luna_csv.js'
 import type { LunaMark } from './luna_csv.js'
 import { writeOverlays } from './overlay.js'
@@ -16,7 +16,7 @@ import type { Session } from './session.js'
 
 /** One scan of a run. */
 export interface ScanTask {
-  series: Series
+  scan: ScanFiles
   /** The result's file. */
   path: string
   /** What is known to be wrong with it before it is read. */
@@ -72,7 +72,7 @@ export async function detectScan(
   settings: ScanSettings,
   run: { note: Note; begin: number; onSlice?: (done: number, total: number) => void },
 ): Promise<ScanOutcome | undefined> {
-  const place = scanPlace(task.series)
+  const place = scanPlace(task.scan)
   if (loaded instanceof NoduleError) {
     run.note(true, place, loaded.message)
     return undefined
@@ -104,7 +104,8 @@ async function examine(
     ...(batch === undefined ? {} : { batch }),
   })
   const total = performance.now() - begin
-  if (overlay) await writeOverlays(join(output, resultName(series)), volume, detected.slices, session.hypes)
+  if (overlay)
+    await writeOverlays(join(output, resultName(task.scan)), volume, detected.slices, session.hypes)
   const { step, codeVersion, precision } = session.metadata
   const { geometry, shape } = volume
   return {
@@ -153,8 +154,8 @@ export function outcomeOf(detections: SeriesDetections, path: string, resumed: b
 }
 
 /** The series UID where it is one; a file cannot choose where its result goes. */
-export function resultName(series: Pick<Series, 'seriesInstanceUid' | 'folder'>): string {
-  const uid = series.seriesInstanceUid
+export function resultName(scan: Pick<ScanFiles, 'seriesInstanceUid' | 'folder'>): string {
+  const uid = scan.seriesInstanceUid
   if (/^[0-9][0-9.]{0,63}$/.test(uid)) return uid
-  return `series-${createHash('sha256').update(`${uid}\n${series.folder}`).digest('hex').slice(0, 16)}`
+  return `series-${createHash('sha256').update(`${uid}\n${scan.folder}`).digest('hex').slice(0, 16)}`
 }

@@ -1,0 +1,129 @@
+import { dirname } from 'node:path'
+import { findSeries, listFiles } from '../dicom/index.js'
+import type { Series } from '../dicom/index.js'
+
+/** Tells of a file or scan that is left out (failed: although it should have been used) or noteworthy. */
+export type Note = (failed: boolean, place: string, message: string) => void
+
+/** A CT volume that is to be examined, without its headers: those of an archive would fill the memory. */
+export interface ScanFiles {
+  patientId: string
+  seriesInstanceUid: string
+  /** Folder of the first slice. */
+  folder: string
+  /** All files of the series, those included that are no part of the volume. */
+  paths: string[]
+}
+
+export interface FoundScans {
+  scans: ScanFiles[]
+  /** Files that should have been slices and cannot be read. */
+  damaged: string[]
+}
+
+export interface FindScansOptions {
+  onProgress?: ((done: number, total: number) => void) | undefined
+  interrupted?: (() => boolean) | undefined
+  /** Files whose headers are in memory at a time; whole folders, so that it may be more. Default 4096. */
+  chunk?: number | undefined
+}
+
+/** A series as far as it was met: in one chunk of files, as a rule. */
+interface Met {
+  scan: ScanFiles
+  /** Why it cannot be used, if so. */
+  reason: string | undefined
+  chunks: number
+}
+
+/**
+ * Finds what nodules can be detected in; notes what cannot be used. Headers are read folder by folder and dropped
+ * again; a series whose folders lie far apart is put together at the end.
+ * @throws NoduleError (FILE) where a path does not exist
+ */
+export async function findScans(
+  paths: readonly string[],
+  note: Note,
+  o: FindScansOptions = {},
+): Promise<FoundScans> {
+  const files = await listFiles(paths)
+  const interrupted = o.interrupted === undefined ? {} : { interrupted: o.interrupted }
+  const damaged: string[] = []
+  const met = new Map<string, Met>()
+  let done = 0
+  for (const chunk of byFolders(files, o.chunk ?? 4096)) {
+    const start = done
+    const found = await findSeries(chunk, {
+      ...interrupted,
+      onProgress: (count) => o.onProgress?.(start + count, files.length),
+    })
+    done += chunk.length
+    for (const { path, kind, reason } of found.skipped) {
+      if (kind !== 'damaged') continue
+      damaged.push(path)
+      note(true, path, reason)
+    }
+    for (const series of found.series) {
+      const key =
+        series.seriesInstanceUid || `${start} ${series.folder} ${series.studyInstanceUid} ${series.modality}`
+      const before = met.get(key)
+      if (before === undefined) met.set(key, { scan: filesOf(series), reason: unusable(series), chunks: 1 })
+      else {
+        before.scan.paths.push(...filesOf(series).paths)
+        before.chunks++
+      }
+    }
+  }
+  const scans: ScanFiles[] = []
+  for (const { scan, reason: first, chunks } of met.values()) {
+    // What a part says about itself (gaps, one image only) does not hold for the whole.
+    const whole = chunks > 1 ? await seriesOf(scan) : undefined
+    const reason = chunks > 1 ? (whole === undefined ? 'no volume' : unusable(whole)) : first
+    if (reason === undefined) scans.push(scan)
+    else note(false, scanPlace(scan), `left out: ${reason}`)
+  }
+  if (scans.length === 0 && o.interrupted?.() !== true)
+    note(true, paths.join(', '), 'no CT series that makes a volume')
+  return { scans, damaged }
+}
+
+/** Reads the headers of a scan again. */
+export async function seriesOf(
+  scan: ScanFiles,
+  without: readonly string[] = [],
+): Promise<Series | undefined> {
+  const { series } = await findSeries(scan.paths.filter((path) => !without.includes(path)))
+  return series.find((item) => item.seriesInstanceUid === scan.seriesInstanceUid)
+}
+
+function filesOf(series: Series): ScanFiles {
+  const { patientId, seriesInstanceUid, folder, slices, problems } = series
+  const paths = new Set(slices.map(({ path }) => path))
+  for (const problem of problems) for (const path of problem.paths ?? []) paths.add(path)
+  return { patientId, seriesInstanceUid, folder, paths: [...paths] }
+}
+
+/** Why nodules cannot be detected in a series; undefined where they can. */
+function unusable(series: Series): string | undefined {
+  if (series.modality !== 'CT') return `${series.modality || 'no modality'}, not CT`
+  if (series.isVolume) return undefined
+  return series.problems.map(({ message }) => message).join('; ')
+}
+
+/** Consecutive files in chunks of about `size`, folders kept whole. */
+function* byFolders(files: readonly string[], size: number): Generator<string[]> {
+  let chunk: string[] = []
+  for (const [index, file] of files.entries()) {
+    if (chunk.length >= size && dirname(file) !== dirname(files[index - 1]!)) {
+      yield chunk
+      chunk = []
+    }
+    chunk.push(file)
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+/** The scan in words: patient and series. */
+export function scanPlace(scan: Pick<ScanFiles, 'patientId' | 'seriesInstanceUid' | 'folder'>): string {
+  return [scan.patientId, scan.seriesInstanceUid || scan.folder].filter((part) => part !== '').join(' ')
+}
