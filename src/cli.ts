@@ -25,6 +25,11 @@ const COMMANDS: readonly {
     load: () => import('./commands/convert.js'),
   },
   {
+    name: 'anonymize',
+    describe: 'Write de-identified copies of DICOM files',
+    load: () => import('./commands/anonymize.js'),
+  },
+  {
     name: 'annotations',
     describe: "Read LIDC XML and print the readers' consensus nodules",
     load: () => import('./commands/annotations.js'),
@@ -43,6 +48,11 @@ const COMMANDS: readonly {
     name: 'segment',
     describe: 'Find the lungs: mask as NIfTI, montage as PNG, volumes',
     load: () => import('./commands/segment.js'),
+  },
+  {
+    name: 'gallery',
+    describe: "Draw nodules by form, the anatomy by HU class, and the readers' contours",
+    load: () => import('./commands/gallery.js'),
   },
   {
     name: 'prepare',

@@ -164,8 +164,8 @@ function drawNodule(
     for (let n = 0; n < count; n++)
       spicules.push({
         way: normalize([random.normal(), random.normal(), random.normal()]),
-        length: radius * (1.35 + 0.7 * random.uniform()) + 2,
-        width: 0.6 + 0.1 * radius * random.uniform(),
+        length: radius * (1.15 + 0.95 * random.uniform() ** 2) + 1.5,
+        width: 0.6 + 0.16 * radius * random.uniform() ** 1.5,
       })
   }
   const calcification = type === 'solid' && !spiculated && size < 16 ? drawCalcification(random) : 'none'

@@ -20,35 +20,59 @@ export type Painter = (hu: number, index: number) => readonly [number, number, n
 /** One slice through a painter, scaled to a panel; an RGB PNG. */
 export async function slicePanel(volume: HuVolume, k: number, paint: Painter): Promise<Buffer> {
   const [, rows, columns] = volume.shape
-  const rgb = new Uint8Array(rows * columns * 3)
+  const [, dy, dx] = volume.geometry.spacing
   const first = k * rows * columns
-  for (let n = 0; n < rows * columns; n++) {
-    const [r, g, b] = paint(volume.data[first + n]!, first + n)
-    rgb[3 * n] = r
-    rgb[3 * n + 1] = g
-    rgb[3 * n + 2] = b
-  }
-  const [sy, sx] = [volume.geometry.spacing[1] * rows, volume.geometry.spacing[2] * columns]
-  const scale = panel / Math.max(sx, sy)
-  return sharp(rgb, { raw: { width: columns, height: rows, channels: 3 } })
-    .resize(Math.max(1, Math.round(sx * scale)), Math.max(1, Math.round(sy * scale)), { fit: 'fill' })
-    .extend({ background: '#000' })
+  return planePanel({ width: columns, height: rows, dx, dy }, (x, y) => {
+    const index = first + y * columns + x
+    return paint(volume.data[index]!, index)
+  })
+}
+
+/** Columns, rows and the size of a pixel in mm. */
+export interface Plane {
+  width: number
+  height: number
+  dx: number
+  dy: number
+}
+
+/** Any plane, pixel by pixel, scaled to fit a panel of `side` pixels; an RGB PNG. */
+export async function planePanel(
+  { width, height, dx, dy }: Plane,
+  color: (x: number, y: number) => readonly [number, number, number],
+  side = panel,
+): Promise<Buffer> {
+  const rgb = new Uint8Array(width * height * 3)
+  for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) rgb.set(color(x, y), 3 * (y * width + x))
+  const scale = side / Math.max(dx * width, dy * height)
+  return sharp(rgb, { raw: { width, height, channels: 3 } })
+    .resize(Math.max(1, Math.round(dx * width * scale)), Math.max(1, Math.round(dy * height * scale)), {
+      fit: 'fill',
+    })
     .png()
     .toBuffer()
 }
 
-/** Puts panels side by side, row by row, with a label in each; a PNG. */
+/** Puts panels of `side` pixels side by side, row by row, with a label (lines) in each; a PNG. */
 export async function tilePanels(
   rows: readonly (readonly { image: Buffer; label?: string }[])[],
   title?: string,
+  side = panel,
 ): Promise<Buffer> {
   const columns = Math.max(1, ...rows.map((row) => row.length))
   const head = title === undefined ? 0 : 24
-  const width = columns * panel
-  const height = rows.length * panel + head
+  const width = columns * side
+  const height = rows.length * side + head
   const labels = rows.flatMap((row, y) =>
     row.map(({ label }, x) =>
-      label === undefined ? '' : textAt(x * panel + 5, y * panel + head + 15, label, 13),
+      label === undefined
+        ? ''
+        : label
+            .split('\n')
+            .map((line, n) =>
+              textAt(x * side + 5, y * side + head + 15 + 14 * n, line, side < panel ? 11 : 13),
+            )
+            .join(''),
     ),
   )
   if (title !== undefined) labels.push(textAt(6, 17, title, 15))
@@ -56,7 +80,7 @@ export async function tilePanels(
   return sharp({ create: { width, height, channels: 3, background: '#000' } })
     .composite([
       ...rows.flatMap((row, y) =>
-        row.map(({ image }, x) => ({ input: image, left: x * panel, top: y * panel + head })),
+        row.map(({ image }, x) => ({ input: image, left: x * side, top: y * side + head })),
       ),
       { input: Buffer.from(svg), left: 0, top: 0 },
     ])

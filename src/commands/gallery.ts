@@ -1,0 +1,77 @@
+import type { CommandModule } from 'yargs'
+import { onInterrupt } from '../interrupt.js'
+import { progress, type Progress } from '../progress.js'
+import { drawGallery } from '../volume/index.js'
+
+interface Flags {
+  folders: string[]
+  output: string
+  xml: string[]
+  forms: boolean
+  anatomy: boolean
+  contours: boolean
+  'min-readers': number
+  'per-form': number
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'gallery <folders..>',
+  describe: "Draw nodules by form, the anatomy by HU class, and the readers' contours",
+  builder: (yargs) =>
+    yargs
+      .positional('folders', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'Folders with DICOM series and their LIDC XML',
+      })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'Folder for the pictures',
+      })
+      .option('xml', {
+        type: 'string',
+        array: true,
+        default: [],
+        describe: 'XML files, or folders of them, elsewhere',
+      })
+      .option('forms', { type: 'boolean', default: true, describe: 'Draw forms.png' })
+      .option('anatomy', { type: 'boolean', default: true, describe: 'Draw the anatomy of each scan' })
+      .option('contours', {
+        type: 'boolean',
+        default: true,
+        describe: "Draw the readers' contours of each nodule",
+      })
+      .option('min-readers', { type: 'number', default: 1, describe: 'Leave out nodules with fewer readers' })
+      .option('per-form', { type: 'number', default: 8, describe: 'Most nodules of one form' })
+      .example('$0 gallery LIDC-IDRI -o pictures --min-readers 3', 'what the readers agree on, in pictures'),
+  handler: async (flags) => {
+    const signal = onInterrupt()
+    let bar: Progress | undefined
+    try {
+      const { paths, failed } = await drawGallery(flags.folders, {
+        output: flags.output,
+        xml: flags.xml,
+        forms: flags.forms,
+        anatomy: flags.anatomy,
+        contours: flags.contours,
+        minReaders: flags['min-readers'],
+        perForm: flags['per-form'],
+        onProblem: (message) => process.stderr.write(`warning: ${message}\n`),
+        onSeries: (patientId, done, total) => {
+          bar ??= progress('gallery', total)
+          bar.update(done, patientId)
+        },
+        interrupted: signal.interrupted,
+      })
+      bar?.stop()
+      for (const path of paths) process.stdout.write(`${path}\n`)
+      if (failed > 0) process.exitCode = 1
+    } finally {
+      bar?.stop()
+      signal.release()
+    }
+  },
+}

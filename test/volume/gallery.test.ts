@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makePatient, writePhantoms } from '../../src/phantom/index.js'
+import { drawGallery, tissueAt, tissueClasses } from '../../src/volume/index.js'
+import { bodyOnSlice } from '../../src/volume/tissue.js'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'nodule-gallery-'))
+})
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('drawGallery', () => {
+  it('draws forms, anatomy and contours', async () => {
+    await writePhantoms(join(folder, 'scans'), { patients: 1, matrix: 128, spacing: 5, nodules: 3, seed: 6 })
+    const { paths, failed } = await drawGallery([join(folder, 'scans')], { output: join(folder, 'out') })
+    expect(failed).toBe(0)
+    const names = paths.map((path) => basename(path))
+    expect(names[0]).toBe('forms.png')
+    expect(names.filter((name) => name.includes('.anatomy'))).toHaveLength(1)
+    expect(names.filter((name) => name.includes('_nodule'))).toHaveLength(3)
+    const forms = await sharp(paths[0]).metadata()
+    expect(forms.width).toBeGreaterThan(0)
+    expect((forms.height - 24) % 176).toBe(0)
+    const anatomy = await sharp(paths.find((path) => path.includes('.anatomy'))).metadata()
+    expect([anatomy.width, anatomy.height]).toEqual([6 * 256, 2 * 256 + 24])
+  })
+
+  it('needs an annotated scan', async () => {
+    await expect(drawGallery([join(folder, 'out')], { output: folder })).rejects.toThrow('no annotated scan')
+  })
+})
+
+describe('tissue classes', () => {
+  it('give every HU one class in the lungs and one outside', () => {
+    for (const inLungs of [true, false]) {
+      const classes = tissueClasses.filter((one) => one.inLungs === inLungs)
+      for (const [n, one] of classes.entries()) expect(one.low).toBe(classes[n - 1]?.high ?? -32768)
+      for (const hu of [-32768, -1000, -850, -100, 40, 200, 3071]) expect(tissueAt(hu, inLungs)).toBeDefined()
+    }
+  })
+
+  it('find the body without the table', () => {
+    const { volume, lungs } = makePatient({ matrix: 128, spacing: 10, slices: 9, seed: 3 })
+    const [, ny, nx] = volume.shape
+    const body = bodyOnSlice(volume, 4)
+    const cut = lungs.subarray(4 * ny * nx, 5 * ny * nx)
+    let outside = 0
+    for (let n = 0; n < body.length; n++) if (cut[n] === 1 && body[n] === 0) outside++
+    expect(outside).toBe(0)
+    const share = body.reduce((sum, value) => sum + value, 0) / body.length
+    expect(share).toBeGreaterThan(0.3)
+    expect(share).toBeLessThan(0.7)
+    expect(body.subarray(0, nx).includes(1)).toBe(false)
+    // The table lies behind the back, apart from it.
+    const back = Math.max(...[...body.keys()].filter((n) => body[n] === 1).map((n) => Math.floor(n / nx)))
+    expect(back).toBeLessThan(0.93 * ny)
+  })
+})
