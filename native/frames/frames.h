@@ -1,13 +1,10 @@
-// Slices -> network input in one pass: HU, crop and resize into the frame, window to gray levels,
-// neighbours as channels.
+// Slices -> network input in one pass: HU, crop and resize into the frame, window to gray levels, neighbours as
+// channels.
 //
 //   1. HU as hu.h makes int16 (slope 1 and intercept 0 for a volume that is HU already)
-//   2. resample by weights ("taps") along y, then along x, sums in float32; where a frame pixel's
-//   center lies outside
-//      the image: `outside` HU. The weights are src/dataset/resample.ts's (bilinear, antialiased
-//      when shrinking).
-//   3. gray = (HU - low) * scale, clamped to 0..255, rounded half up; low and scale are folded into
-//   the weights of x
+//   2. resample by weights ("taps") along y, then along x, sums in float32; where a frame pixel's center lies outside
+//      the image: `outside` HU. The weights are src/dataset/resample.ts's (bilinear, antialiased when shrinking).
+//   3. gray = (HU - low) * scale, clamped to 0..255, rounded half up; low and scale are folded into the weights of x
 //   4. uint8: gray; float32: gray * factor + offset
 //
 //   hu         slices, rescale and padding; [rows, columns] each
@@ -15,8 +12,8 @@
 //   sources    [frames, channels]: which slice is which channel of which frame
 //   output     [frames, channels, height, width] (nchw) or [frames, height, width, channels]
 //
-// Within one gray level of the TypeScript reference, which sums in float64 (and only where a sum
-// falls on the edge between two levels); the same bits on CPU and CUDA.
+// Within one gray level of the TypeScript reference, which sums in float64 (and only where a sum falls on the edge
+// between two levels); the same operations in the same order on CPU and CUDA.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +25,7 @@
 
 namespace nodule {
 
-// Output u is the sum over n < count[u] of weights[u * width + n] * input[first[u] + n]; first[u] <
-// 0: outside.
+// Output u is the sum over n < count[u] of weights[u * width + n] * input[first[u] + n]; first[u] < 0: outside.
 struct FrameTaps {
   size_t size = 0;   // outputs
   size_t width = 0;  // room for weights of an output

@@ -57,6 +57,7 @@ Napi::Value Render(const Napi::CallbackInfo& info, bool async) {
   const Napi::Object object = RequireObject(env, info[0], "input");
   auto p = std::make_shared<FramesParams>();
   ReadHuParams(env, object, true, &p->hu);
+  if (p->hu.swap) Refuse(env, "swap", "slices in the order of the machine");
   p->rows = RequireSize(env, object, "rows");
   p->columns = RequireSize(env, object, "columns");
   if (!p->hu.slices.empty() && p->hu.pixels != p->rows * p->columns)

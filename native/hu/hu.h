@@ -1,14 +1,15 @@
 // Stored CT values -> Hounsfield units, for all slices of a scan in one call.
 //
-//   value = float32(float32(stored * slope[s]) + intercept[s]), slope and intercept rounded to
-//   float32 before stored values in [padding_low, padding_high] become -1000 HU (air) then clamped
-//   to [clamp_low, clamp_high]; for int16 rounded to nearest, half away from zero
+//   value = float32(float32(stored * slope[s]) + intercept[s]), slope and intercept rounded to float32 before
+//   stored values in [padding_low, padding_high] become -1000 HU (air)
+//   then clamped to [clamp_low, clamp_high]
+//   for int16 rounded to nearest, half away from zero
 //
 // Bit-exact on every device and equal to src/native/reference/hu.ts.
 //
-//   slices   slice_count pointers, each to `pixels` stored values of type `stored`; nothing is
-//   copied or joined output   [slice_count, pixels], int16 (clamp within its range, whole numbers)
-//   or float32
+//   slices   slice_count pointers, each to `pixels` stored values of type `stored`; nothing is copied or joined
+//            (swap: the bytes of 16-bit values are in the other order than the machine's)
+//   output   [slice_count, pixels], int16 (clamp within its range, whole numbers) or float32
 #pragma once
 
 #include <cstddef>
@@ -23,6 +24,7 @@ enum class Stored { kUint8, kInt16, kUint16 };
 
 struct HuParams {
   Stored stored = Stored::kInt16;
+  bool swap = false;  // bytes of 16-bit values
   std::vector<const void*> slices;
   size_t pixels = 0;
   std::vector<float> slope;      // [slice_count]

@@ -1,18 +1,15 @@
-// Optimal assignment of predicted to true boxes, for all grid cells in one call, and the plain
-// assignment problem.
+// Optimal assignment of predicted to true boxes, for all grid cells in one call, and the plain assignment problem.
 //
-//   cost(i, j) = i + sum over cx, cy, w, h of |prediction_i - truth_j| / 2000 + 100 * [IoU <
-//   min_iou] (float64; i is the prediction's rank). The first counts[cell] truths of a cell are
-//   real; missing ones cost 0. Each real truth gets one prediction when counts <= p, else each
-//   prediction one truth, at the least total cost.
+//   cost(i, j) = i + sum over cx, cy, w, h of |prediction_i - truth_j| / 2000 + 100 * [IoU < min_iou]
+//   (float64; i is the prediction's rank). The first counts[cell] truths of a cell are real; missing ones cost 0.
+//   Each real truth gets one prediction when counts <= p, else each prediction one truth, at the least total cost.
 //
 //   predictions [cells, p, 4], truths [cells, t, 4]: cx, cy, w, h, float32, finite
 //   counts      [cells], int32, 0 to t
 //   assignment  [cells, p], int32: the truth of each prediction, or -1
 //   cost        [cells], float64: sum of cost(i, assignment[i]), in the order of i
 //
-// The total cost is the same on every device; so is the assignment, unless several have the least
-// cost.
+// The total cost is the same on every device; so is the assignment, unless several have the least cost.
 #pragma once
 
 #include <cstddef>

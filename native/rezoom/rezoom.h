@@ -1,21 +1,17 @@
-// Rezoom: bilinear samples of a feature map at points that move with predicted boxes, and the
-// gradient.
+// Rezoom: bilinear samples of a feature map at points that move with predicted boxes, and the gradient.
 //
-//   samples: every pair of offsets_y (outer) and offsets_x (inner), as fractions of the box's
-//   height and width position in feature pixels, whose centers are whole numbers:
+//   samples: every pair of offsets_y (outer) and offsets_x (inner), as fractions of the box's height and width
+//   position in feature pixels, whose centers are whole numbers:
 //     fx = (cx + offset_x * w) / stride - 0.5, clamped to [0, W - 1]; fy likewise with cy, h, H
-//   A clamped coordinate gives no gradient to the box. A corner of weight 0 receives no feature
-//   gradient.
+//   A clamped coordinate gives no gradient to the box. A corner of weight 0 receives no feature gradient.
 //
 //   features  [n, h, w, c] (nhwc) or [n, c, h, w], float32
 //   boxes     [n, boxes, 4]: cx, cy, w, h in frame pixels, absolute
 //   output    [n, boxes, samples, c] in either layout
-//   gradient  like output; gradient_features like features; gradient_boxes like boxes (both
-//   overwritten)
+//   gradient  like output; gradient_features like features; gradient_boxes like boxes (both overwritten)
 //
-// Positions are bit-exact on every device; values agree within 1e-5 of the sum of the magnitudes
-// that are added (the order of sums differs; on CUDA it also differs between runs for
-// gradient_features).
+// Positions are bit-exact on every device; values agree within 1e-5 of the sum of the magnitudes that are added
+// (the order of sums differs; on CUDA it also differs between runs for gradient_features).
 #pragma once
 
 #include <cstddef>

@@ -7,6 +7,8 @@ import { type HuWork, type StoredArray, huReference } from './reference/hu.js'
 export interface HuBatch {
   /** One view per slice, all of the same type and length; they are read in place. */
   slices: readonly StoredArray[]
+  /** Byte order of 16-bit values that were not decoded. Default: the order of this machine, little endian. */
+  bigEndian?: boolean | undefined
   /** Rescale Slope (0028,1053) per slice; used as float32. */
   slope: ArrayLike<number>
   /** Rescale Intercept (0028,1052) per slice; used as float32. */
@@ -28,7 +30,7 @@ export interface HuOptions {
 
 /** Checks the slices and how they are rescaled; clamps to int16. */
 export function prepareHu(
-  batch: Omit<HuBatch, 'clamp' | 'out'>,
+  batch: Omit<HuBatch, 'clamp' | 'out' | 'bigEndian'>,
 ): Omit<HuWork, 'output'> & { pixels: number } {
   const { slices } = batch
   if (!Array.isArray(slices)) throw invalidParameter('slices', 'array of typed arrays', slices)
@@ -59,6 +61,8 @@ export function prepareHu(
   }
 }
 
+const littleEndianMachine = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
+
 function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string } {
   const work = prepareHu(batch)
   const { out } = batch
@@ -83,6 +87,7 @@ function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string 
     ...work,
     clampLow: low,
     clampHigh: high,
+    swap: (batch.bigEndian ?? !littleEndianMachine) === littleEndianMachine,
     output: out ?? new Output(length),
     device: chooseDevice(options.device),
   }

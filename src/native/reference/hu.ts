@@ -14,6 +14,8 @@ export interface HuWork {
   paddingHigh: number
   clampLow: number
   clampHigh: number
+  /** The bytes of 16-bit values are in the other order than the machine's. */
+  swap?: boolean | undefined
   output: Int16Array | Float32Array
 }
 
@@ -22,6 +24,12 @@ const { fround } = Math
 /** Nearest integer, half away from zero. */
 function roundAway(value: number): number {
   return value < 0 ? -Math.floor(0.5 - value) : Math.floor(value + 0.5)
+}
+
+/** A 16-bit value of `array` with its two bytes swapped. */
+function swapBytes(value: number, array: StoredArray): number {
+  const swapped = ((value & 0xff) << 8) | ((value >> 8) & 0xff)
+  return array instanceof Int16Array && swapped > 32767 ? swapped - 65536 : swapped
 }
 
 /**
@@ -38,8 +46,10 @@ export function huReference(work: HuWork): void {
     const slice = slices[s] as StoredArray
     const a = slope[s] as number
     const b = intercept[s] as number
+    const swap = work.swap === true && slice.BYTES_PER_ELEMENT === 2
     for (let i = 0; i < slice.length; i++) {
-      const stored = slice[i] as number
+      const raw = slice[i] as number
+      const stored = swap ? swapBytes(raw, slice) : raw
       let value = stored >= paddingLow && stored <= paddingHigh ? AIR_HU : fround(fround(stored * a) + b)
       if (value < low) value = low
       if (value > high) value = high
