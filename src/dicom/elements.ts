@@ -24,7 +24,7 @@ export interface DicomElement {
 }
 
 /** What reading the elements of one data set depends on. */
-interface Context {
+export interface ElementContext {
   bytes: Uint8Array
   explicit: boolean
   bigEndian: boolean
@@ -42,14 +42,20 @@ const MAX_DEPTH = 64
  * `metaElements`.
  */
 export function listElements(file: DicomFile): DicomElement[] {
-  return readDataSet(file.dataSet, {
-    bytes: file.bytes,
-    explicit: file.explicit,
-    bigEndian: file.bigEndian,
+  return readDataSet(file.dataSet, fileContext(file))
+}
+
+/** The context of a file's data set. */
+export function fileContext(file: DicomFile): ElementContext {
+  const { bytes, explicit, bigEndian } = file
+  return {
+    bytes,
+    explicit,
+    bigEndian,
     charsets: [],
-    signed: false,
+    signed: uint16(file.dataSet, 'x00280103') === 1,
     depth: 0,
-  })
+  }
 }
 
 /** The elements of the file meta information (group 0002), which is always explicit little endian. */
@@ -66,14 +72,13 @@ export function metaElements(file: DicomFile): DicomElement[] {
   })
 }
 
-function readDataSet(dataSet: DataSet, outer: Context): DicomElement[] {
+function readDataSet(dataSet: DataSet, outer: ElementContext): DicomElement[] {
   const charsets = dataSet.elements['x00080005'] === undefined ? outer.charsets : texts(dataSet, 'x00080005')
   const representation = uint16(dataSet, 'x00280103')
   const context = {
     ...outer,
     charsets,
     signed: representation === undefined ? outer.signed : representation === 1,
-    depth: outer.depth + 1,
   }
   return Object.values(dataSet.elements)
     .filter((element) => !element.tag.startsWith('xfffe'))
@@ -86,7 +91,7 @@ function readDataSet(dataSet: DataSet, outer: Context): DicomElement[] {
 }
 
 /** The VR that the file gives, or the dictionary's where it gives none or "unknown". */
-function vrOf(element: Element, context: Context, dataSet: DataSet): string {
+export function vrOf(element: Element, context: ElementContext, dataSet: DataSet): string {
   const tag = element.tag.slice(1)
   const own = element.vr
   if (own !== undefined && own !== 'UN' && /^[A-Z]{2}$/.test(own)) return own
@@ -100,7 +105,7 @@ function vrOf(element: Element, context: Context, dataSet: DataSet): string {
 }
 
 /** One of the dictionary's choices (PS3.5 A.1: implicit VR). */
-function settle(vr: string, tag: string, context: Context, dataSet: DataSet): string {
+function settle(vr: string, tag: string, context: ElementContext, dataSet: DataSet): string {
   if (!vr.includes(' or ')) return vr
   if (vr.includes('SS')) return context.signed ? 'SS' : 'US'
   if (vr === 'US or OW') return (dataSet.elements[`x${tag}`]?.length ?? 0) > 2 ? 'OW' : 'US'
@@ -112,7 +117,7 @@ const STRING_VRS = new Set(['AE', 'AS', 'CS', 'DA', 'DS', 'DT', 'IS', 'LO', 'PN'
 const SINGLE_VRS = new Set(['LT', 'ST', 'UR', 'UT'])
 const CODED_VRS = new Set(['LO', 'LT', 'PN', 'SH', 'ST', 'UC', 'UT'])
 
-function readValue(element: Element, vr: string, context: Context): ElementValue {
+function readValue(element: Element, vr: string, context: ElementContext): ElementValue {
   if (vr === 'SQ') return { kind: 'sequence', items: readItems(element, context) }
   const start = Math.min(element.dataOffset, context.bytes.length)
   const end = Math.min(start + element.length, context.bytes.length)
@@ -185,18 +190,25 @@ function readNumbers(bytes: Uint8Array, reader: NumberReader, bigEndian: boolean
   return values
 }
 
-function readItems(element: Element, context: Context): DicomElement[][] {
+function readItems(element: Element, context: ElementContext): DicomElement[][] {
   if (context.depth >= MAX_DEPTH) return []
-  // Explicit files keep sequences of unknown VR in implicit VR (PS3.5 6.2.2).
-  const explicit = context.explicit && element.vr === 'SQ'
+  const inner = itemContext(element, context)
+  return itemsOf(element, context).map((dataSet) => readDataSet(dataSet, inner))
+}
+
+/** The data sets of a sequence's items. */
+export function itemsOf(element: Element, context: ElementContext): DataSet[] {
   const items = element.items ?? parseItems(element, context)
-  return items.flatMap((item) =>
-    item.dataSet === undefined ? [] : [readDataSet(item.dataSet, { ...context, explicit })],
-  )
+  return items.map((item) => item.dataSet).filter((dataSet) => dataSet !== undefined)
+}
+
+/** Explicit files keep sequences of unknown VR in implicit VR (PS3.5 6.2.2). */
+export function itemContext(element: Element, context: ElementContext): ElementContext {
+  return { ...context, explicit: context.explicit && element.vr === 'SQ', depth: context.depth + 1 }
 }
 
 /** Items that dicom-parser skipped: private sequences and sequences behind VR UN. */
-function parseItems(element: Element, context: Context): Element[] {
+function parseItems(element: Element, context: ElementContext): Element[] {
   const parser = context.bigEndian
     ? dicomParser.bigEndianByteArrayParser
     : dicomParser.littleEndianByteArrayParser

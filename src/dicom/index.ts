@@ -1,3 +1,7 @@
+export { anonymize } from './anonymize.js'
+export type { AnonymizeOptions, AnonymizedFile } from './anonymize.js'
+export { anonymizeFiles } from './anonymize_files.js'
+export type { AnonymizeFilesOptions, AnonymizedTree } from './anonymize_files.js'
 export { dicomJson } from './json.js'
 export { dumpFile, dumpLines } from './dump.js'
 export { parseDicom, readDicom } from './parse.js'

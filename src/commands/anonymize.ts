@@ -1,0 +1,73 @@
+import type { CommandModule } from 'yargs'
+import { anonymizeFiles } from '../dicom/index.js'
+import { onInterrupt } from '../interrupt.js'
+import { progress } from '../progress.js'
+import type { Progress } from '../progress.js'
+
+interface Flags {
+  inputs: string[]
+  output: string
+  key: string | undefined
+  'keep-uids': boolean
+  'keep-patient': boolean
+  'keep-device': boolean
+  dates: 'remove' | 'keep' | 'shift'
+  'patient-id': string | undefined
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'anonymize <inputs..>',
+  describe: 'Write de-identified copies of DICOM files',
+  builder: (yargs) =>
+    yargs
+      .positional('inputs', { type: 'string', array: true, demandOption: true, describe: 'Folders or files' })
+      .option('output', { alias: 'o', type: 'string', demandOption: true, describe: 'Folder for the copies' })
+      .option('key', {
+        type: 'string',
+        describe:
+          'Secret behind pseudonyms and UIDs: the same key gives the same ones; default: a random one',
+      })
+      .option('patient-id', { type: 'string', describe: 'New Patient ID for all; default: a pseudonym each' })
+      .option('keep-uids', { type: 'boolean', default: false, describe: 'Keep UIDs (113110)' })
+      .option('keep-patient', {
+        type: 'boolean',
+        default: false,
+        describe: 'Keep sex, age, size and weight (113108)',
+      })
+      .option('keep-device', {
+        type: 'boolean',
+        default: false,
+        describe: 'Keep names of the device (113109)',
+      })
+      .option('dates', {
+        choices: ['remove', 'keep', 'shift'] as const,
+        default: 'remove' as const,
+        describe: 'Dates: basic profile, kept (113106), or moved by days per patient (113107)',
+      })
+      .example('$0 anonymize hospital -o shared', 'basic profile of PS3.15 Annex E')
+      .example('$0 anonymize hospital -o shared --dates shift --keep-patient', "close to LIDC's own"),
+  handler: async (flags) => {
+    const { interrupted, release } = onInterrupt()
+    let bar: Progress | undefined
+    const { written, foreign, problems } = await anonymizeFiles(flags.inputs, flags.output, {
+      key: flags.key,
+      keepUids: flags['keep-uids'],
+      keepPatient: flags['keep-patient'],
+      keepDevice: flags['keep-device'],
+      dates: flags.dates,
+      patientId: flags['patient-id'],
+      interrupted,
+      onProgress: (done, total) => {
+        bar ??= progress('files', total)
+        bar.update(done)
+      },
+    })
+    bar?.stop()
+    release()
+    process.stdout.write(`${written} files written below ${flags.output}\n`)
+    if (foreign.length > 0)
+      process.stderr.write(`${foreign.length} files that are not DICOM were not copied\n`)
+    for (const { error } of problems) process.stderr.write(`not written: ${error.message}\n`)
+    if (problems.length > 0) process.exitCode = 1
+  },
+}
