@@ -19,6 +19,7 @@ import {
   roiAlignInput,
 } from '../test/kernels/cases.js'
 import { makeRow, measureTogether } from './measure.js'
+import { tfjsRezoom } from './kernels_tfjs.js'
 import { peerPackage, runPeers, withFiles } from './peers.js'
 import type { Row, SubjectOptions } from './types.js'
 
@@ -38,8 +39,14 @@ export async function benchRezoom({ seconds }: SubjectOptions): Promise<Row[]> {
     const from = new Float32Array((gradient.length * (5 + 5 + 8) + input.features.length) / 2)
     const to = new Float32Array(from.length)
     from.fill(1)
+    const tfjs = await tfjsRezoom(input, gradient)
     const timing = await measureTogether(
-      { ours: () => both('cpu'), twin: () => both('reference'), copy: () => to.set(from) },
+      {
+        ours: () => both('cpu'),
+        twin: () => both('reference'),
+        copy: () => to.set(from),
+        tfjs: tfjs.work,
+      },
       seconds,
     )
     const label = `rezoom fwd+grad ${c.name}`
@@ -47,6 +54,10 @@ export async function benchRezoom({ seconds }: SubjectOptions): Promise<Row[]> {
     const peerMs = await torchvision(c, [c.offsetsY.length, c.offsetsX.length], 1, seconds)
     rows.push(
       makeRow(name, label, timing.ours, twin, timing.twin.ms, { floor_ms, goal: '>= 15x' }),
+      makeRow(name, label, timing.ours, `tfjs operations, engine ${tfjs.engine}`, timing.tfjs.ms, {
+        floor_ms,
+        goal: '> 1x',
+      }),
       makeRow(name, label, timing.ours, 'torchvision roi_align', peerMs, { floor_ms, goal: '> 1x' }),
     )
   }
