@@ -211,8 +211,11 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   // A padding value is one before the table.
   const padding = common.modalityLut === undefined ? readPadding(dataSet, bits.signed) : undefined
   const headers: SliceHeader[] = []
-  // A file cannot hold more frames than bytes: a lying count must not fill the memory.
-  for (let frame = 0; frame < Math.min(frames, Math.max(1, size)); frame++) {
+  for (
+    let frame = 0;
+    frame < Math.min(frames, possibleFrames(pixelElement, size, (rows * columns * bits.bitsAllocated) / 8));
+    frame++
+  ) {
     headers.push({
       ...common,
       ...(padding === undefined ? {} : { padding }),
@@ -221,6 +224,12 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     })
   }
   return headers
+}
+
+/** A lying number of frames must not fill the memory: no more than the pixel data has room for. */
+function possibleFrames(element: Element, size: number, frameBytes: number): number {
+  const room = element.hadUndefinedLength === true ? size / 64 : element.length / frameBytes
+  return Math.max(1, Math.min(Math.floor(room), size))
 }
 
 type OptionalTags = Pick<

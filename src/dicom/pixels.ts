@@ -12,6 +12,9 @@ import { decodeVolumeSlice, readVoxelBytes } from './volume_file.js'
 /** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
 export type StoredPixels = Int16Array | Uint16Array | Int8Array | Uint8Array
 
+/** A compressed image may grow to 4 times its file plus this: a bomb gets an error. */
+const DECODE_ALLOWANCE = 64 * 1024 * 1024
+
 const LITTLE_ENDIAN_MACHINE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 /**
@@ -66,6 +69,14 @@ export async function decodePixels(file: DicomFile, header: SliceHeader): Promis
     if (start + size > end) throw cutOff(header, size, Math.max(0, end - start))
     // A copy, aligned (a Buffer's own slice would be a view).
     return storedValues(header, new Uint8Array(file.bytes.subarray(start, start + size)))
+  }
+  if (size > 4 * file.bytes.length + DECODE_ALLOWANCE) {
+    throw new NoduleError('FORMAT', 'image too large for its file', {
+      path: file.path,
+      place: '(0028,0010)',
+      expected: `at most ${4 * file.bytes.length + DECODE_ALLOWANCE} bytes of pixels`,
+      actual: String(size),
+    })
   }
   const decoded = await decodeFrame(encapsulatedFrame(file, header.frame, header.frames), header)
   return storedValues({ ...header, bigEndian: false }, decoded)

@@ -10,7 +10,7 @@ import { decodeRle } from '../../src/dicom/rle.js'
 import { NoduleError } from '../../src/errors.js'
 import { createRandom } from '../../src/random.js'
 import { realData } from '../real_data.js'
-import { dataSet, dicomFile, sliceElements } from './bytes.js'
+import { dataSet, dicomFile, sliceElements, sliceFile } from './bytes.js'
 import { mutate } from './mutate.js'
 
 type Values = Int16Array | Uint16Array | Int8Array | Uint8Array
@@ -143,6 +143,16 @@ describe('decodeFrame', () => {
     await expect(decode(encapsulated('1.2.840.10008.1.2.4.90', [[encoded]]))).rejects.toThrow(
       /expected 32 x 32 pixels, 1 sample of at most 16 bits but received 60000 x 32/,
     )
+  })
+
+  it('refuses an image that could not be in so small a file, and frames that cannot', async () => {
+    const bytes = encapsulated('1.2.840.10008.1.2.5', [[Buffer.alloc(100)]])
+    const rows = bytes.indexOf(Buffer.from('2800100055530200', 'hex'))
+    bytes.writeUInt16LE(65535, rows + 8)
+    bytes.writeUInt16LE(65535, rows + 18)
+    await expect(decode(bytes)).rejects.toThrow(/image too large for its file/)
+    const frames = sliceFile({ extra: [{ tag: '00280008', vr: 'IS', bytes: Buffer.from('99999999') }] })
+    expect(sliceHeaders(parseDicom(frames, 'a'), frames.length)).toHaveLength(1)
   })
 
   it('names a transfer syntax that it does not know', async () => {
