@@ -92,7 +92,9 @@ export async function readFindings(
   for (const nodule of consensusNodules(placed, series.geometry)) {
     const id = String(nodule.id)
     const accepted = nodule.readers >= rule.minReaders && nodule.diameterMm >= rule.minDiameterMm
-    nodules.push({ id, readers: nodule.readers, diameterMm: nodule.diameterMm, accepted })
+    const { readers, diameterMm, ratings } = nodule
+    const texture = ratings === undefined ? {} : { texture: ratings.texture.mean }
+    nodules.push({ id, readers, diameterMm, ...texture, accepted })
     for (const { k, box } of nodule.boxes) findings.push({ id, k, box, accepted })
   }
   const [, spacingY, spacingX] = series.geometry.spacing

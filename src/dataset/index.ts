@@ -1,5 +1,5 @@
 export { readList, parseList, writeList, imageFile } from './list.js'
-export type { FrameEncoding, FrameList, FrameSource, ListEntry, ListRect } from './list.js'
+export type { FrameEncoding, FrameList, FrameSource, ListEntry, ListRect, NoduleMeasures } from './list.js'
 export { checkImages } from './check_images.js'
 export type { CheckedImage } from './check_images.js'
 export { readImage, readImageSize, writePng, encodeHuPng, encodePng, readHuImage } from './images.js'

@@ -19,6 +19,15 @@ export interface ListRect extends EdgeBox {
  */
 export type FrameEncoding = 'gray8' | 'hu16'
 
+/** A consensus nodule as its readers saw it. */
+export interface NoduleMeasures {
+  readers: number
+  /** Greatest diameter, mm: mean over the readers. */
+  diameterMm: number
+  /** LIDC's texture rating, mean over the readers: 1 ground glass, 3 part-solid, 5 solid; absent without ratings. */
+  texture?: number
+}
+
 /** Where a frame comes from, so that its boxes can be mapped back to the scan. Only in lists that nodule wrote. */
 export interface FrameSource {
   patientId: string
@@ -33,6 +42,8 @@ export interface FrameSource {
   encoding?: FrameEncoding
   /** The consensus nodule of each rect, in the order of `rects`. */
   nodules: string[]
+  /** What they measure, in the same order; absent in lists of nodule 0.1's first versions. */
+  measures?: NoduleMeasures[]
   /** Findings on this slice that do not meet the criteria (too few readers, too small), frame pixels. */
   excluded: EdgeBox[]
 }
@@ -144,10 +155,15 @@ function parseEntry(
   if (item['nodule'] !== undefined) {
     const source = item['nodule']
     if (!isObject(source)) throw wrong(path, `${pointer}/nodule`, 'object', source)
-    // The ids stay beside their boxes where a box was dropped.
-    const ids: unknown = source['nodules']
-    if (Array.isArray(ids) && ids.length === rects.length && kept.length < rects.length)
-      entry.nodule = { ...source, nodules: kept.map((index) => ids[index]) } as unknown as FrameSource
+    // Ids and measures stay beside their boxes where a box was dropped.
+    const beside = Object.entries(source).filter(
+      ([key, list]) =>
+        ['nodules', 'measures'].includes(key) && Array.isArray(list) && list.length === rects.length,
+    ) as [string, unknown[]][]
+    if (beside.length > 0 && kept.length < rects.length) {
+      const left = beside.map(([key, list]) => [key, kept.map((index) => list[index])] as const)
+      entry.nodule = { ...source, ...Object.fromEntries(left) } as unknown as FrameSource
+    }
   }
   return entry
 }

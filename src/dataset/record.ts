@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import type { Series } from '../dicom/index.js'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import type { ListEntry } from './list.js'
+import type { ListEntry, NoduleMeasures } from './list.js'
 import type { FrameParameters } from './parameters.js'
 
-/** Raised when the same input and parameters would give other frames: older records are then done again. */
-const RECORD_FORMAT = 'nodule-scan/1'
+/** Raised when the same input and parameters would give other frames or entries: older records are then done again. */
+const RECORD_FORMAT = 'nodule-scan/2'
 
 /** What was made of one scan; kept as OUTPUT/scans/<series UID>.json. */
 export interface ScanRecord {
@@ -20,7 +20,7 @@ export interface ScanRecord {
   studyInstanceUid: string
   seriesInstanceUid: string
   slices: number
-  nodules: { id: string; readers: number; diameterMm: number; accepted: boolean }[]
+  nodules: (NoduleMeasures & { id: string; accepted: boolean })[]
   /** Image paths relative to the output folder. */
   entries: ListEntry[]
   /** SHA-256 of each frame file, by path relative to the output folder. */

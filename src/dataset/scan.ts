@@ -10,7 +10,7 @@ import { readFindings } from './findings.js'
 import { lungFrame, neighbors, renderPlaneHu } from './frames.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { encodeHuPng, encodePng } from './images.js'
-import type { ListEntry } from './list.js'
+import type { ListEntry, NoduleMeasures } from './list.js'
 import type { FrameParameters } from './parameters.js'
 import { fileName, sha256, writeRecord } from './record.js'
 import type { ScanRecord } from './record.js'
@@ -66,6 +66,12 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
     parameters.slices,
     createRandom(parameters.seed).fork(`slices ${series.seriesInstanceUid}`),
   )
+  const measures = new Map(
+    found.nodules.map(({ id, readers, diameterMm, texture }): [string, NoduleMeasures] => [
+      id,
+      { readers, diameterMm, ...(texture === undefined ? {} : { texture }) },
+    ]),
+  )
   const name = `${fileName(series.patientId)}_${fileName(series.seriesInstanceUid)}`
   const entries: ListEntry[] = chosen.map((k) => {
     const slice = boxes.get(k) ?? { rects: [], ids: [], excluded: [] }
@@ -81,6 +87,7 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
         mapping,
         encoding: parameters.encoding,
         nodules: slice.ids,
+        measures: slice.ids.map((id) => measures.get(id)!),
         excluded: slice.excluded,
       },
     }
