@@ -17,6 +17,7 @@ interface Flags {
   model: string
   output: string
   'min-score': number
+  overlap: number
   device: SessionDevice
   threads: number | undefined
   jobs: number
@@ -48,6 +49,13 @@ export const command: CommandModule<object, Flags> = {
         type: 'number',
         default: DETECT_DEFAULTS.minScore,
         describe: 'Leave out boxes below this confidence',
+      })
+      .option('overlap', {
+        type: 'number',
+        alias: 'tau',
+        default: DETECT_DEFAULTS.overlap,
+        describe:
+          'Boxes that share this part of the smaller one are one object; 0: any overlap (in the place of TensorBox tau)',
       })
       .option('device', {
         choices: SESSION_DEVICES,
@@ -112,7 +120,12 @@ async function inFolders(flags: Flags, session: Session, interrupted: () => bool
   const bar = progress('detect', 100)
   const result = await detectFolders(flags.folders, session, {
     output: flags.output,
-    parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'], allSlices: flags['all-slices'] },
+    parameters: {
+      ...DETECT_DEFAULTS,
+      minScore: flags['min-score'],
+      overlap: flags.overlap,
+      allSlices: flags['all-slices'],
+    },
     overlay: flags.overlay,
     resume: flags.resume,
     jobs: flags.jobs,
@@ -148,7 +161,7 @@ async function inList(
 ): Promise<boolean> {
   const bar = progress('detect', 100)
   const result = await detectList(list, session, flags.output, {
-    parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'] },
+    parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'], overlap: flags.overlap },
     interrupted,
     onProgress: (done, total) => bar.update(Math.floor((100 * done) / total)),
     onProblem: (message) => bar.print(process.stderr, `failed: ${message}`),

@@ -12,6 +12,7 @@ interface Flags {
   series: string | undefined
   iou: number
   'min-score': number | undefined
+  tau: number | undefined
   mismatch: 'error' | 'miss' | 'skip'
   'ignore-excluded': boolean
   'max-marks': number
@@ -58,6 +59,11 @@ export const command: CommandModule<object, Flags> = {
         type: 'number',
         alias: 'min-conf',
         describe: 'Leave out boxes below this confidence',
+      })
+      .option('tau', {
+        type: 'number',
+        describe:
+          'Stitch raw boxes first: of those that share this part of the smaller one the most confident counts (nodule detect has done it, by its --overlap)',
       })
       .option('mismatch', {
         choices: ['error', 'miss', 'skip'] as const,

@@ -1,3 +1,4 @@
+import type { NoduleMeasures } from '../dataset/index.js'
 import type { ImagePair } from './pairs.js'
 import { outcomesAt } from './slices.js'
 import { normalQuantile } from './statistics.js'
@@ -65,9 +66,13 @@ export function byDiameter(findings: readonly FindingOutcome[]): GroupRow[] {
     const members = findings.filter(
       (finding) => classOf(finding.diameterMm, DIAMETER_CLASSES, 'mm').index === index,
     )
-    const { name } = classOf(bound, DIAMETER_CLASSES, 'mm')
+    const name = diameterClass(bound)
     return row(name, members.length, members.filter((finding) => finding.score !== null).length)
   })
+}
+
+function diameterClass(diameterMm: number): string {
+  return classOf(diameterMm, DIAMETER_CLASSES, 'mm').name
 }
 
 /** Found and missed nodules by type, as `typeOf` names it; findings without a type are left out. */
@@ -87,8 +92,10 @@ export function byType(
   return [...groups].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([name, g]) => row(name, g.total, g.found))
 }
 
+const TYPES = ['ground glass', 'part-solid', 'solid'] as const
+
 /** LIDC's texture rating (1 to 5) in words: below 2.5 ground glass, to 3.5 part-solid, above solid. */
-export function textureType(texture: number): string {
+export function textureType(texture: number): (typeof TYPES)[number] {
   return texture < 2.5 ? 'ground glass' : texture <= 3.5 ? 'part-solid' : 'solid'
 }
 
@@ -110,4 +117,36 @@ export function byBoxSize(images: readonly ImagePair[], threshold: number, minIo
     ...row(classOf(BOX_CLASSES[i]!, BOX_CLASSES, 'px').name, total, found),
     falsePositives: wrong,
   }))
+}
+
+/**
+ * Hits and misses of true boxes by their nodule's type and by its diameter, where detections of `threshold` are kept.
+ * Boxes of lists that do not say it stand in a group of their own, "type unknown" and "diameter unknown".
+ */
+export function byMeasures(
+  images: readonly ImagePair[],
+  threshold: number,
+  minIou: number,
+): { byType: GroupRow[]; byDiameter: GroupRow[] } {
+  const boxes = outcomesAt(images, threshold, minIou).flatMap(({ matched }, i) => {
+    const found = new Set(matched.map((pair) => pair.truth))
+    const { truth, measures } = images[i]!
+    return truth.map((_, t) => ({ found: found.has(t), measured: measures?.[t] }))
+  })
+  const group = (
+    order: readonly string[],
+    nameOf: (measured: NoduleMeasures | undefined) => string,
+  ): GroupRow[] =>
+    order.flatMap((name) => {
+      const members = boxes.filter(({ measured }) => nameOf(measured) === name)
+      return members.length === 0 ? [] : [row(name, members.length, members.filter((box) => box.found).length)]
+    })
+  return {
+    byType: group([...TYPES, 'type unknown'], (measured) =>
+      measured?.texture === undefined ? 'type unknown' : textureType(measured.texture),
+    ),
+    byDiameter: group([...DIAMETER_CLASSES.map(diameterClass), 'diameter unknown'], (measured) =>
+      measured === undefined ? 'diameter unknown' : diameterClass(measured.diameterMm),
+    ),
+  }
 }

@@ -1,14 +1,18 @@
 import { isAbsolute, resolve } from 'node:path'
 import { NoduleError } from '../errors.js'
-import { invalidParameter } from '../check.js'
+import { checkNumber, invalidParameter } from '../check.js'
+import type { NoduleMeasures } from '../dataset/index.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
+import { dropOverlapping } from '../inference/stitch.js'
 
 /** What slice-level evaluation reads of a TensorBox list entry. */
 export interface EvaluatedEntry {
   image_path: string
   rects: readonly (EdgeBox & { score?: number | undefined })[]
-  /** In lists that nodule wrote: findings that do not meet the criteria of a true box. */
-  nodule?: { excluded?: readonly EdgeBox[] | undefined } | undefined
+  /** In lists that nodule wrote: findings that do not meet the criteria of a true box, and what each rect measures. */
+  nodule?:
+    | { excluded?: readonly EdgeBox[] | undefined; measures?: readonly NoduleMeasures[] | undefined }
+    | undefined
 }
 
 /** The true boxes and the detections of one image, image pixels. */
@@ -18,6 +22,8 @@ export interface ImagePair {
   /** Index of the image in the truth list. */
   index: number
   truth: EdgeBox[]
+  /** What the nodule of each true box measures, where the list says it. */
+  measures?: (NoduleMeasures | undefined)[]
   detections: ScoredBox[]
   /** Findings that count neither way: a detection on one that is no hit is no false positive either. */
   excluded?: EdgeBox[]
@@ -26,6 +32,11 @@ export interface ImagePair {
 export interface PairOptions {
   /** Detections below this score are dropped before anything is counted. */
   minScore?: number | undefined
+  /**
+   * Of detections on one image that share at least this part of the smaller one, only the most confident counts, as
+   * `nodule detect` stitches; for lists of raw boxes. Default: all count, as they are listed.
+   */
+  tau?: number | undefined
   /**
    * What to do when the two lists do not name the same images. 'error': refuse. 'miss': an image without
    * predictions counts as one on which nothing was found. 'skip': such an image and its true boxes are left out,
@@ -71,6 +82,7 @@ export function pairImages(
     throw invalidParameter('mismatch', '"error", "miss" or "skip"', mismatch)
   if (minScore !== undefined && !Number.isFinite(minScore))
     throw invalidParameter('minScore', 'finite number', minScore)
+  const tau = options.tau === undefined ? undefined : checkNumber('tau', options.tau, 0, 1)
   if (truth.length === 0) throw new NoduleError('FORMAT', 'the list names no image', { path: truthName })
 
   const warnings: string[] = []
@@ -117,15 +129,17 @@ export function pairImages(
     )
   }
 
-  const dropped = { truth: 0, predictions: 0, low: 0 }
+  const dropped = { truth: 0, predictions: 0, low: 0, stitched: 0 }
   const images: ImagePair[] = []
   for (const [index, entry] of truth.entries()) {
     const at = predictionOf[index]!
     if (at < 0 && mismatch === 'skip') continue
     const boxes = entry.rects.map((rect, r) => checkBox(rect, truthName, `/${index}/rects/${r}`))
-    const kept = boxes.filter((box) => box.x2 > box.x1 && box.y2 > box.y1)
+    const withArea = [...boxes.keys()].filter((r) => hasArea(boxes[r]!))
+    const kept = withArea.map((r) => boxes[r]!)
     dropped.truth += boxes.length - kept.length
-    const detections: ScoredBox[] = []
+    const measures = readMeasures(entry, truthName, `/${index}/nodule/measures`)
+    let detections: ScoredBox[] = []
     for (const [r, rect] of (at < 0 ? [] : predictions[at]!.rects).entries()) {
       const place = `/${at}/rects/${r}`
       const box = checkBox(rect, predictionsName, place)
@@ -138,14 +152,20 @@ export function pairImages(
         })
       }
       if (minScore !== undefined && rect.score < minScore) dropped.low++
-      else if (!(box.x2 > box.x1 && box.y2 > box.y1)) dropped.predictions++
+      else if (!hasArea(box)) dropped.predictions++
       else detections.push({ ...box, score: rect.score })
+    }
+    if (tau !== undefined) {
+      const all = detections.length
+      detections = dropOverlapping(detections, tau)
+      dropped.stitched += all - detections.length
     }
     const excluded = options.ignoreExcluded === true ? entry.nodule?.excluded : undefined
     images.push({
       image: entry.image_path,
       index,
       truth: kept,
+      ...(measures === undefined ? {} : { measures: withArea.map((r) => measures[r]) }),
       detections,
       ...(excluded === undefined || excluded.length === 0
         ? {}
@@ -157,11 +177,53 @@ export function pairImages(
     warnings.push(`${dropped.predictions} predicted boxes without an area are left out`)
   if (dropped.low > 0)
     warnings.push(`${dropped.low} predicted boxes score below ${minScore} and are left out`)
+  if (dropped.stitched > 0) {
+    warnings.push(
+      `${dropped.stitched} predicted boxes share ${tau} of the smaller area or more with a more confident one and are left out`,
+    )
+  }
   if (images.every((image) => image.truth.length === 0))
     warnings.push(`${truthName} holds no true box: recall and AP are undefined`)
   if (images.every((image) => image.detections.length === 0))
     warnings.push(`${predictionsName} holds no detection`)
   return { images, warnings }
+}
+
+function hasArea(box: EdgeBox): boolean {
+  return box.x2 > box.x1 && box.y2 > box.y1
+}
+
+/** What each rect of an entry measures; undefined where the list does not say it. */
+function readMeasures(
+  { rects, nodule }: EvaluatedEntry,
+  path: string,
+  place: string,
+): (NoduleMeasures | undefined)[] | undefined {
+  // The list is a file, whatever the type says.
+  const list: unknown = nodule?.measures
+  if (list === undefined) return undefined
+  if (!Array.isArray(list) || list.length !== rects.length) {
+    throw new NoduleError('FORMAT', 'wrong measures', {
+      path,
+      place,
+      expected: `one for each of the ${rects.length} rects`,
+      actual: Array.isArray(list) ? String(list.length) : typeof list,
+    })
+  }
+  return list.map((item: Partial<NoduleMeasures> | null, r) => {
+    for (const name of ['diameterMm', 'texture'] as const) {
+      const value = item?.[name]
+      if (value !== undefined && !Number.isFinite(value)) {
+        throw new NoduleError('FORMAT', 'wrong measures', {
+          path,
+          place: `${place}/${r}/${name}`,
+          expected: 'finite number',
+          actual: String(value),
+        })
+      }
+    }
+    return item?.diameterMm === undefined ? undefined : (item as NoduleMeasures)
+  })
 }
 
 function checkBox(rect: EdgeBox, path: string, place: string): EdgeBox {

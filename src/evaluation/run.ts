@@ -17,6 +17,7 @@ export interface EvaluateOptions extends Omit<ScanRunOptions, 'predictions'> {
   labels?: string | undefined
   iou?: number | undefined
   minScore?: number | undefined
+  tau?: number | undefined
   mismatch?: 'error' | 'miss' | 'skip' | undefined
   ignoreExcluded?: boolean | undefined
   threshold?: number | undefined

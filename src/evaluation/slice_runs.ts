@@ -3,8 +3,8 @@ import { checkNumber } from '../check.js'
 import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { VERSION } from '../version.js'
-import { byBoxSize } from './breakdown.js'
-import type { SizeRow } from './breakdown.js'
+import { byBoxSize, byMeasures } from './breakdown.js'
+import type { GroupRow, SizeRow } from './breakdown.js'
 import { cocoAveragePrecision } from './coco.js'
 import type { CocoAp } from './coco.js'
 import { averagePrecisionInterval, compareAveragePrecision } from './compare.js'
@@ -21,6 +21,9 @@ export interface SliceRun extends SliceEvaluation {
   apInterval: SampledInterval | null
   /** At the threshold of the best F1, or with every detection where there is none. */
   bySize: SizeRow[]
+  /** The same by the nodule's texture and greatest diameter, where the list of true boxes says them. */
+  byType: GroupRow[]
+  byDiameter: GroupRow[]
   /** The files and the code that the figures come from. */
   source: { truth: string; predictions: string; codeVersion: string }
 }
@@ -36,13 +39,16 @@ export interface SliceRuns {
   comparisons: SliceComparison[]
 }
 
-/** What `evaluatePairs` leaves out: COCO's AP, the interval of the AP and the figures by box size. */
+/** What a slice-level evaluation says beyond the curve. */
+export type SliceDetails = Pick<SliceRun, 'coco' | 'apInterval' | 'bySize' | 'byType' | 'byDiameter'>
+
+/** What `evaluatePairs` leaves out: COCO's AP, the interval of the AP and the figures by size and type. */
 export function sliceDetails(
   truth: FrameList,
   images: readonly ImagePair[],
   evaluation: SliceEvaluation,
   options: ComparisonOptions = {},
-): Pick<SliceRun, 'coco' | 'apInterval' | 'bySize'> {
+): SliceDetails {
   const threshold = evaluation.bestF1?.threshold ?? -Infinity
   return {
     coco: cocoAveragePrecision(images),
@@ -52,6 +58,7 @@ export function sliceDetails(
       groupOf: (image) => patientOf(truth, image),
     }),
     bySize: byBoxSize(images, threshold, evaluation.iou),
+    ...byMeasures(images, threshold, evaluation.iou),
   }
 }
 

@@ -113,6 +113,8 @@ export function sliceTable({ runs, comparisons }: SliceRuns): string {
         ['  precision', ...run.precisionAtRecall.map((point) => ratio(point.value))],
       ]),
       groupLines('box size at the best F1', run.bySize),
+      groupLines('diameter at the best F1', run.byDiameter),
+      groupLines('type at the best F1', run.byType),
     ]),
     ...(comparisons.length > 0 ? ['\n'] : []),
     ...comparisons.map(({ first: a, second: b, ap }) => differenceText('AP', a, b, ap)),

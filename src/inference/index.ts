@@ -1,6 +1,6 @@
 export { SESSION_DEVICES, openSession } from './session.js'
 export type { Session, SessionDevice, SessionOptions } from './session.js'
-export { STITCH_DEFAULTS, stitch } from './stitch.js'
+export { STITCH_DEFAULTS, dropOverlapping, stitch } from './stitch.js'
 export type { RawFrame, StitchOptions } from './stitch.js'
 export { DETECT_DEFAULTS, detectVolume } from './scan.js'
 export type { DetectVolumeOptions, VolumeDetections } from './scan.js'

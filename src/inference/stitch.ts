@@ -33,14 +33,23 @@ export const STITCH_DEFAULTS = { minScore: 0.1, overlap: 0.3 } as const
  * ones, one to one; so duplicates inside a cell survive, and an accepted box drops only one box of a cell. Neither can
  * happen here: no two results overlap. Its bands only keep the order of cells from mattering, as sorting does.
  *
- * @returns frame pixels, falling score
+ * @returns frame pixels, falling score; boxes of equal score in the order of cells and slots
  */
 export function stitch(raw: RawFrame, options: StitchOptions = {}): ScoredBox[] {
   const minScore = checkNumber('minScore', options.minScore ?? STITCH_DEFAULTS.minScore, 0, 1)
   const overlap = checkNumber('overlap', options.overlap ?? STITCH_DEFAULTS.overlap, 0, 1)
-  const candidates = candidatesOf(raw, minScore, options)
+  return dropOverlapping(candidatesOf(raw, minScore, options), overlap)
+}
+
+/**
+ * The stitching of boxes that lie in one list already: the most confident one is accepted, everything that overlaps it
+ * is dropped; then the next. `overlap` as in `StitchOptions`, in [0, 1].
+ *
+ * @returns falling score; boxes of equal score in their order
+ */
+export function dropOverlapping(boxes: readonly ScoredBox[], overlap: number): ScoredBox[] {
   const accepted: ScoredBox[] = []
-  for (const box of candidates) {
+  for (const box of [...boxes].sort((a, b) => b.score - a.score)) {
     if (!accepted.some((other) => sameObject(box, other, overlap))) accepted.push(box)
   }
   return accepted
@@ -69,6 +78,5 @@ function candidatesOf(raw: RawFrame, minScore: number, o: StitchOptions): Scored
         : clipBox(whole, o.frameWidth, o.frameHeight)
     if (boxArea(box) > 0 && Number.isFinite(boxArea(box))) result.push({ ...box, score })
   })
-  // A stable sort: boxes of equal score stay in the order of cells and slots.
-  return result.sort((a, b) => b.score - a.score)
+  return result
 }

@@ -4,6 +4,7 @@ import type {
   ReaderPoint,
   ScanRun,
   SizeRow,
+  SliceDetails,
   SliceEvaluation,
   SliceRun,
 } from '../evaluation/index.js'
@@ -49,7 +50,7 @@ export interface PageInput {
   training?: TrainingEntry[] | undefined
   slices?:
     | {
-        evaluation: SliceEvaluation & Partial<Pick<SliceRun, 'coco' | 'apInterval' | 'bySize'>>
+        evaluation: SliceEvaluation & Partial<SliceDetails>
         images: PageImage[]
       }
     | undefined
@@ -220,7 +221,7 @@ function intervalText(interval: SliceRun['apInterval'] | undefined): string {
 
 /** Figures of the whole evaluation: AP by protocol, operating points, box sizes. */
 function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation']): string {
-  const { coco, apInterval, bySize, recallAtPrecision, precisionAtRecall, iou } = evaluation
+  const { coco, apInterval, recallAtPrecision, precisionAtRecall, iou } = evaluation
   const points = (list: typeof recallAtPrecision, what: string, at: string): [string, string][] =>
     list
       .filter((point) => point.value !== null)
@@ -240,8 +241,12 @@ function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation'])
     ...points(recallAtPrecision, 'Recall', 'precision'),
     ...points(precisionAtRecall, 'Precision', 'recall'),
   ]
-  const sizes = bySize === undefined ? '' : groupTable('sizes', 'Box size at the best F1', bySize)
-  return `<details><summary>All figures</summary><div class="plots">${factTable(facts)}${sizes}</div></details>`
+  const groups = [
+    groupTable('sizes', 'Box size at the best F1', evaluation.bySize ?? []),
+    groupTable('box-diameters', 'Diameter at the best F1', evaluation.byDiameter ?? []),
+    groupTable('box-types', 'Type at the best F1', evaluation.byType ?? []),
+  ].join('')
+  return `<details><summary>All figures</summary><div class="plots">${factTable(facts)}<div>${groups}</div></div></details>`
 }
 
 /** Found and missed by group. */

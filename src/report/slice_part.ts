@@ -1,6 +1,6 @@
 import type { FrameList } from '../dataset/list.js'
 import { evaluatePairs, pairImages, sliceDetails } from '../evaluation/index.js'
-import type { SliceEvaluation, SliceOptions, SliceRun } from '../evaluation/index.js'
+import type { SliceDetails, SliceEvaluation, SliceOptions } from '../evaluation/index.js'
 import { describeError } from '../errors.js'
 import { framePicture } from './pictures.js'
 import type { EdgeBox } from '../geometry/box.js'
@@ -8,7 +8,7 @@ import type { PageImage } from './page.js'
 import type { Picture } from './pictures.js'
 
 export interface SlicePart {
-  evaluation: SliceEvaluation & Pick<SliceRun, 'coco' | 'apInterval' | 'bySize'>
+  evaluation: SliceEvaluation & SliceDetails
   images: PageImage[]
   warnings: string[]
 }

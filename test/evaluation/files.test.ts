@@ -6,7 +6,7 @@ import { distinctNames, evaluateFiles, readReferences, readerPoints } from '../.
 import { readFindingsCsv } from '../../src/evaluation/luna.js'
 import { readMarks } from '../../src/evaluation/marks.js'
 import { pythonFloat, tensorBoxText } from '../../src/evaluation/slice_runs.js'
-import type { Finding, ScanRun } from '../../src/evaluation/index.js'
+import type { Finding, GroupRow, ScanRun, SliceRun, SliceRuns } from '../../src/evaluation/index.js'
 import { realData } from '../real_data.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-evaluate-'))
@@ -52,6 +52,69 @@ describe('what the files are decides the level', () => {
       comparisons: [{ first: 'good.json', second: 'bad.json', ap: { first: 1, second: 0.25 } }],
     })
     expect(table).toMatch(/AP, good\.json - bad\.json: \+0\.750/)
+  })
+
+  test('slices: by type and diameter of the nodule, where the list says them', async () => {
+    const measures = [
+      { readers: 4, diameterMm: 5, texture: 4.75 },
+      { readers: 3, diameterMm: 9, texture: 1.5 },
+    ]
+    const entries = (first: unknown, second: unknown): unknown => [
+      // The first box has no area: what it measures goes with it.
+      {
+        image_path: 'f/a.png',
+        rects: [{ ...rect(3), x2: 3 }, rect(0), rect(50)],
+        nodule: { measures: first },
+      },
+      { image_path: 'f/b.png', rects: [rect(5)], nodule: { measures: second } },
+    ]
+    const typed = file(
+      'typed.json',
+      entries([{ diameterMm: 40, texture: 1 }, ...measures], [{ diameterMm: 9 }]),
+    )
+    const { results, table } = await evaluateFiles({ truth: typed, predictions: [bad], bootstraps: 0 })
+    const [run] = (results as { slices: SliceRuns }).slices.runs
+    const rows = (list: GroupRow[]): unknown => list.map((row) => [row.group, row.total, row.found])
+    expect(rows(run!.byType)).toEqual([
+      ['ground glass', 1, 0],
+      ['solid', 1, 1],
+      ['type unknown', 1, 0],
+    ])
+    expect(rows(run!.byDiameter)).toEqual([
+      ['4 to 6 mm', 1, 1],
+      ['8 to 15 mm', 2, 0],
+    ])
+    expect(table).toMatch(/type at the best F1 +found +of/)
+
+    const old = await evaluateFiles({ truth, predictions: [bad], bootstraps: 0 })
+    expect(old.table).toMatch(/type unknown +1 +2 /)
+    const faulty: [unknown, RegExp][] = [
+      [measures, /\/1\/nodule\/measures.*one for each of the 1 rects/],
+      [[{ diameterMm: 'big' }], /\/1\/nodule\/measures\/0\/diameterMm/],
+    ]
+    for (const [second, message] of faulty) {
+      const path = file('faulty.json', entries([{ diameterMm: 40 }, ...measures], second))
+      await expect(evaluateFiles({ truth: path, predictions: [bad] })).rejects.toThrow(message)
+    }
+  })
+
+  test('slices: raw boxes are stitched on demand', async () => {
+    const raw = file('raw.json', [
+      { image_path: 'f/a.png', rects: [rect(1, 0.7), rect(0, 0.9), rect(50, 0.8), rect(56, 0.85)] },
+      { image_path: 'f/b.png', rects: [rect(5, 0.1)] },
+    ])
+    const counts = async (tau: number | undefined): Promise<unknown> => {
+      const { json, warnings } = await evaluateFiles({ truth, predictions: [raw], tau, bootstraps: 0 })
+      const { tp, fp, fn } = (json as SliceRun).counts
+      return [tp, fp, fn, warnings]
+    }
+    expect(await counts(undefined)).toEqual([2, 3, 0, []])
+    // At 0.5 the box at 1 falls for the one at 0; at 0.3 the true one at 50 for the more confident one at 56.
+    const warning = (count: number, tau: number): string =>
+      `${count} predicted boxes share ${tau} of the smaller area or more with a more confident one and are left out`
+    expect(await counts(0.5)).toEqual([2, 2, 0, [warning(1, 0.5)]])
+    expect(await counts(0.3)).toEqual([1, 2, 1, [warning(2, 0.3)]])
+    await expect(counts(1.5)).rejects.toThrow(/tau/)
   })
 
   test('scans: marks against a CSV of nodules', async () => {
