@@ -2,7 +2,7 @@ import dicomParser from 'dicom-parser'
 import type { DataSet, Element } from 'dicom-parser'
 import { decodeText } from './charset.js'
 import { displayName, lookUp } from './dictionary.js'
-import { PIXEL_DATA, describeParserError, text, texts, uint16 } from './parse.js'
+import { describeParserError, texts, uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
 
 /** The value of an element, by kind of value representation. */
@@ -230,12 +230,4 @@ function parseItems(element: Element, context: ElementContext): Element[] {
     describeParserError(error)
   }
   return copy.items ?? []
-}
-
-/** The text of Modality and the like from a data set, for messages. */
-export function describeObject(file: DicomFile): string {
-  return (
-    text(file.dataSet, 'x00080060') ??
-    (file.dataSet.elements[PIXEL_DATA] === undefined ? 'no image' : 'an image')
-  )
 }

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import type { Vector3 } from '../geometry/patient.js'
-import { ELEMENT_BYTES, besideOf, checkVolumeFile } from './volume_types.js'
+import { besideOf, checkVolumeFile } from './volume_types.js'
 import type { ElementType, VolumeFile } from './volume_types.js'
 
 const MAX_HEADER = 64 * 1024
@@ -133,9 +133,4 @@ export function metaImageHeader(file: VolumeFile, dataName: string): string {
     ['ElementDataFile', dataName],
   ]
   return lines.map(([key, value]) => `${key} = ${value}\n`).join('')
-}
-
-/** Bytes of all voxels. */
-export function voxelBytes(file: VolumeFile): number {
-  return file.shape[0] * file.shape[1] * file.shape[2] * ELEMENT_BYTES[file.type]
 }
