@@ -51,6 +51,8 @@ export interface Anatomy {
   top: number
   /** HU of blood with or without contrast agent. */
   blood: number
+  /** HU of the parenchyma in the middle of the chest, and how much denser gravity makes it towards the back. */
+  parenchyma: { hu: number; gradient: number }
   /** Thickness of the fat below the skin, mm. */
   fat: number
   vessels: Capsule[]
@@ -246,6 +248,10 @@ export function makeAnatomy(random: Random, contrast: boolean): Anatomy {
     scale: [sx, sy, sz],
     top,
     blood: contrast ? 190 + 90 * random.uniform() : 42,
+    parenchyma: {
+      hu: -862 + 22 * clamp(random.normal(), -1.4, 1.8),
+      gradient: 16 + 30 * random.uniform(),
+    },
     fat,
     vessels,
     airways,

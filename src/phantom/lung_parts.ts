@@ -6,6 +6,7 @@ import { blend, meanCover, subSlices, type Scene, type Workspace } from './scene
 /** Parenchyma (denser where gravity presses it), emphysema, fissures, consolidation, then the vessels. */
 export function paintLungs(scene: Scene, work: Workspace, z: number): void {
   const { canvas, lung, fields } = work
+  const { parenchyma } = scene.anatomy
   const { anatomy, trees, thickness, pathology } = scene
   const { size, pixel, y0, edge, hu } = canvas
   let any = false
@@ -15,12 +16,12 @@ export function paintLungs(scene: Scene, work: Workspace, z: number): void {
     any = true
     if (value <= -edge / 2) return
     const y = (y0 + row * pixel) / depthOf
-    const color = -868 + 26 * y + 10 * smoothStep(60, 0, z)
+    const color = parenchyma.hu + parenchyma.gradient * y + 10 * smoothStep(60, 0, z)
     hu[index] = hu[index]! + (color - hu[index]!) * Math.min(1, value / edge + 0.5)
   })
   if (!any) return
   forEachInside(size, fields.texture, -90, (index, grain) => {
-    if (lung[index]! > 1) hu[index]! += 9 * grain
+    if (lung[index]! > 1) hu[index]! += 14 * grain
   })
   if (pathology.emphysema > 0)
     forEachInside(size, fields.emphysema, 0, (index, share) => {

@@ -1,149 +1,17 @@
-import { join } from 'node:path'
-import { writeLidcXml, type SessionToWrite } from '../annotations/writer.js'
+import { availableParallelism } from 'node:os'
 import { checkInteger } from '../check.js'
-import { writeSlice } from '../dicom/writer.js'
-import { writeFileAtomic } from '../files.js'
-import { voxelToPatient } from '../geometry/patient.js'
 import { createRandom } from '../random.js'
-import type { PhantomOptions } from './options.js'
-import { makePatient, type PhantomPatient } from './patient.js'
-import type { ReaderMark } from './readers.js'
-import { makeUid } from './uid.js'
-
-export interface WrittenPatient {
-  patientId: string
-  seriesInstanceUid: string
-  /** Folder of the DICOM files and the XML. */
-  folder: string
-  xmlPath: string
-  truthPath: string
-  nodules: number
-}
-
-/**
- * Writes a synthetic patient as TCIA lays LIDC-IDRI out: DIR/PATIENT/STUDY/SERIES/000001.dcm ..., file names not in
- * the order of the slices, with the readers' XML beside the images, and the truth as DIR/PATIENT/truth.json.
- *
- * @throws NoduleError FILE
- */
-export async function writePatient(dir: string, patient: PhantomPatient): Promise<WrittenPatient> {
-  const { volume, truth, studyInstanceUid } = patient
-  const { geometry, shape, seriesInstanceUid, patientId } = volume
-  const [slices, rows, columns] = shape
-  const folder = join(dir, patientId, studyInstanceUid, seriesInstanceUid)
-  const random = createRandom(truth.seed).fork('files')
-  const frameOfReferenceUid = makeUid(random)
-  const names = Array.from({ length: slices }, (_, k) => k + 1)
-  for (let n = slices - 1; n > 0; n--) {
-    const other = random.integer(n + 1)
-    const kept = names[n]!
-    names[n] = names[other]!
-    names[other] = kept
-  }
-  const { scanner } = patient
-  const pixels = scanner.unsigned ? new Uint16Array(rows * columns) : new Int16Array(rows * columns)
-  const outside = outsideCircle(rows, geometry.spacing[2], patient.reconstructionDiameter)
-  for (let k = 0; k < slices; k++) {
-    const hu = volume.data.subarray(k * pixels.length, (k + 1) * pixels.length)
-    for (let n = 0; n < pixels.length; n++)
-      pixels[n] =
-        outside[n] === 1 && scanner.padding !== undefined ? scanner.padding : hu[n]! - scanner.intercept
-    await writeSlice(join(folder, `${String(names[k]).padStart(6, '0')}.dcm`), {
-      patientId,
-      studyInstanceUid,
-      seriesInstanceUid,
-      sopInstanceUid: volume.sopInstanceUids[k]!,
-      frameOfReferenceUid,
-      // Scanners count from the head down here: z falls as the number rises.
-      instanceNumber: slices - k,
-      rows,
-      columns,
-      pixels,
-      imagePosition: voxelToPatient(geometry, k, 0, 0),
-      rowDirection: geometry.rowDirection,
-      columnDirection: geometry.columnDirection,
-      pixelSpacing: [geometry.spacing[1], geometry.spacing[2]],
-      sliceThickness: patient.sliceThickness,
-      rescaleIntercept: scanner.intercept,
-      rescaleSlope: 1,
-      ...(scanner.padding === undefined ? {} : { padding: scanner.padding }),
-      bitsStored: scanner.unsigned ? 12 : 16,
-      manufacturer: 'NODULE PHANTOM',
-      model: `Synthetic chest CT, ${scanner.like}-like`,
-      kernel: scanner.kernel,
-      kvp: 120,
-      tubeCurrent: Math.round(400 * (12 / Math.max(4, truth.noiseHu)) ** 2),
-      reconstructionDiameter: patient.reconstructionDiameter,
-      ...(patient.contrast ? { contrastAgent: 'IV' } : {}),
-    })
-  }
-  const xmlPath = join(folder, `${patientId}.xml`)
-  await writeLidcXml(xmlPath, {
-    studyInstanceUid,
-    seriesInstanceUid,
-    sessions: patient.readers.map((marks, n) => session(patient, marks, n)),
-  })
-  const truthPath = join(dir, patientId, 'truth.json')
-  await writeFileAtomic(truthPath, `${JSON.stringify(truth, undefined, 1)}\n`)
-  return { patientId, seriesInstanceUid, folder, xmlPath, truthPath, nodules: truth.nodules.length }
-}
-
-/** 1 where a pixel lies outside the reconstructed circle. */
-function outsideCircle(size: number, pixel: number, diameter: number): Uint8Array {
-  const outside = new Uint8Array(size * size)
-  const limit = (diameter / 2 / pixel) ** 2
-  const center = (size - 1) / 2
-  for (let j = 0; j < size; j++)
-    for (let i = 0; i < size; i++)
-      if ((i - center) ** 2 + (j - center) ** 2 > limit) outside[j * size + i] = 1
-  return outside
-}
-
-function session(patient: PhantomPatient, marks: readonly ReaderMark[], reader: number): SessionToWrite {
-  const { volume } = patient
-  const zOf = (k: number): number => voxelToPatient(volume.geometry, k, 0, 0)[2]
-  const points = (kind: 'small' | 'nonNodule'): SessionToWrite['smallNodules'] =>
-    marks.flatMap((mark) =>
-      mark.kind === kind
-        ? [
-            {
-              id: mark.id,
-              sopInstanceUid: volume.sopInstanceUids[mark.k]!,
-              z: zOf(mark.k),
-              x: mark.x,
-              y: mark.y,
-            },
-          ]
-        : [],
-    )
-  return {
-    readerId: `phantom-reader-${reader + 1}`,
-    nodules: marks.flatMap((mark) =>
-      mark.kind === 'nodule'
-        ? [
-            {
-              id: mark.id,
-              ratings: { ...mark.ratings },
-              contours: mark.contours.map(({ k, points }) => ({
-                sopInstanceUid: volume.sopInstanceUids[k]!,
-                z: zOf(k),
-                inclusion: true,
-                points,
-              })),
-            },
-          ]
-        : [],
-    ),
-    smallNodules: points('small'),
-    nonNodules: points('nonNodule'),
-  }
-}
+import { checkOptions, type PhantomOptions } from './options.js'
+import { createPhantomPool, type PhantomTask } from './pool.js'
+import type { WrittenPatient } from './write_patient.js'
 
 export interface PhantomsOptions extends Omit<PhantomOptions, 'patientId'> {
   /** How many; default 1. */
   patients?: number
   /** Number of the first patient ID: PHANTOM-0001 by default. */
   first?: number
+  /** Patients made at a time, each in a thread of its own; default the number of cores. */
+  threads?: number
   onPatient?: (written: WrittenPatient, done: number) => void
   /** Asked before each patient; true ends the work with what is written. */
   interrupted?: () => boolean
@@ -153,21 +21,38 @@ export interface PhantomsOptions extends Omit<PhantomOptions, 'patientId'> {
  * Writes patients PHANTOM-0001, PHANTOM-0002, ... into DIR. Each patient has its own seed, derived from `seed` and its
  * number, so that a patient is the same whichever others are made.
  *
+ * @returns what was written, by number
  * @throws NoduleError FILE, INVALID_PARAMETER
  */
 export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promise<WrittenPatient[]> {
-  const { patients = 1, first = 1, onPatient, interrupted, ...options } = o
+  const { patients = 1, first = 1, threads = availableParallelism(), onPatient, interrupted, ...options } = o
   checkInteger('patients', patients, 1, 9999)
   checkInteger('first', first, 1, 9999)
+  checkInteger('threads', threads, 1, 256)
+  checkOptions(options)
   const random = createRandom(checkInteger('seed', o.seed ?? 1, 0, 0xffffffff))
+  const tasks: PhantomTask[] = Array.from({ length: patients }, (_, n) => ({
+    dir,
+    options: {
+      ...options,
+      seed: random.fork(`patient ${first + n}`).integer(0x100000000),
+      patientId: `PHANTOM-${String(first + n).padStart(4, '0')}`,
+    },
+  }))
+  const pool = createPhantomPool(Math.min(threads, patients))
   const written: WrittenPatient[] = []
-  for (let n = first; n < first + patients; n++) {
-    if (interrupted?.() === true) break
-    const seed = random.fork(`patient ${n}`).integer(0x100000000)
-    const patientId = `PHANTOM-${String(n).padStart(4, '0')}`
-    const done = await writePatient(dir, makePatient({ ...options, seed, patientId }))
-    written.push(done)
-    onPatient?.(done, written.length)
+  const next = (): PhantomTask | undefined => (interrupted?.() === true ? undefined : tasks.shift())
+  const work = async (): Promise<void> => {
+    for (let task = next(); task !== undefined; task = next()) {
+      const done = await pool.make(task)
+      written.push(done)
+      onPatient?.(done, written.length)
+    }
   }
-  return written
+  try {
+    await Promise.all(Array.from({ length: Math.min(threads, patients) }, work))
+  } finally {
+    await pool.close()
+  }
+  return written.sort((a, b) => (a.patientId < b.patientId ? -1 : 1))
 }

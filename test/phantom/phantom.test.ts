@@ -198,10 +198,12 @@ describe('written patients', () => {
     const options = { matrix: 64, spacing: 10, nodules: 1, seed: 3 }
     const one = join(folder, 'one')
     const two = join(folder, 'two')
-    await writePhantoms(one, { ...options, patients: 2 })
+    // In threads and in this one.
+    const written = await writePhantoms(one, { ...options, patients: 2, threads: 2 })
     const seen: string[] = []
     await writePhantoms(two, { ...options, first: 2, onPatient: (patient) => seen.push(patient.patientId) })
     expect(seen).toEqual(['PHANTOM-0002'])
+    expect(written.map((patient) => patient.patientId)).toEqual(['PHANTOM-0001', 'PHANTOM-0002'])
     expect((await readdir(one)).sort()).toEqual(['PHANTOM-0001', 'PHANTOM-0002'])
     const truth = (dir: string): Promise<string> => readFile(join(dir, 'PHANTOM-0002', 'truth.json'), 'utf8')
     expect(await truth(one)).toBe(await truth(two))
