@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <mutex>
 #include <stdexcept>
 #include <string>
 
@@ -90,9 +91,15 @@ class Arguments {
   Napi::Env env_;
 };
 
+/// Held by every call of the module.
+std::mutex& CallMutex();
+
 /// Turns a function on Arguments into an export; any C++ exception becomes a JavaScript Error.
 template <Napi::Value (*function)(const Arguments&)>
 Napi::Value Export(const Napi::CallbackInfo& info) {
+  // The primitives and their scratch memory are shared by all threads of the process (worker_threads).
+  static std::mutex& mutex = CallMutex();
+  const std::lock_guard<std::mutex> lock(mutex);
   const SignalBlock block;
   try {
     return function(Arguments(info));

@@ -5,6 +5,12 @@
 #include "threads.h"
 
 namespace nodule::tensor {
+
+std::mutex& CallMutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
 namespace {
 
 // threads(count?): sets when given, returns the count.

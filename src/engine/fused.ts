@@ -11,6 +11,8 @@
  * | NoduleSquaredNorm | x | | sum of squares [] |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
+ * | NoduleSoftmaxCrossEntropy | logits, labels [r, c] | | loss [r], softmax [r, c] |
+ * | NoduleSoftmaxCrossEntropyGrad | dy [r], softmax, labels [r, c] | | dlogits |
  * | NoduleDropout | x | state, limit, scale | y |
  * | NoduleMovingAverage | average, value | momentum | average |
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
@@ -27,6 +29,8 @@ export const FUSED_KERNELS = [
   'NoduleSquaredNorm',
   'NoduleRmsProp',
   'NoduleAdam',
+  'NoduleSoftmaxCrossEntropy',
+  'NoduleSoftmaxCrossEntropyGrad',
   'NoduleDropout',
   'NoduleMovingAverage',
   'NoduleLstm',
@@ -166,6 +170,29 @@ export function adam(
     const v = tf.add(tf.mul(meanSquare, o.beta2), tf.mul(tf.square(g), 1 - o.beta2))
     return [tf.sub(weight, tf.div(tf.mul(m, o.learningRate), tf.add(tf.sqrt(v), o.epsilon))), m, v]
   })
+}
+
+/**
+ * Cross entropy of each row: -sum_k labels[k] * log softmax(logits)[k]. Differentiable in the logits.
+ * @param logits [rows, classes]
+ * @param labels [rows, classes], probabilities
+ * @returns [rows]
+ */
+export function softmaxCrossEntropy(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
+  if (tf.getKernel('NoduleSoftmaxCrossEntropy', tf.getBackend()) == null)
+    return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), labels), 1))
+  const op = tf.customGrad((...args) => {
+    const save = args[1] as unknown as tf.GradSaveFunc
+    const fused = run('NoduleSoftmaxCrossEntropy', { logits: args[0] as tf.Tensor, labels }, {})
+    const [loss, softmax] = fused as [tf.Tensor, tf.Tensor]
+    save([softmax, labels])
+    return {
+      value: loss,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
+        run('NoduleSoftmaxCrossEntropyGrad', { dy, softmax: saved[0]!, labels: saved[1]! }, {})!,
+    }
+  })
+  return op(logits)
 }
 
 /**

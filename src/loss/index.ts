@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
+import { softmaxCrossEntropy } from '../engine/fused.js'
 import { NoduleError } from '../errors.js'
 import type { Outputs } from '../model/detector.js'
 import { hungarianMatchSync } from '../native/index.js'
@@ -140,7 +141,8 @@ function crossEntropy(logits: tf.Tensor, classes: Float32Array): tf.Tensor {
   const count = logits.shape.at(-1)!
   const wanted = new Float32Array(classes.length * count)
   for (let i = 0; i < classes.length; i++) wanted[i * count + classes[i]!] = 1
-  return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), tf.tensor(wanted, logits.shape))))
+  const shape: [number, number] = [classes.length, count]
+  return tf.sum(softmaxCrossEntropy(tf.reshape(logits, shape), tf.tensor(wanted, shape)))
 }
 
 /**

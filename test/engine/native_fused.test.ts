@@ -9,7 +9,7 @@ import {
   setNativeThreads,
   setProfiling,
 } from '../../src/engine/native.js'
-import { tensorAddonProblem } from '../../src/engine/native/addon.js'
+import { requireTensorAddon, tensorAddonProblem } from '../../src/engine/native/addon.js'
 import type { NativeBackend } from '../../src/engine/native/backend.js'
 import { startEngine } from '../../src/engine/index.js'
 import { normal, withGradients } from './native_cases.js'
@@ -93,6 +93,50 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
       expectClose(await numbers('native', run), await numbers('cpu', run), 1e-4)
     }
   })
+
+  test('softmax cross-entropy and its gradient', async () => {
+    const run = (): tf.Tensor[] => {
+      const labels = tf.softmax(normal([70, 3], 'labels', 3))
+      return withGradients((logits) => fused.softmaxCrossEntropy(logits!, labels), [normal([70, 3], 'x', 4)])
+    }
+    expectClose(await numbers('native', run), await numbers('cpu', run))
+  })
+
+  test('dropout: the same mask as without the kernel, also in the gradient', async () => {
+    const options = { state: 0xfedcba98, limit: 0x4ccccccd, scale: 1 / 0.7 }
+    const run = (): tf.Tensor[] =>
+      withGradients((x) => fused.dropElements(x!, options), [tf.add(normal([9, 4001]), 9)])
+    const native = await numbers('native', run)
+    expectClose(native, await numbers('cpu', run))
+    const dropped = native[0]!.filter((value) => value === 0).length / native[0]!.length
+    expect(dropped).toBeCloseTo(0.3, 1)
+  })
+
+  test('a moving average in place', async () => {
+    const run = (): tf.Tensor[] => {
+      const average = tf.variable(normal([33], 'a'))
+      fused.moveAverage(average, normal([33], 'b'), 0.9)
+      return [average]
+    }
+    expectClose(await numbers('native', run), await numbers('cpu', run))
+  })
+
+  test.skipIf(problem === undefined && !requireTensorAddon().hasBfloat16)(
+    'bfloat16 convolutions are near',
+    async () => {
+      const run = (): tf.Tensor[] =>
+        withGradients(((x: tf.Tensor4D, w: tf.Tensor4D) => tf.conv2d(x, w, 1, 'same')) as Op, [
+          normal([1, 12, 10, 32]),
+          normal([3, 3, 32, 32], 'w'),
+        ])
+      const exact = await numbers('native', run)
+      requireTensorAddon().bfloat16(true)
+      const near = await numbers('native', run)
+      requireTensorAddon().bfloat16(false)
+      expect(near).not.toEqual(exact)
+      expectClose(near, exact, 1e-2)
+    },
+  )
 
   test('optimizers and the norm', async () => {
     const run = (): tf.Tensor[] => {

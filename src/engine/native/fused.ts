@@ -57,6 +57,25 @@ function squaredNorm({ inputs, backend }: Call): TensorInfo {
   return info
 }
 
+function softmaxCrossEntropy({ inputs, backend }: Call): TensorInfo[] {
+  const { logits, labels } = inputs as Record<'logits' | 'labels', TensorInfo>
+  const [rows, classes] = logits.shape as [number, number]
+  const loss = backend.output([rows], 'float32')
+  const softmax = backend.output([rows, classes], 'float32')
+  const [x, y] = [backend.floats(logits), backend.floats(labels)]
+  backend.addon.softmaxCrossEntropy(x, y, rows, classes, loss.values, softmax.values)
+  return [loss.info, softmax.info]
+}
+
+function softmaxCrossEntropyGrad({ inputs, backend }: Call): TensorInfo {
+  const { dy, softmax, labels } = inputs as Record<'dy' | 'softmax' | 'labels', TensorInfo>
+  const [rows, classes] = softmax.shape as [number, number]
+  const out = backend.output([rows, classes], 'float32')
+  const [p, y, d] = [softmax, labels, dy].map((info) => backend.floats(info)) as [F, F, F]
+  backend.addon.softmaxCrossEntropyGradient(p, y, d, rows, classes, out.values)
+  return out.info
+}
+
 function dropout({ inputs, attrs, backend }: Call): TensorInfo {
   const { state, limit, scale } = attrs as Record<string, number>
   const out = backend.output(inputs['x']!.shape, 'float32')
@@ -183,6 +202,8 @@ export const fusedKernels: Kernels = {
   NoduleSquaredNorm: squaredNorm,
   NoduleRmsProp: rmsProp,
   NoduleAdam: adam,
+  NoduleSoftmaxCrossEntropy: softmaxCrossEntropy,
+  NoduleSoftmaxCrossEntropyGrad: softmaxCrossEntropyGrad,
   NoduleDropout: dropout,
   NoduleMovingAverage: movingAverage,
   NoduleLstm: lstm,
