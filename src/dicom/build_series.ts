@@ -52,9 +52,14 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
     slices,
     geometry,
     ...(thickness === undefined ? {} : { thickness }),
-    isVolume: slices.length > 1 && !isLocalizer && !problems.some((problem) => problem.kind === 'shifted'),
+    // A few slices beside the line are a pity; when most are, nothing lies where the geometry says.
+    isVolume: slices.length > 1 && !isLocalizer && shiftedSlices(problems) <= slices.length / 2,
     problems,
   }
+}
+
+function shiftedSlices(problems: readonly SeriesProblem[]): number {
+  return problems.find(({ kind }) => kind === 'shifted')?.paths?.length ?? 0
 }
 
 /** The largest set of images of one size, pixel spacing and orientation. */

@@ -15,6 +15,11 @@ const INDENT = '   '
  * The tags of a file, one line each, in the style of pydicom 0.9's `str(dataset)`:
  * `(0018, 0050) Slice Thickness                     DS: '2.500000'`. Items of sequences are indented.
  *
+ * Values are those of pydicom 3.0. What differs on purpose: names and layout are the old ones; decimal and integer
+ * strings are quoted in lists too; byte values give their length in bytes and start with b'; private elements have no
+ * names and, in implicit VR, no VR, since pydicom takes both from its private dictionary; empty values are ''; an
+ * element that the file breaks off in is left out.
+ *
  * @param o.meta print the file meta information (group 0002) first
  */
 export function dumpLines(file: DicomFile, o: { meta?: boolean } = {}): string[] {

@@ -91,11 +91,15 @@ describe('findSeries', () => {
     )
   })
 
-  it('a volume needs slices in a line', async () => {
+  it('a volume needs most slices in a line', async () => {
     stack([0, 2.5, 5, 7.5].map((z, n) => ({ z, x: n === 2 ? 50 : 0 })))
-    const [series] = (await findSeries([folder])).series
-    expect(series!.isVolume).toBe(false)
-    expect(kinds(series!.problems)).toEqual(['shifted'])
+    const [usable] = (await findSeries([folder])).series
+    expect(usable!.isVolume).toBe(true)
+    expect(kinds(usable!.problems)).toEqual(['shifted'])
+    expect(usable!.problems[0]!.paths).toEqual([join(folder, '2.dcm')])
+    stack([0, 2.5, 5, 7.5, 10].map((z, n) => ({ z, x: n % 4 === 0 ? 0 : 50 * n })))
+    const [scattered] = (await findSeries([folder])).series
+    expect(scattered!.isVolume).toBe(false)
   })
 
   it('separates series, and groups files without one by folder', async () => {
