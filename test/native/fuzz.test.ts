@@ -130,6 +130,33 @@ describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
       gradientBoxes: floats(8),
       device,
     }),
+    roiAlign: objectOf({
+      n: fc.constant(2),
+      height: fc.constant(3),
+      width: fc.constant(2),
+      channels: fc.constant(2),
+      binsX: fc.constantFrom(1, 1, 1, 2),
+      binsY: fc.constant(1),
+      samplingRatio: fc.constantFrom(0, 1, 2),
+      scale: fc.constantFrom(0.125, 1),
+      aligned: fc.boolean(),
+      nhwc: fc.boolean(),
+      features: floats(24),
+      boxes: fc
+        .array(
+          fc.oneof({ weight: 30, arbitrary: fc.float({ noNaN: true, min: -99, max: 99 }) }, fc.float()),
+          {
+            minLength: 8,
+            maxLength: 8,
+          },
+        )
+        .map((a) => Float32Array.from(a)),
+      images: fc.constantFrom([0, 1], [1, 1], [0, 2]).map((a) => Int32Array.from(a)),
+      output: floats(4),
+      gradient: floats(4),
+      gradientFeatures: floats(24),
+      device,
+    }),
     match: objectOf({
       cells: fc.constant(2),
       p: fc.constant(2),
@@ -166,6 +193,7 @@ describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
     hu: ['huSync', 'hu'],
     frames: ['framesSync', 'frames'],
     rezoom: ['rezoomForwardSync', 'rezoomForward', 'rezoomGradientSync', 'rezoomGradient'],
+    roiAlign: ['roiAlignForwardSync', 'roiAlignForward', 'roiAlignGradientSync', 'roiAlignGradient'],
     match: ['hungarianMatchSync', 'hungarianMatch'],
     assign: ['linearSumAssignment'],
   }
