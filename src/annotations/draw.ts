@@ -13,6 +13,7 @@ const LUNG_WINDOW = { low: -1000, high: 400 }
 const MAX_PANELS = 12
 const PANEL = 320
 const COLUMNS = 4
+const TEXT = 'font-family="sans-serif" font-size="13" stroke="#000000" stroke-width="3" paint-order="stroke"'
 
 /**
  * Draws every consensus nodule: its slices around the nodule, with each reader's contour in a color of its own.
@@ -43,7 +44,7 @@ async function drawNodule(nodule: ConsensusNodule, slices: readonly SliceHeader[
   const rows = Math.ceil(shown.length / columns)
   const panels = await Promise.all(
     shown.map(async (k, index) => ({
-      input: await drawPanel(nodule, slices[k]!, k, square),
+      input: await drawPanel(nodule, slices[k]!, k, square, index === 0),
       left: (index % columns) * PANEL,
       top: Math.floor(index / columns) * PANEL,
     })),
@@ -87,6 +88,7 @@ async function drawPanel(
   slice: SliceHeader,
   k: number,
   square: Square,
+  withLegend: boolean,
 ): Promise<Buffer> {
   const gray = await grayOf(slice)
   const image = sharp(gray, { raw: { width: slice.columns, height: slice.rows, channels: 1 } })
@@ -95,14 +97,26 @@ async function drawPanel(
   const scale = PANEL / square.size
   const lines = nodule.marks.flatMap((mark) => contourLines(mark, k, square, scale))
   const label = `slice ${k}  z ${slice.imagePosition[2].toFixed(1)} mm`
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${PANEL}" height="${PANEL}">${lines.join('')}
-<text x="6" y="16" font-family="sans-serif" font-size="13" fill="#ffffff" stroke="#000000" stroke-width="3" paint-order="stroke">${label}</text>
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${PANEL}" height="${PANEL}">${lines.join('')}${withLegend ? legend(nodule) : ''}
+<text x="6" y="16" ${TEXT} fill="#ffffff">${label}</text>
 <rect x="0.5" y="0.5" width="${PANEL - 1}" height="${PANEL - 1}" fill="none" stroke="#444444"/></svg>`
   return image
     .toColourspace('srgb')
     .composite([{ input: Buffer.from(svg) }])
     .png()
     .toBuffer()
+}
+
+/** "reader 1" in the color of reader 1, and so on. */
+function legend(nodule: ConsensusNodule): string {
+  const sessions = [...new Set(nodule.marks.map((mark) => mark.session))].sort((a, b) => a - b)
+  return sessions
+    .map((session, n) => {
+      const y = PANEL - 8 - 16 * (sessions.length - 1 - n)
+      const color = COLORS[session % COLORS.length]!
+      return `<text x="6" y="${y}" ${TEXT} fill="${color}">reader ${session + 1}</text>`
+    })
+    .join('')
 }
 
 /** SVG polygons through the pixel centers of a reader's contours on slice k. */

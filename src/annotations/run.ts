@@ -32,6 +32,7 @@ export interface AnnotationRun {
 export interface AnnotationRunOptions extends ConsensusOptions {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
+  onProgress?: (done: number, total: number) => void
   /** Keep the nodules for which this holds; see `compileWhere` and `NODULE_FIELDS`. */
   where?: string | undefined
 }
@@ -53,7 +54,10 @@ export async function annotateFolders(
 ): Promise<AnnotationRun> {
   const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS)
   const index = await indexAnnotations(await findXml([...folders, ...(o.xml ?? [])]))
-  const { series, skipped } = await findSeries(folders)
+  const { series, skipped } = await findSeries(
+    folders,
+    o.onProgress === undefined ? {} : { onProgress: o.onProgress },
+  )
   const problems = index.problems.map(({ error }) => error.message)
   for (const file of skipped) if (file.kind === 'damaged') problems.push(`${file.path}: ${file.reason}`)
   const run: AnnotationRun = { annotated: [], without: [], unused: [], cxr: index.cxr, problems }

@@ -13,6 +13,8 @@ import {
 } from '../annotations/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
+import { progress } from '../progress.js'
+import type { Progress } from '../progress.js'
 
 interface Flags {
   folders: string[]
@@ -89,11 +91,17 @@ async function printSummary({ folders, xml, json, warnings }: Flags): Promise<vo
 }
 
 async function printNodules(flags: Flags): Promise<void> {
+  let bar: Progress | undefined
   const run = await annotateFolders(flags.folders, {
+    onProgress: (done, total) => {
+      bar ??= progress('headers', total)
+      bar.update(done)
+    },
     xml: flags.xml,
     minReaders: flags['min-readers'],
     where: flags.where,
   })
+  bar?.stop()
   if (run.annotated.length === 0) {
     // What could not be read is the likeliest reason, and says more.
     if (run.problems.length > 0) return report(run.problems)
