@@ -12,7 +12,7 @@ import { writeLunaCsv } from './luna_csv.js'
 import type { LunaMark } from './luna_csv.js'
 import { detectScan, outcomeOf, resultName } from './one_scan.js'
 import type { Run, ScanSettings, ScanSummary, ScanTask } from './one_scan.js'
-import { DETECT_DEFAULTS } from './scan.js'
+import { DETECT_DEFAULTS, checkParameters } from './scan.js'
 import type { Session } from './session.js'
 
 export interface DetectFoldersOptions {
@@ -54,7 +54,7 @@ export interface DetectFoldersResult {
  * Detects nodules in every CT volume below the folders (or among the files) given. A file or scan that cannot be used
  * is noted and the rest goes on. The results: one JSON a series, and all nodules of the run in LUNA16's format.
  *
- * @throws NoduleError FILE where a folder does not exist or a result cannot be written
+ * @throws NoduleError INVALID_PARAMETER; FILE where a folder does not exist or a result cannot be written
  */
 export async function detectFolders(
   paths: readonly string[],
@@ -62,6 +62,7 @@ export async function detectFolders(
   o: DetectFoldersOptions,
 ): Promise<DetectFoldersResult> {
   const jobs = checkInteger('jobs', o.jobs ?? 1, 1, 256)
+  if (o.parameters !== undefined) checkParameters(o.parameters)
   const settings: ScanSettings = {
     output: o.output,
     parameters: o.parameters ?? DETECT_DEFAULTS,

@@ -3,7 +3,7 @@ import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import type { DetectParameters } from './detections.js'
 import { toPlanes } from '../onnx/planes.js'
-import { DETECT_DEFAULTS } from './scan.js'
+import { DETECT_DEFAULTS, checkParameters } from './scan.js'
 import type { Session } from './session.js'
 import { stitch } from './stitch.js'
 
@@ -38,6 +38,7 @@ export async function detectList(
 ): Promise<DetectListResult> {
   const list = readList(listPath)
   const parameters = o.parameters ?? DETECT_DEFAULTS
+  checkParameters(parameters)
   const result: DetectListResult = {
     entries: [],
     boxes: 0,

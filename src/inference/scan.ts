@@ -20,6 +20,12 @@ export const DETECT_DEFAULTS: DetectParameters = {
   allSlices: false,
 }
 
+/** Throws NoduleError (INVALID_PARAMETER) for a value out of range. */
+export function checkParameters({ minScore, overlap }: Pick<DetectParameters, 'minScore' | 'overlap'>): void {
+  checkNumber('minScore', minScore, 0, 1)
+  checkNumber('overlap', overlap, 0, 1)
+}
+
 export interface VolumeDetections {
   frame: FrameMapping
   slices: DetectedSlice[]
@@ -45,7 +51,7 @@ export async function detectVolume(
   o: DetectVolumeOptions = {},
 ): Promise<VolumeDetections> {
   const parameters = o.parameters ?? DETECT_DEFAULTS
-  checkNumber('minScore', parameters.minScore, 0, 1)
+  checkParameters(parameters)
   const batch = checkInteger('batch', o.batch ?? (session.device === 'cuda' ? 16 : 1), 1, 1024)
   const timing = { lungs: 0, render: 0, network: 0, stitch: 0, link: 0 }
   const clock = stopwatch(timing)

@@ -143,6 +143,8 @@ describe('detectFolders', () => {
       { failed: true, place: empty, message: 'no CT series that makes a volume' },
     ])
     await expect(detect([join(folder, 'nowhere')])).rejects.toMatchObject({ code: 'FILE' })
+    const parameters = { ...DETECT_DEFAULTS, minScore: 5 }
+    await expect(detect([scans], { parameters })).rejects.toMatchObject({ code: 'INVALID_PARAMETER' })
   })
 
   test('a series UID cannot choose where its result goes', () => {
