@@ -40,7 +40,7 @@ step(
 step(
   '2 of 7: patients that the model will not see',
   ...['phantom', '-o', at('scans/unseen'), '--patients', String(UNSEEN_PATIENTS)],
-  ...['--first', '101', '--seed', '2', ...scan, '--nodules', '5'],
+  ...['--first', '101', '--seed', '2', ...scan, '--nodules', '12'],
 )
 step(
   '3 of 7: data set',
