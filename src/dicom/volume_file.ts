@@ -44,7 +44,8 @@ export async function readVolumeHeaders(path: string): Promise<SliceHeader[]> {
     seriesInstanceUid: name,
     studyInstanceUid: '',
     patientId: name,
-    modality: 'CT',
+    // HU needs more than 8 bits: a volume of bytes is a mask.
+    modality: ELEMENT_BYTES[file.type] === 1 ? 'SEG' : 'CT',
     imageType: [],
     instanceNumber: k + 1,
     rows,

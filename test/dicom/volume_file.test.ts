@@ -84,6 +84,16 @@ describe('MetaImage', () => {
     expect([...(await loadVolume(series[0]!)).data]).toEqual(VALUES)
   })
 
+  it('bytes are a mask, not CT', async () => {
+    put(
+      'a.raw',
+      Uint8Array.from({ length: 12 }, (_, n) => n % 2),
+    )
+    const { series } = await findSeries([put('a.mhd', MHD.replace('MET_SHORT', 'MET_UCHAR'))])
+    expect(series[0]!.modality).toBe('SEG')
+    expect([...(await readPixels(series[0]!.slices[0]!))]).toEqual([0, 1, 0, 1, 0, 1])
+  })
+
   it('all in one .mha', async () => {
     const path = put('a.mha', Buffer.concat([Buffer.from(MHD.replace('a.raw', 'LOCAL')), RAW]))
     const { series } = await findSeries([path])
