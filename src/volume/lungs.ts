@@ -37,6 +37,8 @@ export interface SegmentOptions {
 
 /** Air and lung are darker than this, HU. */
 const airHu = -400
+/** Darker than this is open air, and no lung but for emphysema. */
+const openAirHu = -930
 /** Voxel size of the coarse grid on which shapes are worked out, mm. */
 const coarseMm = 2.4
 
@@ -49,17 +51,21 @@ const coarseMm = 2.4
 export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
   const warnings: string[] = []
   const { coarse, factors } = shrink(volume)
-  const air = thresholdInside(coarse)
-  const inside = extentOf(air)
-  const trachea = inside === undefined ? new Int32Array(0) : findTrachea(volume, scaleBox(inside, factors))
+  let found = findLungs(volume, coarse, factors, airHu)
+  if (found.lungs.length < 2) {
+    // The air around the patient may have run into a lung that touches the edge of the image.
+    const careful = findLungs(volume, coarse, factors, openAirHu)
+    if (countVoxels(careful.lungs) > 1.2 * countVoxels(found.lungs)) {
+      found = careful
+      warnings.push('the lungs reach the edge of the image')
+    }
+  }
+  const { lungs, trachea } = found
   if (trachea.length === 0) warnings.push('no trachea found: it may be counted with the lungs')
-  removeTrachea(air, trachea, volume, factors)
-  const parts = chooseLungs(air, coarse)
-  if (parts.length === 0) {
+  if (lungs.length === 0) {
     warnings.push('no lung found: the body stands in for it')
     return bodyOnly(volume, bodyBox(coarse, factors), warnings)
   }
-  const lungs = parts.length === 1 ? splitTouching(parts[0]!) : parts
   const named = nameSides(lungs, volume)
   if (named.right === undefined || named.left === undefined) warnings.push('only one lung found')
   const closing = o.closingMm ?? 9
@@ -67,6 +73,27 @@ export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
     lung === undefined ? undefined : closeLung(lung, closing),
   )
   return refineMask(volume, coarse, factors, { closed, air: [named.right, named.left], trachea }, warnings, o)
+}
+
+/** One or two lungs on the coarse grid, and the trachea's voxels; air below `outsideHu` around the patient is left out. */
+function findLungs(
+  volume: HuVolume,
+  coarse: Grid<Int16Array>,
+  factors: readonly [number, number, number],
+  outsideHu: number,
+): { lungs: Grid[]; trachea: Int32Array } {
+  const air = thresholdInside(coarse, outsideHu)
+  if (outsideHu !== airHu) keepBetweenTissue(air, largestTissue(coarse))
+  const inside = extentOf(air)
+  if (inside === undefined) return { lungs: [], trachea: new Int32Array(0) }
+  const trachea = findTrachea(volume, scaleBox(inside, factors))
+  removeTrachea(air, trachea, volume, factors)
+  const parts = chooseLungs(air, coarse)
+  return { lungs: parts.length === 1 ? splitTouching(parts[0]!) : parts, trachea }
+}
+
+function countVoxels(lungs: readonly Grid[]): number {
+  return lungs.reduce((sum, lung) => sum + lung.data.reduce((count, value) => count + value, 0), 0)
 }
 
 /** The volume averaged over blocks of `factors` voxels: HU. The last block of an axis may be cut off. */
@@ -107,8 +134,8 @@ function shrink(volume: HuVolume): { coarse: Grid<Int16Array>; factors: [number,
   return { coarse: { data: out, shape: size, spacing }, factors }
 }
 
-/** 1 where the coarse volume is air that is not connected, in 3-D, to the sides of the image. */
-function thresholdInside(coarse: Grid<Int16Array>): Grid {
+/** 1 where the coarse volume is air that is not connected, in 3-D and through air below `outsideHu`, to the image's sides. */
+function thresholdInside(coarse: Grid<Int16Array>, outsideHu: number): Grid {
   const [nz, ny, nx] = coarse.shape
   const data = new Uint8Array(coarse.data.length)
   for (let n = 0; n < data.length; n++) data[n] = coarse.data[n]! < airHu ? 1 : 0
@@ -116,7 +143,7 @@ function thresholdInside(coarse: Grid<Int16Array>): Grid {
   const stack = new Int32Array(data.length)
   let top = 0
   const push = (n: number): void => {
-    if (data[n] === 1) {
+    if (data[n] === 1 && coarse.data[n]! < outsideHu) {
       data[n] = 0
       stack[top++] = n
     }
@@ -142,16 +169,50 @@ function thresholdInside(coarse: Grid<Int16Array>): Grid {
     if (at >= plane) push(at - plane)
     if (at < data.length - plane) push(at + plane)
   }
-  return { data, shape: coarse.shape, spacing: coarse.spacing }
+  const air: Grid = { data, shape: coarse.shape, spacing: coarse.spacing }
+  if (outsideHu === airHu) return air
+  // Between open air and skin lies a film of voxels that are half of each.
+  const open: Grid = { ...air, data: new Uint8Array(data.length) }
+  for (let n = 0; n < data.length; n++) open.data[n] = data[n] === 0 && coarse.data[n]! < outsideHu ? 1 : 0
+  const film = dilateMask(open, 1.5 * Math.max(air.spacing[1], air.spacing[2]))
+  for (let n = 0; n < data.length; n++) if (film.data[n] === 1) data[n] = 0
+  return air
 }
 
-/** The largest part that is not air, in pixels of the full resolution; the whole image where there is none. */
-function bodyBox(coarse: Grid<Int16Array>, factors: readonly [number, number, number]): SliceBox {
+/** The largest part that is not air: the body. */
+function largestTissue(coarse: Grid<Int16Array>): Grid {
   const tissue: Grid = { ...coarse, data: new Uint8Array(coarse.data.length) }
   for (let n = 0; n < tissue.data.length; n++) tissue.data[n] = coarse.data[n]! > -250 ? 1 : 0
   const parts = findParts(tissue)
-  const best = parts.sizes.indexOf(Math.max(...parts.sizes))
-  const extent = best > 0 ? extentOf(partMask(tissue, parts, best)) : undefined
+  return partMask(tissue, parts, parts.sizes.indexOf(Math.max(...parts.sizes)))
+}
+
+/** Keeps the voxels with tissue on both sides in their row or in their column: a lung cut by the image, but no table. */
+function keepBetweenTissue(air: Grid, tissue: Grid): void {
+  const [nz, ny, nx] = air.shape
+  const keep = new Uint8Array(ny * nx)
+  for (let z = 0; z < nz; z++) {
+    const first = z * ny * nx
+    keep.fill(0)
+    const between = (start: number, step: number, count: number): void => {
+      let low = -1
+      let high = -1
+      for (let n = 0; n < count; n++)
+        if (tissue.data[first + start + n * step] === 1) {
+          if (low < 0) low = n
+          high = n
+        }
+      for (let n = low + 1; n < high; n++) keep[start + n * step] = 1
+    }
+    for (let y = 0; y < ny; y++) between(y * nx, 1, nx)
+    for (let x = 0; x < nx; x++) between(x, nx, ny)
+    for (let n = 0; n < keep.length; n++) if (keep[n] === 0) air.data[first + n] = 0
+  }
+}
+
+/** The body in pixels of the full resolution; the whole image where there is none. */
+function bodyBox(coarse: Grid<Int16Array>, factors: readonly [number, number, number]): SliceBox {
+  const extent = extentOf(largestTissue(coarse))
   return scaleBox(extent ?? (coarse.shape.map((n) => [0, n]) as unknown as Extent), factors)
 }
 

@@ -63,6 +63,22 @@ describe('segmentLungs on phantoms', () => {
     expect(mirrored.volumeMl.left / straight.volumeMl.left).toBeCloseTo(1, 1)
   })
 
+  it('finds lungs that the edge of the image cuts off', () => {
+    const { volume, lungs } = makePatient({ seed: 4, matrix: 96, spacing: 6 })
+    // A narrow reconstruction: the outer part of both lungs is missing.
+    const [nz, ny, nx] = volume.shape
+    const [low, high] = [26, 70]
+    const data = new Int16Array(nz * ny * (high - low))
+    const truth = new Uint8Array(data.length)
+    for (let row = 0; row < nz * ny; row++) {
+      data.set(volume.data.subarray(row * nx + low, row * nx + high), row * (high - low))
+      truth.set(lungs.subarray(row * nx + low, row * nx + high), row * (high - low))
+    }
+    const cut = segmentLungs({ ...volume, data, shape: [nz, ny, high - low] })
+    expect(cut.warnings).toContain('the lungs reach the edge of the image')
+    expect(dice(cut.mask, truth)).toBeGreaterThan(0.97)
+  })
+
   it('falls back to the body with a warning where there is no lung', () => {
     const volume = blockVolume(40)
     const lungs = segmentLungs(volume)
