@@ -1,8 +1,12 @@
-import { readdir } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
 import { readLidcXml } from './read_xml.js'
 import type { LidcReading } from './types.js'
+
+/** Bytes in which the response header ends. */
+const HEAD = 8192
 
 /** Annotation files by the CT series that they read. */
 export interface AnnotationIndex {
@@ -11,18 +15,35 @@ export interface AnnotationIndex {
   cxr: number
   /** Further files of a series that has one already. */
   repeated: number
+  /** Readings of series that were not wanted. */
+  others: number
   /** XML files that are no LIDC annotations or are damaged. */
   problems: readonly { path: string; error: NoduleError }[]
 }
 
-/** Reads XML files and sorts them by series; a file that cannot be read is listed, not thrown. */
-export async function indexAnnotations(xmlPaths: readonly string[]): Promise<AnnotationIndex> {
+/**
+ * Reads XML files and sorts them by series; a file that cannot be read is listed, not thrown.
+ *
+ * @param wanted series to read; of files whose head names another one nothing more is read. Default: all
+ */
+export async function indexAnnotations(
+  xmlPaths: readonly string[],
+  wanted?: ReadonlySet<string>,
+): Promise<AnnotationIndex> {
   const bySeries = new Map<string, LidcReading>()
   const problems: { path: string; error: NoduleError }[] = []
   let cxr = 0
   let repeated = 0
+  let others = 0
   for (const path of xmlPaths) {
     try {
+      if (wanted !== undefined) {
+        const named = await seriesInHead(path)
+        if (named !== undefined && !wanted.has(named)) {
+          others++
+          continue
+        }
+      }
       const reading = await readLidcXml(path)
       if (reading.kind === 'cxr') cxr++
       else if (bySeries.has(reading.seriesInstanceUid)) repeated++
@@ -32,7 +53,7 @@ export async function indexAnnotations(xmlPaths: readonly string[]): Promise<Ann
       problems.push({ path, error })
     }
   }
-  return { bySeries, cxr, repeated, problems }
+  return { bySeries, cxr, repeated, others, problems }
 }
 
 /**
@@ -46,10 +67,29 @@ export async function readAnnotationsFor(
   xmlPaths: readonly string[] = [],
 ): Promise<LidcReading | undefined> {
   const given = xmlPaths.length > 0
-  const { bySeries, problems } = await indexAnnotations(given ? xmlPaths : await xmlFilesIn(series.folder))
+  const { bySeries, problems } = await indexAnnotations(
+    given ? xmlPaths : await xmlFilesIn(series.folder),
+    new Set([series.seriesInstanceUid]),
+  )
   const reading = bySeries.get(series.seriesInstanceUid)
   if (reading === undefined && given && problems.length > 0) throw problems[0]!.error
   return reading
+}
+
+/** The CT series that the head of a file names; undefined where it does not show one. */
+async function seriesInHead(path: string): Promise<string | undefined> {
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, 'r')
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(HEAD), 0, HEAD, 0)
+    const head = buffer.toString('latin1', 0, bytesRead)
+    if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return undefined
+    return /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1]
+  } catch (error) {
+    throw fileError(path, 'read', error)
+  } finally {
+    await handle?.close()
+  }
 }
 
 async function xmlFilesIn(folder: string): Promise<string[]> {

@@ -22,7 +22,7 @@ export interface AnnotationRun {
   /** CT volumes that no annotation file reads. */
   without: Series[]
   /** Annotation files whose series is not in the folders. */
-  unused: LidcReading[]
+  unused: number
   /** X-ray readings, skipped. */
   cxr: number
   /** What went wrong, one line each. */
@@ -53,27 +53,27 @@ export async function annotateFolders(
   o: AnnotationRunOptions = {},
 ): Promise<AnnotationRun> {
   const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS)
-  const index = await indexAnnotations(await findXml([...folders, ...(o.xml ?? [])]))
   const { series, skipped } = await findSeries(
     folders,
     o.onProgress === undefined ? {} : { onProgress: o.onProgress },
   )
+  const index = await indexAnnotations(
+    await findXml([...folders, ...(o.xml ?? [])]),
+    new Set(series.map((one) => one.seriesInstanceUid)),
+  )
   const problems = index.problems.map(({ error }) => error.message)
   for (const file of skipped) if (file.kind === 'damaged') problems.push(`${file.path}: ${file.reason}`)
-  const run: AnnotationRun = { annotated: [], without: [], unused: [], cxr: index.cxr, problems }
-  const used = new Set<string>()
+  const run: AnnotationRun = { annotated: [], without: [], unused: index.others, cxr: index.cxr, problems }
   for (const one of series) {
     const reading = index.bySeries.get(one.seriesInstanceUid)
     if (reading === undefined) {
       if (one.modality === 'CT') run.without.push(one)
       continue
     }
-    used.add(one.seriesInstanceUid)
     const placed = placeOnSeries(reading, one)
     const all = { series: one, reading, placed, nodules: consensusNodules(placed, one.geometry, o) }
     const nodules = all.nodules.filter((nodule) => where?.(noduleFields(all, nodule)) ?? true)
     run.annotated.push({ ...all, nodules })
   }
-  for (const [uid, reading] of index.bySeries) if (!used.has(uid)) run.unused.push(reading)
   return run
 }

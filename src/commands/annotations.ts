@@ -108,7 +108,7 @@ async function printNodules(flags: Flags): Promise<void> {
     throw new NoduleError('FORMAT', 'no CT series with annotations', {
       path: flags.folders.join(', '),
       expected: 'DICOM slices and an XML file that names their series (--summary counts XML files alone)',
-      actual: `${run.without.length} CT series, ${run.unused.length} readings of other series`,
+      actual: `${run.without.length} CT series, ${run.unused} readings of other series`,
     })
   }
   const json = `${JSON.stringify(annotationJson(run), null, 2)}\n`
@@ -127,8 +127,7 @@ async function printNodules(flags: Flags): Promise<void> {
     report(placed.unplaced.map((roi) => `${reading.path}: ${roi.noduleId}: not placed: ${roi.reason}`))
   }
   for (const series of run.without) process.stderr.write(`${series.folder}: no annotations for this series\n`)
-  if (run.unused.length > 0)
-    process.stderr.write(`${run.unused.length} readings of series that are not here\n`)
+  if (run.unused > 0) process.stderr.write(`${run.unused} readings of series that are not here\n`)
   if (run.cxr > 0) process.stderr.write(`${run.cxr} X-ray readings skipped\n`)
   report(run.problems)
 }

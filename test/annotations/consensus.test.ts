@@ -232,6 +232,15 @@ describe('annotateFolders', () => {
     expect(json.series[0]!.nodules[0]!.marks[1]!.contours[0]!.points[0]).toEqual([9, 10])
   })
 
+  it('reads only the XML of the series that are there', async () => {
+    const other = message(session()).replace('1.2.3.4', '9.9.9')
+    writeFileSync(join(folder, 'z.xml'), other)
+    const index = await indexAnnotations(await findXml([folder]), new Set(['1.2.3.4']))
+    expect([...index.bySeries.keys()]).toEqual(['1.2.3.4'])
+    expect(index).toMatchObject({ others: 1, repeated: 0, cxr: 0 })
+    rmSync(join(folder, 'z.xml'))
+  })
+
   it('draws each nodule with a color per reader', async () => {
     const run = await annotateFolders([folder])
     const paths = await drawNodules(run.annotated[0]!, join(folder, 'pictures'))
