@@ -37,12 +37,14 @@ class Arguments {
   }
   uint8_t* Bytes(size_t i, int64_t at_least) const {
     const Buffer b = Any(i);
-    Require(b.type == napi_uint8_array && b.length >= at_least, i, "Uint8Array that is long enough");
+    Require(b.type == napi_uint8_array && b.length >= at_least, i,
+            "Uint8Array that is long enough");
     return static_cast<uint8_t*>(b.data);
   }
   int32_t* Integers(size_t i, int64_t at_least) const {
     const Buffer b = Any(i);
-    Require(b.type == napi_int32_array && b.length >= at_least, i, "Int32Array that is long enough");
+    Require(b.type == napi_int32_array && b.length >= at_least, i,
+            "Int32Array that is long enough");
     return static_cast<int32_t*>(b.data);
   }
   double Number(size_t i) const {
@@ -72,7 +74,8 @@ class Arguments {
   }
   bool Missing(size_t i) const { return info_[i].IsUndefined() || info_[i].IsNull(); }
   void Require(bool good, size_t i, const std::string& expected) const {
-    if (!good) throw std::invalid_argument("argument " + std::to_string(i) + ": expected " + expected);
+    if (!good)
+      throw std::invalid_argument("argument " + std::to_string(i) + ": expected " + expected);
   }
   Napi::Env Env() const { return env_; }
 
@@ -80,8 +83,10 @@ class Arguments {
   Buffer BufferOf(const Napi::Value& value, size_t i) const {
     Buffer b{};
     size_t length = 0;
-    Require(napi_get_typedarray_info(env_, value, &b.type, &length, &b.data, nullptr, nullptr) == napi_ok &&
-                (b.type == napi_uint8_array || b.type == napi_int32_array || b.type == napi_float32_array),
+    Require(napi_get_typedarray_info(env_, value, &b.type, &length, &b.data, nullptr, nullptr) ==
+                    napi_ok &&
+                (b.type == napi_uint8_array || b.type == napi_int32_array ||
+                 b.type == napi_float32_array),
             i, "Uint8Array, Int32Array or Float32Array");
     b.length = static_cast<int64_t>(length);
     return b;

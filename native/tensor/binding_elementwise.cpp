@@ -10,8 +10,8 @@ namespace nodule::tensor {
 namespace {
 
 // meta = [dims, strides of a, strides of b], each of `rank` entries.
-Broadcast BroadcastOf(const Arguments& arguments, size_t meta, size_t rank, int64_t* total, int64_t* need_a,
-                      int64_t* need_b) {
+Broadcast BroadcastOf(const Arguments& arguments, size_t meta, size_t rank, int64_t* total,
+                      int64_t* need_a, int64_t* need_b) {
   Broadcast s;
   s.rank = arguments.Opcode(rank, kMaxRank + 1);
   const int32_t* values = arguments.Integers(meta, 3 * s.rank);
@@ -20,13 +20,15 @@ Broadcast BroadcastOf(const Arguments& arguments, size_t meta, size_t rank, int6
     s.dims[d] = values[d];
     s.stride_a[d] = values[s.rank + d];
     s.stride_b[d] = values[2 * s.rank + d];
-    arguments.Require(s.dims[d] >= 0 && s.stride_a[d] >= 0 && s.stride_b[d] >= 0, meta, "dims and strides >= 0");
+    arguments.Require(s.dims[d] >= 0 && s.stride_a[d] >= 0 && s.stride_b[d] >= 0, meta,
+                      "dims and strides >= 0");
     *total *= s.dims[d];
     *need_a += (s.dims[d] - 1) * s.stride_a[d];
     *need_b += (s.dims[d] - 1) * s.stride_b[d];
   }
   if (s.rank > 0)
-    arguments.Require(s.stride_a[s.rank - 1] <= 1 && s.stride_b[s.rank - 1] <= 1, meta, "last strides 0 or 1");
+    arguments.Require(s.stride_a[s.rank - 1] <= 1 && s.stride_b[s.rank - 1] <= 1, meta,
+                      "last strides 0 or 1");
   if (*total == 0) *need_a = *need_b = 0;
   return s;
 }
@@ -56,8 +58,8 @@ Napi::Value CompareCall(const Arguments& arguments) {
 // unary(op, x, out, alpha, beta)
 Napi::Value UnaryCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(2).length;
-  Unary(static_cast<UnaryOp>(arguments.Opcode(0, static_cast<int>(UnaryOp::kCount))), arguments.Floats(1, n),
-        arguments.Floats(2, n), n, static_cast<float>(arguments.Number(3)),
+  Unary(static_cast<UnaryOp>(arguments.Opcode(0, static_cast<int>(UnaryOp::kCount))),
+        arguments.Floats(1, n), arguments.Floats(2, n), n, static_cast<float>(arguments.Number(3)),
         static_cast<float>(arguments.Number(4)));
   return arguments.Env().Undefined();
 }
@@ -65,7 +67,8 @@ Napi::Value UnaryCall(const Arguments& arguments) {
 // select(condition, a, b, out)
 Napi::Value SelectCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(3).length;
-  Select(arguments.Bytes(0, n), arguments.Floats(1, n), arguments.Floats(2, n), arguments.Floats(3, n), n);
+  Select(arguments.Bytes(0, n), arguments.Floats(1, n), arguments.Floats(2, n),
+         arguments.Floats(3, n), n);
   return arguments.Env().Undefined();
 }
 
@@ -85,7 +88,8 @@ Napi::Value AddAllCall(const Arguments& arguments) {
 Napi::Value ReduceCall(const Arguments& arguments) {
   const int64_t outer = arguments.Size(2), n = arguments.Size(3), inner = arguments.Size(4);
   Reduce(static_cast<ReduceOp>(arguments.Opcode(0, static_cast<int>(ReduceOp::kCount))),
-         arguments.Floats(1, outer * n * inner), outer, n, inner, arguments.Floats(5, outer * inner));
+         arguments.Floats(1, outer * n * inner), outer, n, inner,
+         arguments.Floats(5, outer * inner));
   return arguments.Env().Undefined();
 }
 
@@ -104,12 +108,14 @@ Napi::Value CopyStridedCall(const Arguments& arguments) {
     copy.to[d] = meta[2 * copy.rank + d];
     arguments.Require(copy.dims[d] >= 0, 4, "dims >= 0");
     if (copy.dims[d] == 0) return arguments.Env().Undefined();
-    const int64_t reach = (copy.dims[d] - 1) * copy.from[d], target_reach = (copy.dims[d] - 1) * copy.to[d];
+    const int64_t reach = (copy.dims[d] - 1) * copy.from[d],
+                  target_reach = (copy.dims[d] - 1) * copy.to[d];
     (reach < 0 ? low : high) += reach;
     (target_reach < 0 ? target_low : target_high) += target_reach;
   }
   arguments.Require(low >= 0 && high < source.length, 0, "a source that holds the copied block");
-  arguments.Require(target_low >= 0 && target_high < target.length, 2, "a target that holds the copied block");
+  arguments.Require(target_low >= 0 && target_high < target.length, 2,
+                    "a target that holds the copied block");
   const int size = source.size();
   CopyStrided(copy, static_cast<const uint8_t*>(source.data) + from * size,
               static_cast<uint8_t*>(target.data) + to * size, size);
@@ -122,7 +128,8 @@ Napi::Value GatherCall(const Arguments& arguments) {
   const int64_t batch = arguments.Size(2), outer = arguments.Size(3), n = arguments.Size(4);
   const int64_t count = arguments.Size(5), inner = arguments.Size(6);
   const int32_t* indices = arguments.Integers(1, batch * count);
-  arguments.Require(x.type == out.type && x.length >= batch * outer * n * inner, 0, "x of the given shape");
+  arguments.Require(x.type == out.type && x.length >= batch * outer * n * inner, 0,
+                    "x of the given shape");
   arguments.Require(out.length >= batch * outer * count * inner, 7, "an output of the given shape");
   for (int64_t i = 0; i < batch * count; ++i)
     arguments.Require(indices[i] >= 0 && indices[i] < n, 1, "indices below " + std::to_string(n));
@@ -157,16 +164,17 @@ void RegisterElementwise(Napi::Object exports) {
   Set<GatherCall>(exports, "gather");
   Set<SegmentSumCall>(exports, "segmentSum");
   // In the order of the enums of loops.h and reduce.h.
-  exports.Set("binaryOps", Names(exports.Env(), {"add", "sub", "mul", "div", "maximum", "minimum",
-                                                 "squaredDifference", "pow", "floorDiv", "mod", "atan2", "prelu",
-                                                 "reluGrad", "eluGrad"}));
-  exports.Set("compareOps", Names(exports.Env(), {"equal", "notEqual", "greater", "greaterEqual", "less",
-                                                  "lessEqual"}));
+  exports.Set("binaryOps", Names(exports.Env(),
+                                 {"add", "sub", "mul", "div", "maximum", "minimum",
+                                  "squaredDifference", "pow", "mod", "atan2", "prelu", "eluGrad"}));
+  exports.Set("compareOps", Names(exports.Env(), {"equal", "notEqual", "greater", "greaterEqual",
+                                                  "less", "lessEqual"}));
   exports.Set("unaryOps",
-              Names(exports.Env(), {"abs",   "neg",   "exp",   "expm1",     "log",  "log1p", "sqrt",
-                                    "rsqrt", "square", "reciprocal", "sigmoid", "tanh", "relu",  "relu6",
-                                    "leakyRelu", "elu", "selu", "softplus", "step", "sign",  "floor",
-                                    "ceil",  "round", "clip",  "sin",       "cos",  "erf",   "affine"}));
+              Names(exports.Env(),
+                    {"abs",       "neg",    "exp",        "expm1",    "log",  "log1p", "sqrt",
+                     "rsqrt",     "square", "reciprocal", "sigmoid",  "tanh", "relu",  "relu6",
+                     "leakyRelu", "elu",    "selu",       "softplus", "step", "sign",  "floor",
+                     "ceil",      "round",  "clip",       "sin",      "cos",  "erf",   "affine"}));
   exports.Set("reduceOps", Names(exports.Env(), {"sum", "mean", "max", "min", "prod"}));
 }
 

@@ -16,8 +16,8 @@ struct ConvCall {
 ConvCall ConvOf(const Arguments& arguments) {
   const int32_t* m = arguments.Integers(0, 17);
   for (int i = 0; i < 17; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
-  const ConvShape s{m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10], m[11], m[12], m[13], m[14],
-                    m[15], m[16]};
+  const ConvShape s{m[0], m[1],  m[2],  m[3],  m[4],  m[5],  m[6],  m[7], m[8],
+                    m[9], m[10], m[11], m[12], m[13], m[14], m[15], m[16]};
   return {s, s.batch * s.in_height * s.in_width * s.in_channels,
           s.filter_height * s.filter_width * s.in_channels * s.out_channels,
           s.batch * s.out_height * s.out_width * s.out_channels};
@@ -66,8 +66,10 @@ struct PoolCall {
 PoolCall PoolOf(const Arguments& arguments) {
   const int32_t* m = arguments.Integers(0, 14);
   for (int i = 0; i < 14; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
-  const PoolShape s{m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], m[10], m[11], m[12], m[13]};
-  return {s, s.batch * s.in_height * s.in_width * s.channels, s.batch * s.out_height * s.out_width * s.channels};
+  const PoolShape s{m[0], m[1], m[2], m[3],  m[4],  m[5],  m[6],
+                    m[7], m[8], m[9], m[10], m[11], m[12], m[13]};
+  return {s, s.batch * s.in_height * s.in_width * s.channels,
+          s.batch * s.out_height * s.out_width * s.channels};
 }
 
 // maxPool(meta, x, y)
@@ -97,15 +99,17 @@ Napi::Value AveragePoolGradientCall(const Arguments& arguments) {
 }
 
 NormShape NormOf(const Arguments& arguments) {
-  return {arguments.Size(0), arguments.Size(1), static_cast<float>(arguments.Number(2)), arguments.Boolean(3)};
+  return {arguments.Size(0), arguments.Size(1), static_cast<float>(arguments.Number(2)),
+          arguments.Boolean(3)};
 }
 
 // batchNormTraining(rows, channels, epsilon, relu, x, gamma, beta, y, mean, variance)
 Napi::Value BatchNormTrainingCall(const Arguments& arguments) {
   const NormShape s = NormOf(arguments);
   const int64_t n = s.rows * s.channels, c = s.channels;
-  BatchNormTraining(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c), arguments.FloatsOrNull(6, c),
-                    arguments.Floats(7, n), arguments.Floats(8, c), arguments.Floats(9, c));
+  BatchNormTraining(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c),
+                    arguments.FloatsOrNull(6, c), arguments.Floats(7, n), arguments.Floats(8, c),
+                    arguments.Floats(9, c));
   return arguments.Env().Undefined();
 }
 
@@ -113,8 +117,9 @@ Napi::Value BatchNormTrainingCall(const Arguments& arguments) {
 Napi::Value BatchNormInferenceCall(const Arguments& arguments) {
   const NormShape s = NormOf(arguments);
   const int64_t n = s.rows * s.channels, c = s.channels;
-  BatchNormInference(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c), arguments.FloatsOrNull(6, c),
-                     arguments.Floats(7, c), arguments.Floats(8, c), arguments.Floats(9, n));
+  BatchNormInference(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c),
+                     arguments.FloatsOrNull(6, c), arguments.Floats(7, c), arguments.Floats(8, c),
+                     arguments.Floats(9, n));
   return arguments.Env().Undefined();
 }
 

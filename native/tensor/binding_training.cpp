@@ -9,7 +9,8 @@ namespace {
 
 // lstmCell(rows, units, step, gates, bias, cells, hidden): gates, cells and hidden hold all steps; step 0 starts from 0.
 Napi::Value LstmCellCall(const Arguments& arguments) {
-  const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2), n = rows * units;
+  const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2),
+                n = rows * units;
   const float* gates = arguments.Floats(3, (step + 1) * 4 * n) + step * 4 * n;
   float* cell = arguments.Floats(5, (step + 1) * n) + step * n;
   LstmCell(rows, units, gates, arguments.Floats(4, 4 * units), step == 0 ? nullptr : cell - n, cell,
@@ -19,19 +20,20 @@ Napi::Value LstmCellCall(const Arguments& arguments) {
 
 // lstmCellGradient(rows, units, step, gates, bias, cells, dHidden [rows, units], dGates, dCell [rows, units])
 Napi::Value LstmCellGradientCall(const Arguments& arguments) {
-  const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2), n = rows * units;
+  const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2),
+                n = rows * units;
   const float* gates = arguments.Floats(3, (step + 1) * 4 * n) + step * 4 * n;
   const float* cell = arguments.Floats(5, (step + 1) * n) + step * n;
-  LstmCellGradient(rows, units, gates, arguments.Floats(4, 4 * units), step == 0 ? nullptr : cell - n, cell,
-                   arguments.Floats(6, n), arguments.Floats(7, (step + 1) * 4 * n) + step * 4 * n,
-                   arguments.Floats(8, n));
+  LstmCellGradient(rows, units, gates, arguments.Floats(4, 4 * units),
+                   step == 0 ? nullptr : cell - n, cell, arguments.Floats(6, n),
+                   arguments.Floats(7, (step + 1) * 4 * n) + step * 4 * n, arguments.Floats(8, n));
   return arguments.Env().Undefined();
 }
 
-// softmax(logits, rows, n, log, out)
+// softmax(logits, rows, n, out)
 Napi::Value SoftmaxCall(const Arguments& arguments) {
   const int64_t rows = arguments.Size(1), n = arguments.Size(2);
-  Softmax(arguments.Floats(0, rows * n), rows, n, arguments.Boolean(3), arguments.Floats(4, rows * n));
+  Softmax(arguments.Floats(0, rows * n), rows, n, false, arguments.Floats(3, rows * n));
   return arguments.Env().Undefined();
 }
 
@@ -54,8 +56,9 @@ Napi::Value SoftmaxCrossEntropyGradientCall(const Arguments& arguments) {
 // dropout(x, out, state, limit, scale)
 Napi::Value DropoutCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(1).length;
-  Dropout(arguments.Floats(0, n), arguments.Floats(1, n), n, static_cast<uint32_t>(arguments.Size(2)),
-          static_cast<uint32_t>(arguments.Size(3)), static_cast<float>(arguments.Number(4)));
+  Dropout(arguments.Floats(0, n), arguments.Floats(1, n), n,
+          static_cast<uint32_t>(arguments.Size(2)), static_cast<uint32_t>(arguments.Size(3)),
+          static_cast<float>(arguments.Number(4)));
   return arguments.Env().Undefined();
 }
 
@@ -74,15 +77,16 @@ OptimizerParams ParamsOf(const Arguments& arguments) {
 // rmsProp(learningRate, decay, 0, epsilon, scale, weight, meanSquare, gradient): in place
 Napi::Value RmsPropCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(5).length;
-  RmsProp(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n), ParamsOf(arguments));
+  RmsProp(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n),
+          ParamsOf(arguments));
   return arguments.Env().Undefined();
 }
 
 // adam(learningRate, beta1, beta2, epsilon, scale, weight, m, v, gradient): in place
 Napi::Value AdamCall(const Arguments& arguments) {
   const int64_t n = arguments.Any(5).length;
-  Adam(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n), arguments.Floats(8, n),
-       ParamsOf(arguments));
+  Adam(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n),
+       arguments.Floats(8, n), ParamsOf(arguments));
   return arguments.Env().Undefined();
 }
 

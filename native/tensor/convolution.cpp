@@ -1,9 +1,8 @@
 #include "convolution.h"
 
-#include <dnnl.hpp>
-
 #include <array>
 #include <cstring>
+#include <dnnl.hpp>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -78,7 +77,8 @@ struct Plan {
     o.output = output;
     o.reorder = user != inner;
     if (o.reorder) {
-      const memory from(output ? inner : user, Engine(), nullptr), to(output ? user : inner, Engine(), nullptr);
+      const memory from(output ? inner : user, Engine(), nullptr),
+          to(output ? user : inner, Engine(), nullptr);
       o.primitive = dnnl::reorder(from, to);
       o.offset = arena_bytes;
       arena_bytes += Aligned(inner.get_size());
@@ -127,9 +127,26 @@ using Key = std::array<int64_t, 20>;
 std::map<Key, std::unique_ptr<Plan>> plans;
 
 Key KeyOf(Kind kind, const ConvShape& s) {
-  return {static_cast<int64_t>(kind), s.batch, s.in_height, s.in_width, s.in_channels, s.out_height, s.out_width,
-          s.out_channels, s.filter_height, s.filter_width, s.stride_height, s.stride_width, s.dilation_height,
-          s.dilation_width, s.pad_top, s.pad_bottom, s.pad_left, s.pad_right, ThreadCount(), use_bfloat16};
+  return {static_cast<int64_t>(kind),
+          s.batch,
+          s.in_height,
+          s.in_width,
+          s.in_channels,
+          s.out_height,
+          s.out_width,
+          s.out_channels,
+          s.filter_height,
+          s.filter_width,
+          s.stride_height,
+          s.stride_width,
+          s.dilation_height,
+          s.dilation_width,
+          s.pad_top,
+          s.pad_bottom,
+          s.pad_left,
+          s.pad_right,
+          ThreadCount(),
+          use_bfloat16};
 }
 
 struct Descriptors {
@@ -144,7 +161,8 @@ struct Descriptors {
         pad_high{s.pad_bottom, s.pad_right} {}
 };
 
-memory::desc Desc(const memory::dims& dims, Tag tag, memory::data_type type = memory::data_type::f32) {
+memory::desc Desc(const memory::dims& dims, Tag tag,
+                  memory::data_type type = memory::data_type::f32) {
   return memory::desc(dims, type, tag);
 }
 
@@ -163,7 +181,8 @@ constexpr Layouts kLayouts[] = {
     {Tag::nhwc, Tag::nhwc}, {Tag::nchw, Tag::any}, {Tag::any, Tag::any}, {Tag::nchw, Tag::nchw}};
 
 bool IsSlow(const std::string& implementation) {
-  return implementation.find("ref") != std::string::npos || implementation.find("gemm") != std::string::npos;
+  return implementation.find("ref") != std::string::npos ||
+         implementation.find("gemm") != std::string::npos;
 }
 
 // The first layout pair whose implementation is neither the reference nor a plain gemm; else a gemm; else any.
@@ -192,15 +211,18 @@ auto Choose(const Make& make) {
   return fallback;
 }
 
-dnnl::convolution_forward::primitive_desc ForwardDescriptor(const Descriptors& d, bool bias, Tag image, Tag output) {
+dnnl::convolution_forward::primitive_desc ForwardDescriptor(const Descriptors& d, bool bias,
+                                                            Tag image, Tag output) {
   const auto type = use_bfloat16 ? memory::data_type::bf16 : memory::data_type::f32;
-  const auto x = Desc(d.image, image, type), w = Desc(d.filter, Tag::any, type), y = Desc(d.output, output);
+  const auto x = Desc(d.image, image, type), w = Desc(d.filter, Tag::any, type),
+             y = Desc(d.output, output);
   const auto kind = prop_kind::forward_training;
   const auto direct = algorithm::convolution_direct;
   const auto desc =
-      bias ? dnnl::convolution_forward::desc(kind, direct, x, w, Desc({d.output[1]}, Tag::x), y, d.strides,
-                                             d.dilations, d.pad_low, d.pad_high)
-           : dnnl::convolution_forward::desc(kind, direct, x, w, y, d.strides, d.dilations, d.pad_low, d.pad_high);
+      bias ? dnnl::convolution_forward::desc(kind, direct, x, w, Desc({d.output[1]}, Tag::x), y,
+                                             d.strides, d.dilations, d.pad_low, d.pad_high)
+           : dnnl::convolution_forward::desc(kind, direct, x, w, y, d.strides, d.dilations,
+                                             d.pad_low, d.pad_high);
   return {desc, Attributes(), Engine()};
 }
 
@@ -210,15 +232,17 @@ dnnl::convolution_forward::primitive_desc Hint(const Descriptors& d) {
 }
 
 std::string Describe(const char* kind, const ConvShape& s, const char* implementation) {
-  return std::string(kind) + " " + std::to_string(s.batch) + "x" + std::to_string(s.in_height) + "x" +
-         std::to_string(s.in_width) + "x" + std::to_string(s.in_channels) + " -> " +
+  return std::string(kind) + " " + std::to_string(s.batch) + "x" + std::to_string(s.in_height) +
+         "x" + std::to_string(s.in_width) + "x" + std::to_string(s.in_channels) + " -> " +
          std::to_string(s.out_channels) + " k" + std::to_string(s.filter_height) + "x" +
-         std::to_string(s.filter_width) + " s" + std::to_string(s.stride_height) + " " + implementation;
+         std::to_string(s.filter_width) + " s" + std::to_string(s.stride_height) + " " +
+         implementation;
 }
 
 std::unique_ptr<Plan> MakeForward(const ConvShape& s, bool bias) {
   const Descriptors d(s);
-  const auto pd = Choose([&](Tag image, Tag output) { return ForwardDescriptor(d, bias, image, output); });
+  const auto pd =
+      Choose([&](Tag image, Tag output) { return ForwardDescriptor(d, bias, image, output); });
   auto plan = std::make_unique<Plan>();
   plan->primitive = dnnl::convolution_forward(pd);
   plan->description = Describe("forward", s, pd.impl_info_str());
@@ -286,7 +310,8 @@ Plan& Find(Kind kind, const ConvShape& s, const Make& make) {
 
 }  // namespace
 
-void ConvForward(const ConvShape& s, const float* x, const float* filter, const float* bias, float* y) {
+void ConvForward(const ConvShape& s, const float* x, const float* filter, const float* bias,
+                 float* y) {
   if (bias != nullptr) {
     Find(Kind::kForwardBias, s, [&] { return MakeForward(s, true); }).Run({x, filter, bias, y});
   } else {
@@ -299,19 +324,22 @@ void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, 
 }
 
 void ConvBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* d_filter) {
-  Find(Kind::kBackwardFilter, s, [&] { return MakeBackwardFilter(s); }).Run({x, dy, d_filter, nullptr});
+  Find(Kind::kBackwardFilter, s, [&] {
+    return MakeBackwardFilter(s);
+  }).Run({x, dy, d_filter, nullptr});
 }
 
-void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a, const float* b,
-            float* c, bool accumulate) {
+void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
+            const float* b, float* c, bool accumulate) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
     if (accumulate) return;
     std::memset(c, 0, static_cast<size_t>(m * n) * sizeof(float));
     return;
   }
-  const auto status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
-                                 transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+  const auto status =
+      dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
+                 transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
   if (status != dnnl_success) throw std::runtime_error("oneDNN refused a matrix product");
 }
 

@@ -51,8 +51,10 @@ void ForRows(const Broadcast& s, const Row& row) {
 
 int Mode(const Broadcast& s) {
   if (s.rank == 0) return static_cast<int>(Operands::kBoth);
-  if (s.stride_b[s.rank - 1] == 0 && s.dims[s.rank - 1] != 1) return static_cast<int>(Operands::kScalarB);
-  if (s.stride_a[s.rank - 1] == 0 && s.dims[s.rank - 1] != 1) return static_cast<int>(Operands::kScalarA);
+  if (s.stride_b[s.rank - 1] == 0 && s.dims[s.rank - 1] != 1)
+    return static_cast<int>(Operands::kScalarB);
+  if (s.stride_a[s.rank - 1] == 0 && s.dims[s.rank - 1] != 1)
+    return static_cast<int>(Operands::kScalarA);
   return static_cast<int>(Operands::kBoth);
 }
 
@@ -60,12 +62,16 @@ int Mode(const Broadcast& s) {
 
 void Binary(BinaryOp op, const Broadcast& shape, const float* a, const float* b, float* out) {
   const BinaryLoop loop = ActiveLoops().binary[static_cast<int>(op)][Mode(shape)];
-  ForRows(shape, [&](int64_t oa, int64_t ob, int64_t oo, int64_t n) { loop(a + oa, b + ob, out + oo, n); });
+  ForRows(shape, [&](int64_t oa, int64_t ob, int64_t oo, int64_t n) {
+    loop(a + oa, b + ob, out + oo, n);
+  });
 }
 
 void Compare(CompareOp op, const Broadcast& shape, const float* a, const float* b, uint8_t* out) {
   const CompareLoop loop = ActiveLoops().compare[static_cast<int>(op)][Mode(shape)];
-  ForRows(shape, [&](int64_t oa, int64_t ob, int64_t oo, int64_t n) { loop(a + oa, b + ob, out + oo, n); });
+  ForRows(shape, [&](int64_t oa, int64_t ob, int64_t oo, int64_t n) {
+    loop(a + oa, b + ob, out + oo, n);
+  });
 }
 
 void Unary(UnaryOp op, const float* x, float* out, int64_t n, float alpha, float beta) {
@@ -75,7 +81,8 @@ void Unary(UnaryOp op, const float* x, float* out, int64_t n, float alpha, float
 
 void Select(const uint8_t* condition, const float* a, const float* b, float* out, int64_t n) {
   const auto loop = ActiveLoops().select;
-  ParallelFor(n, kGrain, [&](int64_t i, int64_t e) { loop(condition + i, a + i, b + i, out + i, e - i); });
+  ParallelFor(n, kGrain,
+              [&](int64_t i, int64_t e) { loop(condition + i, a + i, b + i, out + i, e - i); });
 }
 
 void AddAll(const float* const* inputs, int count, float* out, int64_t n) {

@@ -14,7 +14,8 @@ void Collapse(StridedCopy& c) {
   int rank = 0;
   for (int d = 0; d < c.rank; ++d) {
     if (c.dims[d] == 1) continue;
-    if (rank > 0 && c.from[rank - 1] == c.from[d] * c.dims[d] && c.to[rank - 1] == c.to[d] * c.dims[d]) {
+    if (rank > 0 && c.from[rank - 1] == c.from[d] * c.dims[d] &&
+        c.to[rank - 1] == c.to[d] * c.dims[d]) {
       c.dims[rank - 1] *= c.dims[d];
       c.from[rank - 1] = c.from[d];
       c.to[rank - 1] = c.to[d];
@@ -42,7 +43,8 @@ void CopyRun(const T* source, int64_t from, T* target, int64_t to, int64_t n) {
 
 // The two innermost dims as a matrix whose rows are contiguous at the target and columns at the source.
 template <typename T>
-void CopyTransposed(const T* source, int64_t from, T* target, int64_t to, int64_t rows, int64_t columns) {
+void CopyTransposed(const T* source, int64_t from, T* target, int64_t to, int64_t rows,
+                    int64_t columns) {
   constexpr int64_t kTile = 16;
   for (int64_t r0 = 0; r0 < rows; r0 += kTile) {
     const int64_t r1 = r0 + kTile < rows ? r0 + kTile : rows;
@@ -101,7 +103,8 @@ void Copy(StridedCopy c, const T* source, T* target) {
     }
     for (int64_t r = begin; r < end; ++r) {
       if (transposed) {
-        CopyTransposed(s, c.from[c.rank - 1], t, c.to[c.rank - 2], c.dims[c.rank - 2], c.dims[c.rank - 1]);
+        CopyTransposed(s, c.from[c.rank - 1], t, c.to[c.rank - 2], c.dims[c.rank - 2],
+                       c.dims[c.rank - 1]);
       } else {
         CopyRun(s, c.from[c.rank - 1], t, c.to[c.rank - 1], length);
       }
@@ -132,24 +135,25 @@ void CopyStrided(StridedCopy copy, const void* source, void* target, int size) {
   }
 }
 
-void Gather(const void* x, const int32_t* indices, int64_t batch, int64_t outer, int64_t n, int64_t count,
-            int64_t inner, int size, void* out) {
+void Gather(const void* x, const int32_t* indices, int64_t batch, int64_t outer, int64_t n,
+            int64_t count, int64_t inner, int size, void* out) {
   const int64_t bytes = inner * size;
   const auto* from = static_cast<const uint8_t*>(x);
   auto* to = static_cast<uint8_t*>(out);
   if (bytes == 0 || count == 0) return;
-  ParallelFor(batch * outer * count, (4 * kGrain + bytes - 1) / bytes, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t i = r % count;
-      const int64_t bo = r / count;
-      const int64_t row = bo * n + indices[bo / outer * count + i];
-      std::memcpy(to + r * bytes, from + row * bytes, static_cast<size_t>(bytes));
-    }
-  });
+  ParallelFor(batch * outer * count, (4 * kGrain + bytes - 1) / bytes,
+              [&](int64_t begin, int64_t end) {
+                for (int64_t r = begin; r < end; ++r) {
+                  const int64_t i = r % count;
+                  const int64_t bo = r / count;
+                  const int64_t row = bo * n + indices[bo / outer * count + i];
+                  std::memcpy(to + r * bytes, from + row * bytes, static_cast<size_t>(bytes));
+                }
+              });
 }
 
-void SegmentSum(const float* x, const int32_t* segments, int64_t n, int64_t inner, int64_t segment_count,
-                float* out) {
+void SegmentSum(const float* x, const int32_t* segments, int64_t n, int64_t inner,
+                int64_t segment_count, float* out) {
   std::memset(out, 0, static_cast<size_t>(segment_count * inner) * sizeof(float));
   const auto add = ActiveLoops().binary[static_cast<int>(BinaryOp::kAdd)][0];
   // Threads share the columns, never a sum.

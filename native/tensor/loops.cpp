@@ -19,22 +19,34 @@
 
 namespace nodule::tensor {
 namespace base {
-#include "loops.inc"
-}
+// clang-format off: the order matters
+#include "loops_elementwise.inc"
+#include "loops_layers.inc"
+#include "loops_table.inc"
+// clang-format on
+}  // namespace base
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 #define NODULE_ISA_CHOICE 1
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,bmi2")
 namespace avx2 {
-#include "loops.inc"
-}
+// clang-format off: the order matters
+#include "loops_elementwise.inc"
+#include "loops_layers.inc"
+#include "loops_table.inc"
+// clang-format on
+}  // namespace avx2
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,bmi2,prefer-vector-width=512")
 namespace avx512 {
-#include "loops.inc"
-}
+// clang-format off: the order matters
+#include "loops_elementwise.inc"
+#include "loops_layers.inc"
+#include "loops_table.inc"
+// clang-format on
+}  // namespace avx512
 #pragma GCC pop_options
 #endif
 
@@ -45,8 +57,9 @@ const Loops& ActiveLoops() {
     const bool base_only = wanted != nullptr && std::strcmp(wanted, "base") == 0;
     const bool avx2_only = wanted != nullptr && std::strcmp(wanted, "avx2") == 0;
     __builtin_cpu_init();
-    if (!base_only && !avx2_only && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    if (!base_only && !avx2_only && __builtin_cpu_supports("avx512f") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
       return avx512::MakeLoops("avx512");
     if (!base_only && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       return avx2::MakeLoops("avx2");

@@ -1,5 +1,5 @@
 // The inner loops of all kernels that are ours: plain C++ over contiguous floats, compiled three times
-// (baseline, AVX2+FMA, AVX-512) from loops.inc and chosen once at run time. They know no threads, no shapes.
+// (baseline, AVX2+FMA, AVX-512) from loops_*.inc and chosen once at run time. They know no threads, no shapes.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,58 @@ namespace nodule::tensor {
 
 /// Order fixed: opcodes are handed to JavaScript by name (see BinaryNames).
 enum class BinaryOp : int {
-  kAdd, kSub, kMul, kDiv, kMaximum, kMinimum, kSquaredDifference, kPow, kFloorDiv, kMod, kAtan2,
-  kPrelu, kReluGrad, kEluGrad, kCount
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMaximum,
+  kMinimum,
+  kSquaredDifference,
+  kPow,
+  kMod,
+  kAtan2,
+  kPrelu,
+  kEluGrad,
+  kCount
 };
-enum class CompareOp : int { kEqual, kNotEqual, kGreater, kGreaterEqual, kLess, kLessEqual, kCount };
+enum class CompareOp : int {
+  kEqual,
+  kNotEqual,
+  kGreater,
+  kGreaterEqual,
+  kLess,
+  kLessEqual,
+  kCount
+};
 enum class UnaryOp : int {
-  kAbs, kNeg, kExp, kExpm1, kLog, kLog1p, kSqrt, kRsqrt, kSquare, kReciprocal, kSigmoid, kTanh, kRelu, kRelu6,
-  kLeakyRelu, kElu, kSelu, kSoftplus, kStep, kSign, kFloor, kCeil, kRound, kClip, kSin, kCos, kErf, kAffine,
+  kAbs,
+  kNeg,
+  kExp,
+  kExpm1,
+  kLog,
+  kLog1p,
+  kSqrt,
+  kRsqrt,
+  kSquare,
+  kReciprocal,
+  kSigmoid,
+  kTanh,
+  kRelu,
+  kRelu6,
+  kLeakyRelu,
+  kElu,
+  kSelu,
+  kSoftplus,
+  kStep,
+  kSign,
+  kFloor,
+  kCeil,
+  kRound,
+  kClip,
+  kSin,
+  kCos,
+  kErf,
+  kAffine,
   kCount
 };
 
@@ -30,7 +75,7 @@ struct OptimizerParams {
   float decay;   // RMSProp: of the mean square; Adam: beta1
   float decay2;  // Adam: beta2
   float epsilon;
-  float scale;   // of the gradient (global-norm clipping)
+  float scale;  // of the gradient (global-norm clipping)
 };
 
 struct Loops {
@@ -56,12 +101,12 @@ struct Loops {
   void (*moments)(const float* x, const float* shift, int64_t rows, int64_t channels, float* sum,
                   float* sum_squares);
   /// y = x * scale + offset, optionally ReLU.
-  void (*normalize)(const float* x, const float* scale, const float* offset, bool relu, int64_t rows,
-                    int64_t channels, float* y);
+  void (*normalize)(const float* x, const float* scale, const float* offset, bool relu,
+                    int64_t rows, int64_t channels, float* y);
   /// sum of g and of g * (x - mean), g = dy where the ReLU was open (x * scale + offset > 0).
   void (*norm_gradient_sums)(const float* x, const float* dy, const float* mean, const float* scale,
-                             const float* offset, bool relu, int64_t rows, int64_t channels, float* sum_g,
-                             float* sum_gx);
+                             const float* offset, bool relu, int64_t rows, int64_t channels,
+                             float* sum_g, float* sum_gx);
   /// dx = g * a + x * b + c per channel.
   void (*norm_gradient)(const float* x, const float* dy, const float* scale, const float* offset,
                         const float* a, const float* b, const float* c, bool relu, int64_t rows,
@@ -69,23 +114,28 @@ struct Loops {
 
   /// Pooling over channels: out = max(out, x); index kept as float for the gradient.
   void (*max_update)(const float* x, float* best, int64_t n);
-  void (*max_update_index)(const float* x, float* best, int32_t* index, int32_t position, int64_t n);
-  void (*scatter_where)(const float* dy, const int32_t* index, int32_t position, float* dx, int64_t n);
+  void (*max_update_index)(const float* x, float* best, int32_t* index, int32_t position,
+                           int64_t n);
+  void (*scatter_where)(const float* dy, const int32_t* index, int32_t position, float* dx,
+                        int64_t n);
   /// out += x * scale.
   void (*add_scaled)(const float* x, float scale, float* out, int64_t n);
 
   /// One row of an LSTM cell, gates [i, j, f, o] of `units` each; see sequence.h.
-  void (*lstm_row)(const float* gates, const float* bias, const float* cell, int64_t units, float* new_cell,
-                   float* hidden);
-  void (*lstm_gradient_row)(const float* gates, const float* bias, const float* cell, const float* new_cell,
-                            const float* d_hidden, int64_t units, float* d_gates, float* d_cell);
+  void (*lstm_row)(const float* gates, const float* bias, const float* cell, int64_t units,
+                   float* new_cell, float* hidden);
+  void (*lstm_gradient_row)(const float* gates, const float* bias, const float* cell,
+                            const float* new_cell, const float* d_hidden, int64_t units,
+                            float* d_gates, float* d_cell);
 
   void (*softmax_row)(const float* logits, int64_t n, bool log, float* out);
 
   /// See sequence.h.
-  void (*dropout)(const float* x, float* out, int64_t n, uint32_t state, uint32_t limit, float scale);
+  void (*dropout)(const float* x, float* out, int64_t n, uint32_t state, uint32_t limit,
+                  float scale);
 
-  void (*rmsprop)(float* w, float* mean_square, const float* g, int64_t n, const OptimizerParams& p);
+  void (*rmsprop)(float* w, float* mean_square, const float* g, int64_t n,
+                  const OptimizerParams& p);
   void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, const OptimizerParams& p);
 };
 

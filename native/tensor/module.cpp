@@ -34,8 +34,9 @@ Napi::Value DescribePrimitivesCall(const Arguments& arguments) {
 
 // address(array): of its first byte modulo 64, for aligned views.
 Napi::Value AddressCall(const Arguments& arguments) {
-  return Napi::Number::New(arguments.Env(),
-                           static_cast<double>(reinterpret_cast<uintptr_t>(arguments.Any(0).data) % 64));
+  return Napi::Number::New(
+      arguments.Env(),
+      static_cast<double>(reinterpret_cast<uintptr_t>(arguments.Any(0).data) % 64));
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -55,6 +56,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace nodule::tensor
 
-static Napi::Object InitModule(Napi::Env env, Napi::Object exports) { return nodule::tensor::Init(env, exports); }
+static Napi::Object InitModule(Napi::Env env, Napi::Object exports) {
+  return nodule::tensor::Init(env, exports);
+}
 
 NODE_API_MODULE(nodule_tensor, InitModule)

@@ -11,7 +11,9 @@ namespace nodule::tensor {
 namespace {
 
 // Rows a block: about 128 KiB of x, so that sums stay short and blocks fit a second-level cache.
-int64_t BlockRows(int64_t channels) { return std::max<int64_t>(16, 32768 / std::max<int64_t>(1, channels)); }
+int64_t BlockRows(int64_t channels) {
+  return std::max<int64_t>(16, 32768 / std::max<int64_t>(1, channels));
+}
 
 // Two sums per channel over all rows: `block(first_row, rows, sum1, sum2)` fills those of one block in float;
 // the blocks are added in double, in order, so the thread count does not matter.
@@ -20,12 +22,13 @@ void TwoSums(int64_t rows, int64_t channels, const Block& block, std::vector<dou
   const int64_t size = BlockRows(channels);
   const int64_t blocks = (rows + size - 1) / size;
   std::vector<float> partial(static_cast<size_t>(blocks * 2 * channels), 0.0f);
-  ParallelFor(blocks, std::max<int64_t>(1, kGrain / (size * channels)), [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      float* sums = partial.data() + b * 2 * channels;
-      block(b * size, std::min(size, rows - b * size), sums, sums + channels);
-    }
-  });
+  ParallelFor(blocks, std::max<int64_t>(1, kGrain / (size * channels)),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t b = begin; b < end; ++b) {
+                  float* sums = partial.data() + b * 2 * channels;
+                  block(b * size, std::min(size, rows - b * size), sums, sums + channels);
+                }
+              });
   total.assign(static_cast<size_t>(2 * channels), 0.0);
   for (int64_t b = 0; b < blocks; ++b)
     for (int64_t c = 0; c < 2 * channels; ++c) total[c] += partial[b * 2 * channels + c];
@@ -39,8 +42,8 @@ Affine AffineOf(const NormShape& s, const float* gamma, const float* beta, const
                 const float* variance) {
   Affine a{std::vector<float>(s.channels), std::vector<float>(s.channels)};
   for (int64_t c = 0; c < s.channels; ++c) {
-    const double scale =
-        (gamma != nullptr ? gamma[c] : 1.0) / std::sqrt(static_cast<double>(variance[c]) + s.epsilon);
+    const double scale = (gamma != nullptr ? gamma[c] : 1.0) /
+                         std::sqrt(static_cast<double>(variance[c]) + s.epsilon);
     a.scale[c] = static_cast<float>(scale);
     a.offset[c] = static_cast<float>((beta != nullptr ? beta[c] : 0.0) - mean[c] * scale);
   }
@@ -57,8 +60,8 @@ void Normalize(const NormShape& s, const float* x, const Affine& a, float* y) {
 
 }  // namespace
 
-void BatchNormTraining(const NormShape& s, const float* x, const float* gamma, const float* beta, float* y,
-                       float* mean, float* variance) {
+void BatchNormTraining(const NormShape& s, const float* x, const float* gamma, const float* beta,
+                       float* y, float* mean, float* variance) {
   if (s.rows == 0 || s.channels == 0) return;
   const auto moments = ActiveLoops().moments;
   // Shifted by the first row: no cancellation when the mean is far from 0.
@@ -85,8 +88,9 @@ void BatchNormInference(const NormShape& s, const float* x, const float* gamma, 
   Normalize(s, x, AffineOf(s, gamma, beta, mean, variance), y);
 }
 
-void BatchNormGradient(const NormShape& s, const float* x, const float* dy, const float* gamma, const float* beta,
-                       const float* mean, const float* variance, float* dx, float* d_gamma, float* d_beta) {
+void BatchNormGradient(const NormShape& s, const float* x, const float* dy, const float* gamma,
+                       const float* beta, const float* mean, const float* variance, float* dx,
+                       float* d_gamma, float* d_beta) {
   if (s.rows == 0 || s.channels == 0) return;
   const Loops& loops = ActiveLoops();
   const Affine affine = AffineOf(s, gamma, beta, mean, variance);
@@ -94,8 +98,9 @@ void BatchNormGradient(const NormShape& s, const float* x, const float* dy, cons
   TwoSums(
       s.rows, s.channels,
       [&](int64_t first, int64_t rows, float* g, float* gx) {
-        loops.norm_gradient_sums(x + first * s.channels, dy + first * s.channels, mean, affine.scale.data(),
-                                 affine.offset.data(), s.relu, rows, s.channels, g, gx);
+        loops.norm_gradient_sums(x + first * s.channels, dy + first * s.channels, mean,
+                                 affine.scale.data(), affine.offset.data(), s.relu, rows,
+                                 s.channels, g, gx);
       },
       sums);
   // dx = scale * (g - sum(g)/n - xhat * sum(g*xhat)/n), written as g*a + x*b + c.
@@ -113,8 +118,8 @@ void BatchNormGradient(const NormShape& s, const float* x, const float* dy, cons
   }
   ParallelFor(s.rows, std::max<int64_t>(1, kGrain / s.channels), [&](int64_t begin, int64_t end) {
     const int64_t o = begin * s.channels;
-    loops.norm_gradient(x + o, dy + o, affine.scale.data(), affine.offset.data(), a.data(), b.data(), c0.data(),
-                        s.relu, end - begin, s.channels, dx + o);
+    loops.norm_gradient(x + o, dy + o, affine.scale.data(), affine.offset.data(), a.data(),
+                        b.data(), c0.data(), s.relu, end - begin, s.channels, dx + o);
   });
 }
 

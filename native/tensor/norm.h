@@ -12,13 +12,14 @@ struct NormShape {
 };
 
 /// Training: mean and biased variance [channels] of x, y = relu((x - mean) / sqrt(variance + epsilon) * gamma + beta).
-void BatchNormTraining(const NormShape& s, const float* x, const float* gamma, const float* beta, float* y,
-                       float* mean, float* variance);
+void BatchNormTraining(const NormShape& s, const float* x, const float* gamma, const float* beta,
+                       float* y, float* mean, float* variance);
 /// Inference: the same with the mean and variance given. gamma or beta may be null (1 and 0).
 void BatchNormInference(const NormShape& s, const float* x, const float* gamma, const float* beta,
                         const float* mean, const float* variance, float* y);
 /// Gradients of BatchNormTraining for x, gamma and beta, given its mean and variance.
-void BatchNormGradient(const NormShape& s, const float* x, const float* dy, const float* gamma, const float* beta,
-                       const float* mean, const float* variance, float* dx, float* d_gamma, float* d_beta);
+void BatchNormGradient(const NormShape& s, const float* x, const float* dy, const float* gamma,
+                       const float* beta, const float* mean, const float* variance, float* dx,
+                       float* d_gamma, float* d_beta);
 
 }  // namespace nodule::tensor

@@ -17,7 +17,8 @@ struct Taps {
   int64_t start;        // image position of tap 0
 };
 
-Taps TapsOf(int64_t out, int64_t stride, int64_t pad, int64_t filter, int64_t dilation, int64_t size) {
+Taps TapsOf(int64_t out, int64_t stride, int64_t pad, int64_t filter, int64_t dilation,
+            int64_t size) {
   const int64_t start = out * stride - pad;
   int64_t first = 0;
   while (first < filter && start + first * dilation < 0) ++first;
@@ -29,14 +30,18 @@ Taps TapsOf(int64_t out, int64_t stride, int64_t pad, int64_t filter, int64_t di
 // Calls tap(image_offset, tap_number) for the valid taps of an output pixel; returns how many there were.
 template <typename Tap>
 int64_t ForTaps(const PoolShape& s, int64_t n, int64_t y, int64_t x, const Tap& tap) {
-  const Taps rows = TapsOf(y, s.stride_height, s.pad_top, s.filter_height, s.dilation_height, s.in_height);
-  const Taps columns = TapsOf(x, s.stride_width, s.pad_left, s.filter_width, s.dilation_width, s.in_width);
+  const Taps rows =
+      TapsOf(y, s.stride_height, s.pad_top, s.filter_height, s.dilation_height, s.in_height);
+  const Taps columns =
+      TapsOf(x, s.stride_width, s.pad_left, s.filter_width, s.dilation_width, s.in_width);
   for (int64_t r = rows.first; r < rows.last; ++r) {
-    const int64_t line = (n * s.in_height + rows.start + r * s.dilation_height) * s.in_width + columns.start;
+    const int64_t line =
+        (n * s.in_height + rows.start + r * s.dilation_height) * s.in_width + columns.start;
     for (int64_t c = columns.first; c < columns.last; ++c)
       tap((line + c * s.dilation_width) * s.channels, static_cast<int32_t>(r * s.filter_width + c));
   }
-  return std::max<int64_t>(0, rows.last - rows.first) * std::max<int64_t>(0, columns.last - columns.first);
+  return std::max<int64_t>(0, rows.last - rows.first) *
+         std::max<int64_t>(0, columns.last - columns.first);
 }
 
 // Calls pixel(n, y, x) for output pixels; threads share output rows.
@@ -46,7 +51,8 @@ void ForOutputs(const PoolShape& s, const Pixel& pixel) {
   ParallelFor(s.batch * s.out_height, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work)),
               [&](int64_t begin, int64_t end) {
                 for (int64_t row = begin; row < end; ++row)
-                  for (int64_t x = 0; x < s.out_width; ++x) pixel(row / s.out_height, row % s.out_height, x);
+                  for (int64_t x = 0; x < s.out_width; ++x)
+                    pixel(row / s.out_height, row % s.out_height, x);
               });
 }
 
@@ -92,8 +98,8 @@ void AveragePool(const PoolShape& s, const float* x, float* y) {
   ForOutputs(s, [&](int64_t n, int64_t oy, int64_t ox) {
     float* sum = y + ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
     std::fill(sum, sum + s.channels, 0.0f);
-    const int64_t count =
-        ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t) { add(sum, x + offset, sum, s.channels); });
+    const int64_t count = ForTaps(
+        s, n, oy, ox, [&](int64_t offset, int32_t) { add(sum, x + offset, sum, s.channels); });
     scale(sum, sum, s.channels, 1.0f / static_cast<float>(count), 0.0f);
   });
 }
@@ -132,8 +138,9 @@ void AveragePoolGradient(const PoolShape& s, const float* dy, float* dx) {
         const float* gradient = dy + ((n * s.out_height + oy) * s.out_width + ox) * s.channels + c0;
         const int64_t count = ForTaps(s, n, oy, ox, [](int64_t, int32_t) {});
         const float share = 1.0f / static_cast<float>(count);
-        ForTaps(s, n, oy, ox,
-                [&](int64_t offset, int32_t) { add_scaled(gradient, share, dx + offset + c0, width); });
+        ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t) {
+          add_scaled(gradient, share, dx + offset + c0, width);
+        });
       }
   });
 }

@@ -14,10 +14,14 @@ constexpr int64_t kBlock = 8192;
 
 float Start(ReduceOp op) {
   switch (op) {
-    case ReduceOp::kMax: return -INFINITY;
-    case ReduceOp::kMin: return INFINITY;
-    case ReduceOp::kProd: return 1.0f;
-    default: return 0.0f;
+    case ReduceOp::kMax:
+      return -INFINITY;
+    case ReduceOp::kMin:
+      return INFINITY;
+    case ReduceOp::kProd:
+      return 1.0f;
+    default:
+      return 0.0f;
   }
 }
 
@@ -25,14 +29,19 @@ float Start(ReduceOp op) {
 float Run(ReduceOp op, const float* x, int64_t n) {
   const Loops& loops = ActiveLoops();
   switch (op) {
-    case ReduceOp::kMax: return loops.maximum(x, n);
-    case ReduceOp::kMin: return loops.minimum(x, n);
-    case ReduceOp::kProd: return loops.product(x, n);
-    default: break;
+    case ReduceOp::kMax:
+      return loops.maximum(x, n);
+    case ReduceOp::kMin:
+      return loops.minimum(x, n);
+    case ReduceOp::kProd:
+      return loops.product(x, n);
+    default:
+      break;
   }
   if (n <= kBlock) return loops.sum(x, n);
   double total = 0;
-  for (int64_t i = 0; i < n; i += kBlock) total += loops.sum(x + i, n - i < kBlock ? n - i : kBlock);
+  for (int64_t i = 0; i < n; i += kBlock)
+    total += loops.sum(x + i, n - i < kBlock ? n - i : kBlock);
   return static_cast<float>(total);
 }
 
@@ -66,13 +75,14 @@ void Columns(ReduceOp op, const float* x, int64_t outer, int64_t n, int64_t inne
   const int64_t rows = std::max<int64_t>(64, kBlock / inner);  // rows a block
   const int64_t blocks = (n + rows - 1) / rows;
   std::vector<float> partial(static_cast<size_t>(outer * blocks * inner), Start(op));
-  ParallelFor(outer * blocks, std::max<int64_t>(1, kGrain / (rows * inner)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t start = i % blocks * rows;
-      fold(x + (i / blocks * n + start) * inner, n - start < rows ? n - start : rows, inner,
-           partial.data() + i * inner);
-    }
-  });
+  ParallelFor(outer * blocks, std::max<int64_t>(1, kGrain / (rows * inner)),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin; i < end; ++i) {
+                  const int64_t start = i % blocks * rows;
+                  fold(x + (i / blocks * n + start) * inner, n - start < rows ? n - start : rows,
+                       inner, partial.data() + i * inner);
+                }
+              });
   for (int64_t o = 0; o < outer; ++o) {
     float* target = out + o * inner;
     for (int64_t c = 0; c < inner; ++c) target[c] = Start(op);

@@ -14,8 +14,8 @@ namespace {
 int64_t RowGrain(int64_t width) { return std::max<int64_t>(1, 4096 / std::max<int64_t>(1, width)); }
 }  // namespace
 
-void LstmCell(int64_t rows, int64_t units, const float* gates, const float* bias, const float* cell, float* new_cell,
-              float* hidden) {
+void LstmCell(int64_t rows, int64_t units, const float* gates, const float* bias, const float* cell,
+              float* new_cell, float* hidden) {
   const auto loop = ActiveLoops().lstm_row;
   const std::vector<float> zeros(cell == nullptr ? units : 0);
   ParallelFor(rows, RowGrain(units), [&](int64_t begin, int64_t end) {
@@ -25,14 +25,16 @@ void LstmCell(int64_t rows, int64_t units, const float* gates, const float* bias
   });
 }
 
-void LstmCellGradient(int64_t rows, int64_t units, const float* gates, const float* bias, const float* cell,
-                      const float* new_cell, const float* d_hidden, float* d_gates, float* d_cell) {
+void LstmCellGradient(int64_t rows, int64_t units, const float* gates, const float* bias,
+                      const float* cell, const float* new_cell, const float* d_hidden,
+                      float* d_gates, float* d_cell) {
   const auto loop = ActiveLoops().lstm_gradient_row;
   const std::vector<float> zeros(cell == nullptr ? units : 0);
   ParallelFor(rows, RowGrain(units), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r)
-      loop(gates + r * 4 * units, bias, cell == nullptr ? zeros.data() : cell + r * units, new_cell + r * units,
-           d_hidden + r * units, units, d_gates + r * 4 * units, d_cell + r * units);
+      loop(gates + r * 4 * units, bias, cell == nullptr ? zeros.data() : cell + r * units,
+           new_cell + r * units, d_hidden + r * units, units, d_gates + r * 4 * units,
+           d_cell + r * units);
   });
 }
 
@@ -43,8 +45,8 @@ void Softmax(const float* logits, int64_t rows, int64_t n, bool log, float* out)
   });
 }
 
-void SoftmaxCrossEntropy(const float* logits, const float* labels, int64_t rows, int64_t n, float* loss,
-                         float* softmax) {
+void SoftmaxCrossEntropy(const float* logits, const float* labels, int64_t rows, int64_t n,
+                         float* loss, float* softmax) {
   const auto loop = ActiveLoops().softmax_row;
   ParallelFor(rows, RowGrain(n), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
@@ -59,8 +61,8 @@ void SoftmaxCrossEntropy(const float* logits, const float* labels, int64_t rows,
   });
 }
 
-void SoftmaxCrossEntropyGradient(const float* softmax, const float* labels, const float* d_loss, int64_t rows,
-                                 int64_t n, float* d_logits) {
+void SoftmaxCrossEntropyGradient(const float* softmax, const float* labels, const float* d_loss,
+                                 int64_t rows, int64_t n, float* d_logits) {
   ParallelFor(rows, RowGrain(n), [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       float mass = 0;

@@ -7,13 +7,10 @@ import { TENSOR_SOLUTIONS, requireTensorAddon, tensorAddonProblem } from './nati
 import { NativeBackend } from './native/backend.js'
 import { elementwiseKernels } from './native/elementwise.js'
 import { fusedKernels } from './native/fused.js'
-import { BACKEND, kernelUses, registerKernels } from './native/kernel.js'
+import { BACKEND, kernelFallbacks, registerKernels } from './native/kernel.js'
 import { layerKernels } from './native/layers.js'
 import { layoutKernels } from './native/layout.js'
 import { reduceKernels } from './native/reduce.js'
-
-export { clearKernelUses, kernelUses, setProfiling } from './native/kernel.js'
-export type { KernelUse } from './native/kernel.js'
 
 /** Registers the backend 'native' with its kernels, once per process. Throws NoduleError (UNAVAILABLE). */
 export function registerNativeBackend(): void {
@@ -39,9 +36,7 @@ export function setNativeThreads(count: number): void {
 
 /** The kernels that tfjs's JavaScript did since the start, the slowest first: "Cumsum 12 calls 3.1 ms". */
 export function describeFallbacks(): string[] {
-  return kernelUses()
-    .filter((use) => use.fallback)
-    .map((use) => `${use.name} ${use.calls} calls ${use.ms.toFixed(1)} ms`)
+  return kernelFallbacks().map(({ name, calls, ms }) => `${name} ${calls} calls ${ms.toFixed(1)} ms`)
 }
 
 export const nativeEngine: Engine = {

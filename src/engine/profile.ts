@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs'
-import { kernelUses } from './native/kernel.js'
+import { kernelFallbacks } from './native/kernel.js'
 
 /** What one kernel did while the profile ran. */
 export interface KernelTime {
@@ -72,7 +72,7 @@ export function profileTable(profile: Profile, steps: number): string {
     kernels.reduce((sum, kernel) => sum + kernel[key], 0)
   const large = profile.kernels.filter((kernel) => kernel.ms >= profile.ms / 200)
   const small = profile.kernels.filter((kernel) => kernel.ms < profile.ms / 200)
-  const fallbacks = kernelUses().filter((use) => use.fallback)
+  const fallbacks = kernelFallbacks()
   const lines = [
     `${'kernel'.padEnd(30)} ${'ms/step'.padStart(9)} ${'%'.padStart(6)} ${'calls'.padStart(8)} ${'MiB'.padStart(9)}`,
     ...large.map(row),

@@ -5,7 +5,8 @@ import { readHypes } from '../../src/config/hypes.js'
 import type { Hypes } from '../../src/config/hypes.js'
 import { probeEngines, startEngine } from '../../src/engine/index.js'
 import type { EngineName } from '../../src/engine/index.js'
-import { clearKernelUses, describeFallbacks } from '../../src/engine/native.js'
+import { describeFallbacks } from '../../src/engine/native.js'
+import { clearFallbacks } from '../../src/engine/native/kernel.js'
 import { createDetector } from '../../src/model/detector.js'
 import { createRandom } from '../../src/random.js'
 import { createOptimizer } from '../../src/training/optimizer.js'
@@ -62,7 +63,7 @@ describe.each(backbones)('$hypes: engines give the same losses', ({ hypes: name,
   let expected: number[] = []
 
   test(`${reference}, twice the same`, async () => {
-    clearKernelUses()
+    clearFallbacks()
     expected = await losses(reference, hypes, steps)
     expect(expected.every((value) => Number.isFinite(value))).toBe(true)
     if (reference === 'native') expect(describeFallbacks()).toEqual([])

@@ -1,11 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import {
-  clearKernelUses,
-  describeFallbacks,
-  registerNativeBackend,
-  setNativeThreads,
-} from '../../src/engine/native.js'
+import { describeFallbacks, registerNativeBackend, setNativeThreads } from '../../src/engine/native.js'
+import { clearFallbacks } from '../../src/engine/native/kernel.js'
 import { tensorAddonProblem } from '../../src/engine/native/addon.js'
 import { elementwiseCases, reduceCases } from './native_cases.js'
 import type { Case } from './native_cases.js'
@@ -60,7 +56,7 @@ describe.skipIf(problem !== undefined)(`native kernels like tfjs's cpu kernels $
   const check = (cases: Case[]): void => {
     test.each(cases)('$name', async ({ run, tolerance }) => {
       const expected = await on('cpu', run)
-      clearKernelUses()
+      clearFallbacks()
       compare(await on('native', run), expected, tolerance ?? 1e-5)
       // Else the test would compare tfjs with itself.
       expect(describeFallbacks()).toEqual([])

@@ -17,11 +17,9 @@ export type BinaryName =
   | 'minimum'
   | 'squaredDifference'
   | 'pow'
-  | 'floorDiv'
   | 'mod'
   | 'atan2'
   | 'prelu'
-  | 'reluGrad'
   | 'eluGrad'
 export type CompareName = 'equal' | 'notEqual' | 'greater' | 'greaterEqual' | 'less' | 'lessEqual'
 export type ReduceName = 'sum' | 'mean' | 'max' | 'min' | 'prod'
@@ -144,7 +142,7 @@ export interface TensorAddon {
     step: number,
     ...buffers: [gates: F, bias: F, cells: F, dHidden: F, dGates: F, dCell: F]
   ) => void
-  softmax: (logits: F, rows: number, n: number, log: boolean, out: F) => void
+  softmax: (logits: F, rows: number, n: number, out: F) => void
   softmaxCrossEntropy: (logits: F, labels: F, rows: number, n: number, loss: F, softmax: F) => void
   softmaxCrossEntropyGradient: (softmax: F, labels: F, dLoss: F, rows: number, n: number, dLogits: F) => void
   dropout: (x: F, out: F, state: number, limit: number, scale: number) => void

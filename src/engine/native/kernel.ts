@@ -1,4 +1,4 @@
-/** How kernels are registered, counted and timed. */
+/** How kernels are registered, and those that we lack counted. */
 import * as tf from '@tensorflow/tfjs'
 import type { NamedAttrMap, TensorInfo } from '@tensorflow/tfjs'
 import type { NativeBackend } from './backend.js'
@@ -16,57 +16,32 @@ export interface Call {
 export type Kernel = (call: Call) => TensorInfo | TensorInfo[] | undefined
 export type Kernels = Readonly<Record<string, Kernel>>
 
-/** What one kernel did so far. */
-export interface KernelUse {
+/** How often tfjs's JavaScript did a kernel, since we have none for its inputs. */
+export interface Fallback {
   name: string
-  /** Whether tfjs's JavaScript did it, since we have no kernel for these inputs. */
-  fallback: boolean
   calls: number
-  /** Milliseconds; of our own kernels only counted while profiling. */
   ms: number
-  /** Bytes of the results; only counted while profiling. */
-  bytes: number
 }
 
-const uses = new Map<string, KernelUse>()
-let profiling = false
+const fallbacks = new Map<string, Fallback>()
 
 /** tfjs's cpu kernels that move no element: a new shape for the same data. */
 const FREE = new Set(['Identity', 'Reshape', 'ExpandDims', 'Complex', 'Real', 'Imag'])
 
-export function setProfiling(on: boolean): void {
-  profiling = on
+export function clearFallbacks(): void {
+  fallbacks.clear()
 }
 
-export function clearKernelUses(): void {
-  uses.clear()
+/** All kernels that fell back to JavaScript, the most expensive first. */
+export function kernelFallbacks(): Fallback[] {
+  return [...fallbacks.values()].sort((a, b) => b.ms - a.ms)
 }
 
-/** All kernels that were used, the most expensive first. */
-export function kernelUses(): KernelUse[] {
-  return [...uses.values()].sort((a, b) => b.ms - a.ms || b.calls - a.calls)
-}
-
-function use(name: string, fallback: boolean): KernelUse {
-  const key = fallback ? `${name} (JavaScript)` : name
-  let entry = uses.get(key)
-  if (entry === undefined) uses.set(key, (entry = { name, fallback, calls: 0, ms: 0, bytes: 0 }))
-  return entry
-}
-
-function bytesOf(result: TensorInfo | TensorInfo[]): number {
-  const list = Array.isArray(result) ? result : [result]
-  return list.reduce(
-    (sum, info) => sum + tf.util.sizeFromShape(info.shape) * (info.dtype === 'bool' ? 1 : 4),
-    0,
-  )
-}
-
-function record(name: string, fallback: boolean, start: number, result: TensorInfo | TensorInfo[]): void {
-  const entry = use(name, fallback)
+function count(name: string, ms: number): void {
+  let entry = fallbacks.get(name)
+  if (entry === undefined) fallbacks.set(name, (entry = { name, calls: 0, ms: 0 }))
   entry.calls++
-  entry.ms += performance.now() - start
-  if (profiling) entry.bytes += bytesOf(result)
+  entry.ms += ms
 }
 
 /** Registers our kernels over copies of tfjs's cpu kernels. Call once, before the backend is used. */
@@ -79,18 +54,13 @@ export function registerKernels(own: Kernels): void {
       kernelName: name,
       backendName: BACKEND,
       kernelFunc: (params) => {
-        const call = params as unknown as Call
-        const start = profiling ? performance.now() : 0
-        const result = native?.(call)
-        if (result !== undefined) {
-          if (profiling) record(name, false, start, result)
-          return result
-        }
+        const result = native?.(params as unknown as Call)
+        if (result !== undefined) return result
         if (slow === undefined) throw new Error(`the native engine has no kernel ${name} for these inputs`)
         if (FREE.has(name)) return slow(params)
-        const slowStart = performance.now()
+        const start = performance.now()
         const slowResult = slow(params)
-        record(name, true, slowStart, slowResult)
+        count(name, performance.now() - start)
         return slowResult
       },
     })

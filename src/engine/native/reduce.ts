@@ -45,7 +45,7 @@ function softmax({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const n = logits.shape[last] ?? 1
   const out = backend.output(logits.shape, 'float32')
   const rows = n === 0 ? 0 : product(logits.shape) / n
-  backend.addon.softmax(backend.floats(logits), rows, n, false, out.values)
+  backend.addon.softmax(backend.floats(logits), rows, n, out.values)
   return out.info
 }
 
