@@ -16,10 +16,10 @@ NODULE_HD int16_t HuSwap(int16_t stored) {
   return static_cast<int16_t>(HuSwap(static_cast<uint16_t>(stored)));
 }
 
-// Clamps in float32; NaN cannot occur (slope and intercept are finite).
+// Clamps in float32, keeping -0; NaN cannot occur (slope and intercept are finite).
 NODULE_HD float HuClamp(float value, float low, float high) {
-  value = value > low ? value : low;
-  return value < high ? value : high;
+  value = value < low ? low : value;
+  return value > high ? high : value;
 }
 
 // stored -> HU as float32: two roundings, never a fused multiply-add.

@@ -90,6 +90,15 @@ export const huCases: readonly HuCase[] = [
     clamp: [-1000, 400],
   },
   {
+    name: 'minus zero',
+    stored: 'int16',
+    slices: 2,
+    pixels: 300,
+    slope: (s) => (s === 0 ? -0 : -1e-45),
+    intercept: () => -0,
+    clamp: [-5, 0],
+  },
+  {
     name: 'big endian',
     stored: 'int16',
     slices: 3,

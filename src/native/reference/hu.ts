@@ -21,11 +21,6 @@ export interface HuWork {
 
 const { fround } = Math
 
-/** Nearest integer, half away from zero. */
-function roundAway(value: number): number {
-  return value < 0 ? -Math.floor(0.5 - value) : Math.floor(value + 0.5)
-}
-
 /** A 16-bit value of `array` with its two bytes swapped. */
 function swapBytes(value: number, array: StoredArray): number {
   const swapped = ((value & 0xff) << 8) | ((value >> 8) & 0xff)
@@ -41,19 +36,20 @@ export function huReference(work: HuWork): void {
   const low = fround(work.clampLow)
   const high = fround(work.clampHigh)
   const whole = output instanceof Int16Array
-  let o = 0
-  for (let s = 0; s < slices.length; s++) {
-    const slice = slices[s] as StoredArray
+  for (const [s, slice] of slices.entries()) {
     const a = slope[s] as number
     const b = intercept[s] as number
     const swap = work.swap === true && slice.BYTES_PER_ELEMENT === 2
+    const out = output.subarray(s * slice.length, (s + 1) * slice.length)
     for (let i = 0; i < slice.length; i++) {
       const raw = slice[i] as number
       const stored = swap ? swapBytes(raw, slice) : raw
       let value = stored >= paddingLow && stored <= paddingHigh ? AIR_HU : fround(fround(stored * a) + b)
       if (value < low) value = low
       if (value > high) value = high
-      output[o++] = whole ? roundAway(value) : value
+      // An Int16Array keeps the whole part of what is stored; of value +- 0.5 (float64: exact) that is the nearest,
+      // half away from zero.
+      out[i] = whole ? (value < 0 ? value - 0.5 : value + 0.5) : value
     }
   }
 }
