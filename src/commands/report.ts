@@ -10,12 +10,14 @@ interface Flags {
   truth: string | undefined
   predictions: string | undefined
   evaluation: string | undefined
+  compare: string[] | undefined
   detections: string | undefined
   scans: string[] | undefined
   reference: string | undefined
   excluded: string | undefined
   iou: number
   'min-score': number | undefined
+  tau: number | undefined
   mismatch: 'error' | 'miss' | 'skip'
   'ignore-excluded': boolean
   'max-pictures': number
@@ -51,6 +53,12 @@ export const command: CommandModule<object, Flags> = {
         describe: 'Figures of nodule evaluate, where the lists are not at hand',
       })
       .option('detections', { type: 'string', describe: "Folder of nodule detect's JSON files" })
+      .option('compare', {
+        type: 'string',
+        array: true,
+        describe:
+          'Other runs beside this one, with p-values: folders of runs or detections, TensorBox lists, CSV of LUNA16 marks',
+      })
       .option('scans', {
         type: 'string',
         array: true,
@@ -60,6 +68,10 @@ export const command: CommandModule<object, Flags> = {
       .option('excluded', { type: 'string', describe: 'Findings that count neither way, same format' })
       .option('iou', { type: 'number', default: 0.5, describe: 'Overlap from which a box is a hit' })
       .option('min-score', { type: 'number', describe: 'Leave out slice boxes below this confidence' })
+      .option('tau', {
+        type: 'number',
+        describe: 'Stitch raw slice boxes first: of those that share this part, the most confident counts',
+      })
       .option('mismatch', {
         choices: ['error', 'miss', 'skip'] as const,
         default: 'error' as const,
@@ -76,6 +88,7 @@ export const command: CommandModule<object, Flags> = {
       .option('bootstraps', { type: 'number', default: 1000, describe: 'Samples for the 95 % intervals' })
       .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
       .example('$0 report runs/first -o report.html', 'everything that the run folder holds')
+      .example('$0 report runs/first --compare runs/second -o report.html', 'two runs on the same test set')
       .example(
         '$0 report --detections found --scans LIDC-IDRI -o report.html',
         'nodules found in scans, against the readers',

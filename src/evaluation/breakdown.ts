@@ -139,7 +139,9 @@ export function byMeasures(
   ): GroupRow[] =>
     order.flatMap((name) => {
       const members = boxes.filter(({ measured }) => nameOf(measured) === name)
-      return members.length === 0 ? [] : [row(name, members.length, members.filter((box) => box.found).length)]
+      return members.length === 0
+        ? []
+        : [row(name, members.length, members.filter((box) => box.found).length)]
     })
   return {
     byType: group([...TYPES, 'type unknown'], (measured) =>

@@ -158,7 +158,7 @@ export function compareAveragePrecision(
   } = {},
 ): Difference {
   const { samples, seed, confidence } = checkOptions(options)
-  const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
+  const minIou = checkNumber('iou', options.iou ?? 0.5, 1e-6, 1)
   const same = first.length === second.length && first.every((image, i) => image.image === second[i]!.image)
   if (!same) throw invalidParameter('second', 'the same images as first', second.length)
   const { groups, size } = groupImages(first, options.groupOf)
@@ -208,7 +208,7 @@ export function averagePrecisionInterval(
   options: Parameters<typeof compareAveragePrecision>[2] = {},
 ): SampledInterval | null {
   const { samples, seed, confidence } = checkOptions(options)
-  const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
+  const minIou = checkNumber('iou', options.iou ?? 0.5, 1e-6, 1)
   if (images.every((image) => image.truth.length === 0)) return null
   const { groups, size } = groupImages(images, options.groupOf)
   const sampler = new PrecisionSampler(images, groups, size, minIou)

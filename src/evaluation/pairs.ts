@@ -182,8 +182,12 @@ export function pairImages(
       `${dropped.stitched} predicted boxes share ${tau} of the smaller area or more with a more confident one and are left out`,
     )
   }
-  if (images.every((image) => image.truth.length === 0))
-    warnings.push(`${truthName} holds no true box: recall and AP are undefined`)
+  if (images.every((image) => image.truth.length === 0)) {
+    const none = truth.every((entry) => entry.rects.length === 0)
+      ? 'holds no true box'
+      : 'has no true box left'
+    warnings.push(`${truthName} ${none}: recall and AP are undefined`)
+  }
   if (images.every((image) => image.detections.length === 0))
     warnings.push(`${predictionsName} holds no detection`)
   return { images, warnings }

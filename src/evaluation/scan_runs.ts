@@ -58,9 +58,22 @@ export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRun
   const series = listSeries(options, references, sources, warnings)
   const { findings } = references
   const names = distinctNames(options.predictions)
-  const runs = sources.map(({ marks }, index): ScanRun => ({
-    name: names[index]!,
-    ...evaluateScansInDetail(series, findings, marks, references.scans, options),
+  const named = sources.map(({ marks }, index) => ({ name: names[index]!, marks }))
+  const compared = compareMarks(series, findings, named, references.scans, options)
+  return { ...compared, readers: readerPoints(references.scans), warnings }
+}
+
+/** The evaluation of several detectors' marks on the same scans, and the difference of each pair. */
+export function compareMarks(
+  series: readonly string[],
+  findings: readonly Finding[],
+  sources: readonly { name: string; marks: readonly Mark[] }[],
+  scans: readonly ScanReference[],
+  options: ScanOptions = {},
+): Pick<ScanRuns, 'runs' | 'comparisons'> {
+  const runs = sources.map(({ name, marks }): ScanRun => ({
+    name,
+    ...evaluateScansInDetail(series, findings, marks, scans, options),
   }))
   const comparisons = runs.flatMap((first, i) =>
     runs.slice(i + 1).map((second, j): ScanComparison => ({
@@ -78,7 +91,7 @@ export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRun
       ),
     })),
   )
-  return { runs, comparisons, readers: readerPoints(references.scans), warnings }
+  return { runs, comparisons }
 }
 
 /** `evaluateScans` with the figures by diameter and type, and the sizes. */

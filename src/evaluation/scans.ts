@@ -184,6 +184,10 @@ export function prepareScans(
   const known = new Set(listed)
   warnUnknown(findings, known, 'findings', warnings)
   warnUnknown(marks, known, 'marks', warnings)
+  // LUNA16's own list of excluded findings has thousands that repeat; they count neither way.
+  const counting = findings.filter((finding) => !finding.excluded)
+  warnRepeated(counting, 'nodules', (nodule) => nodule.diameterMm, warnings)
+  warnRepeated(marks, 'marks', (mark) => mark.probability, warnings)
   for (const item of [...findings, ...marks]) {
     if (![item.x, item.y, item.z].every(Number.isFinite))
       throw invalidParameter(`position of ${item.id}`, 'finite numbers', [item.x, item.y, item.z])
@@ -238,6 +242,7 @@ export function prepareScans(
     warnings.push(
       `${counts.droppedMarks} marks beyond the ${maxMarks} most probable of their scan are dropped`,
     )
+  if (marks.length === 0) warnings.push('the predictions hold no mark')
   if (counts.nodules === 0) warnings.push('the reference holds no nodule: the sensitivity is undefined')
   return { listed, vectors, scanOfDraw, counts, outcomes, warnings }
 }
@@ -327,7 +332,9 @@ function listSeries(series: readonly string[], official: boolean, warnings: stri
   if (repeated === 0) return series
   warnings.push(
     `${repeated} entries of the series list repeat a series; ` +
-      (official ? 'they count again, as in the official script' : 'they are left out'),
+      (official
+        ? 'they count again, as in the official script, whose bootstrap draws them twice over: its intervals need not hold the curve'
+        : 'they are left out'),
   )
   return official ? series : unique
 }
@@ -342,6 +349,19 @@ function warnUnknown(
   if (unknown.length === 0) return
   const series = new Set(unknown.map((item) => item.seriesUid)).size
   warnings.push(`${unknown.length} ${what} of ${series} series that are not in the list are left out`)
+}
+
+function warnRepeated<T extends Finding | Mark>(
+  items: readonly T[],
+  what: string,
+  valueOf: (item: T) => number,
+  warnings: string[],
+): void {
+  const different = new Set(
+    items.map((item) => [item.seriesUid, item.x, item.y, item.z, valueOf(item)].join(' ')),
+  )
+  const repeated = items.length - different.size
+  if (repeated > 0) warnings.push(`${repeated} ${what} repeat another one exactly; each counts`)
 }
 
 function group<T extends { seriesUid: string }>(items: readonly T[]): Map<string, T[]> {

@@ -69,10 +69,10 @@ export function sliceDetails(
 export function evaluateListFiles(
   truthPath: string,
   predictionPaths: readonly string[],
-  options: SliceOptions & ComparisonOptions = {},
+  options: SliceOptions & ComparisonOptions & { names?: readonly string[] | undefined } = {},
 ): SliceRuns {
   const truth = readList(truthPath)
-  const names = distinctNames(predictionPaths)
+  const names = options.names ?? distinctNames(predictionPaths)
   const pairs: (readonly ImagePair[])[] = []
   const runs = predictionPaths.map((path, index): SliceRun => {
     const predictions = readList(path)
@@ -124,7 +124,7 @@ export function tensorBoxText(truthPath: string, predictionPath: string, options
     truthName: truthPath,
     predictionsName: predictionPath,
   })
-  const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
+  const minIou = checkNumber('iou', options.iou ?? 0.5, 1e-6, 1)
   return tensorBoxCurve(images, minIou)
     .map(
       (point) => [point.precision, point.recall, point.score, point.fppi].map(pythonFloat).join(' ') + '\n',

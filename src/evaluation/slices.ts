@@ -75,7 +75,7 @@ export function evaluatePairs(
   options: { iou?: number | undefined; minScore?: number | undefined } = {},
   warnings: readonly string[] = [],
 ): SliceEvaluation {
-  const minIou = checkNumber('iou', options.iou ?? 0.5, Number.MIN_VALUE, 1)
+  const minIou = checkNumber('iou', options.iou ?? 0.5, 1e-6, 1)
   const truthBoxes = images.reduce((sum, image) => sum + image.truth.length, 0)
   const curve = sliceCurve(images, minIou)
   const last = curve.at(-1)

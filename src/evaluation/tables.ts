@@ -1,7 +1,7 @@
 import type { GroupRow, SizeRow } from './breakdown.js'
 import type { Difference } from './compare.js'
 import type { LabelRuns } from './label_runs.js'
-import type { ScanRuns } from './scan_runs.js'
+import type { ScanRun, ScanRuns } from './scan_runs.js'
 import type { SliceRun, SliceRuns } from './slice_runs.js'
 
 /** A ratio with three decimals, or "-" where it is undefined. */
@@ -32,10 +32,7 @@ export function alignColumns(rows: readonly (readonly string[])[], indent = '  '
 }
 
 /** Runs side by side: a row per measure, a column per run. */
-function sideBySide<T extends { name: string }>(
-  runs: readonly T[],
-  measures: readonly (readonly [string, (run: T) => string])[],
-): string {
+function sideBySide<T extends { name: string }>(runs: readonly T[], measures: Measures<T>): string {
   return alignColumns([
     ...(runs.length > 1 ? [['', ...runs.map((run) => run.name)]] : []),
     ...measures.map(([name, value]) => [name, ...runs.map(value)]),
@@ -43,7 +40,7 @@ function sideBySide<T extends { name: string }>(
 }
 
 function differenceText(what: string, first: string, second: string, d: Difference): string {
-  return `  ${what}, ${first} - ${second}: ${signed(d.difference)} (${signed(d.low)} to ${signed(d.high)}, ${pValue(d.p)}, ${d.samples} paired bootstraps)\n`
+  return `${what}, ${first} - ${second}: ${signed(d.difference)} (${signed(d.low)} to ${signed(d.high)}, ${pValue(d.p)}, ${d.samples} paired bootstraps)`
 }
 
 function signed(value: number): string {
@@ -73,36 +70,49 @@ function intervalNote(interval: SliceRun['apInterval']): string {
   return `  (${Math.round(100 * confidence)} % interval of ${samples} bootstraps over ${groups} patients or images)\n`
 }
 
+/** Measures of runs that stand side by side: a name, and what it is of one run. */
+export type Measures<T> = readonly (readonly [string, (run: T) => string])[]
+
+/** The slice-level measures. */
+export function sliceMeasures(runs: readonly SliceRun[]): Measures<SliceRun> {
+  return [
+    ['detections', (run) => `${run.detections}`],
+    [
+      'average precision, all points',
+      ({ ap, apInterval: i }) => ratio(ap) + (i === null ? '' : ` (${ratio(i.low)} to ${ratio(i.high)})`),
+    ],
+    ['average precision, 11 points', (run) => ratio(run.ap11)],
+    ['COCO AP, IoU .10 to .50', (run) => ratio(run.coco.from10to50)],
+    ['COCO AP, IoU .50 to .95', (run) => ratio(run.coco.from50to95)],
+    ['all detections: TP / FP / missed', ({ counts: c }) => `${c.tp} / ${c.fp} / ${c.fn}`],
+    ['  precision', (run) => ratio(run.counts.precision)],
+    ['  recall', (run) => ratio(run.counts.recall)],
+    ...(runs.some((run) => run.counts.ignored > 0)
+      ? [['  on excluded findings, ignored', (run: SliceRun) => `${run.counts.ignored}`] as const]
+      : []),
+    ['best F1', (run) => ratio(run.bestF1?.f1)],
+    ['  at confidence', (run) => ratio(run.bestF1?.threshold)],
+    [
+      '  TP / FP / missed',
+      ({ bestF1 }) => (bestF1 === null ? '-' : `${bestF1.tp} / ${bestF1.fp} / ${bestF1.fn}`),
+    ],
+    ['  precision', (run) => ratio(run.bestF1?.precision)],
+    ['  recall', (run) => ratio(run.bestF1?.recall)],
+  ]
+}
+
+/** The differences of each pair of runs in words. */
+export function sliceDifferences({ comparisons }: SliceRuns): string[] {
+  return comparisons.map(({ first, second, ap }) => differenceText('AP', first, second, ap))
+}
+
 /** The slice-level figures as text for people. */
-export function sliceTable({ runs, comparisons }: SliceRuns): string {
+export function sliceTable(all: SliceRuns): string {
+  const { runs, comparisons } = all
   const first = runs[0]!
-  const all = (run: SliceRun): string => `${run.counts.tp} / ${run.counts.fp} / ${run.counts.fn}`
   return [
     `Slice level, a hit at IoU >= ${first.iou}: ${first.images} images (${first.imagesWithTruth} with nodules), ${first.truthBoxes} true boxes\n\n`,
-    sideBySide(runs, [
-      ['detections', (run) => `${run.detections}`],
-      [
-        'average precision, all points',
-        ({ ap, apInterval: i }) => ratio(ap) + (i === null ? '' : ` (${ratio(i.low)} to ${ratio(i.high)})`),
-      ],
-      ['average precision, 11 points', (run) => ratio(run.ap11)],
-      ['COCO AP, IoU .10 to .50', (run) => ratio(run.coco.from10to50)],
-      ['COCO AP, IoU .50 to .95', (run) => ratio(run.coco.from50to95)],
-      ['all detections: TP / FP / missed', all],
-      ['  precision', (run) => ratio(run.counts.precision)],
-      ['  recall', (run) => ratio(run.counts.recall)],
-      ...(runs.some((run) => run.counts.ignored > 0)
-        ? [['  on excluded findings, ignored', (run: SliceRun) => `${run.counts.ignored}`] as const]
-        : []),
-      ['best F1', (run) => ratio(run.bestF1?.f1)],
-      ['  at confidence', (run) => ratio(run.bestF1?.threshold)],
-      [
-        '  TP / FP / missed',
-        ({ bestF1 }) => (bestF1 === null ? '-' : `${bestF1.tp} / ${bestF1.fp} / ${bestF1.fn}`),
-      ],
-      ['  precision', (run) => ratio(run.bestF1?.precision)],
-      ['  recall', (run) => ratio(run.bestF1?.recall)],
-    ]),
+    sideBySide(runs, sliceMeasures(runs)),
     intervalNote(first.apInterval),
     ...runs.flatMap((run) => [
       runs.length > 1 ? `\n${run.name}\n` : '\n',
@@ -117,47 +127,55 @@ export function sliceTable({ runs, comparisons }: SliceRuns): string {
       groupLines('type at the best F1', run.byType),
     ]),
     ...(comparisons.length > 0 ? ['\n'] : []),
-    ...comparisons.map(({ first: a, second: b, ap }) => differenceText('AP', a, b, ap)),
+    ...sliceDifferences(all).map((line) => `  ${line}\n`),
   ].join('')
+}
+
+/** The scan-level measures. */
+export function scanMeasures(runs: readonly ScanRun[]): Measures<ScanRun> {
+  const interval = (value: { low?: number; high?: number }): string =>
+    value.low === undefined ? '' : ` (${ratio(value.low)} to ${ratio(value.high)})`
+  return [
+    ['marks', (run) => `${run.counts.marks}`],
+    ['found / missed', (run) => `${run.counts.tp} / ${run.counts.fn}`],
+    ['false positives', (run) => `${run.counts.fp}`],
+    ['marks ignored: on excluded findings', (run) => `${run.counts.onExcluded}`],
+    ['marks ignored: second on a nodule', (run) => `${run.counts.doubleHits}`],
+    ['sensitivity, every mark', (run) => ratio(run.sensitivity)],
+    ...runs[0]!.operatingPoints.map(({ falsePositivesPerScan }, i): [string, (run: ScanRun) => string] => [
+      `sensitivity at ${falsePositivesPerScan} false positives per scan`,
+      (run) => ratio(run.operatingPoints[i]!.sensitivity) + interval(run.operatingPoints[i]!),
+    ]),
+    ['CPM, the mean of these', (run) => (run.cpm === null ? '-' : ratio(run.cpm.value) + interval(run.cpm))],
+    ...(runs.some((run) => run.sizes !== null)
+      ? [
+          [
+            'diameter, measured - true (mm)',
+            ({ sizes }: ScanRun) =>
+              sizes === null
+                ? '-'
+                : `${signed(sizes.bias)} (${signed(sizes.lowerLimit)} to ${signed(sizes.upperLimit)})`,
+          ] as const,
+        ]
+      : []),
+  ]
+}
+
+/** The differences of each pair of runs in words. */
+export function scanDifferences({ comparisons }: Pick<ScanRuns, 'comparisons'>): string[] {
+  return comparisons.flatMap(({ first, second, cpm, mcNemar }) => [
+    differenceText('CPM', first, second, cpm),
+    `nodules found at 1 false positive per scan: both ${mcNemar.both}, only ${first} ${mcNemar.firstOnly}, only ${second} ${mcNemar.secondOnly}, none ${mcNemar.neither} (McNemar, exact: ${pValue(mcNemar.pExact)})`,
+  ])
 }
 
 /** The scan-level figures as text for people. */
 export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
   const { scans, counts, bootstrap } = runs[0]!
-  const interval = (value: { low?: number; high?: number }): string =>
-    value.low === undefined ? '' : ` (${ratio(value.low)} to ${ratio(value.high)})`
   const missed = runs[0]!.findings.filter((finding) => finding.score === null)
   return [
     `Scan level, LUNA16's protocol: ${scans} scans, ${counts.nodules} nodules, ${counts.excludedFindings} excluded findings\n\n`,
-    sideBySide(runs, [
-      ['marks', (run) => `${run.counts.marks}`],
-      ['found / missed', (run) => `${run.counts.tp} / ${run.counts.fn}`],
-      ['false positives', (run) => `${run.counts.fp}`],
-      ['marks ignored: on excluded findings', (run) => `${run.counts.onExcluded}`],
-      ['marks ignored: second on a nodule', (run) => `${run.counts.doubleHits}`],
-      ['sensitivity, every mark', (run) => ratio(run.sensitivity)],
-      ...runs[0]!.operatingPoints.map(
-        ({ falsePositivesPerScan }, i): [string, (run: (typeof runs)[number]) => string] => [
-          `sensitivity at ${falsePositivesPerScan} false positives per scan`,
-          (run) => ratio(run.operatingPoints[i]!.sensitivity) + interval(run.operatingPoints[i]!),
-        ],
-      ),
-      [
-        'CPM, the mean of these',
-        (run) => (run.cpm === null ? '-' : ratio(run.cpm.value) + interval(run.cpm)),
-      ],
-      ...(runs.some((run) => run.sizes !== null)
-        ? [
-            [
-              'diameter, measured - true (mm)',
-              ({ sizes }: (typeof runs)[number]) =>
-                sizes === null
-                  ? '-'
-                  : `${signed(sizes.bias)} (${signed(sizes.lowerLimit)} to ${signed(sizes.upperLimit)})`,
-            ] as const,
-          ]
-        : []),
-    ]),
+    sideBySide(runs, scanMeasures(runs)),
     bootstrap === null
       ? ''
       : `  (95 % intervals of ${bootstrap.samples} scan-level bootstraps, seed ${bootstrap.seed})\n`,
@@ -186,10 +204,7 @@ export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
           ]),
         ])}`,
     ...(comparisons.length > 0 ? ['\n'] : []),
-    ...comparisons.map(
-      ({ first, second, cpm, mcNemar }) =>
-        `${differenceText('CPM', first, second, cpm)}  nodules found at 1 false positive per scan: both ${mcNemar.both}, only ${first} ${mcNemar.firstOnly}, only ${second} ${mcNemar.secondOnly}, none ${mcNemar.neither} (McNemar, exact: ${pValue(mcNemar.pExact)})\n`,
-    ),
+    ...scanDifferences({ comparisons }).map((line) => `  ${line}\n`),
   ].join('')
 }
 

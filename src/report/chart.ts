@@ -116,6 +116,23 @@ function legendRows(chart: Chart): number {
   return rows
 }
 
+/** What stands for a line in the legend: echarts would draw a dot and a solid line for each. */
+function legendIcon(chart: Chart, name: string): string {
+  const line = chart.lines.find((one) => one.name === name && one.hideFromLegend !== true)
+  if (line === undefined) return 'rect'
+  if (line.scatter === true) return SYMBOL_PATHS[line.symbol ?? 'circle']
+  return line.dashed === true
+    ? 'path://M0,0h6v2h-6zM8,0h6v2h-6zM16,0h6v2h-6z'
+    : `path://M0,0h22v${line.width === undefined || line.width >= 2 ? 3 : 2}h-22z`
+}
+
+const SYMBOL_PATHS: Record<NonNullable<ChartLine['symbol']>, string> = {
+  circle: 'path://M0,5a5,5,0,1,0,10,0a5,5,0,1,0,-10,0z',
+  diamond: 'path://M5,0l5,5l-5,5l-5,-5z',
+  triangle: 'path://M5,0l5,9h-10z',
+  rect: 'path://M0,0h10v10h-10z',
+}
+
 function legendNames(chart: Chart): string[] {
   return [
     ...new Set([
@@ -160,7 +177,7 @@ export function chartSvg(chart: Chart): string {
       },
       grid: { left: area.left, top: area.top, width: area.width, height: area.height },
       legend: {
-        data: names,
+        data: names.map((name) => ({ name, icon: legendIcon(chart, name) })),
         bottom: 6,
         left: 'center',
         width: width - 50,

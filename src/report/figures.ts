@@ -170,7 +170,7 @@ export function frocChart(runs: readonly FrocChartInput[], readers: readonly Rea
   const colors = COLORS.slice(runs.length)
   for (const [index, reader] of readers.entries()) {
     lines.push({
-      name: reader.name,
+      name: `${reader.name}, ${reader.falsePositivesPerScan.toFixed(2)} FP per scan`,
       // The axis starts at 1/8: a reader with fewer stands on its edge.
       points: [[Math.min(8, Math.max(1 / 8, reader.falsePositivesPerScan)), reader.sensitivity]],
       scatter: true,
@@ -192,7 +192,8 @@ export function frocChart(runs: readonly FrocChartInput[], readers: readonly Rea
     y: { name: 'Sensitivity', min: 0, max: 1, interval: 0.1 },
     bands,
     lines,
-    height: 460 + 28 * Math.max(0, runs.length - 1),
+    // The legend takes a row a run, and one for two readers.
+    height: 460 + 28 * (runs.length - 1 + Math.ceil(readers.length / 2)),
   }
 }
 

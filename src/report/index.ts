@@ -6,13 +6,15 @@ import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
 import { NoduleError, describeError, fileError } from '../errors.js'
-import { readDetectionFolder, readReferences } from '../evaluation/index.js'
+import { evaluateListFiles, readDetectionFolder, readReferences } from '../evaluation/index.js'
 import type { SliceEvaluation } from '../evaluation/index.js'
 import { readFindingsCsv } from '../evaluation/luna.js'
 import { writeFileAtomic } from '../files.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { VERSION } from '../version.js'
 import type { Chart } from './chart.js'
+import { readOtherRuns } from './comparison.js'
+import type { Comparison, OtherRuns } from './comparison.js'
 import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
 import { buildPage } from './page.js'
 import type { PageInput, PageView } from './page.js'
@@ -21,6 +23,7 @@ import { writePlots } from './plots.js'
 import { findRunFiles } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
+import type { ScanPart } from './scan_part.js'
 import { slicePart } from './slice_part.js'
 import { readTrainingLog } from './training_log.js'
 
@@ -45,6 +48,9 @@ export interface ReportOptions extends RunFiles {
   minScore?: number | undefined
   mismatch?: 'error' | 'miss' | 'skip' | undefined
   ignoreExcluded?: boolean | undefined
+  tau?: number | undefined
+  /** Other runs (folders, lists, folders of detections, CSV of marks) to put beside this one. */
+  compare?: string[] | undefined
   /** Slices with a picture in the page, and as many again for nodules. */
   maxPictures?: number | undefined
   /** Also write the page's figures as JSON to this file. */
@@ -75,6 +81,9 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   const views: PageView[] = []
 
   const truth = files.truth === undefined ? undefined : readList(files.truth)
+  const own = options.run ?? files.predictions ?? files.detections ?? options.output
+  const other =
+    options.compare === undefined ? undefined : await readOtherRuns(own, options.compare, warnings)
   const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
   const training = files.log === undefined ? undefined : readTrainingLog(files.log)
   const detections =
@@ -86,6 +95,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
           {
             detections,
             frames: truth,
+            other,
             maxPictures,
             bootstraps: options.bootstraps,
             seed: options.seed,
@@ -104,6 +114,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
       actual: 'none of them',
     })
   }
+  const comparison = other === undefined ? undefined : compareRuns(files, other, scans, options, warnings)
   const input: PageInput = {
     title: options.title ?? `nodule report: ${basename(resolve(options.run ?? options.output))}`,
     subtitle: `written ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC by nodule ${VERSION}`,
@@ -112,6 +123,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     training,
     slices,
     scans,
+    comparison,
     pictures,
     views,
     warnings,
@@ -123,9 +135,34 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   return { path: options.output, bytes: Buffer.byteLength(page), pictures: pictures.length, warnings }
 }
 
+/** This run beside the others, at the levels that it was evaluated at itself. */
+function compareRuns(
+  { truth, predictions }: RunFiles,
+  other: OtherRuns,
+  scans: ScanPart | undefined,
+  options: ReportOptions,
+  warnings: string[],
+): Comparison | undefined {
+  const { ownName, lists, marks } = other
+  const comparison: Comparison = {}
+  if (truth !== undefined && predictions !== undefined && lists.length > 0) {
+    comparison.slices = evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
+      ...options,
+      samples: options.bootstraps === 0 ? undefined : options.bootstraps,
+      names: [ownName, ...lists.map((run) => run.name)],
+    })
+  } else if (lists.length > 0) warnings.push(`${lists.length} lists cannot be compared: no list of this run`)
+  if (scans?.comparison !== undefined) comparison.scans = scans.comparison
+  else if (marks.length > 0)
+    warnings.push(`${marks.length} runs of whole scans cannot be compared: no evaluation of this run's`)
+  for (const runs of [comparison.slices?.runs ?? [], comparison.scans?.runs ?? []])
+    for (const run of runs.slice(1)) warnings.push(...run.warnings.map((line) => `${run.name}: ${line}`))
+  return comparison.slices === undefined && comparison.scans === undefined ? undefined : comparison
+}
+
 /** What the page says, for programs. */
 function figuresOf(input: PageInput): object {
-  const { title, provenance: rows, hypes, training, slices, scans, warnings } = input
+  const { title, provenance: rows, hypes, training, slices, scans, comparison, warnings } = input
   return {
     format: 'nodule-report/1',
     title,
@@ -137,12 +174,13 @@ function figuresOf(input: PageInput): object {
       scans === undefined
         ? undefined
         : { evaluation: scans.evaluation, readers: scans.readers, nodules: scans.nodules },
+    comparison,
     warnings,
   }
 }
 
 /** The page's curves, by file name. */
-function pageCharts({ slices, scans, training = [] }: PageInput): Record<string, Chart> {
+function pageCharts({ slices, scans, comparison, training = [] }: PageInput): Record<string, Chart> {
   const accuracy = accuracyChart(training)
   return {
     ...(slices === undefined
@@ -152,6 +190,13 @@ function pageCharts({ slices, scans, training = [] }: PageInput): Record<string,
           'recall-1-precision': precisionRecallChart([slices.evaluation], true),
         }),
     ...(scans?.evaluation === undefined ? {} : { froc: frocChart([scans.evaluation], scans.readers) }),
+    ...(comparison?.slices === undefined
+      ? {}
+      : {
+          'comparison-precision-recall': precisionRecallChart(comparison.slices.runs),
+          'comparison-recall-1-precision': precisionRecallChart(comparison.slices.runs, true),
+        }),
+    ...(comparison?.scans === undefined ? {} : { 'comparison-froc': frocChart(comparison.scans.runs) }),
     ...(training.length === 0 ? {} : { loss: lossChart(training) }),
     ...(accuracy === undefined ? {} : { accuracy }),
   }
@@ -170,6 +215,7 @@ async function readSlices(
       minScore: options.minScore,
       mismatch: options.mismatch,
       ignoreExcluded: options.ignoreExcluded,
+      tau: options.tau,
       maxPictures: options.maxPictures,
       samples: options.bootstraps === 0 ? undefined : options.bootstraps,
       seed: options.seed,

@@ -12,6 +12,8 @@ import { ratio } from '../evaluation/tables.js'
 import { VERSION } from '../version.js'
 import { chartSize, chartSvg, plotArea } from './chart.js'
 import type { Chart, PlotArea } from './chart.js'
+import { comparisonHtml } from './comparison.js'
+import type { Comparison } from './comparison.js'
 import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
 import { embedJson, escapeHtml, factTable, sortableTable } from './html.js'
 import { findingTable, noduleTable } from './nodule_tables.js'
@@ -63,6 +65,8 @@ export interface PageInput {
         readers?: ReaderPoint[] | undefined
       }
     | undefined
+  /** This run beside others. */
+  comparison?: Comparison | undefined
   pictures: Picture[]
   views: PageView[]
   warnings: string[]
@@ -74,6 +78,9 @@ export function buildPage(input: PageInput): string {
     summarySection(input),
     input.slices === undefined ? undefined : sliceSection(input.slices),
     input.scans === undefined ? undefined : scanSection(input.scans),
+    input.comparison === undefined
+      ? undefined
+      : { id: 'comparison', title: 'Comparison', html: comparisonHtml(input.comparison) },
     input.training === undefined || input.training.length === 0 ? undefined : trainingSection(input.training),
     provenanceSection(input),
   ].filter((section) => section !== undefined)

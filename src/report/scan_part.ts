@@ -1,13 +1,14 @@
 import { loadVolume, windowToGray } from '../volume/index.js'
 import type { Series } from '../dicom/index.js'
-import { detectionMarks, evaluateScansInDetail, readerPoints } from '../evaluation/index.js'
-import type { Finding, ReaderPoint, ScanReference, ScanRun } from '../evaluation/index.js'
+import { compareMarks, detectionMarks, evaluateScansInDetail, readerPoints } from '../evaluation/index.js'
+import type { Finding, ReaderPoint, ScanReference, ScanRun, ScanRuns } from '../evaluation/index.js'
 import type { FrameList, ListEntry } from '../dataset/list.js'
 import { imageToFrame } from '../geometry/frame.js'
 import { patientToVoxel } from '../geometry/patient.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { SeriesDetections } from '../inference/detections.js'
+import type { OtherRuns } from './comparison.js'
 import { PICTURE_WINDOW, framePicture, grayPicture } from './pictures.js'
 import type { Picture } from './pictures.js'
 import type { FindingRow, NoduleRow } from './nodule_tables.js'
@@ -19,6 +20,8 @@ export interface ScanPart {
   evaluation: ScanRun | undefined
   findings: FindingRow[]
   readers: ReaderPoint[] | undefined
+  /** This run and others on the same scans. */
+  comparison: Pick<ScanRuns, 'runs' | 'comparisons'> | undefined
 }
 
 export interface ScanPartInput {
@@ -31,6 +34,8 @@ export interface ScanPartInput {
   series?: Series[] | undefined
   /** A list of frames, for pictures where the scans are not at hand. */
   frames?: FrameList | undefined
+  /** Other runs to put beside this one. */
+  other?: OtherRuns | undefined
   maxPictures: number
   bootstraps?: number | undefined
   seed?: number | undefined
@@ -50,19 +55,20 @@ export async function scanPart(
   const judged = detections.filter(
     (detection) => input.findings !== undefined || known.has(detection.seriesInstanceUid),
   )
-  const evaluation =
-    findings === undefined || judged.length === 0
-      ? undefined
-      : {
-          name: 'detections',
-          ...evaluateScansInDetail(
-            judged.map((detection) => detection.seriesInstanceUid),
-            findings.filter((finding) => judged.some((one) => one.seriesInstanceUid === finding.seriesUid)),
-            detectionMarks(judged),
-            input.references ?? [],
-            { bootstraps: input.bootstraps, seed: input.seed },
-          ),
-        }
+  const series = judged.map((detection) => detection.seriesInstanceUid)
+  const judgedFindings = findings?.filter((finding) => series.includes(finding.seriesUid)) ?? []
+  const marks = detectionMarks(judged)
+  const scans = input.references ?? []
+  const options = { bootstraps: input.bootstraps, seed: input.seed }
+  const isJudged = findings !== undefined && judged.length > 0
+  const evaluation = isJudged
+    ? { name: 'detections', ...evaluateScansInDetail(series, judgedFindings, marks, scans, options) }
+    : undefined
+  const { other } = input
+  const comparison =
+    isJudged && other !== undefined && other.marks.length > 0
+      ? compareMarks(series, judgedFindings, [{ name: other.ownName, marks }, ...other.marks], scans, options)
+      : undefined
   const outcomes = new Map(evaluation?.marks.map((mark) => [mark.id, mark]))
   const wrong = new Set(
     [...outcomes.values()].filter((mark) => mark.outcome === 'false positive').map((mark) => mark.id),
@@ -121,7 +127,7 @@ export async function scanPart(
     nodules.push(row)
   }
   const readers = input.references === undefined ? undefined : readerPoints(input.references)
-  return { detections, nodules, evaluation, findings: rows, readers }
+  return { detections, nodules, evaluation, findings: rows, readers, comparison }
 }
 
 /** The slice through a finding's center and a box of its diameter there, image pixels. */

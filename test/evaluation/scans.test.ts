@@ -280,6 +280,17 @@ describe('matching', () => {
   test('nothing found, nothing there, lists that do not fit', () => {
     const nothingFound = evaluateScans(['a'], [finding('a', 0, 10)], [], { bootstraps: 10 })
     expect(nothingFound).toMatchObject({ sensitivity: 0, marksPerScan: 0 })
+    expect(nothingFound.warnings).toEqual(['the predictions hold no mark'])
+    const repeated = evaluateScans(
+      ['a'],
+      [finding('a', 0, 10), finding('a', 0, 10), finding('a', 50, 10, true), finding('a', 50, 10, true)],
+      [mark('a', 9, 0.5), mark('a', 9, 0.5), mark('a', 9, 0.4)],
+      { bootstraps: 10 },
+    )
+    expect(repeated.warnings).toEqual([
+      '1 nodules repeat another one exactly; each counts',
+      '1 marks repeat another one exactly; each counts',
+    ])
     expect(nothingFound.cpm).toEqual({ value: 0, low: 0, high: 0 })
     const nothingThere = evaluateScans(['a'], [], [mark('a', 0, 1)])
     expect(nothingThere).toMatchObject({ sensitivity: null, cpm: null, bootstrap: null })

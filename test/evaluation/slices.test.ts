@@ -305,6 +305,10 @@ describe('bringing lists together', () => {
     const skipped = evaluateSlices(truth, predictions, { mismatch: 'skip' })
     expect(skipped.counts).toMatchObject({ tp: 1, fp: 0, fn: 0 })
     expect(skipped.images).toBe(1)
+    const left = evaluateSlices([...truth.slice(0, 1), entry('c.png', [])], predictions.slice(1), {
+      mismatch: 'skip',
+    })
+    expect(left.warnings.at(-1)).toBe('truth has no true box left: recall and AP are undefined')
   })
 
   test('what is wrong in a list is named', () => {

@@ -152,6 +152,53 @@ describe('the page', () => {
   })
 })
 
+describe('runs side by side', () => {
+  const output = join(temporary, 'side by side.html')
+  const json = join(temporary, 'side by side.json')
+  const options = { run, reference: join(run, 'reference.csv'), output, json, bootstraps: 30 }
+
+  test('a run folder and a CSV: curves, measures, differences', async () => {
+    const other = join(temporary, 'second run')
+    mkdirSync(other)
+    const fewer = lists.predictions.map((entry) => ({ ...entry, rects: entry.rects.slice(0, 1) }))
+    writeFileSync(join(other, 'predictions.json'), JSON.stringify(fewer))
+    const csv = join(temporary, 'marks.csv')
+    writeFileSync(csv, 'seriesuid,coordX,coordY,coordZ,probability\n1.2.3,200,0,0,0.9\n1.2.4,0,0,0,1\n')
+    const plots = join(temporary, 'side-by-side-plots')
+    const report = await writeReport({ ...options, plots, compare: [other, csv] })
+    expect(report.warnings).toContain('marks.csv: 1 marks of 1 series that are not in the list are left out')
+    const page = readFileSync(output, 'utf8')
+    expect(page).toMatch(
+      /AP, first run - second run: [+-]\d\.\d{3} \(.*p [=<] 0?\.?\d+.*30 paired bootstraps\)/,
+    )
+    expect(page).toMatch(/CPM, first run - marks\.csv: /)
+    expect(page).toMatch(
+      /nodules found at 1 false positive per scan: both 0, only first run 1, only marks\.csv 1/,
+    )
+    const { comparison } = JSON.parse(readFileSync(json, 'utf8')) as {
+      comparison: Record<'slices' | 'scans', { runs: { name: string }[] }>
+    }
+    expect(comparison.slices.runs.map((one) => one.name)).toEqual(['first run', 'second run'])
+    expect(comparison.scans.runs.map((one) => one.name)).toEqual(['first run', 'marks.csv'])
+    for (const name of ['precision-recall', 'recall-1-precision', 'froc'])
+      expect(existsSync(join(plots, `comparison-${name}.png`))).toBe(true)
+  })
+
+  test('what cannot be compared is said', async () => {
+    await expect(writeReport({ ...options, compare: [join(run, 'gone')] })).rejects.toThrow(
+      /cannot read the run.*no such file/,
+    )
+    const report = await writeReport({
+      output,
+      log: join(run, 'log.jsonl'),
+      compare: [join(run, 'predictions.json'), run],
+    })
+    expect(report.warnings).toContain('2 lists cannot be compared: no list of this run')
+    expect(report.warnings).toContain("1 runs of whole scans cannot be compared: no evaluation of this run's")
+    expect(readFileSync(output, 'utf8')).not.toContain('id="comparison"')
+  })
+})
+
 describe('files of a run', () => {
   test('are found up to two folders below; given ones win', () => {
     const files = findRunFiles(run, { hypes: 'mine.json' })

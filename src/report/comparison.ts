@@ -1,0 +1,109 @@
+import { statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileError } from '../errors.js'
+import { distinctNames } from '../evaluation/index.js'
+import { readMarks } from '../evaluation/marks.js'
+import type { Mark, ScanRuns, SliceRuns } from '../evaluation/index.js'
+import { scanDifferences, scanMeasures, sliceDifferences, sliceMeasures } from '../evaluation/tables.js'
+import type { Measures } from '../evaluation/tables.js'
+import { chartSvg } from './chart.js'
+import { frocChart, precisionRecallChart } from './figures.js'
+import { escapeHtml, sortableTable } from './html.js'
+import { findRunFiles } from './run_files.js'
+
+/** What other runs hold that a page can put beside its own: lists of predictions, and marks of whole scans. */
+export interface OtherRuns {
+  /** The page's own run. */
+  ownName: string
+  lists: { name: string; path: string }[]
+  marks: { name: string; marks: Mark[] }[]
+}
+
+/** The page's own run (the first) and others on the same slices and scans. */
+export interface Comparison {
+  slices?: SliceRuns | undefined
+  scans?: Pick<ScanRuns, 'runs' | 'comparisons'> | undefined
+}
+
+/**
+ * Finds what can be compared: in a folder of a run its predictions.json and detections/; a folder of `nodule detect`;
+ * a JSON list of predictions; a CSV of marks in LUNA16's format. Runs are named as their paths end.
+ *
+ * @param own the path of the page's own run, for its name
+ * Throws NoduleError (FILE, FORMAT).
+ */
+export async function readOtherRuns(
+  own: string,
+  paths: readonly string[],
+  warnings: string[],
+): Promise<OtherRuns> {
+  const [ownName, ...names] = distinctNames([own, ...paths].map((path) => resolve(path)))
+  const other: OtherRuns = { ownName: ownName!, lists: [], marks: [] }
+  for (const [index, path] of paths.entries()) {
+    const name = names[index]!
+    let isFolder: boolean
+    try {
+      isFolder = statSync(path).isDirectory()
+    } catch (error) {
+      throw fileError(path, 'read the run', error)
+    }
+    if (!isFolder) {
+      if (path.toLowerCase().endsWith('.csv'))
+        other.marks.push({ name, marks: (await readMarks(path, warnings)).marks })
+      else other.lists.push({ name, path })
+      continue
+    }
+    const { predictions, detections } = findRunFiles(path)
+    if (predictions !== undefined) other.lists.push({ name, path: predictions })
+    if (detections !== undefined || predictions === undefined)
+      other.marks.push({ name, marks: (await readMarks(detections ?? path, warnings)).marks })
+  }
+  return other
+}
+
+/** Curves on top of each other, measures side by side, differences with p-values. */
+export function comparisonHtml({ slices, scans }: Comparison): string {
+  const parts: string[] = []
+  if (slices !== undefined) {
+    const { runs } = slices
+    const plots = [precisionRecallChart(runs), precisionRecallChart(runs, true)]
+    parts.push(block('Slices', 'slice-runs', plots, runs, sliceMeasures(runs), sliceDifferences(slices)))
+  }
+  if (scans !== undefined) {
+    const { runs } = scans
+    parts.push(
+      block('Scans', 'scan-runs', [frocChart(runs)], runs, scanMeasures(runs), scanDifferences(scans)),
+    )
+  }
+  return parts.join('\n')
+}
+
+function block<T extends { name: string }>(
+  title: string,
+  id: string,
+  charts: readonly Parameters<typeof chartSvg>[0][],
+  runs: readonly T[],
+  measures: Measures<T>,
+  differences: readonly string[],
+): string {
+  const table = sortableTable(
+    id,
+    [
+      {
+        title: 'Measure',
+        text: ([name]: Measures<T>[number]) => name.trim(),
+        sort: (row) => measures.indexOf(row),
+      },
+      ...runs.map((run) => ({
+        title: run.name,
+        number: true,
+        text: ([, value]: Measures<T>[number]) => value(run),
+      })),
+    ],
+    measures,
+  )
+  return `<h3>${escapeHtml(title)}</h3>
+<div class="plots">${charts.map((chart) => `<div class="plot">${chartSvg(chart)}</div>`).join('')}</div>
+<ul>${differences.map((line) => `<li>${escapeHtml(line)}</li>`).join('')}</ul>
+${table}`
+}
