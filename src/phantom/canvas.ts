@@ -143,8 +143,8 @@ export function coverTubes(
     const length2 = bx * bx + by * by + bz * bz
     const inverse = length2 > 0 ? 1 / length2 : 0
     const pz = z - c.az
-    // A tube thinner than the blur never fills a pixel.
-    const thin = Math.min(1, thick / (0.55 * edge))
+    // The peak of a thin tube after the scanner's blur, a Gaussian of deviation edge / 2.
+    const thin = 1 - Math.exp(-2 * (thick / edge) ** 2)
     for (let j = j1; j <= j2; j++) {
       const py = y0 + j * pixel - c.ay
       for (let i = i1; i <= i2; i++) {

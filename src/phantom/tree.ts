@@ -13,14 +13,16 @@ export interface LungTrees {
 }
 
 /** Exponent of the law by which the radius of a branch grows with the ends that it feeds (Murray's law: 1/3). */
-const murray = 1 / 2.75
+const murray = 1 / 2.9
+/** Radius of the last twigs, mm: seen only as a faint line. */
+const endRadius = 0.48
 
 /**
  * Grows arteries, veins and airways from the hila until they fill the lungs: the points to be supplied are split in
  * two by a plane through the branch, each half gets a branch 40 % of the way to its centroid, and so on (Tawhai et al.,
  * "Generation of an anatomically based geometric model of the conducting airways", 2000).
  */
-export function growTrees(anatomy: Anatomy, random: Random, ends = 1500): LungTrees {
+export function growTrees(anatomy: Anatomy, random: Random, ends = 1900): LungTrees {
   const vessels: Capsule[] = []
   const airways: Capsule[] = []
   const [sx, sy, sz] = anatomy.scale
@@ -28,13 +30,13 @@ export function growTrees(anatomy: Anatomy, random: Random, ends = 1500): LungTr
   for (const side of [0, 1] as const) {
     const outward: Point = [side === 0 ? -1 : 1, 0, 0]
     const arteries = lungPoints(anatomy, random, side, ends)
-    vessels.push(...growTree(place(hila.artery[side]), outward, arteries, 0.4, random))
+    vessels.push(...growTree(place(hila.artery[side]), outward, arteries, endRadius, random))
     for (const vein of hila.veins[side]) {
       const upper = vein[2]! > 135
       const points = lungPoints(anatomy, random, side, Math.round(ends * 0.8)).filter(
         (p) => p[2] > 120 * sz === upper,
       )
-      vessels.push(...growTree(place(vein), outward, points, 0.4, random))
+      vessels.push(...growTree(place(vein), outward, points, endRadius, random))
     }
     // The airways keep company with the arteries: they are drawn to the same places.
     const bundles = arteries.filter((_, n) => n % 16 === 0)
