@@ -97,7 +97,10 @@ NODULE_AVX512 void ResampleNarrow(const XPlan& plan, size_t block, const float* 
   const float* from = lines + plan.base[block];
   uint8_t* out = gray + block * kLanes;
   for (size_t i = 0; i < count; i++, from += pitch, out += gray_pitch) {
-    const __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + kLanes);
+    __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + kLanes);
+    asm(""
+        : "+v"(a),
+          "+v"(b));  // loaded once: else each permutation loads them again, across two cache lines
     __m512 level = start;
     for (size_t n = 0; n < taps; n++) {
       const __m512i where = kTaps == 0 ? _mm512_loadu_si512(index + n * kLanes) : kept_index[n];
