@@ -75,3 +75,11 @@ describe('writeFileAtomic', () => {
     await expect(writeFileAtomic(join(folder, 'file/below'), '')).rejects.toThrow(/file\/below: cannot write/)
   })
 })
+
+describe.skipIf(process.platform !== 'linux')('a folder that cannot be', () => {
+  it('is an error, not an endless wait', async () => {
+    await expect(writeFileAtomic('/proc/nope/a.txt', '')).rejects.toThrow(
+      '/proc/nope/a.txt: cannot write: no such file or folder',
+    )
+  })
+})

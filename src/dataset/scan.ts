@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Series } from '../dicom/index.js'
-import { writeFileAtomic } from '../files.js'
+import { makeFolder, writeFileAtomic } from '../files.js'
 import { createRandom } from '../random.js'
 import { loadVolume, segmentLungs } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
@@ -93,7 +92,7 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
     }
   })
   const frames: Record<string, string> = {}
-  await mkdir(join(output, 'frames'), { recursive: true })
+  await makeFolder(join(output, 'frames'))
   for (let first = 0; first < chosen.length; first += FRAMES_AT_ONCE) {
     const pngs = await framesAsPng(volume, mapping, chosen.slice(first, first + FRAMES_AT_ONCE), parameters)
     for (const [n, png] of pngs.entries()) {

@@ -1,7 +1,8 @@
-import { appendFile, mkdir, writeFile } from 'node:fs/promises'
+import { appendFile, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import protobuf from 'protobufjs'
 import { fileError } from '../errors.js'
+import { makeFolder } from '../files.js'
 
 /**
  * TensorBoard's event files: TFRecords that hold Event messages. Only the fields that are written here.
@@ -74,7 +75,7 @@ export class EventWriter {
       encode({ wall_time: seconds, step, session_log: { status: SESSION_START } }),
     ]
     try {
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path))
       await writeFile(path, Buffer.concat(head))
     } catch (error) {
       throw fileError(path, 'write', error)

@@ -1,8 +1,8 @@
-import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { appendFile, readFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { makeFolder, writeFileAtomic } from '../files.js'
 import { EventWriter } from './events.js'
 
 /** What is logged every display_iter steps; the train values are means since the last entry. */
@@ -42,7 +42,7 @@ export async function openLog(folder: string, step: number): Promise<Log> {
   await writeFileAtomic(path, step === 0 ? '' : await linesUpTo(path, step))
   // TensorBoard looks for this part of the name, and reads the files of a folder in the order of their names.
   const name = `events.out.tfevents.${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}`
-  await mkdir(join(folder, 'events'), { recursive: true })
+  await makeFolder(join(folder, 'events'))
   const events = await EventWriter.create(join(folder, 'events', name), step)
   return {
     write: async (entry) => {
