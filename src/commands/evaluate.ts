@@ -99,7 +99,7 @@ export const command: CommandModule<object, Flags> = {
       .option('bootstraps', {
         type: 'number',
         default: 1000,
-        describe: 'Samples for intervals and comparisons',
+        describe: 'Samples for intervals and comparisons; 0: no intervals',
       })
       .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
       .option('output', { type: 'string', alias: 'o', describe: 'Also write the figures to this JSON file' })

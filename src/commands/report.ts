@@ -85,7 +85,11 @@ export const command: CommandModule<object, Flags> = {
       .option('max-pictures', { type: 'number', default: 300, describe: 'Slices that the page shows' })
       .option('json', { type: 'string', describe: "Also write the page's figures to this JSON file" })
       .option('plots', { type: 'string', describe: 'Also write its curves as SVG and PNG into this folder' })
-      .option('bootstraps', { type: 'number', default: 1000, describe: 'Samples for the 95 % intervals' })
+      .option('bootstraps', {
+        type: 'number',
+        default: 1000,
+        describe: 'Samples for the 95 % intervals; 0: none',
+      })
       .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
       .example('$0 report runs/first -o report.html', 'everything that the run folder holds')
       .example('$0 report runs/first --compare runs/second -o report.html', 'two runs on the same test set')

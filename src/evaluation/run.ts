@@ -52,8 +52,7 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
   }
   if (predictions.length === 0) throw invalidParameter('predictions', 'at least one file', predictions)
   if (truth !== undefined && !truth.toLowerCase().endsWith('.csv')) {
-    const samples = options.bootstraps === 0 ? undefined : options.bootstraps
-    const slices = evaluateListFiles(truth, predictions, { ...options, samples })
+    const slices = evaluateListFiles(truth, predictions, { ...options, samples: options.bootstraps })
     return finish({ slices }, sliceTable(slices), slices, runWarnings(slices.runs))
   }
   const result = await evaluateScanRuns({ ...options, predictions })

@@ -17,7 +17,7 @@ import type { SliceEvaluation, SliceOptions } from './slices.js'
 export interface SliceRun extends SliceEvaluation {
   name: string
   coco: CocoAp
-  /** Of `ap`, by drawing patients (where the list says them, else images). */
+  /** Of `ap`, by drawing patients (where the list says them, else images); null with `samples` 0. */
   apInterval: SampledInterval | null
   /** At the threshold of the best F1, or with every detection where there is none. */
   bySize: SizeRow[]
@@ -52,11 +52,14 @@ export function sliceDetails(
   const threshold = evaluation.bestF1?.threshold ?? -Infinity
   return {
     coco: cocoAveragePrecision(images),
-    apInterval: averagePrecisionInterval(images, {
-      ...options,
-      iou: evaluation.iou,
-      groupOf: (image) => patientOf(truth, image),
-    }),
+    apInterval:
+      options.samples === 0
+        ? null
+        : averagePrecisionInterval(images, {
+            ...options,
+            iou: evaluation.iou,
+            groupOf: (image) => patientOf(truth, image),
+          }),
     bySize: byBoxSize(images, threshold, evaluation.iou),
     ...byMeasures(images, threshold, evaluation.iou),
   }
@@ -103,7 +106,12 @@ export function evaluateListFiles(
       return {
         first: first.name,
         second: second.name,
-        ap: compareAveragePrecision(a, b, { ...options, groupOf: (image) => patientOf(truth, image) }),
+        ap: compareAveragePrecision(a, b, {
+          ...options,
+          // A comparison has no other figure than the samples'.
+          samples: options.samples === 0 ? undefined : options.samples,
+          groupOf: (image) => patientOf(truth, image),
+        }),
       }
     }),
   )

@@ -148,7 +148,7 @@ function compareRuns(
   if (truth !== undefined && predictions !== undefined && lists.length > 0) {
     comparison.slices = evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
       ...options,
-      samples: options.bootstraps === 0 ? undefined : options.bootstraps,
+      samples: options.bootstraps,
       names: [ownName, ...lists.map((run) => run.name)],
     })
   } else if (lists.length > 0) warnings.push(`${lists.length} lists cannot be compared: no list of this run`)
@@ -217,7 +217,7 @@ async function readSlices(
       ignoreExcluded: options.ignoreExcluded,
       tau: options.tau,
       maxPictures: options.maxPictures,
-      samples: options.bootstraps === 0 ? undefined : options.bootstraps,
+      samples: options.bootstraps,
       seed: options.seed,
     })
     warnings.push(...part.warnings)

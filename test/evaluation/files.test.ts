@@ -88,6 +88,7 @@ describe('what the files are decides the level', () => {
 
     const old = await evaluateFiles({ truth, predictions: [bad], bootstraps: 0 })
     expect(old.table).toMatch(/type unknown +1 +2 /)
+    expect(old.json).toMatchObject({ apInterval: null })
     const faulty: [unknown, RegExp][] = [
       [measures, /\/1\/nodule\/measures.*one for each of the 1 rects/],
       [[{ diameterMm: 'big' }], /\/1\/nodule\/measures\/0\/diameterMm/],
