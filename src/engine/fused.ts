@@ -49,6 +49,15 @@ function run(
   return Array.isArray(outputs) ? outputs : [outputs as tf.Tensor]
 }
 
+/**
+ * The elements of a float32 tensor, without a copy where the engine allows it. Not to be written, and good only as long as
+ * the tensor lives.
+ */
+export function peek(x: tf.Tensor): Float32Array {
+  if (tf.getBackend() !== 'native') return x.dataSync() as Float32Array
+  return (tf.backend() as unknown as { floats: (x: tf.Tensor) => Float32Array }).floats(x)
+}
+
 /** The axes of a batch norm: all but the channels. */
 const allButLast = (rank: number): number[] => Array.from({ length: rank - 1 }, (_, axis) => axis)
 

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
+import { peek } from '../engine/fused.js'
 import { rezoomForwardSync, rezoomGradientSync } from '../native/index.js'
+import type { RezoomInput } from '../native/index.js'
 
 /**
  * Bilinear samples of the early features at the predicted boxes: center + offset * size, for every pair of
@@ -14,20 +16,22 @@ export function rezoom(features: tf.Tensor4D, boxes: tf.Tensor3D, stride: number
   const channels = features.shape[3]
   const samples = hypes.rezoom_w_coords.length * hypes.rezoom_h_coords.length
   const outShape: [number, number, number] = [boxes.shape[0], boxes.shape[1], samples * channels]
+  const inputOf = (map: tf.Tensor, box: tf.Tensor): RezoomInput => ({
+    features: peek(map),
+    shape: features.shape,
+    boxes: peek(box),
+    offsetsX: hypes.rezoom_w_coords,
+    offsetsY: hypes.rezoom_h_coords,
+    stride,
+  })
   const op = tf.customGrad((...args) => {
     const [map, box] = args as [tf.Tensor, tf.Tensor]
-    const input = {
-      features: map.dataSync() as Float32Array,
-      shape: features.shape,
-      boxes: box.dataSync() as Float32Array,
-      offsetsX: hypes.rezoom_w_coords,
-      offsetsY: hypes.rezoom_h_coords,
-      stride,
-    }
+    const save = args[2] as unknown as tf.GradSaveFunc
+    save([map, box])
     return {
-      value: tf.tensor(rezoomForwardSync(input), outShape, 'float32'),
-      gradFunc: (dy: tf.Tensor) => {
-        const gradient = rezoomGradientSync(input, dy.dataSync() as Float32Array)
+      value: tf.tensor(rezoomForwardSync(inputOf(map, box)), outShape, 'float32'),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const gradient = rezoomGradientSync(inputOf(saved[0]!, saved[1]!), peek(dy))
         return [
           tf.tensor(gradient.features, features.shape, 'float32'),
           tf.tensor(gradient.boxes, boxes.shape, 'float32'),
