@@ -22,8 +22,7 @@ void ReadOffsets(Napi::Env env, const Napi::Object& object, const char* name,
 }
 
 // {features, boxes: Float32Array, n, height, width, channels, boxesPerImage, nhwc, offsetsX,
-// offsetsY: Float32Array,
-//  stride, device}
+// offsetsY: Float32Array, stride, device}
 std::shared_ptr<RezoomParams> ReadParams(Napi::Env env, const Napi::Object& object) {
   auto p = std::make_shared<RezoomParams>();
   p->n = RequireSize(env, object, "n");

@@ -21,8 +21,7 @@ struct Input {
 };
 
 // {features, boxes: Float32Array, images: Int32Array, n, height, width, channels, binsX, binsY,
-// samplingRatio, scale,
-//  aligned, nhwc, device}
+// samplingRatio, scale, aligned, nhwc, device}
 std::shared_ptr<Input> ReadInput(Napi::Env env, const Napi::Object& object) {
   auto input = std::make_shared<Input>();
   RoiAlignParams& p = input->params;
