@@ -5,6 +5,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { describeError } from './errors.js'
 import { probeEngines } from './engine/index.js'
+import { describeNativeEngine } from './engine/native.js'
 import { addonStatus } from './native/index.js'
 import { PACKAGE_ROOT, VERSION } from './version.js'
 
@@ -139,14 +140,17 @@ async function engines(): Promise<Finding[]> {
   const usable = probed.filter((engine) => engine.reason === undefined)
   const automatic = usable[0]?.name
   const advice: Record<string, string> = {
-    tensorflow: 'optional; needs the binding of @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node',
+    tensorflow: 'optional: nodule engine install tensorflow',
     native: 'apt-get install libdnnl-dev, then npm run build:addon',
     wasm: 'npm run setup',
   }
   return probed.map(({ name, reason }) => ({
     what: `engine ${name}`,
     state: reason === undefined ? 'ok' : automatic === undefined ? 'broken' : 'missing',
-    detail: reason ?? (name === automatic ? 'trains by default here' : 'can train'),
+    detail:
+      reason ??
+      (name === automatic ? 'trains by default here' : 'can train') +
+        (name === 'native' ? ` (${describeNativeEngine()})` : ''),
     ...(reason === undefined || advice[name] === undefined ? {} : { advice: advice[name] }),
   }))
 }

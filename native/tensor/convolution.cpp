@@ -352,6 +352,8 @@ bool HasBfloat16() {
 #endif
 }
 
+bool Bfloat16() { return use_bfloat16; }
+
 bool SetBfloat16(bool on) { return use_bfloat16 = on && HasBfloat16(); }
 
 std::string OnednnVersion() {

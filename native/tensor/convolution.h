@@ -30,6 +30,7 @@ void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
 /// Computes in bfloat16 inside convolutions and filters where the CPU does (inputs and outputs stay float32).
 /// Returns whether it is on.
 bool SetBfloat16(bool on);
+bool Bfloat16();
 bool HasBfloat16();
 
 /// oneDNN's version and the instruction set that it chose, for people.

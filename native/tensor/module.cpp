@@ -23,8 +23,9 @@ Napi::Value ThreadsCall(const Arguments& arguments) {
   return Napi::Number::New(arguments.Env(), ThreadCount());
 }
 
-// bfloat16(on): returns whether it is on.
+// bfloat16(on?): sets when given, returns whether it is on.
 Napi::Value Bfloat16Call(const Arguments& arguments) {
+  if (arguments.Missing(0)) return Napi::Boolean::New(arguments.Env(), Bfloat16());
   return Napi::Boolean::New(arguments.Env(), SetBfloat16(arguments.Boolean(0)));
 }
 

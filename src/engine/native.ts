@@ -39,6 +39,13 @@ export function describeFallbacks(): string[] {
   return kernelFallbacks().map(({ name, calls, ms }) => `${name} ${calls} calls ${ms.toFixed(1)} ms`)
 }
 
+/** What computes: "oneDNN 2.6.3, avx512, 2 threads". Throws NoduleError (UNAVAILABLE) where the addon is missing. */
+export function describeNativeEngine(): string {
+  const addon = requireTensorAddon()
+  const bfloat16 = addon.bfloat16() ? ', bfloat16 convolutions' : ''
+  return `oneDNN ${addon.onednn}, ${addon.isa}, ${addon.threads()} threads${bfloat16}`
+}
+
 export const nativeEngine: Engine = {
   name: 'native',
   probe: () => {
@@ -51,11 +58,6 @@ export const nativeEngine: Engine = {
     registerNativeBackend()
     await tf.setBackend(BACKEND)
     await tf.ready()
-    const addon = requireTensorAddon()
-    return {
-      name: 'native',
-      describe: () =>
-        `native (oneDNN ${addon.onednn}, ${addon.isa}, ${addon.threads()} threads, tfjs ${tf.version_core})`,
-    }
+    return { name: 'native', describe: () => `native (${describeNativeEngine()}, tfjs ${tf.version_core})` }
   },
 }

@@ -64,7 +64,7 @@ export interface TensorAddon {
   readonly unaryOps: Opcodes<UnaryName>
   readonly reduceOps: Opcodes<ReduceName>
   threads: (count?: number) => number
-  bfloat16: (on: boolean) => boolean
+  bfloat16: (on?: boolean) => boolean
   describePrimitives: () => string
   address: (array: Uint8Array) => number
 
