@@ -89,7 +89,8 @@ export const command: CommandModule<object, Flags> = {
       .option('official', {
         type: 'boolean',
         default: false,
-        describe: "Read --series as LUNA16's script does: every line a scan, repeated ones count again",
+        describe:
+          "Read --series as LUNA16's script does (every line a scan, repeated ones count again), and round as it does",
       })
       .option('threshold', {
         type: 'number',

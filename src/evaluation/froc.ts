@@ -32,10 +32,14 @@ export function frocOrder(vectors: FrocVectors): number[] {
  * mark is a false positive, as scikit-learn's `roc_curve` of the script's time did.
  *
  * @param scans the number of scans, which divides the false positives
+ * @param official round the rates as the script does, which goes by way of the part of all false positives: where a
+ * rate falls on an exact number of them (as 1/8 of LUNA16's 888 scans does), it may read the sensitivity one nodule
+ * lower
  */
-export function frocCurve(vectors: FrocVectors, scans: number): FrocPoint[] {
+export function frocCurve(vectors: FrocVectors, scans: number, official = false): FrocPoint[] {
   const order = frocOrder(vectors)
   const nodules = vectors.nodule.filter(Boolean).length
+  const wrong = order.reduce((sum, index) => sum + (vectors.nodule[index]! ? 0 : 1), 0)
   const curve: FrocPoint[] = []
   let tp = 0
   let fp = 0
@@ -48,7 +52,7 @@ export function frocCurve(vectors: FrocVectors, scans: number): FrocPoint[] {
       curve.push({ threshold: null, falsePositivesPerScan: 0, sensitivity: 0 })
     curve.push({
       threshold: vectors.score[index]!,
-      falsePositivesPerScan: fp / scans,
+      falsePositivesPerScan: (official && wrong > 0 ? (fp / wrong) * wrong : fp) / scans,
       sensitivity: nodules > 0 ? tp / nodules : 0,
     })
   }

@@ -60,7 +60,7 @@ export interface ScanOptions {
   confidence?: number | undefined
   /**
    * Count as LUNA16's script does also where the series list is faulty: a series that is listed twice counts twice,
-   * with all its findings and marks. Otherwise repeated series are dropped with a warning.
+   * with all its findings and marks; and round rates as it does. Otherwise repeated series are dropped with a warning.
    */
   official?: boolean | undefined
 }
@@ -123,7 +123,7 @@ export function evaluateScans(
     options,
   )
 
-  const froc = frocCurve(vectors, listed.length)
+  const froc = frocCurve(vectors, listed.length, options.official)
   const at = FROC_RATES.map((rate) => sensitivityAt(froc, rate))
   const bootstrap =
     samples > 0 && counts.nodules > 0

@@ -277,6 +277,18 @@ describe('matching', () => {
     expect(sensitivityAt(curve, 8)).toBe(0.8)
   })
 
+  test('a rate on an exact number of false positives: exact, or rounded as the script rounds', () => {
+    // Of 187 false positives on 24 scans, 3 make 1/8 per scan; the script gets 3 / 187 * 187 = 3.0000000000000004.
+    const series = Array.from({ length: 24 }, (_, i) => `s${i}`)
+    const wrong = Array.from({ length: 187 }, (_, i) => mark(series[i % 24]!, 1000 + i, 0.9 - 0.001 * i))
+    const findings = [finding('s0', 0, 10), finding('s1', 0, 10)]
+    const marks = [...wrong, mark('s0', 0, 0.95), mark('s1', 0, 0.8975)]
+    const at = (official: boolean): number =>
+      evaluateScans(series, findings, marks, { official, bootstraps: 0 }).operatingPoints[0]!.sensitivity
+    expect(at(false)).toBe(1)
+    expect(at(true)).toBe(0.5)
+  })
+
   test('nothing found, nothing there, lists that do not fit', () => {
     const nothingFound = evaluateScans(['a'], [finding('a', 0, 10)], [], { bootstraps: 10 })
     expect(nothingFound).toMatchObject({ sensitivity: 0, marksPerScan: 0 })
