@@ -6,8 +6,10 @@
 #include "frames/frames_kernel.h"
 
 #if NODULE_HAS_X86_TARGETS
+#if !defined(__clang__)
 // GCC 12 warns of its own intrinsics (GCC bug 105593).
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 #endif
 
