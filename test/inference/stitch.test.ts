@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { boxArea, intersectionArea } from '../../src/geometry/box.js'
-import { stitch } from '../../src/inference/stitch.js'
+import { dropOverlapping, stitch } from '../../src/inference/stitch.js'
 import type { RawFrame } from '../../src/inference/stitch.js'
 
 function frame(boxes: [number, number, number, number, number][]): RawFrame {
@@ -25,6 +25,33 @@ describe('stitch', () => {
       { x1: 10, y1: 10, x2: 20, y2: 20, score: expect.closeTo(0.9) as number },
       { x1: 50, y1: 50, x2: 60, y2: 60, score: 0.25 },
     ])
+  })
+
+  test('what was kept raw can be stitched later: the same boxes', () => {
+    const coordinate = fc.integer({ min: 0, max: 30 })
+    const anyBox = fc
+      .tuple(
+        coordinate,
+        coordinate,
+        fc.integer({ min: 1, max: 12 }),
+        fc.integer({ min: 1, max: 12 }),
+        coordinate,
+      )
+      .map(([x, y, w, h, score]): [number, number, number, number, number] => [
+        x,
+        y,
+        x + w,
+        y + h,
+        score / 32,
+      ])
+    fc.assert(
+      fc.property(fc.array(anyBox, { maxLength: 12 }), fc.constantFrom(0, 0.3, 0.7, 1), (boxes, overlap) => {
+        const list = boxes.map(([x1, y1, x2, y2, score]) => ({ x1, y1, x2, y2, score }))
+        const once = dropOverlapping(list, overlap)
+        expect(once).toEqual(stitch(frame(boxes), { minScore: 0, overlap }))
+        expect(dropOverlapping(once, overlap)).toEqual(once)
+      }),
+    )
   })
 
   test('boxes that touch or share little stay apart', () => {
