@@ -112,12 +112,10 @@ struct Loops {
                         const float* a, const float* b, const float* c, bool relu, int64_t rows,
                         int64_t channels, float* dx);
 
-  /// Pooling over channels: out = max(out, x); index kept as float for the gradient.
+  /// Pooling over channels: best = max(best, x); and the gradient of one pooled pixel from the pixels of its window.
   void (*max_update)(const float* x, float* best, int64_t n);
-  void (*max_update_index)(const float* x, float* best, int32_t* index, int32_t position,
-                           int64_t n);
-  void (*scatter_where)(const float* dy, const int32_t* index, int32_t position, float* dx,
-                        int64_t n);
+  void (*max_gradient)(const float* const* x, float* const* dx, int taps, const float* dy,
+                       int64_t n);
   /// out += x * scale.
   void (*add_scaled)(const float* x, float scale, float* out, int64_t n);
 

@@ -105,24 +105,22 @@ void AveragePool(const PoolShape& s, const float* x, float* y) {
 }
 
 void MaxPoolGradient(const PoolShape& s, const float* x, const float* dy, float* dx) {
-  const Loops& loops = ActiveLoops();
+  const auto gradient = ActiveLoops().max_gradient;
   ForChannelParts(s, [&](int64_t n, int64_t c0, int64_t c1) {
     const int64_t width = c1 - c0;
-    std::vector<float> best(static_cast<size_t>(width));
-    std::vector<int32_t> index(static_cast<size_t>(width));
+    std::vector<const float*> from(static_cast<size_t>(s.filter_height * s.filter_width));
+    std::vector<float*> to(from.size());
     for (int64_t i = 0; i < s.in_height * s.in_width; ++i)
       std::fill_n(dx + (n * s.in_height * s.in_width + i) * s.channels + c0, width, 0.0f);
     for (int64_t oy = 0; oy < s.out_height; ++oy)
       for (int64_t ox = 0; ox < s.out_width; ++ox) {
-        std::fill(best.begin(), best.end(), -INFINITY);
-        std::fill(index.begin(), index.end(), -1);
-        ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t position) {
-          loops.max_update_index(x + offset + c0, best.data(), index.data(), position, width);
+        int taps = 0;
+        ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t) {
+          from[taps] = x + offset + c0;
+          to[taps++] = dx + offset + c0;
         });
-        const float* gradient = dy + ((n * s.out_height + oy) * s.out_width + ox) * s.channels + c0;
-        ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t position) {
-          loops.scatter_where(gradient, index.data(), position, dx + offset + c0, width);
-        });
+        const int64_t pixel = (n * s.out_height + oy) * s.out_width + ox;
+        gradient(from.data(), to.data(), taps, dy + pixel * s.channels + c0, width);
       }
   });
 }

@@ -24,7 +24,10 @@ const KEEP_BYTES = 2 ** 30
 
 /** Free arrays by type and length. A training step asks for the same lengths again and again. */
 class Pool {
-  private readonly free = new Map<string, Data[]>()
+  private readonly free = { float32: new Map(), int32: new Map(), bool: new Map() } as Record<
+    string,
+    Map<number, Data[]>
+  >
   private readonly buffers = new WeakSet<ArrayBufferLike>()
   /** Bytes of arrays that wait here, and of all arrays that were ever made here. */
   freeBytes = 0
@@ -33,7 +36,7 @@ class Pool {
   constructor(private readonly addon: TensorAddon) {}
 
   take(dtype: 'float32' | 'int32' | 'bool', length: number): Data {
-    const array = this.free.get(`${dtype}${length}`)?.pop()
+    const array = this.free[dtype]!.get(length)?.pop()
     if (array !== undefined) {
       this.freeBytes -= array.byteLength
       return array
@@ -47,9 +50,9 @@ class Pool {
   give(dtype: string, array: Data): void {
     if (this.freeBytes + array.byteLength > KEEP_BYTES) return
     this.freeBytes += array.byteLength
-    const key = `${dtype}${array.length}`
-    const list = this.free.get(key)
-    if (list === undefined) this.free.set(key, [array])
+    const lists = this.free[dtype]!
+    const list = lists.get(array.length)
+    if (list === undefined) lists.set(array.length, [array])
     else list.push(array)
   }
 
