@@ -52,6 +52,8 @@ export function precisionRecallChart(
     x: oneMinusPrecision ? { name: '1 − precision', min: 0, max: 1, interval: 0.1 } : recall,
     y: oneMinusPrecision ? recall : { name: 'Precision', min: 0, max: 1, interval: 0.1 },
     lines,
+    // The legend takes a row a run.
+    height: 440 + 28 * (runs.length - 1),
   }
 }
 
@@ -171,8 +173,15 @@ export function frocChart(runs: readonly FrocChartInput[], readers: readonly Rea
   for (const [index, reader] of readers.entries()) {
     lines.push({
       name: `${reader.name}, ${reader.falsePositivesPerScan.toFixed(2)} FP per scan`,
-      // The axis starts at 1/8: a reader with fewer stands on its edge.
-      points: [[Math.min(8, Math.max(1 / 8, reader.falsePositivesPerScan)), reader.sensitivity]],
+      // The axis starts at 1/8: readers with fewer stand side by side at its edge; the legend says their rates.
+      points: [
+        [
+          reader.falsePositivesPerScan < 1 / 8
+            ? 2 ** (index / 8 - 3)
+            : Math.min(8, reader.falsePositivesPerScan),
+          reader.sensitivity,
+        ],
+      ],
       scatter: true,
       symbol: 'triangle',
       color: colors[index % colors.length] ?? COLORS[6],
@@ -181,7 +190,11 @@ export function frocChart(runs: readonly FrocChartInput[], readers: readonly Rea
   const { scans, counts } = runs[0]!
   return {
     title: 'Free-response ROC',
-    subtitle: `${scans} scans, ${counts.nodules} nodules; a hit lies within the nodule's radius`,
+    subtitle: `${scans} scans, ${counts.nodules} nodules; a hit lies within the nodule's radius${
+      readers.some((reader) => reader.falsePositivesPerScan < 1 / 8)
+        ? '; readers below 1/8 stand at the left'
+        : ''
+    }`,
     x: {
       name: 'False positives per scan (log scale)',
       min: 1 / 8,
