@@ -16,8 +16,10 @@ import { reduceKernels } from './native/reduce.js'
 export function registerNativeBackend(): void {
   if (tf.findBackendFactory(BACKEND) != null) return
   const addon = requireTensorAddon()
-  const threads = Number(process.env['NODULE_THREADS'] ?? '')
-  addon.threads(Number.isInteger(threads) && threads > 0 ? threads : availableParallelism())
+  const wanted = process.env['NODULE_THREADS'] ?? ''
+  addon.threads(
+    wanted === '' ? availableParallelism() : checkInteger('NODULE_THREADS', Number(wanted), 1, 1024),
+  )
   if (process.env['NODULE_BFLOAT16'] === '1') addon.bfloat16(true)
   registerKernels({
     ...elementwiseKernels,
