@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { probeEngines } from '../../src/engine/index.js'
 import { checkpointName, loadCheckpoint, newestCheckpoint } from '../../src/training/checkpoint.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 
+const absent = new Map((await probeEngines()).map(({ name, reason }) => [name, reason]))
 let root = ''
 let hypesFile = ''
 let list = ''
@@ -50,33 +52,40 @@ const run = (output: string, change: Partial<TrainOptions> = {}): ReturnType<typ
   train({ hypes: hypesFile, train: list, test: list, output: join(root, output), engine: 'wasm', ...change })
 
 describe('train', () => {
-  it('gives bit for bit the same weights whether it is resumed or not', async () => {
-    const whole = await run('whole')
-    await run('parts', { steps: 3 })
-    const resumed = await run('parts', { resume: true })
-    expect([whole.step, resumed.step]).toEqual([6, 6])
-    const [a, b] = [await loadCheckpoint(whole.checkpoint), await loadCheckpoint(resumed.checkpoint)]
-    expect([...b.tensors.keys()]).toEqual([...a.tensors.keys()])
-    for (const [name, tensor] of a.tensors) expect(b.tensors.get(name), name).toEqual(tensor)
-    expect([a.step, a.seed, a.engine, a.hypes.lstm_size]).toEqual([6, 3, 'wasm', 16])
-    expect([...a.tensors.keys()].filter((name) => name.startsWith('optimizer/m/')).length).toBeGreaterThan(20)
+  const engines = (['wasm', 'native'] as const).map((engine) => ({ engine, absent: absent.get(engine) }))
+  describe.each(engines)('on $engine', ({ engine, absent }) => {
+    it.skipIf(absent !== undefined)('gives bit for bit the same weights, resumed or not', async () => {
+      const change = { engine }
+      for (const folder of ['whole', 'parts']) rmSync(join(root, folder), { recursive: true, force: true })
+      const whole = await run('whole', change)
+      await run('parts', { steps: 3, ...change })
+      const resumed = await run('parts', { resume: true, ...change })
+      expect([whole.step, resumed.step]).toEqual([6, 6])
+      const [a, b] = [await loadCheckpoint(whole.checkpoint), await loadCheckpoint(resumed.checkpoint)]
+      expect([...b.tensors.keys()]).toEqual([...a.tensors.keys()])
+      for (const [name, tensor] of a.tensors) expect(b.tensors.get(name), name).toEqual(tensor)
+      expect([a.step, a.seed, a.engine, a.hypes.lstm_size]).toEqual([6, 3, engine, 16])
+      expect([...a.tensors.keys()].filter((name) => name.startsWith('optimizer/m/')).length).toBeGreaterThan(
+        20,
+      )
 
-    const steps = (folder: string): number[] =>
-      readFileSync(join(root, folder, 'log.jsonl'), 'utf8')
-        .trim()
-        .split('\n')
-        .map((line) => (JSON.parse(line) as { step: number }).step)
-    expect(steps('parts')).toEqual([0, 2, 4])
-    expect(steps('whole')).toEqual([0, 2, 4])
-    expect(readdirSync(join(root, 'parts', 'events')).length).toBeGreaterThan(0)
-  })
+      const steps = (folder: string): number[] =>
+        readFileSync(join(root, folder, 'log.jsonl'), 'utf8')
+          .trim()
+          .split('\n')
+          .map((line) => (JSON.parse(line) as { step: number }).step)
+      expect(steps('parts')).toEqual([0, 2, 4])
+      expect(steps('whole')).toEqual([0, 2, 4])
+      expect(readdirSync(join(root, 'parts', 'events')).length).toBeGreaterThan(0)
+    })
 
-  it('prints the log line of TensorBox', async () => {
-    const lines: string[] = []
-    await run('lines', { steps: 1, onLine: (line) => lines.push(line) })
-    expect(lines.at(-1)).toMatch(
-      /^Step: 0, lr: 0\.001000, Train Loss: \d+\.\d\d, Softmax Test Accuracy: \d+\.\d%, Time\/image \(ms\): \d+\.\d$/,
-    )
+    it('prints the log line of TensorBox', async () => {
+      const lines: string[] = []
+      await run('lines', { steps: 1, onLine: (line) => lines.push(line) })
+      expect(lines.at(-1)).toMatch(
+        /^Step: 0, lr: 0\.001000, Train Loss: \d+\.\d\d, Softmax Test Accuracy: \d+\.\d%, Time\/image \(ms\): \d+\.\d$/,
+      )
+    })
   })
 
   it('another seed gives other weights; no steps give the start', async () => {
