@@ -78,14 +78,14 @@ describe('train', () => {
       expect(steps('whole')).toEqual([0, 2, 4])
       expect(readdirSync(join(root, 'parts', 'events')).length).toBeGreaterThan(0)
     })
+  })
 
-    it('prints the log line of TensorBox', async () => {
-      const lines: string[] = []
-      await run('lines', { steps: 1, onLine: (line) => lines.push(line) })
-      expect(lines.at(-1)).toMatch(
-        /^Step: 0, lr: 0\.001000, Train Loss: \d+\.\d\d, Softmax Test Accuracy: \d+\.\d%, Time\/image \(ms\): \d+\.\d$/,
-      )
-    })
+  it('prints the log line of TensorBox', async () => {
+    const lines: string[] = []
+    await run('lines', { steps: 1, onLine: (line) => lines.push(line) })
+    expect(lines.at(-1)).toMatch(
+      /^Step: 0, lr: 0\.001000, Train Loss: \d+\.\d\d, Softmax Test Accuracy: \d+\.\d%, Time\/image \(ms\): \d+\.\d$/,
+    )
   })
 
   it('another seed gives other weights; no steps give the start', async () => {
