@@ -8,6 +8,7 @@ import {
   roiAlignForwardSync,
   roiAlignGradientSync,
 } from '../src/native/index.js'
+import { matchCost } from '../src/native/reference/hungarian.js'
 import {
   assignmentCases,
   assignmentInput,
@@ -109,13 +110,12 @@ export async function benchHungarian({ seconds }: SubjectOptions): Promise<Row[]
   setThreads(1)
   for (const c of matchCases.filter((one) => one.bench === true)) {
     const input = matchInput(c)
+    const box = (boxes: Float32Array, n: number): Float32Array => boxes.subarray(n * 4, n * 4 + 4)
     const munkres = munkresWork(
       Array.from({ length: c.cells }, (_, cell) =>
         Array.from({ length: c.p }, (_, i) =>
           Array.from({ length: c.t }, (_, j) =>
-            Math.abs(
-              (input.predictions[(cell * c.p + i) * 4] ?? 0) - (input.truths[(cell * c.t + j) * 4] ?? 0),
-            ),
+            matchCost(box(input.predictions, cell * c.p + i), box(input.truths, cell * c.t + j), i, c.minIou),
           ),
         ),
       ),

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "common/parallel.h"
 #include "common/stream_store.h"
@@ -20,22 +21,31 @@ struct Rescale {
 
 template <typename In>
 NODULE_HD void Hu(const In* __restrict in, float* __restrict out, size_t count, const Rescale& r) {
-  if (r.slope == 1 && std::abs(r.intercept) <= 65536 &&
-      r.intercept == static_cast<int>(r.intercept)) {
-    // Whole numbers: nothing to round.
-    const int shift = static_cast<int>(r.intercept), low = static_cast<int>(r.clamp_low),
-              high = static_cast<int>(r.clamp_high);
-    for (size_t i = 0; i < count; i++) {
-      const int stored = in[i];
-      const bool padding = (stored >= r.padding_low) & (stored <= r.padding_high);
-      const int value = padding ? static_cast<int>(kAirHu) : stored + shift;
-      out[i] = static_cast<float>(std::min(std::max(value, low), high));
-    }
+  if (r.slope != 1 || !(std::abs(r.intercept) <= 65536) ||
+      r.intercept != static_cast<float>(static_cast<int>(r.intercept))) {
+    for (size_t i = 0; i < count; i++)
+      out[i] = static_cast<float>(HuRound(HuValue(in[i], r.slope, r.intercept, r.padding_low,
+                                                  r.padding_high, r.clamp_low, r.clamp_high)));
     return;
   }
-  for (size_t i = 0; i < count; i++)
-    out[i] = static_cast<float>(HuRound(HuValue(in[i], r.slope, r.intercept, r.padding_low,
-                                                r.padding_high, r.clamp_low, r.clamp_high)));
+  // Whole numbers: nothing to round.
+  const int shift = static_cast<int>(r.intercept), low = static_cast<int>(r.clamp_low),
+            high = static_cast<int>(r.clamp_high);
+  const bool no_padding = r.padding_low > r.padding_high;
+  if (no_padding && std::numeric_limits<In>::min() + shift >= low &&
+      std::numeric_limits<In>::max() + shift <= high) {
+    for (size_t i = 0; i < count; i++) out[i] = static_cast<float>(in[i] + shift);
+    return;
+  }
+  // One comparison instead of two: below the padding the difference wraps round to a large number.
+  const uint32_t span = no_padding ? 0 : static_cast<uint32_t>(r.padding_high - r.padding_low);
+  const int padding = no_padding ? 1 << 17 : r.padding_low;
+  for (size_t i = 0; i < count; i++) {
+    const int stored = in[i];
+    const int value =
+        static_cast<uint32_t>(stored - padding) <= span ? static_cast<int>(kAirHu) : stored + shift;
+    out[i] = static_cast<float>(std::min(std::max(value, low), high));
+  }
 }
 NODULE_CLONES void HuLine(const uint8_t* in, float* out, size_t count, const Rescale& r) {
   Hu(in, out, count, r);
