@@ -9,6 +9,7 @@
  * | NoduleBatchNorm | x [..., c], gamma [c], beta [c] | epsilon, relu | y [..., c], mean [c], variance [c] (biased) |
  * | NoduleBatchNormGrad | dy, x, y [..., c], gamma, beta, mean, variance [c] | epsilon, relu | dx [..., c], dgamma, dbeta [c] |
  * | NoduleSquaredNorm | x | | sum of squares [] |
+ * | NoduleSquaredNorms | any number of tensors | | sum of all their squares [] |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
  * | NoduleSoftmaxCrossEntropy | logits, labels [r, c] | | loss [r], softmax [r, c] |
@@ -27,6 +28,7 @@ export const FUSED_KERNELS = [
   'NoduleBatchNorm',
   'NoduleBatchNormGrad',
   'NoduleSquaredNorm',
+  'NoduleSquaredNorms',
   'NoduleRmsProp',
   'NoduleAdam',
   'NoduleSoftmaxCrossEntropy',
@@ -137,6 +139,16 @@ function batchNormBackward(dy: tf.Tensor, saved: tf.Tensor[], epsilon: number, r
 /** The sum of the squares of all elements, a scalar tensor. */
 export function squaredNorm(x: tf.Tensor): tf.Tensor {
   return run('NoduleSquaredNorm', { x }, {})?.[0] ?? tf.tidy(() => tf.sum(tf.square(x)))
+}
+
+/** The Euclidean norm of all elements of all tensors together. */
+export function globalNorm(tensors: readonly tf.Tensor[]): number {
+  if (tensors.length === 0) return 0
+  return tf.tidy(() => {
+    const numbered = Object.fromEntries(tensors.map((tensor, index) => [String(index), tensor]))
+    const sum = run('NoduleSquaredNorms', numbered, {})?.[0] ?? tf.addN(tensors.map(squaredNorm))
+    return Math.sqrt(sum.dataSync()[0]!)
+  })
 }
 
 /**

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
-import { adam, rmsProp, squaredNorm } from '../engine/fused.js'
+import { adam, globalNorm, rmsProp } from '../engine/fused.js'
 
 /** Decay of RMSProp's mean square and of Adam's averages: TensorBox's and TensorFlow's. */
 const RMS_DECAY = 0.9
@@ -46,9 +46,7 @@ export function createOptimizer(hypes: Hypes, weights: ReadonlyMap<string, tf.Va
   }
 
   const apply: Optimizer['apply'] = (gradients, learningRate, step) => {
-    const norm = Math.sqrt(
-      tf.tidy(() => tf.addN([...gradients.values()].map(squaredNorm)).dataSync()[0] as number),
-    )
+    const norm = globalNorm([...gradients.values()])
     if (!Number.isFinite(norm)) {
       throw new NoduleError('NUMERIC', 'the gradients are not finite', {
         place: `step ${step}`,

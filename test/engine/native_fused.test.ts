@@ -138,7 +138,8 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
       const [m, s] = [normal([30000], 'm'), tf.abs(normal([30000], 's'))]
       const rms = { learningRate: 1e-3, decay: 0.9, epsilon: 1e-5, scale: 0.5 }
       const adam = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, scale: 0.5 }
-      return [fused.squaredNorm(g), ...fused.rmsProp(w, s, g, rms), ...fused.adam(w, m, s, g, adam)]
+      const norm = tf.scalar(fused.globalNorm([w, m, s, g]))
+      return [norm, fused.squaredNorm(g), ...fused.rmsProp(w, s, g, rms), ...fused.adam(w, m, s, g, adam)]
     }
     expectClose(await numbers('native', run), await numbers('cpu', run))
   })

@@ -57,6 +57,15 @@ function squaredNorm({ inputs, backend }: Call): TensorInfo {
   return info
 }
 
+/** All gradients in one call. */
+function squaredNorms({ inputs, backend }: Call): TensorInfo {
+  const { info, values } = backend.output([], 'float32')
+  let sum = 0
+  for (const input of Object.values(inputs)) sum += backend.addon.sumOfSquares(backend.floats(input))
+  values[0] = sum
+  return info
+}
+
 function softmaxCrossEntropy({ inputs, backend }: Call): TensorInfo[] {
   const { logits, labels } = inputs as Record<'logits' | 'labels', TensorInfo>
   const [rows, classes] = logits.shape as [number, number]
@@ -200,6 +209,7 @@ export const fusedKernels: Kernels = {
   NoduleBatchNorm: batchNorm,
   NoduleBatchNormGrad: batchNormGrad,
   NoduleSquaredNorm: squaredNorm,
+  NoduleSquaredNorms: squaredNorms,
   NoduleRmsProp: rmsProp,
   NoduleAdam: adam,
   NoduleSoftmaxCrossEntropy: softmaxCrossEntropy,
