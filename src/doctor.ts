@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { describeError } from './errors.js'
 import { probeEngines } from './engine/index.js'
 import { describeNativeEngine } from './engine/native.js'
+import { hasCudaProvider } from './inference/session.js'
 import { addonStatus } from './native/index.js'
 import { PACKAGE_ROOT, VERSION } from './version.js'
 
@@ -158,7 +159,11 @@ async function engines(): Promise<Finding[]> {
 async function onnxruntime(): Promise<Finding> {
   try {
     const runtime = await import('onnxruntime-node')
-    const providers = runtime.listSupportedBackends().map((backend) => backend.name)
+    // Those that the binding knows; CUDA and TensorRT also need a library that the package does not carry.
+    const providers = runtime
+      .listSupportedBackends()
+      .map(({ name }) => name)
+      .filter((name) => !['cuda', 'tensorrt'].includes(name) || hasCudaProvider())
     return {
       what: 'onnxruntime',
       state: 'ok',

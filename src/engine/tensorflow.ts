@@ -33,7 +33,11 @@ function load(): { name?: string; reason: string } {
     } catch (problem) {
       const first = describeError(problem).split('\n')[0]!
       reasons.push(
-        /Cannot find module '@tensorflow/.test(first) ? `${name} is not installed` : `${name}: ${first}`,
+        /Cannot find module '@tensorflow/.test(first)
+          ? `${name} is not installed`
+          : /binding\.node\) can not be found/.test(first)
+            ? `${name} has no binding`
+            : `${name}: ${first}`,
       )
     } finally {
       Object.assign(console, { log, warn, error })

@@ -154,7 +154,7 @@ async function createSession(
 }
 
 /** Whether onnxruntime's CUDA library lies beside its addon: npm installs it only on request. */
-function hasCudaProvider(): boolean {
+export function hasCudaProvider(): boolean {
   const main = createRequire(import.meta.url).resolve('onnxruntime-node')
   const folder = join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch)
   const names = ['libonnxruntime_providers_cuda.so', 'onnxruntime_providers_cuda.dll']
