@@ -101,10 +101,11 @@ function startTorch(request: TorchRequest): Torch | undefined {
     env: { GOMP_SPINCOUNT: '3000', ...process.env, OMP_NUM_THREADS: String(request.threads) },
   })
   const lines = createInterface({ input: child.stdout })
+  const closed = once(child, 'close')
   child.stdin.write(`${JSON.stringify(request)}\n`)
   return {
     ask: async (command) => {
-      const answer = Promise.race([once(lines, 'line'), once(child, 'close')])
+      const answer = Promise.race([once(lines, 'line'), closed])
       child.stdin.write(`${command}\n`)
       const [line] = (await answer) as [unknown]
       if (typeof line !== 'string')
