@@ -45,8 +45,9 @@ step(
 )
 step(
   '2 of 7: patients that the model will not see',
+  // Another seed than the patients had on whom the hypes were chosen.
   ...['phantom', '-o', at('scans/unseen'), '--patients', String(UNSEEN_PATIENTS)],
-  ...['--first', '101', '--seed', '2', ...scan, '--nodules', '12'],
+  ...['--first', '901', '--seed', '9', ...scan, '--nodules', '12'],
 )
 step(
   '3 of 7: data set',
