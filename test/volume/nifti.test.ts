@@ -73,7 +73,8 @@ describe('encodeNifti', () => {
               rotation[row]![2]! * steps[2]! * k +
               float(268 + 4 * row)
             expect(s).toBeCloseTo(expected, 2)
-            expect(q).toBeCloseTo(expected, 2)
+            // The format leaves out a: near half turns its float32 neighbors give it to 5e-4 only, over 15 mm here.
+            expect(Math.abs(q - expected)).toBeLessThan(0.02)
           }
         }
       }),
