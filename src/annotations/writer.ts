@@ -1,17 +1,6 @@
 import { writeFileAtomic } from '../files.js'
-
-/** Ratings as LIDC's XML names them. */
-export const ratingNames = [
-  'subtlety',
-  'internalStructure',
-  'calcification',
-  'sphericity',
-  'margin',
-  'lobulation',
-  'spiculation',
-  'texture',
-  'malignancy',
-] as const
+import { RATING_NAMES } from './types.js'
+import type { Ratings } from './types.js'
 
 export interface PointToWrite {
   id: string
@@ -25,7 +14,7 @@ export interface PointToWrite {
 export interface NoduleToWrite {
   id: string
   /** Absent: the nodule has a contour and no ratings. */
-  ratings?: Record<(typeof ratingNames)[number], number> | undefined
+  ratings?: Ratings | undefined
   contours: {
     sopInstanceUid: string
     z: number
@@ -74,7 +63,7 @@ export function formatLidcXml(message: LidcXmlToWrite): string {
       const { ratings } = nodule
       if (ratings !== undefined) {
         lines.push('      <characteristics>')
-        for (const name of ratingNames) lines.push(`        <${name}>${ratings[name]}</${name}>`)
+        for (const name of RATING_NAMES) lines.push(`        <${name}>${ratings[name]}</${name}>`)
         lines.push('      </characteristics>')
       }
       for (const contour of nodule.contours) lines.push(...roi(contour, contour.inclusion, contour.points))
