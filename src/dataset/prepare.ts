@@ -126,7 +126,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
           records[index] = old
           unchanged++
         } else
-          records[index] = await pool.prepare({
+          records[index] = await pool.run({
             series,
             annotationFiles: files,
             parameters,

@@ -44,7 +44,7 @@ export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promi
   const next = (): PhantomTask | undefined => (interrupted?.() === true ? undefined : tasks.shift())
   const work = async (): Promise<void> => {
     for (let task = next(); task !== undefined; task = next()) {
-      const done = await pool.make(task)
+      const done = await pool.run(task)
       written.push(done)
       onPatient?.(done, written.length)
     }
