@@ -102,6 +102,8 @@ function compileTypeScript() {
   const stamp = join(root, 'dist', '.nodule-sources')
   if (stamped(stamp, value)) {
     console.log('TypeScript: up to date')
+    // The same sources may be another commit by now.
+    run(process.execPath, ['scripts/write-commit.mjs'])
     return
   }
   run('npm', ['run', '--silent', 'build'])

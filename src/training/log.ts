@@ -22,13 +22,42 @@ export interface LogEntry {
   msPerImage: number
 }
 
-/** TensorBox's log line. */
+/** TensorBox's log line; without a test list it has no accuracy. */
 export function logLine(entry: LogEntry): string {
-  const accuracy = entry.testAccuracy === undefined ? NaN : entry.testAccuracy * 100
-  return (
-    `Step: ${entry.step}, lr: ${entry.lr.toFixed(6)}, Train Loss: ${entry.loss.toFixed(2)}, ` +
-    `Softmax Test Accuracy: ${accuracy.toFixed(1)}%, Time/image (ms): ${entry.msPerImage.toFixed(1)}`
-  )
+  const parts = [
+    `Step: ${entry.step}`,
+    `lr: ${entry.lr.toFixed(6)}`,
+    `Train Loss: ${entry.loss.toFixed(2)}`,
+    ...(entry.testAccuracy === undefined
+      ? []
+      : [`Softmax Test Accuracy: ${(entry.testAccuracy * 100).toFixed(1)}%`]),
+    `Time/image (ms): ${entry.msPerImage.toFixed(1)}`,
+  ]
+  return parts.join(', ')
+}
+
+/** A start of a run: what its results depend on beside hypes.json. */
+export interface RunStart {
+  nodule: string
+  node: string
+  engine: string
+  seed: number
+  /** Steps done before. */
+  step: number
+  train: string
+  test?: string
+}
+
+/** Adds a line to run.jsonl in a run's folder; a run that begins anew begins the file anew. Throws NoduleError (FILE). */
+export async function recordStart(folder: string, start: RunStart): Promise<void> {
+  const path = join(folder, 'run.jsonl')
+  const line = `${JSON.stringify({ time: new Date().toISOString(), ...start })}\n`
+  if (start.step === 0) return writeFileAtomic(path, line)
+  try {
+    await appendFile(path, line)
+  } catch (error) {
+    throw fileError(path, 'write', error)
+  }
 }
 
 /** Writes log.jsonl and events/ in a run's folder. */

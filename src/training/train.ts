@@ -14,7 +14,7 @@ import { createDetector } from '../model/detector.js'
 import { progress } from '../progress.js'
 import { VERSION } from '../version.js'
 import { checkpointName, copyAsLast, restoreVariables, saveCheckpoint } from './checkpoint.js'
-import { logLine, openLog } from './log.js'
+import { logLine, openLog, recordStart } from './log.js'
 import type { LogEntry } from './log.js'
 import { createOptimizer } from './optimizer.js'
 import { learningRate } from './schedule.js'
@@ -29,7 +29,7 @@ export interface TrainOptions {
   train?: string | undefined
   /** List of test frames; default data.test_idl; none: no test accuracy. */
   test?: string | undefined
-  /** The run's folder: checkpoints/ (step-000500.safetensors, ..., last.safetensors), events/, log.jsonl, hypes.json. */
+  /** The run's folder: checkpoints/ (step-000500.safetensors, ..., last.safetensors), events/, log.jsonl, hypes.json, run.jsonl. */
   output: string
   /** The step to stop at; default solver.max_iter. */
   steps?: number | undefined
@@ -86,10 +86,19 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     if (earlier.engine !== engine.name || earlier.codeVersion !== VERSION)
       options.onWarning?.(
         `${earlier.path} was written by nodule ${earlier.codeVersion} on the engine ${earlier.engine}: ` +
-          `nodule ${VERSION} on ${engine.name} goes on with other rounding`,
+          `nodule ${VERSION} on ${engine.name} goes on, and may round differently`,
       )
   }
   await writeFileAtomic(join(options.output, 'hypes.json'), `${JSON.stringify(hypes, undefined, 2)}\n`)
+  await recordStart(options.output, {
+    nodule: VERSION,
+    node: process.versions.node,
+    engine: engine.name,
+    seed,
+    step: firstStep,
+    train: resolve(trainPath),
+    ...(testPath === undefined ? {} : { test: resolve(testPath) }),
+  })
   const log = await openLog(options.output, firstStep)
   const save = async (step: number): Promise<string> => {
     const path = join(folder, checkpointName(step))

@@ -7,6 +7,7 @@ import { probeEngines } from '../../src/engine/index.js'
 import { checkpointName, loadCheckpoint, newestCheckpoint } from '../../src/training/checkpoint.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
+import { VERSION } from '../../src/version.js'
 
 const absent = new Map((await probeEngines()).map(({ name, reason }) => [name, reason]))
 let root = ''
@@ -86,6 +87,31 @@ describe('train', () => {
     expect(lines.at(-1)).toMatch(
       /^Step: 0, lr: 0\.001000, Train Loss: \d+\.\d\d, Softmax Test Accuracy: \d+\.\d%, Time\/image \(ms\): \d+\.\d$/,
     )
+    // Without a test list there is no accuracy to tell of.
+    await run('untested', { steps: 1, test: undefined, onLine: (line) => lines.push(line) })
+    expect(lines.at(-1)).toMatch(
+      /^Step: 0, lr: 0\.001000, Train Loss: \d+\.\d\d, Time\/image \(ms\): \d+\.\d$/,
+    )
+  })
+
+  it('records what each start of a run used', async () => {
+    await run('starts', { steps: 1 })
+    await run('starts', { steps: 2, resume: true })
+    const lines = readFileSync(join(root, 'starts', 'run.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+    const start = {
+      nodule: VERSION,
+      node: process.versions.node,
+      engine: 'wasm',
+      seed: 3,
+      train: list,
+      test: list,
+    }
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+      { ...start, step: 0, time: expect.any(String) },
+      { ...start, step: 1, time: expect.any(String) },
+    ])
   })
 
   it('another seed gives other weights; no steps give the start', async () => {
