@@ -1,8 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { anonymizeFiles } from '../dicom/index.js'
-import { onInterrupt } from '../interrupt.js'
-import { progress } from '../progress.js'
-import type { Progress } from '../progress.js'
+import { failedItems, longWork } from '../long_work.js'
 
 interface Flags {
   inputs: string[]
@@ -47,27 +45,22 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 anonymize hospital -o shared', 'basic profile of PS3.15 Annex E')
       .example('$0 anonymize hospital -o shared --dates shift --keep-patient', "close to LIDC's own"),
   handler: async (flags) => {
-    const { interrupted, release } = onInterrupt()
-    let bar: Progress | undefined
-    const { written, foreign, problems } = await anonymizeFiles(flags.inputs, flags.output, {
-      key: flags.key,
-      keepUids: flags['keep-uids'],
-      keepPatient: flags['keep-patient'],
-      keepDevice: flags['keep-device'],
-      dates: flags.dates,
-      patientId: flags['patient-id'],
-      interrupted,
-      onProgress: (done, total) => {
-        bar ??= progress('files', total)
-        bar.update(done)
-      },
-    })
-    bar?.stop()
-    release()
+    const { written, foreign, problems } = await longWork('files', async ({ interrupted, onProgress }) =>
+      anonymizeFiles(flags.inputs, flags.output, {
+        key: flags.key,
+        keepUids: flags['keep-uids'],
+        keepPatient: flags['keep-patient'],
+        keepDevice: flags['keep-device'],
+        dates: flags.dates,
+        patientId: flags['patient-id'],
+        interrupted,
+        onProgress,
+      }),
+    )
     process.stdout.write(`${written} files written below ${flags.output}\n`)
     if (foreign.length > 0)
       process.stderr.write(`${foreign.length} files that are not DICOM were not copied\n`)
     for (const { error } of problems) process.stderr.write(`not written: ${error.message}\n`)
-    if (problems.length > 0) process.exitCode = 1
+    if (problems.length > 0) failedItems()
   },
 }

@@ -8,8 +8,8 @@ import {
   openSession,
 } from '../inference/index.js'
 import type { ScanSummary, Session, SessionDevice } from '../inference/index.js'
-import { onInterrupt } from '../interrupt.js'
-import { progress } from '../progress.js'
+import { failedItems, longWork } from '../long_work.js'
+import type { LongWork } from '../long_work.js'
 
 interface Flags {
   folders: string[]
@@ -99,25 +99,23 @@ export const command: CommandModule<object, Flags> = {
   handler: async (flags) => {
     const { device, threads } = flags
     const session = await openSession(flags.model, { device, ...(threads === undefined ? {} : { threads }) })
-    const interrupt = onInterrupt()
     try {
-      const stopped =
+      const stopped = await longWork('detect', async (tools) =>
         flags.list === undefined
-          ? await inFolders(flags, session, interrupt.interrupted)
-          : await inList(flags, flags.list, session, interrupt.interrupted)
+          ? inFolders(flags, session, tools)
+          : inList(flags, flags.list, session, tools),
+      )
       if (stopped) {
         const hint = flags.list === undefined ? '; --resume goes on where this run stopped' : ''
         throw new NoduleError('INTERRUPTED', `interrupted${hint}`)
       }
     } finally {
-      interrupt.release()
       await session.release()
     }
   },
 }
 
-async function inFolders(flags: Flags, session: Session, interrupted: () => boolean): Promise<boolean> {
-  const bar = progress('detect', 100)
+async function inFolders(flags: Flags, session: Session, tools: LongWork): Promise<boolean> {
   const result = await detectFolders(flags.folders, session, {
     output: flags.output,
     parameters: {
@@ -129,19 +127,18 @@ async function inFolders(flags: Flags, session: Session, interrupted: () => bool
     overlay: flags.overlay,
     resume: flags.resume,
     jobs: flags.jobs,
-    interrupted,
-    onProgress: (done, total, note) => bar.update(Math.floor((100 * done) / total), note),
-    onScan: (scan) => bar.print(process.stdout, scanLine(scan)),
+    interrupted: tools.interrupted,
+    onProgress: (done, total, note) => tools.onProgress(Math.floor((100 * done) / total), 100, note),
+    onScan: (scan) => tools.print(scanLine(scan)),
     onNote: ({ failed, place, message }) =>
-      bar.print(process.stderr, `${failed ? 'failed' : 'note'}: ${place}: ${message}`),
+      tools.printError(`${failed ? 'failed' : 'warning'}: ${place}: ${message}`),
   })
-  bar.stop()
   const failures = result.notes.filter(({ failed }) => failed).length
   const nodules = result.scans.reduce((sum, scan) => sum + scan.nodules, 0)
-  process.stdout.write(
-    `${result.scans.length} scans, ${nodules} nodules, ${failures} failures; results in ${flags.output}\n`,
+  tools.print(
+    `${result.scans.length} scans, ${nodules} nodules, ${failures} failures; results in ${flags.output}`,
   )
-  if (failures > 0) process.exitCode = 1
+  if (failures > 0) failedItems()
   return result.interrupted
 }
 
@@ -153,24 +150,18 @@ function scanLine(scan: ScanSummary): string {
   )
 }
 
-async function inList(
-  flags: Flags,
-  list: string,
-  session: Session,
-  interrupted: () => boolean,
-): Promise<boolean> {
-  const bar = progress('detect', 100)
+async function inList(flags: Flags, list: string, session: Session, tools: LongWork): Promise<boolean> {
   const result = await detectList(list, session, flags.output, {
     parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'], overlap: flags.overlap },
-    interrupted,
-    onProgress: (done, total) => bar.update(Math.floor((100 * done) / total)),
-    onProblem: (message) => bar.print(process.stderr, `failed: ${message}`),
+    interrupted: tools.interrupted,
+    onProgress: tools.onProgress,
+    onProblem: (message) => tools.printError(`failed: ${message}`),
   })
-  bar.stop()
-  for (const warning of result.warnings) process.stderr.write(`note: ${warning}\n`)
-  process.stdout.write(
-    `${result.entries.length} images, ${result.boxes} boxes, ${result.failed} failures -> ${flags.output}\n`,
-  )
-  if (result.failed > 0) process.exitCode = 1
+  for (const warning of result.warnings) tools.onProblem(warning)
+  if (!result.interrupted)
+    tools.print(
+      `${result.entries.length} images, ${result.boxes} boxes, ${result.failed} failures -> ${flags.output}`,
+    )
+  if (result.failed > 0) failedItems()
   return result.interrupted
 }

@@ -1,7 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { onInterrupt } from '../interrupt.js'
-import { progress, type Progress } from '../progress.js'
 import { drawGallery } from '../volume/index.js'
+import { failedItems, longWork } from '../long_work.js'
 
 interface Flags {
   folders: string[]
@@ -48,10 +47,8 @@ export const command: CommandModule<object, Flags> = {
       .option('per-form', { type: 'number', default: 8, describe: 'Most nodules of one form' })
       .example('$0 gallery LIDC-IDRI -o pictures --min-readers 3', 'what the readers agree on, in pictures'),
   handler: async (flags) => {
-    const signal = onInterrupt()
-    let bar: Progress | undefined
-    try {
-      const { paths, failed } = await drawGallery(flags.folders, {
+    const { paths, failed } = await longWork('gallery', async ({ interrupted, onProblem, onProgress }) =>
+      drawGallery(flags.folders, {
         output: flags.output,
         xml: flags.xml,
         forms: flags.forms,
@@ -59,19 +56,12 @@ export const command: CommandModule<object, Flags> = {
         contours: flags.contours,
         minReaders: flags['min-readers'],
         perForm: flags['per-form'],
-        onProblem: (message) => process.stderr.write(`warning: ${message}\n`),
-        onSeries: (patientId, done, total) => {
-          bar ??= progress('gallery', total)
-          bar.update(done, patientId)
-        },
-        interrupted: signal.interrupted,
-      })
-      bar?.stop()
-      for (const path of paths) process.stdout.write(`${path}\n`)
-      if (failed > 0) process.exitCode = 1
-    } finally {
-      bar?.stop()
-      signal.release()
-    }
+        onProblem,
+        onSeries: (patientId, done, total) => onProgress(done, total, patientId),
+        interrupted,
+      }),
+    )
+    for (const path of paths) process.stdout.write(`${path}\n`)
+    if (failed > 0) failedItems()
   },
 }

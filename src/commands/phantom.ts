@@ -1,7 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { onInterrupt } from '../interrupt.js'
 import { kernelNames, writePhantoms } from '../phantom/index.js'
-import { progress } from '../progress.js'
+import { longWork } from '../long_work.js'
 
 interface Flags {
   output: string
@@ -54,10 +53,8 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 phantom -o phantoms --patients 6 --seed 7', 'six patients to train a small model on')
       .example('$0 phantom -o one --matrix 256 --spacing 5 --nodules 1', 'one small scan with one nodule'),
   handler: async (flags) => {
-    const signal = onInterrupt()
-    const bar = progress('phantoms', flags.patients)
-    try {
-      const written = await writePhantoms(flags.output, {
+    const written = await longWork('phantoms', async ({ interrupted, onProgress }) =>
+      writePhantoms(flags.output, {
         patients: flags.patients,
         first: flags.first,
         seed: flags.seed,
@@ -71,15 +68,11 @@ export const command: CommandModule<object, Flags> = {
         ...(flags.noise === undefined ? {} : { noise: flags.noise }),
         ...(flags.kernel === undefined ? {} : { kernel: flags.kernel }),
         hard: flags.hard,
-        onPatient: (patient, done) => bar.update(done, patient.patientId),
-        interrupted: signal.interrupted,
-      })
-      for (const patient of written)
-        process.stdout.write(`${patient.patientId}  ${patient.nodules} nodules  ${patient.folder}\n`)
-      if (written.length < flags.patients) process.exitCode = 1
-    } finally {
-      bar.stop()
-      signal.release()
-    }
+        onPatient: (patient, done) => onProgress(done, flags.patients, patient.patientId),
+        interrupted,
+      }),
+    )
+    for (const patient of written)
+      process.stdout.write(`${patient.patientId}  ${patient.nodules} nodules  ${patient.folder}\n`)
   },
 }

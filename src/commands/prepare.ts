@@ -1,8 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { parseHypes, readHypes } from '../config/hypes.js'
 import { DEFAULT_BOX_RULE, drawDataset, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
-import { onInterrupt } from '../interrupt.js'
-import { progress } from '../progress.js'
+import { failedItems, longWork } from '../long_work.js'
 
 interface Flags {
   inputs: string[]
@@ -122,45 +121,40 @@ export const command: CommandModule<object, Flags> = {
       ),
   handler: async (flags) => {
     const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
-    const { interrupted, release } = onInterrupt(
+    const result = await longWork(
+      'prepare',
+      async ({ interrupted, onProblem, onProgress }) =>
+        prepareDataset({
+          inputs: flags.inputs,
+          annotations: flags.annotations,
+          output: flags.output,
+          hypes,
+          slices:
+            flags.slices === 'ratio' ? { kind: 'ratio', negatives: flags.negatives } : { kind: flags.slices },
+          boxes: {
+            minReaders: flags['min-readers'],
+            minDiameterMm: flags['min-diameter'],
+            minBoxPx: flags['min-box'],
+            padBoxPx: flags['pad-box'],
+          },
+          encoding: flags.encoding,
+          maxThicknessMm: flags['max-thickness'],
+          split: splitRule(flags.split, flags.folds, flags['split-file']),
+          seed: flags.seed,
+          concurrency: flags.concurrency,
+          interrupted,
+          onProgress,
+          onWarning: onProblem,
+        }),
       'stopping after the scans at hand; press Ctrl-C again to stop at once',
     )
-    let bar: ReturnType<typeof progress> | undefined
-    try {
-      const result = await prepareDataset({
-        inputs: flags.inputs,
-        annotations: flags.annotations,
-        output: flags.output,
-        hypes,
-        slices:
-          flags.slices === 'ratio' ? { kind: 'ratio', negatives: flags.negatives } : { kind: flags.slices },
-        boxes: {
-          minReaders: flags['min-readers'],
-          minDiameterMm: flags['min-diameter'],
-          minBoxPx: flags['min-box'],
-          padBoxPx: flags['pad-box'],
-        },
-        encoding: flags.encoding,
-        maxThicknessMm: flags['max-thickness'],
-        split: splitRule(flags.split, flags.folds, flags['split-file']),
-        seed: flags.seed,
-        concurrency: flags.concurrency,
-        interrupted,
-        onProgress: (done, total, note) => (bar ??= progress('prepare', total)).update(done, note),
-        onWarning: (warning) => process.stderr.write(`warning: ${warning}\n`),
-      })
-      bar?.stop()
-      const drawn = flags.draw > 0 ? await drawDataset(flags.output, result.manifest, flags.draw) : []
-      process.stdout.write(
-        flags.json
-          ? `${JSON.stringify(result.manifest, null, 2)}\n`
-          : preparedTable(flags.output, result, drawn),
-      )
-      const { failed, damaged } = result.manifest
-      if (failed.length + damaged.length > 0) process.exitCode = 1
-    } finally {
-      bar?.stop()
-      release()
-    }
+    const drawn = flags.draw > 0 ? await drawDataset(flags.output, result.manifest, flags.draw) : []
+    process.stdout.write(
+      flags.json
+        ? `${JSON.stringify(result.manifest, null, 2)}\n`
+        : preparedTable(flags.output, result, drawn),
+    )
+    const { failed, damaged } = result.manifest
+    if (failed.length + damaged.length > 0) failedItems()
   },
 }

@@ -1,7 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { onInterrupt } from '../interrupt.js'
-import { progress, type Progress } from '../progress.js'
 import { segmentFolders, segmentTable } from '../volume/index.js'
+import { failedItems, longWork } from '../long_work.js'
 
 interface Flags {
   folders: string[]
@@ -39,27 +38,18 @@ export const command: CommandModule<object, Flags> = {
       .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .example('$0 segment LIDC-IDRI/LIDC-IDRI-0001 -o lungs', 'mask, montage and volumes of one patient'),
   handler: async (flags) => {
-    const signal = onInterrupt()
-    let bar: Progress | undefined
-    try {
-      const { done, failed } = await segmentFolders(flags.folders, {
+    const { done, failed } = await longWork('lungs', async ({ interrupted, onProblem, onProgress }) =>
+      segmentFolders(flags.folders, {
         output: flags.output,
         nifti: flags.nifti,
         montage: flags.montage,
         closingMm: flags.closing,
-        onProblem: (message) => process.stderr.write(`warning: ${message}\n`),
-        onSeries: (one, count, total) => {
-          bar ??= progress('lungs', total)
-          bar.update(count, one?.patientId)
-        },
-        interrupted: signal.interrupted,
-      })
-      bar?.stop()
-      process.stdout.write(flags.json ? `${JSON.stringify(done, null, 2)}\n` : segmentTable(done))
-      if (failed > 0) process.exitCode = 1
-    } finally {
-      bar?.stop()
-      signal.release()
-    }
+        onProblem,
+        onSeries: (one, count, total) => onProgress(count, total, one?.patientId),
+        interrupted,
+      }),
+    )
+    process.stdout.write(flags.json ? `${JSON.stringify(done, null, 2)}\n` : segmentTable(done))
+    if (failed > 0) failedItems()
   },
 }
