@@ -12,6 +12,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   nodule::InitRezoom(env, exports);
   nodule::InitRoiAlign(env, exports);
   nodule::InitHungarian(env, exports);
+  nodule::InitLungs(env, exports);
   return exports;
 }
 

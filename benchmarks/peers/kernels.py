@@ -150,9 +150,30 @@ def roi_align(case, seconds):
     return {"torchvision roi_align": median_ms(work, seconds)}
 
 
+def masks(case, seconds):
+    """A binary mask on a grid: closing by a ball (two ways) and 6-connected parts."""
+    import numpy as np
+    from scipy import ndimage
+
+    mask = np.fromfile(case["file"], dtype=np.uint8).reshape(case["shape"]) == 1
+    radius, spacing = case["radius"], np.asarray(case["spacing"])
+    steps = [np.arange(-np.floor(radius / s), np.floor(radius / s) + 1) * s for s in spacing]
+    ball = sum(offset**2 for offset in np.meshgrid(*steps, indexing="ij")) <= radius**2
+
+    def by_distance():
+        near = ndimage.distance_transform_edt(~mask, sampling=spacing) <= radius
+        return ndimage.distance_transform_edt(near, sampling=spacing) > radius
+
+    return {
+        "scipy binary_closing": median_ms(lambda: ndimage.binary_closing(mask, ball), seconds),
+        "scipy distance_transform_edt": median_ms(by_distance, seconds),
+        "scipy label": median_ms(lambda: ndimage.label(mask), seconds),
+    }
+
+
 def main():
     request = json.load(sys.stdin)
-    kinds = {"assignment": assignment, "cells": cells, "frames": frames, "roi_align": roi_align}
+    kinds = {"assignment": assignment, "cells": cells, "frames": frames, "roi_align": roi_align, "masks": masks}
     answer = {}
     for name, case in request["cases"].items():
         case["threads"] = request["threads"]

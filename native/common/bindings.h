@@ -11,5 +11,6 @@ void InitFrames(Napi::Env env, Napi::Object exports);
 void InitRezoom(Napi::Env env, Napi::Object exports);
 void InitRoiAlign(Napi::Env env, Napi::Object exports);
 void InitHungarian(Napi::Env env, Napi::Object exports);
+void InitLungs(Napi::Env env, Napi::Object exports);
 
 }  // namespace nodule

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkInteger, invalidParameter } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
+import type { Parts } from './reference/masks.js'
 
 /** A kernel of the addon: `name` runs off the event loop, `nameSync` at once. Both write into the argument's buffers. */
 export type AsyncKernel = (input: object) => Promise<void>
@@ -40,6 +41,10 @@ export interface Addon {
   hungarianMatch: AsyncKernel
   hungarianMatchSync: SyncKernel
   linearSumAssignment: (input: object) => number
+  shrinkSync: SyncKernel
+  dilateSync: SyncKernel
+  findParts: (input: object) => Parts
+  refineSync: SyncKernel
 }
 
 export interface AddonStatus {
@@ -214,8 +219,8 @@ export async function runKernel(name: KernelName, input: object): Promise<void> 
   }
 }
 
-/** Runs a kernel of the addon at once. */
-export function runKernelSync(name: KernelName, input: object): void {
+/** Runs a kernel of the addon at once; those of the lungs have no other way. */
+export function runKernelSync(name: KernelName | 'shrink' | 'dilate' | 'refine', input: object): void {
   try {
     requireAddon()[`${name}Sync`](input)
   } catch (error) {

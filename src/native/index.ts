@@ -4,6 +4,18 @@ export { type HuBatch, type HuOptions, huConvert, huConvertSync } from './hu.js'
 export { type FramesInput, type FramesOptions, renderFrames, renderFramesSync } from './frames.js'
 export type { FrameTaps } from './reference/frames.js'
 export {
+  type LungsOptions,
+  type PartsOptions,
+  type RefineInput,
+  type Refined,
+  dilateMask,
+  erodeMask,
+  findParts,
+  refineLungs,
+  shrinkVolume,
+} from './lungs.js'
+export type { Grid, Parts } from './reference/masks.js'
+export {
   type RezoomGradients,
   type RezoomInput,
   type RezoomOptions,

@@ -1,3 +1,4 @@
+import { type LungsOptions, shrinkVolume } from '../native/lungs.js'
 import type { HuVolume } from './hu_volume.js'
 import {
   closeMask,
@@ -8,6 +9,7 @@ import {
   fillHoles,
   findParts,
   growSeeds,
+  largestPart,
   partMask,
   pasteMask,
   type Extent,
@@ -28,7 +30,7 @@ export interface Lungs {
   warnings: string[]
 }
 
-export interface SegmentOptions {
+export interface SegmentOptions extends LungsOptions {
   /** Also tell the two lungs apart voxel by voxel. */
   sides?: boolean
   /** Dents of the lungs' surface narrower than about twice this are filled: nodules at the pleura. Default 9 mm. */
@@ -50,11 +52,11 @@ const coarseMm = 2.4
  */
 export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
   const warnings: string[] = []
-  const { coarse, factors } = shrink(volume)
-  let found = findLungs(volume, coarse, factors, airHu)
+  const { coarse, factors } = shrink(volume, o)
+  let found = findLungs(volume, coarse, factors, airHu, o)
   if (found.lungs.length < 2) {
     // The air around the patient may have run into a lung that touches the edge of the image.
-    const careful = findLungs(volume, coarse, factors, openAirHu)
+    const careful = findLungs(volume, coarse, factors, openAirHu, o)
     if (countVoxels(careful.lungs) > 1.2 * countVoxels(found.lungs)) {
       found = careful
       warnings.push('the lungs reach the edge of the image')
@@ -64,15 +66,15 @@ export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
   if (trachea.length === 0) warnings.push('no trachea found: it may be counted with the lungs')
   if (lungs.length === 0) {
     warnings.push('no lung found: the body stands in for it')
-    return bodyOnly(volume, bodyBox(coarse, factors), warnings)
+    return bodyOnly(volume, bodyBox(coarse, factors, o), warnings)
   }
   const named = nameSides(lungs, volume)
   if (named.right === undefined || named.left === undefined) warnings.push('only one lung found')
   const closing = o.closingMm ?? 9
-  const closed = [named.right, named.left].map((lung) =>
-    lung === undefined ? undefined : closeLung(lung, closing),
-  )
-  return refineMask(volume, coarse, factors, { closed, air: [named.right, named.left], trachea }, warnings, o)
+  const close = (lung: Grid | undefined): Grid | undefined =>
+    lung === undefined ? undefined : closeLung(lung, closing, o)
+  const air = [named.right, named.left] as const
+  return refineMask(volume, factors, { closed: [close(air[0]), close(air[1])], air, trachea }, warnings, o)
 }
 
 /** One or two lungs on the coarse grid, and the trachea's voxels; air below `outsideHu` around the patient is left out. */
@@ -81,110 +83,73 @@ function findLungs(
   coarse: Grid<Int16Array>,
   factors: readonly [number, number, number],
   outsideHu: number,
+  o: LungsOptions,
 ): { lungs: Grid[]; trachea: Int32Array } {
-  const air = thresholdInside(coarse, outsideHu)
-  if (outsideHu !== airHu) keepBetweenTissue(air, largestTissue(coarse))
+  const air = thresholdInside(coarse, outsideHu, o)
+  if (outsideHu !== airHu) keepBetweenTissue(air, largestTissue(coarse, o))
   const inside = extentOf(air)
   if (inside === undefined) return { lungs: [], trachea: new Int32Array(0) }
-  const trachea = findTrachea(volume, scaleBox(inside, factors))
-  removeTrachea(air, trachea, volume, factors)
-  const parts = chooseLungs(air, coarse)
-  return { lungs: parts.length === 1 ? splitTouching(parts[0]!) : parts, trachea }
+  const trachea = findTrachea(volume, scaleBox(inside, factors), o)
+  removeTrachea(air, trachea, volume, factors, o)
+  const parts = chooseLungs(air, coarse, o)
+  return { lungs: parts.length === 1 ? splitTouching(parts[0]!, o) : parts, trachea }
 }
 
 function countVoxels(lungs: readonly Grid[]): number {
   return lungs.reduce((sum, lung) => sum + lung.data.reduce((count, value) => count + value, 0), 0)
 }
 
-/** The volume averaged over blocks of `factors` voxels: HU. The last block of an axis may be cut off. */
-function shrink(volume: HuVolume): { coarse: Grid<Int16Array>; factors: [number, number, number] } {
-  const { data, shape, geometry } = volume
-  const factors = geometry.spacing.map((s) => Math.max(1, Math.round(coarseMm / s))) as [
-    number,
-    number,
-    number,
-  ]
-  const [fz, fy, fx] = factors
-  const size = shape.map((n, axis) => Math.ceil(n / factors[axis]!)) as [number, number, number]
-  const [, ny, nx] = shape
-  const [cz, cy, cx] = size
-  const out = new Int16Array(cz * cy * cx)
-  const sums = new Int32Array(cx)
-  const counts = new Int32Array(cx)
-  for (let z = 0; z < cz; z++)
-    for (let y = 0; y < cy; y++) {
-      sums.fill(0)
-      counts.fill(0)
-      for (let k = z * fz; k < Math.min(shape[0], (z + 1) * fz); k++)
-        for (let j = y * fy; j < Math.min(ny, (y + 1) * fy); j++) {
-          const row = (k * ny + j) * nx
-          let i = 0
-          for (let x = 0; x < cx; x++) {
-            const end = Math.min(nx, i + fx)
-            counts[x] = counts[x]! + end - i
-            let sum = 0
-            for (; i < end; i++) sum += data[row + i]!
-            sums[x] = sums[x]! + sum
-          }
-        }
-      const base = (z * cy + y) * cx
-      for (let x = 0; x < cx; x++) out[base + x] = Math.round(sums[x]! / counts[x]!)
-    }
-  const spacing = geometry.spacing.map((s, axis) => s * factors[axis]!) as [number, number, number]
-  return { coarse: { data: out, shape: size, spacing }, factors }
+/** The volume averaged over blocks of `factors` voxels: HU. */
+function shrink(
+  volume: HuVolume,
+  o: LungsOptions,
+): { coarse: Grid<Int16Array>; factors: [number, number, number] } {
+  const { spacing } = volume.geometry
+  const factor = (axis: number): number => Math.min(128, Math.max(1, Math.round(coarseMm / spacing[axis]!)))
+  const factors: [number, number, number] = [factor(0), factor(1), factor(2)]
+  const small = shrinkVolume(volume, factors, o)
+  return {
+    coarse: {
+      ...small,
+      spacing: [spacing[0] * factors[0], spacing[1] * factors[1], spacing[2] * factors[2]],
+    },
+    factors,
+  }
 }
 
 /** 1 where the coarse volume is air that is not connected, in 3-D and through air below `outsideHu`, to the image's sides. */
-function thresholdInside(coarse: Grid<Int16Array>, outsideHu: number): Grid {
-  const [nz, ny, nx] = coarse.shape
+function thresholdInside(coarse: Grid<Int16Array>, outsideHu: number, o: LungsOptions): Grid {
+  const [, ny, nx] = coarse.shape
   const data = new Uint8Array(coarse.data.length)
   for (let n = 0; n < data.length; n++) data[n] = coarse.data[n]! < airHu ? 1 : 0
-  const plane = ny * nx
-  const stack = new Int32Array(data.length)
-  let top = 0
-  const push = (n: number): void => {
-    if (data[n] === 1 && coarse.data[n]! < outsideHu) {
-      data[n] = 0
-      stack[top++] = n
-    }
+  const { starts, ends, labels, sizes } = findParts(coarse, { ...o, below: outsideHu })
+  const outside = new Uint8Array(sizes.length)
+  for (let run = 0; run < labels.length; run++) {
+    const [start, end] = [starts[run]!, ends[run]!]
+    const y = Math.floor(start / nx) % ny
+    if (y === 0 || y === ny - 1 || start % nx === 0 || end % nx === 0) outside[labels[run]!] = 1
   }
-  for (let z = 0; z < nz; z++) {
-    for (let x = 0; x < nx; x++) {
-      push(z * plane + x)
-      push(z * plane + plane - nx + x)
-    }
-    for (let y = 0; y < ny; y++) {
-      push(z * plane + y * nx)
-      push(z * plane + y * nx + nx - 1)
-    }
+  const air: Grid = { ...coarse, data }
+  // Where the threshold is lower, there lies a film of voxels between open air and skin that are half of each.
+  const open: Grid | undefined =
+    outsideHu === airHu ? undefined : { ...air, data: new Uint8Array(data.length) }
+  for (let run = 0; run < labels.length; run++) {
+    if (outside[labels[run]!] === 0) continue
+    data.fill(0, starts[run], ends[run])
+    open?.data.fill(1, starts[run], ends[run])
   }
-  while (top > 0) {
-    const at = stack[--top]!
-    const x = at % nx
-    const inPlane = at % plane
-    if (x > 0) push(at - 1)
-    if (x < nx - 1) push(at + 1)
-    if (inPlane >= nx) push(at - nx)
-    if (inPlane < plane - nx) push(at + nx)
-    if (at >= plane) push(at - plane)
-    if (at < data.length - plane) push(at + plane)
-  }
-  const air: Grid = { data, shape: coarse.shape, spacing: coarse.spacing }
-  if (outsideHu === airHu) return air
-  // Between open air and skin lies a film of voxels that are half of each.
-  const open: Grid = { ...air, data: new Uint8Array(data.length) }
-  for (let n = 0; n < data.length; n++) open.data[n] = data[n] === 0 && coarse.data[n]! < outsideHu ? 1 : 0
-  const film = dilateMask(open, 1.5 * Math.max(air.spacing[1], air.spacing[2]))
+  if (open === undefined) return air
+  const film = dilateMask(open, 1.5 * Math.max(air.spacing[1], air.spacing[2]), o)
   for (let n = 0; n < data.length; n++) if (film.data[n] === 1) data[n] = 0
   return air
 }
 
 /** The largest part that is not air: the body. */
-function largestTissue(coarse: Grid<Int16Array>): Grid {
+function largestTissue(coarse: Grid<Int16Array>, o: LungsOptions): Grid {
   const tissue: Grid = { ...coarse, data: new Uint8Array(coarse.data.length) }
   for (let n = 0; n < tissue.data.length; n++) tissue.data[n] = coarse.data[n]! > -250 ? 1 : 0
-  const parts = findParts(tissue)
-  return partMask(tissue, parts, parts.sizes.indexOf(Math.max(...parts.sizes)))
+  const parts = findParts(tissue, o)
+  return partMask(tissue, parts, largestPart(parts))
 }
 
 /** Keeps the voxels with tissue on both sides in their row or in their column: a lung cut by the image, but no table. */
@@ -211,8 +176,12 @@ function keepBetweenTissue(air: Grid, tissue: Grid): void {
 }
 
 /** The body in pixels of the full resolution; the whole image where there is none. */
-function bodyBox(coarse: Grid<Int16Array>, factors: readonly [number, number, number]): SliceBox {
-  const extent = extentOf(largestTissue(coarse))
+function bodyBox(
+  coarse: Grid<Int16Array>,
+  factors: readonly [number, number, number],
+  o: LungsOptions,
+): SliceBox {
+  const extent = extentOf(largestTissue(coarse, o))
   return scaleBox(extent ?? (coarse.shape.map((n) => [0, n]) as unknown as Extent), factors)
 }
 
@@ -239,6 +208,7 @@ function removeTrachea(
   trachea: Int32Array,
   volume: HuVolume,
   factors: readonly [number, number, number],
+  o: LungsOptions,
 ): void {
   if (trachea.length === 0) return
   const [, ny, nx] = volume.shape
@@ -254,13 +224,13 @@ function removeTrachea(
   }
   const extent = extentOf(lumen)!
   const rim = 2
-  pasteMask(lumen, dilateMask(cropMask(lumen, extent, rim), 2.5), extent, rim)
+  pasteMask(lumen, dilateMask(cropMask(lumen, extent, rim), 2.5, o), extent, rim)
   for (let n = 0; n < air.data.length; n++) if (lumen.data[n] === 1) air.data[n] = 0
 }
 
 /** The parts of the air that are lungs: the one or two largest that are not pure gas. */
-function chooseLungs(air: Grid, coarse: Grid<Int16Array>): Grid[] {
-  const parts = findParts(air)
+function chooseLungs(air: Grid, coarse: Grid<Int16Array>, o: LungsOptions): Grid[] {
+  const parts = findParts(air, o)
   const { labels, starts, ends, sizes } = parts
   const sums = new Float64Array(sizes.length)
   for (let run = 0; run < labels.length; run++) {
@@ -269,8 +239,11 @@ function chooseLungs(air: Grid, coarse: Grid<Int16Array>): Grid[] {
     sums[labels[run]!]! += sum
   }
   const voxelMl = (air.spacing[0] * air.spacing[1] * air.spacing[2]) / 1000
-  const candidates = sizes
-    .map((size, label) => ({ label, ml: size * voxelMl, mean: sums[label]! / size }))
+  const candidates = Array.from(sizes, (size, label) => ({
+    label,
+    ml: size * voxelMl,
+    mean: sums[label]! / size,
+  }))
     .filter((part) => part.label > 0 && part.ml > 60 && part.mean > -965)
     .sort((a, b) => b.ml - a.ml)
   const largest = candidates[0]
@@ -280,13 +253,12 @@ function chooseLungs(air: Grid, coarse: Grid<Int16Array>): Grid[] {
 }
 
 /** Two lungs that touch (in front of or behind the mediastinum) come apart when eroded; each voxel joins the nearer. */
-function splitTouching(both: Grid): Grid[] {
+function splitTouching(both: Grid, o: LungsOptions): Grid[] {
   const extent = extentOf(both)!
   const crop = cropMask(both, extent, 1)
   for (const radius of [2.5, 4, 6, 9]) {
-    const eroded = erodeMask(crop, radius)
-    const parts = findParts(eroded)
-    const order = parts.sizes.map((size, label) => ({ size, label })).slice(1)
+    const parts = findParts(erodeMask(crop, radius, o), o)
+    const order = Array.from(parts.sizes, (size, label) => ({ size, label })).slice(1)
     order.sort((a, b) => b.size - a.size)
     const [first, second] = order
     if (first === undefined) return [both]
@@ -327,13 +299,13 @@ function nameSides(lungs: Grid[], volume: HuVolume): { right: Grid | undefined; 
 }
 
 /** Fills vessels, holes and dents of one lung. */
-function closeLung(lung: Grid, radius: number): Grid {
+function closeLung(lung: Grid, radius: number, o: LungsOptions): Grid {
   const extent = extentOf(lung)!
   const rim = Math.ceil(Math.max(radius + 2, 12) / Math.min(...lung.spacing)) + 1
   const crop = cropMask(lung, extent, rim)
-  const closed = closeMask(crop, radius)
-  fillHoles(closed)
-  fillIslands(closed)
+  const closed = closeMask(crop, radius, o)
+  fillHoles(closed, o)
+  fillIslands(closed, o)
   const whole: Grid = { ...lung, data: new Uint8Array(lung.data.length) }
   pasteMask(whole, closed, extent, rim)
   return whole

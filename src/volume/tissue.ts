@@ -1,4 +1,4 @@
-import { findParts, partMask, type Grid } from './grid.js'
+import { findParts, largestPart, partMask, type Grid } from './grid.js'
 import type { HuVolume } from './hu_volume.js'
 import type { Lungs } from './lungs.js'
 import { lungSlices, planePanel, slicePanel, tilePanels } from './montage.js'
@@ -46,7 +46,7 @@ export function bodyOnSlice(volume: HuVolume, k: number): Uint8Array {
   for (let run = 0; run < parts.labels.length; run++)
     if (open[parts.labels[run]!] === 1) rest.fill(0, parts.starts[run], parts.ends[run])
   const solid = findParts(grid(rest))
-  const largest = solid.sizes.indexOf(Math.max(...solid.sizes))
+  const largest = largestPart(solid)
   return largest > 0 ? partMask(grid(rest), solid, largest).data : rest
 }
 

@@ -1,17 +1,31 @@
+import type { LungsOptions } from '../native/lungs.js'
+import { findParts, type Parts } from './grid.js'
 import type { HuVolume } from './hu_volume.js'
 
 /** Lumen of trachea and main bronchi is darker than this, HU; their walls are brighter. */
 const lumenHu = -780
 
+/** Runs along x of a slice, in order. */
+type Runs = Pick<Parts, 'starts' | 'ends'>
+
 interface Spot {
-  /** Indices of its pixels within the slice. */
-  pixels: number[]
-  x: number
-  y: number
-  /** Largest side of its box over the smallest. */
-  long: number
-  /** Share of its box that it fills. */
-  fill: number
+  label: number
+  /** Pixels, and the sums of their coordinates. */
+  area: number
+  sumX: number
+  sumY: number
+  x1: number
+  y1: number
+  x2: number
+  y2: number
+}
+
+/** A box within the slices, pixels of the full resolution, [low, high). */
+interface Box {
+  x1: number
+  y1: number
+  x2: number
+  y2: number
 }
 
 /**
@@ -21,11 +35,8 @@ interface Spot {
  * @param inside box around all air inside the body, pixels
  * @returns voxel indices (z * rows * columns + ...) of the lumen, empty where no trachea is found
  */
-export function findTrachea(
-  volume: HuVolume,
-  inside: { x1: number; y1: number; x2: number; y2: number },
-): Int32Array {
-  const { data, shape, geometry } = volume
+export function findTrachea(volume: HuVolume, inside: Box, options: LungsOptions = {}): Int32Array {
+  const { shape, geometry } = volume
   const [nz, ny, nx] = shape
   const pixelArea = geometry.spacing[1] * geometry.spacing[2]
   const slices = [...Array(nz).keys()]
@@ -33,121 +44,135 @@ export function findTrachea(
   if (geometry.sliceDirection[2] >= 0) slices.reverse()
   const centerX = (inside.x1 + inside.x2) / 2
   const near = 0.2 * (inside.x2 - inside.x1)
-  const found: number[] = []
-  const mark = new Uint8Array(ny * nx)
-  const minimum = 40 / pixelArea
-  const maximum = 900 / pixelArea
+  const box: Box = {
+    x1: Math.max(1, Math.floor(centerX - near)),
+    x2: Math.min(nx - 1, Math.ceil(centerX + near)),
+    y1: Math.max(1, Math.floor(inside.y1 - 0.15 * (inside.y2 - inside.y1))),
+    y2: Math.min(ny - 1, Math.ceil(inside.y1 + 0.8 * (inside.y2 - inside.y1))),
+  }
   // A start must hold on over 12 mm.
   const hold = Math.max(2, Math.round(12 / geometry.spacing[0]))
-  const spotsIn = (k: number): Spot[] =>
-    darkSpots(data.subarray(k * ny * nx, (k + 1) * ny * nx), ny, nx, mark, {
-      x1: Math.max(1, Math.floor(centerX - near)),
-      x2: Math.min(nx - 1, Math.ceil(centerX + near)),
-      y1: Math.max(1, Math.floor(inside.y1 - 0.15 * (inside.y2 - inside.y1))),
-      y2: Math.min(ny - 1, Math.ceil(inside.y1 + 0.8 * (inside.y2 - inside.y1))),
-    }).filter((s) => s.pixels.length >= minimum && s.pixels.length <= maximum && s.long < 2.6 && s.fill > 0.5)
+  const seen = new Map<number, { parts: Parts; spots: Spot[] }>()
+  const look = (at: number): { parts: Parts; spots: Spot[] } => {
+    let found = seen.get(at)
+    if (found === undefined) {
+      const parts = darkParts(volume, slices[at]!, options)
+      found = { parts, spots: darkSpots(parts, nx, box).filter((spot) => isRound(spot, pixelArea)) }
+      seen.set(at, found)
+    }
+    return found
+  }
   for (let start = 0; start < Math.min(nz, Math.ceil(0.6 * nz)); start++) {
-    for (const spot of spotsIn(slices[start]!)) {
+    const { parts, spots } = look(start)
+    for (const spot of spots) {
       let last = spot
       let length = 1
       for (; length < hold && start + length < nz; length++) {
-        const next = spotsIn(slices[start + length]!).find(
-          (s) => Math.hypot(s.x - last.x, s.y - last.y) * geometry.spacing[2] < 6 + geometry.spacing[0],
-        )
+        const next = look(start + length).spots.find((other) => {
+          const x = other.sumX / other.area - last.sumX / last.area
+          const y = other.sumY / other.area - last.sumY / last.area
+          return Math.hypot(x, y) * geometry.spacing[2] < 6 + geometry.spacing[0]
+        })
         if (next === undefined) break
         last = next
       }
       if (length < hold) continue
-      followDown(volume, slices, start, spot, found)
-      return Int32Array.from(found)
+      return followDown(
+        volume,
+        slices.slice(start),
+        pick(parts, (label) => label === spot.label),
+        options,
+      )
     }
+    seen.delete(start)
   }
   return new Int32Array(0)
 }
 
-/** Takes the spot, then on each slice below the dark parts that overlap what was taken above, until they open out. */
-function followDown(volume: HuVolume, slices: number[], start: number, spot: Spot, found: number[]): void {
-  const { data, shape, geometry } = volume
+/** The connected dark parts of a slice. */
+function darkParts({ data, shape }: HuVolume, k: number, options: LungsOptions): Parts {
+  const [, ny, nx] = shape
+  const slice = data.subarray(k * ny * nx, (k + 1) * ny * nx)
+  return findParts({ data: slice, shape: [1, ny, nx] }, { ...options, below: lumenHu })
+}
+
+/** The runs of the parts that are wanted. */
+function pick({ starts, ends, labels }: Parts, wanted: (label: number) => boolean): Runs {
+  return {
+    starts: starts.filter((_, run) => wanted(labels[run]!)),
+    ends: ends.filter((_, run) => wanted(labels[run]!)),
+  }
+}
+
+function areaOf({ starts, ends }: Runs): number {
+  return starts.reduce((sum, start, run) => sum + ends[run]! - start, 0)
+}
+
+/** Takes the first slice's runs, then on each below the dark parts that overlap what was taken above, until they open out. */
+function followDown(volume: HuVolume, slices: number[], spot: Runs, options: LungsOptions): Int32Array {
+  const { shape, geometry } = volume
   const [, ny, nx] = shape
   const pixelArea = geometry.spacing[1] * geometry.spacing[2]
-  let pixels = spot.pixels
-  const first = Math.max(pixels.length, 120 / pixelArea)
-  const mark = new Uint8Array(ny * nx)
-  for (let at = start; at < slices.length; at++) {
-    const k = slices[at]!
-    const slice = data.subarray(k * ny * nx, (k + 1) * ny * nx)
-    if (at > start) {
-      mark.fill(0)
-      const parts: number[][] = []
-      for (const seed of pixels)
-        if (mark[seed] === 0 && slice[seed]! < lumenHu) parts.push(grow(slice, ny, nx, seed, mark, 4 * first))
-      const small = parts.filter((part) => part.length <= 2.6 * first)
+  const first = Math.max(areaOf(spot), 120 / pixelArea)
+  const found: number[] = []
+  let runs = spot
+  for (const [at, k] of slices.entries()) {
+    if (at > 0) {
+      const parts = darkParts(volume, k, options)
+      const below = overlapping(parts, runs)
       // One branch may already have opened into the lung: the other is still followed.
-      pixels = small.flat()
-      if (pixels.length * pixelArea < 12) return
+      runs = pick(parts, (label) => below.has(label) && parts.sizes[label]! <= 2.6 * first)
+      if (areaOf(runs) * pixelArea < 12) break
     }
-    for (const n of pixels) found.push(k * ny * nx + n)
+    for (let run = 0; run < runs.starts.length; run++)
+      for (let n = runs.starts[run]!; n < runs.ends[run]!; n++) found.push(k * ny * nx + n)
   }
+  return Int32Array.from(found)
 }
 
-/** 4-connected dark pixels around a seed, at most `limit` + 1 of them. */
-function grow(
-  slice: Int16Array,
-  ny: number,
-  nx: number,
-  seed: number,
-  mark: Uint8Array,
-  limit: number,
-): number[] {
-  const out = [seed]
-  mark[seed] = 1
-  for (let n = 0; n < out.length && out.length <= limit; n++) {
-    const at = out[n]!
-    const x = at % nx
-    const next = [x > 0 ? at - 1 : -1, x < nx - 1 ? at + 1 : -1, at - nx, at + nx]
-    for (const p of next) {
-      if (p < 0 || p >= ny * nx || mark[p] === 1 || slice[p]! >= lumenHu) continue
-      mark[p] = 1
-      out.push(p)
-    }
+/** The parts with a pixel that the runs have, too. */
+function overlapping(parts: Parts, runs: Runs): Set<number> {
+  const found = new Set<number>()
+  for (let a = 0, b = 0; a < parts.labels.length && b < runs.starts.length;) {
+    if (parts.ends[a]! <= runs.starts[b]!) a++
+    else if (runs.ends[b]! <= parts.starts[a]!) b++
+    else found.add(parts.labels[a++]!)
   }
-  return out
+  return found
 }
 
-function darkSpots(
-  slice: Int16Array,
-  ny: number,
-  nx: number,
-  mark: Uint8Array,
-  box: { x1: number; y1: number; x2: number; y2: number },
-): Spot[] {
-  mark.fill(0)
-  const spots: Spot[] = []
-  for (let y = box.y1; y < box.y2; y++)
-    for (let x = box.x1; x < box.x2; x++) {
-      const seed = y * nx + x
-      if (mark[seed] === 1 || slice[seed]! >= lumenHu) continue
-      const pixels = grow(slice, ny, nx, seed, mark, ny * nx)
-      let [x1, y1, x2, y2, sumX, sumY] = [nx, ny, -1, -1, 0, 0]
-      for (const n of pixels) {
-        const px = n % nx
-        const py = (n - px) / nx
-        sumX += px
-        sumY += py
-        if (px < x1) x1 = px
-        if (px > x2) x2 = px
-        if (py < y1) y1 = py
-        if (py > y2) y2 = py
-      }
-      const w = x2 - x1 + 1
-      const h = y2 - y1 + 1
-      spots.push({
-        pixels,
-        x: sumX / pixels.length,
-        y: sumY / pixels.length,
-        long: Math.max(w, h) / Math.min(w, h),
-        fill: pixels.length / (w * h),
-      })
-    }
-  return spots
+/** The parts that reach into the box, in the order in which its rows meet them. */
+function darkSpots({ starts, ends, labels, sizes }: Parts, nx: number, box: Box): Spot[] {
+  const spots = new Map<number, Spot>()
+  for (let run = 0; run < labels.length; run++) {
+    const y = Math.floor(starts[run]! / nx)
+    const [x1, x2] = [starts[run]! - y * nx, ends[run]! - y * nx]
+    const label = labels[run]!
+    if (y < box.y1 || y >= box.y2 || x1 >= box.x2 || x2 <= box.x1 || spots.has(label)) continue
+    spots.set(label, { label, area: sizes[label]!, sumX: 0, sumY: 0, x1: nx, y1: y, x2: 0, y2: y })
+  }
+  for (let run = 0; run < labels.length; run++) {
+    const spot = spots.get(labels[run]!)
+    if (spot === undefined) continue
+    const y = Math.floor(starts[run]! / nx)
+    const [x1, x2] = [starts[run]! - y * nx, ends[run]! - y * nx]
+    spot.sumX += ((x1 + x2 - 1) * (x2 - x1)) / 2
+    spot.sumY += y * (x2 - x1)
+    spot.x1 = Math.min(spot.x1, x1)
+    spot.x2 = Math.max(spot.x2, x2)
+    spot.y1 = Math.min(spot.y1, y)
+    spot.y2 = Math.max(spot.y2, y + 1)
+  }
+  return [...spots.values()]
+}
+
+/** A spot of a trachea's size that is not long and fills most of its box. */
+function isRound({ area, x1, y1, x2, y2 }: Spot, pixelArea: number): boolean {
+  const [w, h] = [x2 - x1, y2 - y1]
+  return (
+    area >= 40 / pixelArea &&
+    area <= 900 / pixelArea &&
+    Math.max(w, h) / Math.min(w, h) < 2.6 &&
+    area / (w * h) > 0.5
+  )
 }

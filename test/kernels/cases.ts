@@ -3,4 +3,5 @@
  * odd sizes, one past a block, ties, NaN. Inputs are made from the case's seed, so that both see the same numbers.
  */
 export * from './cases_boxes.js'
+export * from './cases_lungs.js'
 export * from './cases_voxels.js'

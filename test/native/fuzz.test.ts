@@ -71,6 +71,18 @@ describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
       weights: fc.constant(0).map(() => new Float64Array(4).fill(0.5)),
       width: fc.constant(2),
     })
+  // Mostly these values, now and then one that is wrong.
+  const integers = (values: readonly number[]): fc.Arbitrary<unknown> =>
+    fc
+      .tuple(
+        fc.integer({ min: 0, max: 8 * values.length }),
+        fc.constantFrom(-1, 0, 129, 2 ** 31 - 1, -(2 ** 31)),
+      )
+      .map(([at, wrong]) => Int32Array.from(values, (value, n) => (n === at ? wrong : value)))
+  const bits = (length: number): fc.Arbitrary<unknown> =>
+    fc.uint8Array({ minLength: length, maxLength: length, max: 1 })
+  // Right and left lung on a coarse grid of four blocks.
+  const lungs = fc.tuple(bits(4), bits(4))
   const inputs: Record<string, fc.Arbitrary<object>> = {
     hu: objectOf({
       slices: fc
@@ -188,6 +200,41 @@ describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
         .map((a) => Float64Array.from(a)),
       rowToColumn: fc.constant(0).map(() => new Int32Array(3)),
     }),
+    shrink: objectOf({
+      data: fc.constant(0).map(() => new Int16Array(24).fill(-700)),
+      shape: integers([2, 3, 4]),
+      factors: integers([2, 2, 3]),
+      output: fc.constant(0).map(() => new Int16Array(4)),
+    }),
+    dilate: objectOf({
+      mask: bits(24),
+      shape: integers([2, 3, 4]),
+      reach: integers([0, 0, 1, 1, -1, 0, -1, 2, 0]),
+      invert: fc.boolean(),
+      output: bits(24),
+    }),
+    parts: objectOf({
+      data: fc.oneof(
+        bits(24),
+        fc.constant(0).map(() => new Int16Array(24).fill(-700)),
+      ),
+      shape: integers([2, 3, 4]),
+      below: fc.constantFrom(undefined, 0, 1, -600),
+      planar: fc.boolean(),
+    }),
+    refine: objectOf({
+      data: fc.constant(0).map(() => new Int16Array(24).fill(-700)),
+      shape: integers([2, 3, 4]),
+      factors: integers([2, 2, 3]),
+      closed: lungs,
+      air: lungs,
+      trachea: integers([3, 3, 23, 0]),
+      surfaceHu: fc.constant(-400),
+      mask: bits(24),
+      sides: fc.constantFrom(24, 24, 0).map((length) => new Uint8Array(length)),
+      counts: fc.constant(0).map(() => new Float64Array(2)),
+      box: integers([0, 0, 0, 0, 0, 0]),
+    }),
   }
   const kernels = {
     hu: ['huSync', 'hu'],
@@ -196,6 +243,10 @@ describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
     roiAlign: ['roiAlignForwardSync', 'roiAlignForward', 'roiAlignGradientSync', 'roiAlignGradient'],
     match: ['hungarianMatchSync', 'hungarianMatch'],
     assign: ['linearSumAssignment'],
+    shrink: ['shrinkSync'],
+    dilate: ['dilateSync'],
+    parts: ['findParts'],
+    refine: ['refineSync'],
   }
   for (const [kind, names] of Object.entries(kernels))
     it.each(names)('%s', async (name) => {

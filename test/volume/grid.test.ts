@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { addonStatus } from '../../src/native/index.js'
 import {
   closeMask,
   cropMask,
@@ -13,6 +14,11 @@ import {
   pasteMask,
   type Grid,
 } from '../../src/volume/grid.js'
+
+const devices = [
+  { device: 'reference' as const },
+  ...(addonStatus().available ? [{ device: 'cpu' as const }] : []),
+]
 
 const grids = fc
   .tuple(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 7 }))
@@ -48,11 +54,11 @@ function distances(grid: Grid): number[] {
 }
 
 describe('dilateMask', () => {
-  it('is the brute-force dilation by a ball', () => {
+  it.each(devices)('is the brute-force dilation by a ball on $device', ({ device }) => {
     fc.assert(
       fc.property(grids, fc.constantFrom(0.9, 1.7, 3.1, 20), (grid, radius) => {
         const expected = distances(grid).map((d) => (d <= radius * radius ? 1 : 0))
-        expect([...dilateMask(grid, radius).data]).toEqual(expected)
+        expect([...dilateMask(grid, radius, { device }).data]).toEqual(expected)
       }),
       { numRuns: 200 },
     )
@@ -106,22 +112,25 @@ describe('morphology', () => {
 })
 
 describe('findParts', () => {
-  it('gives neighbors one label, strangers another, and counts every voxel once', () => {
-    fc.assert(
-      fc.property(grids, (grid) => {
-        const parts = findParts(grid)
-        const labels = new Int32Array(grid.data.length)
-        for (const [n, label] of parts.labels.entries()) labels.fill(label, parts.starts[n], parts.ends[n])
-        expect([...labels].map((label) => (label > 0 ? 1 : 0))).toEqual([...grid.data])
-        expect([...labels]).toEqual(flooded(grid))
-        for (let label = 1; label < parts.sizes.length; label++) {
-          const mask = partMask(grid, parts, label)
-          expect(mask.data.reduce((sum, value) => sum + value, 0)).toBe(parts.sizes[label])
-        }
-      }),
-      { numRuns: 200 },
-    )
-  })
+  it.each(devices)(
+    'gives neighbors one label, strangers another, and counts every voxel once on $device',
+    ({ device }) => {
+      fc.assert(
+        fc.property(grids, (grid) => {
+          const parts = findParts(grid, { device })
+          const labels = new Int32Array(grid.data.length)
+          for (const [n, label] of parts.labels.entries()) labels.fill(label, parts.starts[n], parts.ends[n])
+          expect([...labels].map((label) => (label > 0 ? 1 : 0))).toEqual([...grid.data])
+          expect([...labels]).toEqual(flooded(grid))
+          for (let label = 1; label < parts.sizes.length; label++) {
+            const mask = partMask(grid, parts, label)
+            expect(mask.data.reduce((sum, value) => sum + value, 0)).toBe(parts.sizes[label])
+          }
+        }),
+        { numRuns: 200 },
+      )
+    },
+  )
 
   it('shares a mask between seeds', () => {
     const row = (text: string): Grid => ({

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../../src/annotations/index.js'
 import { findSeries } from '../../src/dicom/index.js'
 import { patientToVoxel, type Vector3 } from '../../src/geometry/patient.js'
+import { addonStatus } from '../../src/native/index.js'
 import { makePatient } from '../../src/phantom/index.js'
 import { loadVolume, segmentLungs, type HuVolume } from '../../src/volume/index.js'
 import { realData } from '../real_data.js'
@@ -16,7 +17,37 @@ function dice(a: Uint8Array, b: Uint8Array): number {
   return (2 * both) / sum
 }
 
+/** The addon's lungs are those of the TypeScript twin, voxel by voxel. */
+function expectSameOnBoth(volume: HuVolume): void {
+  const options = { sides: true, closingMm: 7 }
+  const native = segmentLungs(volume, { ...options, device: 'cpu' })
+  const twin = segmentLungs(volume, { ...options, device: 'reference' })
+  expect(Buffer.compare(native.mask, twin.mask)).toBe(0)
+  // Where there is no lung, there are no sides.
+  expect(Buffer.compare(native.sides ?? new Uint8Array(), twin.sides ?? new Uint8Array())).toBe(0)
+  expect({ ...native, mask: 0, sides: 0 }).toEqual({ ...twin, mask: 0, sides: 0 })
+}
+
+const withAddon = it.skipIf(!addonStatus().available)
+
 describe('segmentLungs on phantoms', () => {
+  withAddon.each([
+    { seed: 1, matrix: 128, spacing: 5 },
+    { seed: 6, matrix: 96, spacing: 2.5 },
+    { seed: 8, matrix: 97, spacing: 10 },
+  ])('finds the same with and without the addon: seed $seed, $matrix pixels', (options) => {
+    const { volume } = makePatient(options)
+    expectSameOnBoth(volume)
+    // Without air around the patient, and without anything else.
+    const [nz, ny, nx] = volume.shape
+    const middle = Int16Array.from(
+      { length: nz * ny * 50 },
+      (_, n) => volume.data[Math.floor(n / 50) * nx + 20 + (n % 50)]!,
+    )
+    expectSameOnBoth({ ...volume, data: middle, shape: [nz, ny, 50] })
+    expectSameOnBoth(blockVolume(40))
+  })
+
   it.each([
     { seed: 1, matrix: 256, spacing: 5, contrast: true },
     { seed: 2, matrix: 192, spacing: 6, contrast: false },
@@ -137,6 +168,10 @@ describe.each([
     const scan = series.find((s) => s.patientId === patient && s.modality === 'CT' && s.isVolume)!
     const volume = await loadVolume(scan)
     const lungs = segmentLungs(volume)
+    if (addonStatus().available) expectSameOnBoth(volume)
+    const spacing = volume.geometry.spacing
+    const voxels = lungs.mask.reduce((sum, value) => sum + value, 0)
+    expect(lungs.volumeMl.total).toBeCloseTo((voxels * spacing[0] * spacing[1] * spacing[2]) / 1000, 6)
     expect(lungs.volumeMl.total).toBeGreaterThan(0.97 * ml)
     expect(lungs.volumeMl.total).toBeLessThan(1.03 * ml)
     expect(lungs.volumeMl.left).toBeGreaterThan(0.35 * ml)
