@@ -3,11 +3,13 @@ import { NoduleError } from '../errors.js'
 import {
   DETECT_DEFAULTS,
   SESSION_DEVICES,
+  STITCH_RULES,
+  defaultOverlap,
   detectFolders,
   detectList,
   openSession,
 } from '../inference/index.js'
-import type { ScanSummary, Session, SessionDevice } from '../inference/index.js'
+import type { ScanSummary, Session, SessionDevice, StitchParameters, StitchRule } from '../inference/index.js'
 import { failedItems, longWork } from '../long_work.js'
 import type { LongWork } from '../long_work.js'
 
@@ -17,7 +19,8 @@ interface Flags {
   model: string
   output: string
   'min-score': number
-  overlap: number
+  stitch: StitchRule
+  overlap: number | undefined
   device: SessionDevice
   threads: number | undefined
   jobs: number
@@ -50,12 +53,17 @@ export const command: CommandModule<object, Flags> = {
         default: DETECT_DEFAULTS.minScore,
         describe: 'Leave out boxes below this confidence',
       })
+      .option('stitch', {
+        choices: STITCH_RULES,
+        default: DETECT_DEFAULTS.stitch,
+        describe: 'How overlapping boxes become one; tensorbox: as it does it, to compare with its figures',
+      })
       .option('overlap', {
         type: 'number',
         alias: 'tau',
-        default: DETECT_DEFAULTS.overlap,
         describe:
-          'Boxes that share this part of the smaller one are one object; 0: any overlap (in the place of TensorBox tau)',
+          'Boxes that share this part of the smaller one are one object; 0: any overlap [0.3]; with --stitch ' +
+          "tensorbox TensorBox's tau, an IoU [0.25]",
       })
       .option('device', {
         choices: SESSION_DEVICES,
@@ -115,15 +123,14 @@ export const command: CommandModule<object, Flags> = {
   },
 }
 
+function stitching({ stitch, overlap, 'min-score': minScore }: Flags): StitchParameters {
+  return { stitch, minScore, overlap: overlap ?? defaultOverlap(stitch) }
+}
+
 async function inFolders(flags: Flags, session: Session, tools: LongWork): Promise<boolean> {
   const result = await detectFolders(flags.folders, session, {
     output: flags.output,
-    parameters: {
-      ...DETECT_DEFAULTS,
-      minScore: flags['min-score'],
-      overlap: flags.overlap,
-      allSlices: flags['all-slices'],
-    },
+    parameters: { ...DETECT_DEFAULTS, ...stitching(flags), allSlices: flags['all-slices'] },
     overlay: flags.overlay,
     resume: flags.resume,
     jobs: flags.jobs,
@@ -152,7 +159,7 @@ function scanLine(scan: ScanSummary): string {
 
 async function inList(flags: Flags, list: string, session: Session, tools: LongWork): Promise<boolean> {
   const result = await detectList(list, session, flags.output, {
-    parameters: { ...DETECT_DEFAULTS, minScore: flags['min-score'], overlap: flags.overlap },
+    parameters: stitching(flags),
     interrupted: tools.interrupted,
     onProgress: tools.onProgress,
     onProblem: (message) => tools.printError(`failed: ${message}`),

@@ -6,6 +6,7 @@ import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
 import type { LinkOptions } from '../nodules/index.js'
+import type { StitchParameters } from './stitch.js'
 
 export const DETECTIONS_FORMAT = 'nodule-detections/1'
 
@@ -42,11 +43,7 @@ export interface DetectedNodule {
 }
 
 /** What decides the result, beside the model and the images. */
-export interface DetectParameters {
-  /** Slice boxes below this confidence are dropped. */
-  minScore: number
-  /** See `StitchOptions.overlap`. */
-  overlap: number
+export interface DetectParameters extends StitchParameters {
   /** See `LinkOptions`. */
   link: Required<LinkOptions>
   /** Slices beyond the lungs are examined too. */

@@ -12,7 +12,8 @@ import { writeLunaCsv } from './luna_csv.js'
 import type { LunaMark } from './luna_csv.js'
 import { detectScan, outcomeOf, resultName } from './one_scan.js'
 import type { Run, ScanSettings, ScanSummary, ScanTask } from './one_scan.js'
-import { DETECT_DEFAULTS, checkParameters } from './scan.js'
+import { DETECT_DEFAULTS } from './scan.js'
+import { checkStitchParameters } from './stitch.js'
 import type { Session } from './session.js'
 
 export interface DetectFoldersOptions {
@@ -62,7 +63,7 @@ export async function detectFolders(
   o: DetectFoldersOptions,
 ): Promise<DetectFoldersResult> {
   const jobs = checkInteger('jobs', o.jobs ?? 1, 1, 256)
-  if (o.parameters !== undefined) checkParameters(o.parameters)
+  if (o.parameters !== undefined) checkStitchParameters(o.parameters)
   const settings: ScanSettings = {
     output: o.output,
     parameters: o.parameters ?? DETECT_DEFAULTS,

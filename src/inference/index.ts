@@ -1,7 +1,16 @@
 export { SESSION_DEVICES, openSession } from './session.js'
 export type { Session, SessionDevice, SessionOptions } from './session.js'
-export { STITCH_DEFAULTS, dropOverlapping, stitch } from './stitch.js'
-export type { RawFrame, StitchOptions } from './stitch.js'
+export {
+  STITCH_DEFAULTS,
+  STITCH_RULES,
+  defaultOverlap,
+  dropOverlapping,
+  stitch,
+  stitchFrame,
+} from './stitch.js'
+export type { RawFrame, StitchOptions, StitchParameters, StitchRule } from './stitch.js'
+export { stitchTensorBox } from './stitch_tensorbox.js'
+export type { StitchGrid } from './stitch_tensorbox.js'
 export { DETECT_DEFAULTS, detectVolume } from './scan.js'
 export type { DetectVolumeOptions, VolumeDetections } from './scan.js'
 export { detectFolders } from './folders.js'

@@ -1,14 +1,14 @@
 import { readFrame, readList, writeList } from '../dataset/index.js'
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
-import type { DetectParameters } from './detections.js'
 import { toPlanes } from '../onnx/planes.js'
-import { DETECT_DEFAULTS, checkParameters } from './scan.js'
+import { DETECT_DEFAULTS } from './scan.js'
 import type { Session } from './session.js'
-import { stitch } from './stitch.js'
+import { checkStitchParameters, stitchFrame } from './stitch.js'
+import type { StitchParameters } from './stitch.js'
 
 export interface DetectListOptions {
-  parameters?: Pick<DetectParameters, 'minScore' | 'overlap'>
+  parameters?: StitchParameters
   onProgress?: (done: number, total: number) => void
   /** Called for each image that cannot be read. */
   onProblem?: (message: string) => void
@@ -38,7 +38,7 @@ export async function detectList(
 ): Promise<DetectListResult> {
   const list = readList(listPath)
   const parameters = o.parameters ?? DETECT_DEFAULTS
-  checkParameters(parameters)
+  checkStitchParameters(parameters)
   const result: DetectListResult = {
     entries: [],
     boxes: 0,
@@ -92,11 +92,10 @@ async function attempt(
 async function detectFrame(
   { data, scaleX, scaleY }: ReadFrame,
   session: Session,
-  { minScore, overlap }: Pick<DetectParameters, 'minScore' | 'overlap'>,
+  parameters: StitchParameters,
 ): Promise<ListEntry['rects']> {
-  const { image_width: frameWidth, image_height: frameHeight } = session.hypes
   const raw = await session.run(toPlanes(data), 1)
-  return stitch(raw, { minScore, overlap, frameWidth, frameHeight }).map((box) => ({
+  return stitchFrame(raw, session.hypes, parameters).map((box) => ({
     x1: box.x1 / scaleX,
     y1: box.y1 / scaleY,
     x2: box.x2 / scaleX,

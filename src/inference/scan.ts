@@ -1,5 +1,5 @@
 import { hypesWindow, lungFrame, renderSliceFrames } from '../dataset/index.js'
-import { checkInteger, checkNumber } from '../check.js'
+import { checkInteger } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { clipBox } from '../geometry/box.js'
 import type { ScoredBox } from '../geometry/box.js'
@@ -11,19 +11,14 @@ import { segmentLungs } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
 import type { DetectParameters, DetectTiming, DetectedNodule, DetectedSlice } from './detections.js'
 import type { Session } from './session.js'
-import { STITCH_DEFAULTS, stitch } from './stitch.js'
+import { STITCH_DEFAULTS, checkStitchParameters, stitchFrame } from './stitch.js'
 import type { RawFrame } from './stitch.js'
 
 export const DETECT_DEFAULTS: DetectParameters = {
   ...STITCH_DEFAULTS,
+  stitch: 'greedy',
   link: LINK_DEFAULTS,
   allSlices: false,
-}
-
-/** Throws NoduleError (INVALID_PARAMETER) for a value out of range. */
-export function checkParameters({ minScore, overlap }: Pick<DetectParameters, 'minScore' | 'overlap'>): void {
-  checkNumber('minScore', minScore, 0, 1)
-  checkNumber('overlap', overlap, 0, 1)
 }
 
 export interface VolumeDetections {
@@ -51,7 +46,7 @@ export async function detectVolume(
   o: DetectVolumeOptions = {},
 ): Promise<VolumeDetections> {
   const parameters = o.parameters ?? DETECT_DEFAULTS
-  checkParameters(parameters)
+  checkStitchParameters(parameters)
   const batch = checkInteger('batch', o.batch ?? (session.device === 'cuda' ? 16 : 1), 1, 1024)
   const timing = { lungs: 0, render: 0, network: 0, stitch: 0, link: 0 }
   const clock = stopwatch(timing)
@@ -69,7 +64,14 @@ export async function detectVolume(
       const raw = await session.run(chunk.frames.subarray(start * chunk.frameSize), part.length)
       clock('network')
       part.forEach((k, n) => {
-        slices.push(detectedSlice(volume, k, frameOf(raw, n, part.length), frame, parameters))
+        slices.push(
+          detectedSlice(
+            volume,
+            k,
+            stitchFrame(frameOf(raw, n, part.length), session.hypes, parameters),
+            frame,
+          ),
+        )
       })
       clock('stitch')
       o.onSlice?.(slices.length, end - first)
@@ -151,13 +153,11 @@ function frameOf(raw: RawFrame, n: number, count: number): RawFrame {
 function detectedSlice(
   volume: HuVolume,
   k: number,
-  raw: RawFrame,
+  stitched: readonly ScoredBox[],
   mapping: FrameMapping,
-  { minScore, overlap }: DetectParameters,
 ): DetectedSlice {
   const [, rows, columns] = volume.shape
-  const { frameWidth, frameHeight } = mapping
-  const boxes: ScoredBox[] = stitch(raw, { minScore, overlap, frameWidth, frameHeight })
+  const boxes: ScoredBox[] = stitched
     .map((box) => ({ ...clipBox(frameToImage(mapping, box), columns, rows), score: box.score }))
     // The frame may reach beyond the image.
     .filter((box) => box.x2 > box.x1 && box.y2 > box.y1)

@@ -1,6 +1,8 @@
-import { checkNumber } from '../check.js'
+import { checkNumber, invalidParameter } from '../check.js'
+import type { Hypes } from '../config/hypes.js'
 import { boxArea, clipBox, intersectionArea } from '../geometry/box.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
+import { TENSORBOX_TAU, stitchTensorBox } from './stitch_tensorbox.js'
 
 /** What the model says about one frame: every cell's boxes, overlapping and mostly empty. */
 export interface RawFrame {
@@ -15,7 +17,7 @@ export interface StitchOptions {
   minScore?: number
   /**
    * Two boxes are the same object when they share at least this part of the smaller one's area. (Not IoU: a box
-   * within a larger one is a duplicate, whatever their sizes. 0: any overlap, as TensorBox does.)
+   * within a larger one is a duplicate, whatever their sizes. 0: any overlap.)
    */
   overlap?: number
   /** Frame size in pixels: boxes are clipped to it, those outside are dropped. */
@@ -25,13 +27,54 @@ export interface StitchOptions {
 
 export const STITCH_DEFAULTS = { minScore: 0.1, overlap: 0.3 } as const
 
+/** Which way the boxes of a frame become one list: `stitch`'s, or TensorBox's (`stitchTensorBox`). */
+export const STITCH_RULES = ['greedy', 'tensorbox'] as const
+export type StitchRule = (typeof STITCH_RULES)[number]
+
+/** What decides about the boxes of a frame. */
+export interface StitchParameters {
+  stitch: StitchRule
+  /** Boxes below this confidence are dropped, in [0, 1]. */
+  minScore: number
+  /** greedy: `StitchOptions.overlap`; tensorbox: its tau, the IoU above which boxes are rivals; in [0, 1]. */
+  overlap: number
+}
+
+/** The overlap that a rule has where none is asked for. */
+export function defaultOverlap(rule: StitchRule): number {
+  return rule === 'tensorbox' ? TENSORBOX_TAU : STITCH_DEFAULTS.overlap
+}
+
+/** Throws NoduleError (INVALID_PARAMETER) for a value out of range. */
+export function checkStitchParameters({ stitch: rule, minScore, overlap }: StitchParameters): void {
+  if (!STITCH_RULES.includes(rule))
+    throw invalidParameter('stitch', `one of ${STITCH_RULES.join(', ')}`, rule)
+  checkNumber('minScore', minScore, 0, 1)
+  checkNumber('overlap', overlap, 0, 1)
+}
+
+/**
+ * Stitches one frame of a model by the rule that the parameters name.
+ * @returns frame pixels, clipped to the frame, falling score
+ */
+export function stitchFrame(raw: RawFrame, hypes: Hypes, o: StitchParameters): ScoredBox[] {
+  const { image_width: frameWidth, image_height: frameHeight } = hypes
+  const { minScore, overlap } = o
+  if (o.stitch === 'greedy') return stitch(raw, { minScore, overlap, frameWidth, frameHeight })
+  const grid = { columns: hypes.grid_width, cellSize: hypes.region_size, slots: hypes.rnn_len }
+  return stitchTensorBox(raw, grid, overlap)
+    .filter((box) => box.score >= minScore)
+    .map((box) => ({ ...clipBox(box, frameWidth, frameHeight), score: box.score }))
+    .filter((box) => boxArea(box) > 0)
+    .sort((a, b) => b.score - a.score)
+}
+
 /**
  * Turns the overlapping boxes of all cells of one frame into one list: the most confident box is accepted, everything
  * that overlaps it is dropped, whichever cell or slot it comes from; then the next.
  *
- * TensorBox goes through the cells row by row in 12 bands of confidence and matches each cell's boxes to the accepted
- * ones, one to one; so duplicates inside a cell survive, and an accepted box drops only one box of a cell. Neither can
- * happen here: no two results overlap. Its bands only keep the order of cells from mattering, as sorting does.
+ * TensorBox's rule (stitch_tensorbox.ts) lets duplicates inside a cell survive, and an accepted box drops only one box
+ * of a cell. Neither can happen here: no two results overlap.
  *
  * @returns frame pixels, falling score; boxes of equal score in the order of cells and slots
  */

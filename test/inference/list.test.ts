@@ -36,7 +36,7 @@ afterAll(async () => {
 async function run(entries: unknown[]): ReturnType<typeof detectList> {
   await writeFile(join(folder, 'list.json'), JSON.stringify(entries))
   return detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
-    parameters: { minScore: 0, overlap: 0.3 },
+    parameters: { stitch: 'greedy', minScore: 0, overlap: 0.3 },
   })
 }
 
