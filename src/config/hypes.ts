@@ -33,7 +33,7 @@ export const HYPES_KEYS = {
   ),
   reregress: flag('The second stage also corrects the box.', true),
   rezoom_change_loss: choice(
-    'When a second-stage confidence counts as right: "center", predicted center within 0.2 of the true size; "iou", IoU above 0.5; "none", as in the first stage.',
+    'When a second-stage confidence counts as right: "center", predicted center within 0.2 of the true size; "iou", IoU above 0.5; "none" (in TensorBox false), as in the first stage.',
     'center',
     ['center', 'iou', 'none'],
   ),
@@ -94,7 +94,10 @@ export const HYPES_KEYS = {
     1,
     31,
   ),
-  deconv: flag('Upsample the coarse features by a transposed convolution.', false),
+  deconv: flag(
+    'Make the first 256 coarse channels anew: a convolution of stride 2, pooling over 5 cells, a transposed convolution.',
+    false,
+  ),
 
   // The frame.
   image_width: integer('Width of the network frame.', 352, 'frame pixels', 32, 4096),
@@ -104,7 +107,7 @@ export const HYPES_KEYS = {
 
   // The step.
   batch_size: integer('Frames per training step.', 1, 'frames', 1, 1024),
-  clip_norm: number('Gradients are scaled down to this global norm.', 1, '', 1e-6, 1e6),
+  clip_norm: number('Gradients are scaled down to this global norm; 0: never.', 1, '', 0, 1e6),
   dropout: number(
     'Fraction dropped in the decoder while training (nodule; TensorBox fixes 0.5).',
     0.5,
@@ -167,7 +170,7 @@ export function readHypes(path: string): Hypes {
 
 /** Checks an object against HYPES_KEYS and the keys against each other. `path` is for the error messages. */
 export function parseHypes(value: unknown, path = 'hypes'): Hypes {
-  const hypes = parseKeys(HYPES_KEYS, value, path)
+  const hypes = parseKeys(HYPES_KEYS, inOurWords(value), path)
   requireEqual(
     path,
     'grid_width * region_size',
@@ -191,6 +194,13 @@ export function parseHypes(value: unknown, path = 'hypes'): Hypes {
     })
   }
   return hypes
+}
+
+/** TensorBox writes false for the rezoom_change_loss "none". */
+function inOurWords(value: unknown): unknown {
+  return isGroup(value) && value['rezoom_change_loss'] === false
+    ? { ...value, rezoom_change_loss: 'none' }
+    : value
 }
 
 function requireEqual(

@@ -11,7 +11,11 @@ export interface Jitter {
   mirror: boolean
 }
 
-/** TensorBox's: scale 0.9 to 1.1, shift up to 16 px, mirrored half of the time. */
+/**
+ * TensorBox's: scale 0.9 to 1.1, shift up to 16 px, mirrored half of the time. (It draws whole shifts, loses those to
+ * the right and below, and shrinks no frame in which a box would fall below 20 px: most nodules are smaller, so that it
+ * would only ever enlarge them.)
+ */
 export function drawJitter(random: Random): Jitter {
   return {
     scale: 0.9 + 0.2 * random.uniform(),
@@ -69,7 +73,7 @@ export function jitterFrame(
   }
 }
 
-/** Moves the boxes of a frame with it, clipped; a box whose center leaves the frame goes. */
+/** Moves the boxes of a frame with it, clipped; a box whose center leaves the frame goes (TensorBox keeps its rest). */
 export function jitterBoxes(
   boxes: readonly EdgeBox[],
   width: number,

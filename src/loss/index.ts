@@ -41,6 +41,8 @@ const IOU_TOLERANCE = 0.5
  * Matches the predicted boxes of each cell to its true boxes at the lowest total cost
  * i + sum|delta| / 2000 + 100 * [IoU < hungarian_iou] (prediction i): a prediction takes the earliest slot that is near.
  * No gradient runs through it. Throws NoduleError (NUMERIC) for predictions that are not numbers.
+ * (TensorBox cuts the boxes to whole pixels before it takes their IoU, and makes predicted ones at least 1 px wide:
+ * of little weight for people's heads, but not for nodules of 5 px.)
  * @param predictions [m, r, 4] cell-relative
  */
 export function matchBoxes(predictions: Float32Array, targets: Targets, hypes: Hypes): Matched {
@@ -93,11 +95,12 @@ export function rezoomClasses(predictions: Float32Array, matched: Matched, hypes
       const dy = (ty - py) / Math.max(th, 1)
       return dx * dx + dy * dy < CENTER_TOLERANCE ** 2 ? 1 : 0
     }
-    const width = Math.max(0, Math.min(px + pw / 2, tx + tw / 2) - Math.max(px - pw / 2, tx - tw / 2))
-    const height = Math.max(0, Math.min(py + ph / 2, ty + th / 2) - Math.max(py - ph / 2, ty - th / 2))
+    // As in TensorBox, both boxes are at least a pixel wide and high.
+    const [w, h, trueW, trueH] = [pw, ph, tw, th].map((size) => Math.max(1, size)) as Quad
+    const width = Math.max(0, Math.min(px + w / 2, tx + trueW / 2) - Math.max(px - w / 2, tx - trueW / 2))
+    const height = Math.max(0, Math.min(py + h / 2, ty + trueH / 2) - Math.max(py - h / 2, ty - trueH / 2))
     const shared = width * height
-    const union = Math.max(0, pw) * Math.max(0, ph) + tw * th - shared
-    return union > 0 && shared / union > IOU_TOLERANCE ? 1 : 0
+    return shared / (w * h + trueW * trueH - shared) > IOU_TOLERANCE ? 1 : 0
   })
 }
 type Quad = [number, number, number, number]

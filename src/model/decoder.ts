@@ -1,18 +1,18 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
 import { lstmLayer, unstack } from '../engine/fused.js'
+import { DECONV_CHANNELS } from './weights.js'
 
 type Weights = ReadonlyMap<string, tf.Tensor>
 
 /** Coarse channels from here on are average-pooled with `avg_pool_size`, as in TensorBox. */
 const POOLED_FROM = 700
-/** Channels that are average-pooled before the transposed convolution, and over what window, as in TensorBox. */
-const DECONV_POOLED = 256
+/** Window over which the channels that `deconv` makes anew are average-pooled, as in TensorBox. */
 const DECONV_POOL = 5
 
 /**
- * Gives the coarse features a wider view: the later channels averaged over neighboring cells, or all of them taken
- * down by a convolution and up again.
+ * Gives the coarse features a wider view: the later channels averaged over neighboring cells, or the first ones made
+ * anew from all, taken down by a convolution and up again.
  * @param top [n, gridHeight, gridWidth, c]
  * @returns the same shape
  */
@@ -20,11 +20,15 @@ export function widenCoarse(hypes: Hypes, weights: Weights, top: tf.Tensor4D): t
   const [n, height, width, channels] = top.shape
   if (hypes.deconv) {
     const down = tf.conv2d(top, weights.get('deconv/conv') as tf.Tensor4D, 2, 'same')
-    const mixed = poolChannels(down, 0, Math.min(DECONV_POOLED, channels), DECONV_POOL)
+    const made = Math.min(DECONV_CHANNELS, channels)
+    const mixed = poolChannels(down, 0, made, DECONV_POOL)
     const filter = weights.get('deconv/transposed') as tf.Tensor4D
     const [, h, w] = down.shape
-    const up = tf.conv2dTranspose(mixed, filter, [n, 2 * h, 2 * w, channels], 2, 'valid')
-    return tf.slice(up, [0, 0, 0, 0], [n, height, width, channels])
+    const up = tf.conv2dTranspose(mixed, filter, [n, 2 * h, 2 * w, made], 2, 'valid')
+    // A grid of odd size comes back one cell larger.
+    const cut = tf.slice(up, [0, 0, 0, 0], [n, height, width, made])
+    if (made === channels) return cut
+    return tf.concat([cut, tf.slice(top, [0, 0, 0, made], [n, height, width, channels - made])], 3)
   }
   if (hypes.avg_pool_size > 1 && channels > POOLED_FROM)
     return poolChannels(top, POOLED_FROM, channels, hypes.avg_pool_size)

@@ -7,13 +7,16 @@ import { truncatedNormal, uniform } from './random_tensors.js'
 export interface WeightSpec {
   name: string
   shape: number[]
-  /** How it starts: He's normal distribution over `fanIn`, a uniform one over [-limit, limit), or one value. */
-  start: { fanIn: number } | { limit: number } | { value: number }
+  /** How it starts: normal by He's rule over `fanIn` or of a deviation, uniform over [-limit, limit), or one value. */
+  start: { fanIn: number } | { deviation: number } | { limit: number } | { value: number }
   trainable: boolean
 }
 
-/** Start of all decoder weights in TensorBox. */
+/** Start of all decoder weights in TensorBox, and the standard deviation of those of `deconv`. */
 const DECODER_LIMIT = 0.1
+const DECONV_DEVIATION = 0.01
+/** Channels that `deconv` makes anew; the others stay, as in TensorBox. */
+export const DECONV_CHANNELS = 256
 
 /** Every weight of the model in the order of computation; the names of the backbone's are explained in graph.ts. */
 export function weightSpecs(hypes: Hypes, graph: BackboneGraph): WeightSpec[] {
@@ -61,7 +64,7 @@ export function decoderChannels(hypes: Hypes, graph: BackboneGraph): { later: nu
 }
 
 /**
- * - deconv/conv [3, 3, later, later], deconv/transposed [2, 2, later, later]: with `deconv`
+ * - deconv/conv [3, 3, later, later], deconv/transposed [2, 2, first 256, later]: with `deconv`
  * - decoder/lstm/layer_i/kernel [in + units, 4 * units] (rows: input, then state; columns: the gates input, new,
  *   forget, output), decoder/lstm/layer_i/bias [4 * units]; or decoder/ip [later, units] where there is no LSTM
  * - decoder/box_ip/k [units, 4], decoder/conf_ip/k [units, classes]: box k of a cell
@@ -80,8 +83,9 @@ function decoderSpecs(hypes: Hypes, graph: BackboneGraph): WeightSpec[] {
     specs.push({ name, shape, start, trainable: true })
   }
   if (hypes.deconv) {
-    add('deconv/conv', [3, 3, later, later], { fanIn: 9 * later })
-    add('deconv/transposed', [2, 2, later, later], { fanIn: later })
+    const start = { deviation: DECONV_DEVIATION }
+    add('deconv/conv', [3, 3, later, later], start)
+    add('deconv/transposed', [2, 2, Math.min(DECONV_CHANNELS, later), later], start)
   }
   if (hypes.use_lstm) {
     for (let layer = 0; layer < hypes.num_lstm_layers; layer++) {
@@ -110,8 +114,9 @@ export function initialValues(spec: WeightSpec, seed: number): Float32Array {
   const size = spec.shape.reduce((a, b) => a * b, 1)
   if ('value' in spec.start) return new Float32Array(size).fill(spec.start.value)
   if ('limit' in spec.start) return uniform(size, spec.start.limit, seed, spec.name)
+  const deviation = 'deviation' in spec.start ? spec.start.deviation : Math.sqrt(2 / spec.start.fanIn)
   // 0.8796 is the standard deviation of a normal distribution cut at 2.
-  return truncatedNormal(size, Math.sqrt(2 / spec.start.fanIn) / 0.8796, seed, spec.name)
+  return truncatedNormal(size, deviation / 0.8796, seed, spec.name)
 }
 
 /** Makes the variables of a model. Their names in tfjs are its own: several models can live in one process. */

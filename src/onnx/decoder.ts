@@ -1,5 +1,5 @@
 import type { Hypes } from '../config/hypes.js'
-import { decoderChannels } from '../model/weights.js'
+import { DECONV_CHANNELS, decoderChannels } from '../model/weights.js'
 import type { BackboneGraph } from '../model/graph.js'
 import { graphShapes } from '../model/graph.js'
 import type { Weights } from './backbone.js'
@@ -10,7 +10,6 @@ import { rezoom } from './rezoom.js'
 
 /** As in src/model/decoder.ts. */
 const POOLED_FROM = 700
-const DECONV_POOLED = 256
 const DECONV_POOL = 5
 
 /** What the emitters of the decoder share. g = grid_height * grid_width cells, r = rnn_len, u = lstm_size. */
@@ -83,13 +82,14 @@ function widenCoarse({ graph, hypes, weights }: Context, top: FeatureMap): Featu
       { shape: shape as [number, number, number, number], data },
       { name: 'deconv', stride: 2, padding: 'same', relu: false, fold: false },
     )
-    const mixed = poolChannels(graph, down, 0, Math.min(DECONV_POOLED, channels), DECONV_POOL)
+    const made = Math.min(DECONV_CHANNELS, channels)
+    const mixed = poolChannels(graph, down, 0, made, DECONV_POOL)
     // TensorFlow has [kh, kw, out, in], ONNX [in, out, kh, kw]: the same turn as for a convolution.
     const filter = weights.get('deconv/transposed', 4)
     const turned = hwioToOihw(filter.data, filter.shape as [number, number, number, number])
     const up = graph.node(
       'ConvTranspose',
-      [mixed.name, graph.constant('deconv/transposed', [channels, channels, 2, 2], turned)],
+      [mixed.name, graph.constant('deconv/transposed', [channels, made, 2, 2], turned)],
       'deconv/up',
       { kernel_shape: [2, 2], strides: [2, 2] },
     )
@@ -99,7 +99,13 @@ function widenCoarse({ graph, hypes, weights }: Context, top: FeatureMap): Featu
       inputs.map((value) => (typeof value === 'string' ? value : graph.integers(value))),
       'deconv/cut',
     )
-    return { name, channels, height, width }
+    const cut = { name, channels: made, height, width }
+    if (made === channels) return cut
+    return concatChannels(
+      graph,
+      [cut, sliceChannels(graph, top, made, channels, 'deconv/kept')],
+      'deconv/all',
+    )
   }
   if (hypes.avg_pool_size > 1 && channels > POOLED_FROM)
     return poolChannels(graph, top, POOLED_FROM, channels, hypes.avg_pool_size)

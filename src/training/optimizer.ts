@@ -22,7 +22,7 @@ export interface Optimizer {
   /** Slots by `slot/weight name`; part of a checkpoint. */
   readonly slots: Map<string, tf.Variable>
   /**
-   * Scales the gradients down to the global norm `clip_norm`, then moves the weights.
+   * Scales the gradients down to the global norm `clip_norm` (0: as they are), then moves the weights.
    * Throws NoduleError (NUMERIC) where the norm is not finite; the weights are then unchanged.
    * @param step number of the step from 0, for Adam's bias correction
    * @returns the global norm before the clipping
@@ -54,7 +54,7 @@ export function createOptimizer(hypes: Hypes, weights: ReadonlyMap<string, tf.Va
         actual: String(norm),
       })
     }
-    const scale = norm > hypes.clip_norm ? hypes.clip_norm / norm : 1
+    const scale = hypes.clip_norm > 0 && norm > hypes.clip_norm ? hypes.clip_norm / norm : 1
     for (const [name, gradient] of gradients) {
       const weight = weights.get(name)!
       const variables = [weight, ...SLOTS[kind].map((slot) => slots.get(`${slot.name}/${name}`)!)]

@@ -87,4 +87,77 @@ describe('hypes', () => {
     expect(names.length).toBeGreaterThan(0)
     for (const name of names) expect(() => readHypes(join(PACKAGE_ROOT, 'hypes', name))).not.toThrow()
   })
+
+  it('reads what TensorBox writes: false for no criterion, clip_norm 0 for no clipping', () => {
+    const hypes = parseHypes({ rezoom_change_loss: false, clip_norm: 0 })
+    expect([hypes.rezoom_change_loss, hypes.clip_norm]).toEqual(['none', 0])
+    expect(caught(() => parseHypes({ rezoom_change_loss: true })).message).toMatch(/"center", "iou", "none"/)
+  })
+
+  // What TensorBox's files of these names say (those of the two of the lungs: zhwhong/lidc_nodule_detection), read in
+  // 2026. Left out: the data, slim_ckpt (our backbones start from random weights) and save_iter of the lungs, 200000.
+  const same = {
+    biggest_box_px: 10000,
+    focus_size: 1.8,
+    early_feat_channels: 256,
+    later_feat_channels: 832,
+    avg_pool_size: 5,
+    num_lstm_layers: 2,
+    batch_size: 1,
+    region_size: 32,
+    clip_norm: 1,
+    lstm_size: 500,
+    deconv: false,
+    num_classes: 2,
+    solver: {
+      opt: 'RMS',
+      use_jitter: false,
+      rnd_seed: 1,
+      epsilon: 0.00001,
+      learning_rate: 0.001,
+      learning_rate_step: 33000,
+      hungarian_iou: 0.25,
+      weights: '',
+      head_weights: [1, 0.1],
+      max_iter: 10000000,
+    },
+  }
+  const inception = { slim_basename: 'InceptionV1', slim_attention_lname: 'Mixed_3b' }
+  const resnet = { slim_basename: 'resnet_v1_101', slim_attention_lname: 'block1', slim_top_lname: 'block4' }
+  const lstm = { use_lstm: true, rnn_len: 5 }
+  const single = { use_lstm: false, rnn_len: 1 }
+  const rezoom = {
+    use_rezoom: true,
+    reregress: true,
+    rezoom_change_loss: 'center',
+    rezoom_w_coords: [-0.25, 0.25],
+    rezoom_h_coords: [-0.25, 0.25],
+  }
+  const none = { use_rezoom: false, reregress: false }
+  const wide = {
+    image_width: 640,
+    image_height: 480,
+    grid_height: 15,
+    grid_width: 20,
+    logging: { display_iter: 50, save_iter: 10000 },
+  }
+  const lung = {
+    image_width: 352,
+    image_height: 256,
+    grid_height: 8,
+    grid_width: 11,
+    logging: { display_iter: 100 },
+  }
+  it.each([
+    ['lstm', { ...inception, slim_top_lname: 'Mixed_5c', ...lstm, ...none, ...wide }],
+    ['lstm_rezoom', { ...inception, slim_top_lname: 'Mixed_5c', ...lstm, ...rezoom, ...wide }],
+    ['lstm_rezoom_lung', { ...inception, slim_top_lname: 'Mixed_5c', ...lstm, ...rezoom, ...lung }],
+    ['lstm_resnet_rezoom', { ...resnet, ...lstm, ...rezoom, ...wide }],
+    ['lstm_resnet_rezoom_lung', { ...resnet, ...lstm, ...rezoom, ...lung }],
+    ['overfeat', { ...inception, slim_top_lname: 'Mixed_5b', ...single, ...none, ...wide }],
+    ['overfeat_rezoom', { ...inception, slim_top_lname: 'Mixed_5b', ...single, ...rezoom, ...wide }],
+    ['overfeat_resnet_rezoom', { ...resnet, ...single, ...rezoom, ...wide }],
+  ])("%s is TensorBox's", (name, expected) => {
+    expect(readHypes(join(PACKAGE_ROOT, 'hypes', `${name}.json`))).toMatchObject({ ...same, ...expected })
+  })
 })

@@ -183,6 +183,11 @@ describe('rezoomClasses', () => {
     expect(classes('iou', [4, 0, 10, 4])).toBe(0)
     expect(classes('iou', [4, 0, -10, 4])).toBe(0)
     expect(classes('none', [400, 0, 1, 1])).toBe(1)
+    // Boxes are at least a pixel wide: 1 x 10 and 1 x 6.
+    matched.boxes.set([4, 0, 0.5, 10], 4)
+    expect(classes('iou', [4, 0, -3, 6])).toBe(1)
+    expect(classes('iou', [4.5, 0, 0.1, 10])).toBe(0)
+    matched.boxes.set([4, 0, 10, 10], 4)
   })
 
   it('counts agreement over all slots', () => {

@@ -43,7 +43,7 @@ describe('backbones', () => {
   })
 
   it('is pruned to what top and early layer need', () => {
-    const hypes = readHypes('hypes/lstm.json')
+    const hypes = readHypes('hypes/overfeat.json')
     const names = buildBackbone(hypes).nodes.map((node) => node.name)
     expect(names.at(-1)).toBe('InceptionV1/Mixed_5b')
     expect(names.some((name) => name.includes('Mixed_5c'))).toBe(false)

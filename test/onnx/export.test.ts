@@ -119,13 +119,16 @@ describe('the exported model computes what the tfjs model computes', () => {
       'three classes, limited channels',
       { num_classes: 3, later_feat_channels: 100, early_feat_channels: 20 },
     ],
-    ['deconv', { deconv: true }],
+    ['deconv', { deconv: true, lstm_input_scale: 100 }],
   ])('tiny: %s', async (_, changes) => compare(smallHypes(changes)))
 
   test('tiny, batch norm not folded', async () => compare(smallHypes({}), false))
 
   test('InceptionV1 with average-pooled late channels', async () =>
     compare(smallHypes({ slim_basename: 'InceptionV1', avg_pool_size: 5, later_feat_channels: 832 })))
+
+  test('InceptionV1 with deconv: 256 channels made anew, the others kept', async () =>
+    compare(smallHypes({ slim_basename: 'InceptionV1', deconv: true, later_feat_channels: 400 })))
 
   test('ResNet-101', async () =>
     compare(smallHypes({ slim_basename: 'resnet_v1_101', image_width: 64, grid_width: 2 })))
