@@ -23,6 +23,7 @@ import { PACKAGE_ROOT } from '../src/version.js'
 import { makeRow, measureTogether } from './measure.js'
 import type { Work } from './measure.js'
 import { peersFolder, scriptPath, withFiles } from './peers.js'
+import { productRate, stepOperations } from './train_step_floor.js'
 import type { Row, Subject, SubjectOptions } from './types.js'
 
 const name = 'train-step'
@@ -31,15 +32,13 @@ interface StepCase {
   hypes: string
   batch: number
   goal: string
-  /** The wasm engine: too slow, or out of memory, on some. */
-  wasm: boolean
 }
 
 const CASES: StepCase[] = [
-  { hypes: 'tiny', batch: 1, goal: '5 x wasm', wasm: true },
-  { hypes: 'lstm_rezoom_lung', batch: 1, goal: '<= 300 ms, 6 x wasm, not slower than PyTorch', wasm: true },
-  { hypes: 'lstm_rezoom_lung', batch: 4, goal: '<= 680 ms', wasm: false },
-  { hypes: 'lstm_resnet_rezoom_lung', batch: 1, goal: 'not slower than PyTorch', wasm: false },
+  { hypes: 'tiny', batch: 1, goal: '5 x wasm' },
+  { hypes: 'lstm_rezoom_lung', batch: 1, goal: '<= 300 ms, 6 x wasm, not slower than PyTorch' },
+  { hypes: 'lstm_rezoom_lung', batch: 4, goal: '<= 680 ms' },
+  { hypes: 'lstm_resnet_rezoom_lung', batch: 1, goal: 'not slower than PyTorch' },
 ]
 
 function examples(hypes: Hypes, batch: number): Examples {
@@ -145,24 +144,25 @@ async function benchCase(c: StepCase, seconds: number): Promise<Row[]> {
     const eager = startTorch({ ...request, compile: false })
     const compiled = startTorch({ ...request, compile: true })
     await checkSameLoss(detector, data, eager)
+    const { convolutions, products } = stepOperations(detector)
     detector.dispose()
 
     const native = await ourStep('native', hypes, data)
-    const wasm = c.wasm ? await ourStep('wasm', hypes, data) : undefined
-    const works: Record<string, Work> = { native }
-    if (wasm !== undefined) works['wasm'] = wasm
+    const wasm = await ourStep('wasm', hypes, data)
+    const works: Record<string, Work> = { native, wasm }
     if (eager !== undefined) works['PyTorch eager'] = () => eager.ask('step')
     if (compiled !== undefined) works['PyTorch compiled'] = () => compiled.ask('step')
     const timing = await measureTogether(works, 4 * seconds, { minRuns: 5 })
-    const share = await convolutionShare(native)
+    const shares = await kernelShares(native)
+    const floor_ms = (c.batch * (convolutions + products)) / (await productRate())
     eager?.stop()
     compiled?.stop()
     native.dispose()
-    wasm?.dispose()
-    const title = `${c.hypes}, batch ${c.batch}, ${threads} threads, convolutions ${(share * 100).toFixed(0)} %`
+    wasm.dispose()
+    const title = `${c.hypes}, batch ${c.batch}, ${threads} threads, ${shares}`
     const ours = timing['native']!
     return ['wasm', 'PyTorch eager', 'PyTorch compiled'].map((peer) =>
-      makeRow(name, title, ours, peer, timing[peer]?.ms ?? null, { goal: c.goal }),
+      makeRow(name, title, ours, peer, timing[peer]?.ms ?? null, { goal: c.goal, floor_ms }),
     )
   })
 }
@@ -188,14 +188,17 @@ async function checkSameLoss(
     })
 }
 
-/** Share of the native engine's step that goes into convolutions, forward and backward. */
-async function convolutionShare(step: Work): Promise<number> {
+/** Shares of the native engine's step that go into convolutions and into the decoder's products, forward and backward. */
+async function kernelShares(step: Work): Promise<string> {
   await step()
   const stop = startProfile()
   for (let i = 0; i < 3; i++) await step()
   const { kernels, ms } = stop()
-  const convolutions = kernels.filter(({ name: kernel }) => kernel.startsWith('Conv2D'))
-  return convolutions.reduce((sum, kernel) => sum + kernel.ms, 0) / ms
+  const share = (pattern: RegExp): string => {
+    const sum = kernels.reduce((total, kernel) => total + (pattern.test(kernel.name) ? kernel.ms : 0), 0)
+    return `${((100 * sum) / ms).toFixed(0)} %`
+  }
+  return `convolutions ${share(/^Conv2D/)}, products ${share(/^(NoduleLstm|BatchMatMul)/)}`
 }
 
 async function run({ seconds }: SubjectOptions): Promise<Row[]> {

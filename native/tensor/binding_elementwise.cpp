@@ -164,9 +164,9 @@ void RegisterElementwise(Napi::Object exports) {
   Set<GatherCall>(exports, "gather");
   Set<SegmentSumCall>(exports, "segmentSum");
   // In the order of the enums of loops.h and reduce.h.
-  exports.Set("binaryOps", Names(exports.Env(),
-                                 {"add", "sub", "mul", "div", "maximum", "minimum",
-                                  "squaredDifference", "pow", "mod", "atan2", "prelu", "eluGrad"}));
+  exports.Set("binaryOps", Names(exports.Env(), {"add", "sub", "mul", "div", "maximum", "minimum",
+                                                 "squaredDifference", "pow", "mod", "atan2",
+                                                 "prelu", "eluGrad", "addRelu", "reluGrad"}));
   exports.Set("compareOps", Names(exports.Env(), {"equal", "notEqual", "greater", "greaterEqual",
                                                   "less", "lessEqual"}));
   exports.Set("unaryOps",

@@ -1,6 +1,7 @@
-// Exports of convolution.h, pool.h and norm.h.
+// Exports of convolution.h, matrix_product.h, pool.h and norm.h.
 #include "binding.h"
 #include "convolution.h"
+#include "matrix_product.h"
 #include "norm.h"
 #include "pool.h"
 

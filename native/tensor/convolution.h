@@ -1,8 +1,7 @@
-// Convolutions and matrix products by oneDNN. Primitives are created once per shape and thread count and kept.
+// Convolutions by oneDNN.
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 namespace nodule::tensor {
 
@@ -22,22 +21,5 @@ void ConvForward(const ConvShape& s, const float* x, const float* filter, const 
 void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx);
 /// d_filter [filter_height, filter_width, in_channels, out_channels] given x and dy.
 void ConvBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* d_filter);
-
-/// c [m, n] = op(a) * op(b), added to c when `accumulate`, row-major; a is [m, k], or [k, m] when transposed; b likewise.
-void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
-            const float* b, float* c, bool accumulate);
-
-/// Computes in bfloat16 inside convolutions and filters where the CPU does (inputs and outputs stay float32).
-/// Returns whether it is on.
-bool SetBfloat16(bool on);
-bool Bfloat16();
-bool HasBfloat16();
-
-/// oneDNN's version and the instruction set that it chose, for people.
-std::string OnednnVersion();
-/// One line for every primitive created so far: kind, shape, implementation.
-std::string DescribePrimitives();
-/// Forgets all primitives.
-void ClearPrimitives();
 
 }  // namespace nodule::tensor

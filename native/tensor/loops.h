@@ -20,6 +20,8 @@ enum class BinaryOp : int {
   kAtan2,
   kPrelu,
   kEluGrad,
+  kAddRelu,
+  kReluGrad,
   kCount
 };
 enum class CompareOp : int {

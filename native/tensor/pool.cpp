@@ -27,7 +27,7 @@ Taps TapsOf(int64_t out, int64_t stride, int64_t pad, int64_t filter, int64_t di
   return {first, last, start};
 }
 
-// Calls tap(image_offset, tap_number) for the valid taps of an output pixel; returns how many there were.
+// Calls tap(image_offset, image_row) for the valid taps of an output pixel; returns how many there were.
 template <typename Tap>
 int64_t ForTaps(const PoolShape& s, int64_t n, int64_t y, int64_t x, const Tap& tap) {
   const Taps rows =
@@ -35,10 +35,10 @@ int64_t ForTaps(const PoolShape& s, int64_t n, int64_t y, int64_t x, const Tap& 
   const Taps columns =
       TapsOf(x, s.stride_width, s.pad_left, s.filter_width, s.dilation_width, s.in_width);
   for (int64_t r = rows.first; r < rows.last; ++r) {
-    const int64_t line =
-        (n * s.in_height + rows.start + r * s.dilation_height) * s.in_width + columns.start;
+    const int64_t row = rows.start + r * s.dilation_height;
+    const int64_t line = (n * s.in_height + row) * s.in_width + columns.start;
     for (int64_t c = columns.first; c < columns.last; ++c)
-      tap((line + c * s.dilation_width) * s.channels, static_cast<int32_t>(r * s.filter_width + c));
+      tap((line + c * s.dilation_width) * s.channels, row);
   }
   return std::max<int64_t>(0, rows.last - rows.first) *
          std::max<int64_t>(0, columns.last - columns.first);
@@ -56,20 +56,36 @@ void ForOutputs(const PoolShape& s, const Pixel& pixel) {
               });
 }
 
-// Calls part(n, first_channel, last_channel): for gradients, where windows overlap and threads must not share a pixel.
-template <typename Part>
-void ForChannelParts(const PoolShape& s, const Part& part) {
-  const int64_t width = std::min<int64_t>(s.channels, 32);
-  const int64_t parts = (s.channels + width - 1) / width;
-  ParallelFor(s.batch * parts, 1, [&](int64_t begin, int64_t end) {
-    // Neighbouring parts of one image go together, in longer runs.
-    while (begin < end) {
-      const int64_t n = begin / parts;
-      const int64_t stop = std::min(end, (n + 1) * parts);
-      part(n, (begin - n * parts) * width, std::min(s.channels, (stop - n * parts) * width));
-      begin = stop;
-    }
-  });
+// A run of rows of one image of the input: its part of a gradient, which no other thread touches.
+struct Band {
+  int64_t n, first, last;  // rows, last exclusive
+  bool Has(int64_t row) const { return row >= first && row < last; }
+};
+
+// Calls pixel(band, n, y, x) for the output pixels whose windows touch a band, after the band of dx was filled with 0.
+// Threads share input rows. A pixel of the input gets its summands in the order of the outputs, whatever the bands.
+template <typename Pixel>
+void ForBands(const PoolShape& s, float* dx, const Pixel& pixel) {
+  const int64_t row_size = s.in_width * s.channels;
+  const int64_t reach = (s.filter_height - 1) * s.dilation_height;
+  const auto one = [&](const Band& band) {
+    float* rows = dx + (band.n * s.in_height + band.first) * row_size;
+    std::fill(rows, rows + (band.last - band.first) * row_size, 0.0f);
+    const int64_t behind = band.first + s.pad_top - reach + s.stride_height - 1;
+    const int64_t first = behind > 0 ? behind / s.stride_height : 0;
+    const int64_t last = std::min(s.out_height, (band.last - 1 + s.pad_top) / s.stride_height + 1);
+    for (int64_t y = first; y < last; ++y)
+      for (int64_t x = 0; x < s.out_width; ++x) pixel(band, band.n, y, x);
+  };
+  ParallelFor(s.batch * s.in_height, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, row_size)),
+              [&](int64_t begin, int64_t end) {
+                while (begin < end) {
+                  const int64_t n = begin / s.in_height;
+                  const int64_t stop = std::min(end, (n + 1) * s.in_height);
+                  one({n, begin - n * s.in_height, stop - n * s.in_height});
+                  begin = stop;
+                }
+              });
 }
 
 }  // namespace
@@ -79,7 +95,7 @@ void MaxPool(const PoolShape& s, const float* x, float* y) {
   ForOutputs(s, [&](int64_t n, int64_t oy, int64_t ox) {
     float* best = y + ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
     bool first = true;
-    ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t) {
+    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t) {
       if (first) {
         std::memcpy(best, x + offset, static_cast<size_t>(s.channels) * sizeof(float));
       } else {
@@ -99,47 +115,38 @@ void AveragePool(const PoolShape& s, const float* x, float* y) {
     float* sum = y + ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
     std::fill(sum, sum + s.channels, 0.0f);
     const int64_t count = ForTaps(
-        s, n, oy, ox, [&](int64_t offset, int32_t) { add(sum, x + offset, sum, s.channels); });
+        s, n, oy, ox, [&](int64_t offset, int64_t) { add(sum, x + offset, sum, s.channels); });
     scale(sum, sum, s.channels, 1.0f / static_cast<float>(count), 0.0f);
   });
 }
 
 void MaxPoolGradient(const PoolShape& s, const float* x, const float* dy, float* dx) {
   const auto gradient = ActiveLoops().max_gradient;
-  ForChannelParts(s, [&](int64_t n, int64_t c0, int64_t c1) {
-    const int64_t width = c1 - c0;
-    std::vector<const float*> from(static_cast<size_t>(s.filter_height * s.filter_width));
-    std::vector<float*> to(from.size());
-    for (int64_t i = 0; i < s.in_height * s.in_width; ++i)
-      std::fill_n(dx + (n * s.in_height * s.in_width + i) * s.channels + c0, width, 0.0f);
-    for (int64_t oy = 0; oy < s.out_height; ++oy)
-      for (int64_t ox = 0; ox < s.out_width; ++ox) {
-        int taps = 0;
-        ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t) {
-          from[taps] = x + offset + c0;
-          to[taps++] = dx + offset + c0;
-        });
-        const int64_t pixel = (n * s.out_height + oy) * s.out_width + ox;
-        gradient(from.data(), to.data(), taps, dy + pixel * s.channels + c0, width);
-      }
+  const size_t window = static_cast<size_t>(s.filter_height * s.filter_width);
+  ForBands(s, dx, [&](const Band& band, int64_t n, int64_t oy, int64_t ox) {
+    thread_local std::vector<const float*> from;
+    thread_local std::vector<float*> to;
+    from.resize(window);
+    to.resize(window);
+    int taps = 0;
+    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t row) {
+      from[taps] = x + offset;
+      to[taps++] = band.Has(row) ? dx + offset : nullptr;
+    });
+    const int64_t pixel = (n * s.out_height + oy) * s.out_width + ox;
+    gradient(from.data(), to.data(), taps, dy + pixel * s.channels, s.channels);
   });
 }
 
 void AveragePoolGradient(const PoolShape& s, const float* dy, float* dx) {
   const auto add_scaled = ActiveLoops().add_scaled;
-  ForChannelParts(s, [&](int64_t n, int64_t c0, int64_t c1) {
-    const int64_t width = c1 - c0;
-    for (int64_t i = 0; i < s.in_height * s.in_width; ++i)
-      std::fill_n(dx + (n * s.in_height * s.in_width + i) * s.channels + c0, width, 0.0f);
-    for (int64_t oy = 0; oy < s.out_height; ++oy)
-      for (int64_t ox = 0; ox < s.out_width; ++ox) {
-        const float* gradient = dy + ((n * s.out_height + oy) * s.out_width + ox) * s.channels + c0;
-        const int64_t count = ForTaps(s, n, oy, ox, [](int64_t, int32_t) {});
-        const float share = 1.0f / static_cast<float>(count);
-        ForTaps(s, n, oy, ox, [&](int64_t offset, int32_t) {
-          add_scaled(gradient, share, dx + offset + c0, width);
-        });
-      }
+  ForBands(s, dx, [&](const Band& band, int64_t n, int64_t oy, int64_t ox) {
+    const float* gradient = dy + ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
+    const int64_t count = ForTaps(s, n, oy, ox, [](int64_t, int64_t) {});
+    const float share = 1.0f / static_cast<float>(count);
+    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t row) {
+      if (band.Has(row)) add_scaled(gradient, share, dx + offset, s.channels);
+    });
   });
 }
 

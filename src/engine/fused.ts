@@ -8,6 +8,8 @@
  * | --- | --- | --- | --- |
  * | NoduleBatchNorm | x [..., c], gamma [c], beta [c] | epsilon, relu | y [..., c], mean [c], variance [c] (biased) |
  * | NoduleBatchNormGrad | dy, x, y [..., c], gamma, beta, mean, variance [c] | epsilon, relu | dx [..., c], dgamma, dbeta [c] |
+ * | NoduleAddRelu | a, b of one shape | | max(a + b, 0) |
+ * | NoduleReluGrad | dy, y | | dy where y > 0, else 0 |
  * | NoduleSquaredNorm | x | | sum of squares [] |
  * | NoduleSquaredNorms | any number of tensors | | sum of all their squares [] |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
@@ -27,6 +29,8 @@ import * as tf from '@tensorflow/tfjs'
 export const FUSED_KERNELS = [
   'NoduleBatchNorm',
   'NoduleBatchNormGrad',
+  'NoduleAddRelu',
+  'NoduleReluGrad',
   'NoduleSquaredNorm',
   'NoduleSquaredNorms',
   'NoduleRmsProp',
@@ -134,6 +138,24 @@ function batchNormBackward(dy: tf.Tensor, saved: tf.Tensor[], epsilon: number, r
     const centered = tf.sub(masked, tf.add(tf.div(dbeta, count), tf.mul(normal, tf.div(dgamma, count))))
     return [tf.mul(centered, tf.mul(gamma, deviation)), dgamma, dbeta]
   })
+}
+
+/** relu(a + b), of one shape. Differentiable. */
+export function addRelu<T extends tf.Tensor>(a: T, b: T): T {
+  if (tf.getKernel('NoduleAddRelu', tf.getBackend()) == null) return tf.relu(tf.add(a, b))
+  const op = tf.customGrad((...args) => {
+    const save = args[2] as unknown as tf.GradSaveFunc
+    const y = run('NoduleAddRelu', { a: args[0] as tf.Tensor, b: args[1] as tf.Tensor }, {})![0]!
+    save([y])
+    return {
+      value: y,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const gradient = run('NoduleReluGrad', { dy, y: saved[0]! }, {})![0]!
+        return [gradient, tf.clone(gradient)]
+      },
+    }
+  })
+  return op(a, b) as T
 }
 
 /** The sum of the squares of all elements, a scalar tensor. */

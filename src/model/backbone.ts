@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs'
-import { batchNormRelu } from '../engine/fused.js'
+import { addRelu, batchNormRelu } from '../engine/fused.js'
 import { BATCH_NORM_EPSILON, INPUT } from './graph.js'
 import type { BackboneGraph, ConvNode } from './graph.js'
 
@@ -36,8 +36,8 @@ export function runBackbone(
     if (node.op === 'conv') result = convolve(node, weights, output(node.input), statistics)
     else if (node.op === 'concat') result = tf.concat(node.inputs.map(output), 3)
     else if (node.op === 'add') {
-      const sum = tf.add<tf.Tensor4D>(output(node.inputs[0]), output(node.inputs[1]))
-      result = node.activation === 'relu' ? tf.relu(sum) : sum
+      const [a, b] = node.inputs.map(output) as [tf.Tensor4D, tf.Tensor4D]
+      result = node.activation === 'relu' ? addRelu(a, b) : tf.add(a, b)
     } else {
       const pool = node.op === 'maxPool' ? tf.maxPool : tf.avgPool
       result = pool(output(node.input), node.size, node.stride, 'same') as tf.Tensor4D

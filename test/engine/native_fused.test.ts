@@ -88,6 +88,15 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
     }
   })
 
+  test('sum and ReLU', async () => {
+    const run = (): tf.Tensor[] =>
+      withGradients(((a, b) => fused.addRelu(a!, b!)) as Op, [
+        normal([2, 5, 7, 19]),
+        normal([2, 5, 7, 19], 'b'),
+      ])
+    expectClose(await numbers('native', run), await numbers('cpu', run))
+  })
+
   test('softmax cross-entropy and its gradient', async () => {
     const run = (): tf.Tensor[] => {
       const labels = tf.softmax(normal([70, 3], 'labels', 3))

@@ -21,6 +21,8 @@ export type BinaryName =
   | 'atan2'
   | 'prelu'
   | 'eluGrad'
+  | 'addRelu'
+  | 'reluGrad'
 export type CompareName = 'equal' | 'notEqual' | 'greater' | 'greaterEqual' | 'less' | 'lessEqual'
 export type ReduceName = 'sum' | 'mean' | 'max' | 'min' | 'prod'
 export type UnaryName =

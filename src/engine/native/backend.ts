@@ -5,6 +5,7 @@
 import * as tf from '@tensorflow/tfjs'
 import type { DataId, DataType, TensorInfo } from '@tensorflow/tfjs'
 import type { Data, TensorAddon } from './addon.js'
+import { Pool } from './pool.js'
 
 type BackendValues = tf.backend_util.BackendValues
 
@@ -15,59 +16,6 @@ interface TensorData {
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo }
   /** Whether `values` goes back to the pool when the tensor dies. */
   pooled?: boolean
-}
-
-/** Arrays of at least this many elements start at a cache line. */
-const ALIGN_FROM = 1024
-/** Free memory that the pool keeps at most, in bytes. */
-const KEEP_BYTES = 2 ** 30
-
-/** Free arrays by type and length. A training step asks for the same lengths again and again. */
-class Pool {
-  private readonly free = { float32: new Map(), int32: new Map(), bool: new Map() } as Record<
-    string,
-    Map<number, Data[]>
-  >
-  private readonly buffers = new WeakSet<ArrayBufferLike>()
-  /** Bytes of arrays that wait here, and of all arrays that were ever made here. */
-  freeBytes = 0
-  allocatedBytes = 0
-
-  constructor(private readonly addon: TensorAddon) {}
-
-  take(dtype: 'float32' | 'int32' | 'bool', length: number): Data {
-    const array = this.free[dtype]!.get(length)?.pop()
-    if (array !== undefined) {
-      this.freeBytes -= array.byteLength
-      return array
-    }
-    const made = this.make(dtype, length)
-    this.buffers.add(made.buffer)
-    this.allocatedBytes += made.byteLength
-    return made
-  }
-
-  give(dtype: string, array: Data): void {
-    if (this.freeBytes + array.byteLength > KEEP_BYTES) return
-    this.freeBytes += array.byteLength
-    const lists = this.free[dtype]!
-    const list = lists.get(array.length)
-    if (list === undefined) lists.set(array.length, [array])
-    else list.push(array)
-  }
-
-  owns(buffer: ArrayBufferLike): boolean {
-    return this.buffers.has(buffer)
-  }
-
-  private make(dtype: 'float32' | 'int32' | 'bool', length: number): Data {
-    if (dtype === 'bool') return new Uint8Array(length)
-    const Type = dtype === 'float32' ? Float32Array : Int32Array
-    if (length < ALIGN_FROM) return new Type(length)
-    const buffer = new ArrayBuffer(4 * length + 64)
-    const past = this.addon.address(new Uint8Array(buffer))
-    return new Type(buffer, (64 - past) % 64, length)
-  }
 }
 
 export class NativeBackend extends tf.KernelBackend {

@@ -189,6 +189,8 @@ export const elementwiseKernels: Kernels = {
   Atan2: binary('atan2'),
   Prelu: binary('prelu', 'x', 'alpha'),
   EluGrad: binary('eluGrad', 'dy', 'y'),
+  NoduleAddRelu: binary('addRelu'),
+  NoduleReluGrad: binary('reluGrad', 'dy', 'y'),
   Equal: compare('equal'),
   NotEqual: compare('notEqual'),
   Greater: compare('greater'),
