@@ -1,5 +1,5 @@
 /** A thread of `createScanPool`: prepares one scan at a time. */
-import { serveTasks } from '../threads.js'
+import { serveTasks } from '../../threads.js'
 import { prepareScan } from './scan.js'
 import type { ScanMemory, ScanTask } from './scan.js'
 

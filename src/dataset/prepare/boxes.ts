@@ -1,8 +1,8 @@
-import { checkNumber } from '../check.js'
-import { clipBox } from '../geometry/box.js'
-import type { EdgeBox } from '../geometry/box.js'
-import { imageToFrame } from '../geometry/frame.js'
-import type { FrameMapping } from '../geometry/frame.js'
+import { checkNumber } from '../../check.js'
+import { clipBox } from '../../geometry/box.js'
+import type { EdgeBox } from '../../geometry/box.js'
+import { imageToFrame } from '../../geometry/frame.js'
+import type { FrameMapping } from '../../geometry/frame.js'
 
 /** What a finding must be to be trained on. */
 export interface BoxRule {

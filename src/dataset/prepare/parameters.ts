@@ -1,8 +1,8 @@
-import { checkNumber, invalidParameter } from '../check.js'
-import type { Hypes } from '../config/hypes.js'
+import { checkNumber, invalidParameter } from '../../check.js'
+import type { Hypes } from '../../config/hypes.js'
 import { checkBoxRule } from './boxes.js'
 import type { BoxRule } from './boxes.js'
-import type { FrameEncoding } from './list.js'
+import type { FrameEncoding } from '../list.js'
 import type { SliceRule } from './select.js'
 
 /** Everything that the frames and boxes of a scan depend on, besides the scan and its annotations. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { checkInteger, invalidParameter, show } from '../check.js'
-import { NoduleError, fileError } from '../errors.js'
-import { createRandom } from '../random.js'
+import { checkInteger, invalidParameter, show } from '../../check.js'
+import { NoduleError, fileError } from '../../errors.js'
+import { createRandom } from '../../random.js'
 
 /** How patients are divided. All series of a patient stay together. */
 export type SplitRule =

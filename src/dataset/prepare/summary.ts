@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { drawList } from './draw.js'
-import { readList } from './list.js'
-import type { FrameList } from './list.js'
+import { drawList } from '../draw.js'
+import { readList } from '../list.js'
+import type { FrameList } from '../list.js'
 import type { DatasetManifest, PrepareResult } from './prepare.js'
 
 /** What was prepared, for people. */

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
-import { consensusNodules, placeOnSeries, readLidcXml } from '../annotations/index.js'
-import type { Series } from '../dicom/index.js'
-import { NoduleError, describeError } from '../errors.js'
+import { consensusNodules, placeOnSeries, readLidcXml } from '../../annotations/index.js'
+import type { Series } from '../../dicom/index.js'
+import { NoduleError, describeError } from '../../errors.js'
 import type { BoxRule, SliceFinding } from './boxes.js'
 import type { ScanRecord } from './record.js'
 
