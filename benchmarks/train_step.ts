@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs'
 import { readHypes } from '../src/config/hypes.js'
 import type { Hypes } from '../src/config/hypes.js'
-import { startEngine } from '../src/engine/index.js'
+import { probeEngines, startEngine } from '../src/engine/index.js'
 import type { EngineName } from '../src/engine/index.js'
 import { startProfile } from '../src/engine/profile.js'
 import { NoduleError } from '../src/errors.js'
@@ -150,6 +150,10 @@ async function benchCase(c: StepCase, seconds: number): Promise<Row[]> {
     const native = await ourStep('native', hypes, data)
     const wasm = await ourStep('wasm', hypes, data)
     const works: Record<string, Work> = { native, wasm }
+    // Where it was installed: nodule engine install tensorflow.
+    const absent = (await probeEngines()).find(({ name: engine }) => engine === 'tensorflow')?.reason
+    const tensorflow = absent === undefined ? await ourStep('tensorflow', hypes, data) : undefined
+    if (tensorflow !== undefined) works['TensorFlow (tfjs-node)'] = tensorflow
     if (eager !== undefined) works['PyTorch eager'] = () => eager.ask('step')
     if (compiled !== undefined) works['PyTorch compiled'] = () => compiled.ask('step')
     const timing = await measureTogether(works, 4 * seconds, { minRuns: 5 })
@@ -159,9 +163,10 @@ async function benchCase(c: StepCase, seconds: number): Promise<Row[]> {
     compiled?.stop()
     native.dispose()
     wasm.dispose()
+    tensorflow?.dispose()
     const title = `${c.hypes}, batch ${c.batch}, ${threads} threads, ${shares}`
     const ours = timing['native']!
-    return ['wasm', 'PyTorch eager', 'PyTorch compiled'].map((peer) =>
+    return ['wasm', 'TensorFlow (tfjs-node)', 'PyTorch eager', 'PyTorch compiled'].map((peer) =>
       makeRow(name, title, ours, peer, timing[peer]?.ms ?? null, { goal: c.goal, floor_ms }),
     )
   })

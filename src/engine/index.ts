@@ -24,7 +24,7 @@ export interface Engine {
   start: () => Promise<StartedEngine>
 }
 
-/** All engines, fastest first: the order of 'auto'. */
+/** All engines in the order of 'auto'. TensorFlow comes first because whoever installed it wants it, and it knows GPUs. */
 export const ENGINES: readonly Engine[] = [tensorflowEngine, nativeEngine, wasmEngine]
 
 export const ENGINE_NAMES = ['auto', 'tensorflow', 'native', 'wasm'] as const

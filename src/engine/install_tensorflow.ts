@@ -3,7 +3,7 @@
  * 2.9.1 and CUDA 11.2 when it is installed, which fails on many machines; its sources compile against a current one.
  */
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { NoduleError, describeError } from '../errors.js'
@@ -84,14 +84,18 @@ export async function installTensorflow(o: InstallOptions = {}): Promise<string>
   const folder = tfjsNodeFolder()
   const site = join(folder, 'deps', 'python')
   const binding = join(folder, 'lib', 'napi-v8', 'tfjs_binding.node')
-  rmSync(site, { recursive: true, force: true })
+  // What is there stays until the download has succeeded.
+  const fresh = `${site}.new`
+  rmSync(fresh, { recursive: true, force: true })
   mkdirSync(dirname(binding), { recursive: true })
 
   const wheel =
     o.gpu === true ? [`tensorflow[and-cuda]==${version}`] : ['--no-deps', `tensorflow-cpu==${version}`]
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', site]
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', fresh]
   const target = ['--only-binary=:all:', '--python-version', WHEEL_PYTHON]
   await runProgram('python3', [...pip, ...target, ...wheel], 'python3 with pip, and a package index', onLine)
+  rmSync(site, { recursive: true, force: true })
+  renameSync(fresh, site)
 
   const library = join(site, 'tensorflow')
   if (!existsSync(join(library, 'libtensorflow_cc.so.2')))

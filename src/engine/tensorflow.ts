@@ -58,11 +58,15 @@ export const tensorflowEngine: Engine = {
     const { name } = load()
     await tf.setBackend('tensorflow')
     await tf.ready()
-    const { binding } = tf.backend() as unknown as { binding?: { TF_Version?: string } }
+    const { binding, isUsingGpuDevice } = tf.backend() as unknown as {
+      binding?: { TF_Version?: string }
+      isUsingGpuDevice?: boolean
+    }
     const version = binding?.TF_Version ?? ''
+    const device = isUsingGpuDevice === true ? 'GPU' : 'CPU, where the native engine is about 3 times as fast'
     return {
       name: 'tensorflow',
-      describe: () => `tensorflow ${version} (${name ?? ''}, tfjs ${tf.version_core})`,
+      describe: () => `tensorflow ${version} (${name ?? ''}, tfjs ${tf.version_core}) on the ${device}`,
     }
   },
 }
