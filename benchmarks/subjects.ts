@@ -8,6 +8,7 @@ export const subjects: Record<string, () => Promise<{ subject: Subject }>> = {
   kernels: () => import('./kernels.js'),
   dataset: () => import('./dataset.js'),
   'train-step': () => import('./train_step.js'),
+  bfloat16: () => import('./bfloat16.js'),
   lungs: () => import('./lungs.js'),
   inference: () => import('./inference.js'),
   evaluation: () => import('./evaluation.js'),

@@ -44,7 +44,7 @@ export function describeFallbacks(): string[] {
 /** What computes: "oneDNN 2.6.3, avx512, 2 threads". Throws NoduleError (UNAVAILABLE) where the addon is missing. */
 export function describeNativeEngine(): string {
   const addon = requireTensorAddon()
-  const bfloat16 = addon.bfloat16() ? ', bfloat16 convolutions' : ''
+  const bfloat16 = addon.bfloat16() ? ', bfloat16 inside' : ''
   return `oneDNN ${addon.onednn}, ${addon.isa}, ${addon.threads()} threads${bfloat16}`
 }
 
