@@ -3,26 +3,10 @@ import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { nativeEngine } from './native.js'
 import { tensorflowEngine } from './tensorflow.js'
+import type { Engine, EngineName, StartedEngine } from './types.js'
 import { wasmEngine } from './wasm.js'
 
-/** What computes the tensors of a training run. 'auto' takes the first of ENGINES that can start. */
-export type EngineName = 'auto' | 'tensorflow' | 'native' | 'wasm'
-
-/** An engine that runs: its tfjs backend is set and ready. */
-export interface StartedEngine {
-  name: string
-  /** One line for people: versions, threads, device. */
-  describe: () => string
-}
-
-/** One choice of ENGINES. */
-export interface Engine {
-  name: Exclude<EngineName, 'auto'>
-  /** Why the engine cannot be used here, in one line; undefined where it can. Never throws, never sets a backend. */
-  probe: () => Promise<string | undefined>
-  /** Sets the tfjs backend and waits until it is ready. Call it only where `probe` gave no reason. */
-  start: () => Promise<StartedEngine>
-}
+export type { EngineName, StartedEngine } from './types.js'
 
 /** All engines in the order of 'auto'. TensorFlow comes first because whoever installed it wants it, and it knows GPUs. */
 export const ENGINES: readonly Engine[] = [tensorflowEngine, nativeEngine, wasmEngine]

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import * as tf from '@tensorflow/tfjs'
 import { checkInteger } from '../check.js'
-import type { Engine } from './index.js'
+import type { Engine } from './types.js'
 import { TENSOR_SOLUTIONS, requireTensorAddon, tensorAddonProblem } from './native/addon.js'
 import { NativeBackend } from './native/backend.js'
 import { elementwiseKernels } from './native/elementwise.js'
