@@ -41,7 +41,7 @@ const COMMANDS: readonly {
   },
   {
     name: 'phantom',
-    describe: 'Make synthetic LIDC patients with exact ground truth',
+    describe: 'Make synthetic LIDC patients: DICOM, four readers in LIDC XML, exact truth in JSON',
     load: () => import('./commands/phantom.js'),
   },
   {
@@ -87,7 +87,7 @@ const COMMANDS: readonly {
   },
   {
     name: 'bench',
-    describe: 'Time the native kernels against their JavaScript twins',
+    describe: 'Time nodule against its TypeScript twins and other programs on this machine',
     load: () => import('./commands/bench.js'),
   },
   {
@@ -106,8 +106,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     .recommendCommands()
     .completion('completion', 'Print a completion script for the shell (add it to ~/.bashrc)')
     .version(VERSION)
-    .alias('help', 'h')
     .help()
+    .alias('h', 'help')
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .epilogue('nodule COMMAND --help shows the options and examples of a command. Not a medical device.')
     .exitProcess(false)

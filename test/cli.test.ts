@@ -23,27 +23,18 @@ function file(name: string, content: string | Uint8Array): string {
 }
 
 const COMMANDS = [
-  ...[
-    'dump',
-    'annotations',
-    'phantom',
-    'prepare',
-    'train',
-    'export',
-    'detect',
-    'evaluate',
-    'report',
-    'bench',
-    'doctor',
-  ],
+  ...['dump', 'series', 'convert', 'anonymize', 'annotations', 'to-xml', 'phantom', 'segment', 'gallery'],
+  ...['prepare', 'train', 'engine', 'export', 'detect', 'evaluate', 'report', 'bench', 'doctor'],
 ]
+
+const overview = nodule('--help').stdout
 
 describe('nodule', () => {
   it('prints its version and lists every command', () => {
     expect(nodule('--version').stdout.trim()).toBe(VERSION)
-    const help = nodule('--help')
-    expect(help.code).toBe(0)
-    for (const name of COMMANDS) expect(help.stdout).toMatch(new RegExp(`nodule ${name}\\b`))
+    const listed = [...overview.matchAll(/^  nodule (\S+)/gm)].map(([, name]) => name)
+    expect(new Set(listed)).toEqual(new Set(['completion', ...COMMANDS]))
+    expect(nodule('-h').stdout).toBe(overview)
   })
 
   it.each(COMMANDS)('%s --help shows options and at least one example', (name) => {
@@ -51,6 +42,9 @@ describe('nodule', () => {
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('Options:')
     expect(help.stdout).toMatch(new RegExp(`Examples:\\s+nodule ${name}`))
+    // The overview says the same of it.
+    const line = overview.split('\n').find((text) => text.startsWith(`  nodule ${name} `))!
+    expect(line.replace(/^ *nodule \S+ +/, '')).toBe(help.stdout.split('\n')[2])
   })
 
   it('completes commands and options', () => {

@@ -29,14 +29,14 @@ export const command: CommandModule<object, BenchFlags> = {
   builder: (yargs) =>
     yargs
       .positional('names', {
-        describe: 'subjects, such as kernels; all by default',
+        describe: 'Subjects, such as kernels; all by default',
         type: 'string',
         array: true,
         default: [] as string[],
       })
-      .option('json', { describe: 'also write the rows to this file', type: 'string' })
-      .option('markdown', { describe: 'also write the tables to this file', type: 'string' })
-      .option('seconds', { describe: 'time for each case, s', type: 'number', default: 2 })
+      .option('json', { describe: 'Also write the rows to this file', type: 'string' })
+      .option('markdown', { describe: 'Also write the tables to this file', type: 'string' })
+      .option('seconds', { describe: 'Time for each case, s', type: 'number', default: 2 })
       .example('$0 bench kernels', 'Native kernels against their TypeScript twins')
       .example('$0 bench --json bench.json', 'Everything, with the rows as JSON'),
   handler: async ({ names, json, markdown, seconds }) => {

@@ -56,7 +56,7 @@ export const command: CommandModule<object, Flags> = {
       .option('stitch', {
         choices: STITCH_RULES,
         default: DETECT_DEFAULTS.stitch,
-        describe: 'How overlapping boxes become one; tensorbox: as it does it, to compare with its figures',
+        describe: 'How overlapping boxes become one; tensorbox: in its own way, to compare with its figures',
       })
       .option('overlap', {
         type: 'number',

@@ -15,24 +15,24 @@ export const command: CommandModule<object, EngineFlags> = {
   builder: (yargs) =>
     yargs
       .positional('action', {
-        describe: 'what to do',
+        describe: 'What to do',
         type: 'string',
         choices: ['install'],
         demandOption: true,
       })
       .positional('name', {
-        describe: 'the engine',
+        describe: 'The engine',
         type: 'string',
         choices: ['tensorflow'],
         demandOption: true,
       })
-      .option('gpu', { describe: 'with CUDA 12 (about 4 GB to download)', type: 'boolean', default: false })
+      .option('gpu', { describe: 'With CUDA 12 (about 4 GB to download)', type: 'boolean', default: false })
       .option('tensorflow', {
         describe: 'TensorFlow release',
         type: 'string',
         default: TENSORFLOW_VERSION,
       })
-      .option('verbose', { describe: 'show what pip and the compiler say', type: 'boolean', default: false })
+      .option('verbose', { describe: 'Show what pip and the compiler say', type: 'boolean', default: false })
       .example(
         '$0 engine install tensorflow',
         'TensorFlow from PyPI behind tfjs-node, for --engine tensorflow',

@@ -43,11 +43,11 @@ export const command: CommandModule<object, Flags> = {
         describe: 'Multiply batch norm into the convolutions',
       })
       .example(
-        '$0 export runs/tiny/checkpoints/step-002000.safetensors -o model.onnx',
+        '$0 export runs/tiny/checkpoints/last.safetensors -o model.onnx',
         'the model that detect takes',
       )
       .example(
-        '$0 export step-002000.safetensors -o model.onnx --frames data/test.json',
+        '$0 export last.safetensors -o model.onnx --frames dataset/test.json',
         'verified on real frames',
       ),
   handler: async (flags) => {

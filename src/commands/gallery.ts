@@ -34,7 +34,7 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         array: true,
         default: [],
-        describe: 'XML files, or folders of them, elsewhere',
+        describe: 'XML files, or folders of them, that lie elsewhere',
       })
       .option('forms', { type: 'boolean', default: true, describe: 'Draw forms.png' })
       .option('anatomy', { type: 'boolean', default: true, describe: 'Draw the anatomy of each scan' })

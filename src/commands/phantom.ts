@@ -7,7 +7,7 @@ interface Flags {
   patients: number
   first: number
   seed: number
-  threads: number | undefined
+  jobs: number | undefined
   matrix: number
   spacing: number
   thickness: number | undefined
@@ -33,7 +33,11 @@ export const command: CommandModule<object, Flags> = {
       .option('patients', { type: 'number', default: 1, describe: 'How many' })
       .option('first', { type: 'number', default: 1, describe: 'Number of the first: PHANTOM-0001' })
       .option('seed', { type: 'number', default: 1, describe: 'The same seed gives the same patients' })
-      .option('threads', { type: 'number', describe: 'Patients made at a time; default the cores' })
+      .option('jobs', {
+        type: 'number',
+        alias: 'j',
+        describe: 'Patients made at a time (default: the cores)',
+      })
       .option('matrix', { type: 'number', default: 512, describe: 'Rows and columns of a slice' })
       .option('spacing', { type: 'number', default: 2.5, describe: 'Distance of the slices, mm' })
       .option('thickness', { type: 'number', describe: 'Slice thickness, mm; default the distance' })
@@ -58,7 +62,7 @@ export const command: CommandModule<object, Flags> = {
         patients: flags.patients,
         first: flags.first,
         seed: flags.seed,
-        ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+        ...(flags.jobs === undefined ? {} : { threads: flags.jobs }),
         matrix: flags.matrix,
         spacing: flags.spacing,
         ...(flags.thickness === undefined ? {} : { thickness: flags.thickness }),

@@ -6,7 +6,7 @@ import { failedItems, longWork } from '../long_work.js'
 interface Flags {
   inputs: string[]
   output: string
-  annotations: string[]
+  xml: string[]
   hypes: string | undefined
   slices: 'all' | 'nodules' | 'ratio'
   negatives: number
@@ -20,7 +20,7 @@ interface Flags {
   folds: number | undefined
   'split-file': string | undefined
   seed: number | undefined
-  concurrency: number | undefined
+  jobs: number | undefined
   draw: number
   json: boolean
 }
@@ -42,11 +42,12 @@ export const command: CommandModule<object, Flags> = {
         demandOption: true,
         describe: 'Folder of the data set',
       })
-      .option('annotations', {
+      .option('xml', {
         type: 'string',
+        alias: 'annotations',
         array: true,
         default: [],
-        describe: 'Further folders with LIDC XML files',
+        describe: 'XML files, or folders of them, that lie elsewhere',
       })
       .option('hypes', {
         type: 'string',
@@ -103,8 +104,9 @@ export const command: CommandModule<object, Flags> = {
       })
       .conflicts('folds', 'split-file')
       .option('seed', { type: 'number', describe: 'Seed of split and negatives (default: solver.rnd_seed)' })
-      .option('concurrency', {
+      .option('jobs', {
         type: 'number',
+        alias: 'j',
         describe: 'Scans at a time (default: the cores, where memory allows)',
       })
       .option('draw', {
@@ -114,7 +116,7 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('json', { type: 'boolean', default: false, describe: 'Print the manifest as JSON' })
       .example('$0 prepare LIDC-IDRI -o dataset', 'frames, train.json, val.json, test.json, manifest.json')
-      .example('$0 prepare scans --annotations tcia-lidc-xml -o dataset --folds 10', 'ten folds')
+      .example('$0 prepare scans --xml tcia-lidc-xml -o dataset --folds 10', 'ten folds')
       .example(
         '$0 prepare LIDC-IDRI -o dataset --slices all --draw 12',
         'every slice, and pictures to check',
@@ -126,7 +128,7 @@ export const command: CommandModule<object, Flags> = {
       async ({ interrupted, onProblem, onProgress }) =>
         prepareDataset({
           inputs: flags.inputs,
-          annotations: flags.annotations,
+          annotations: flags.xml,
           output: flags.output,
           hypes,
           slices:
@@ -141,7 +143,7 @@ export const command: CommandModule<object, Flags> = {
           maxThicknessMm: flags['max-thickness'],
           split: splitRule(flags.split, flags.folds, flags['split-file']),
           seed: flags.seed,
-          concurrency: flags.concurrency,
+          concurrency: flags.jobs,
           interrupted,
           onProgress,
           onWarning: onProblem,

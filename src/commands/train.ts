@@ -42,11 +42,11 @@ const builder = (yargs: Argv): Argv =>
       describe: 'Seed of weights, order, jitter and dropout [solver.rnd_seed of the hypes]',
     })
     .example(
-      '$0 train hypes/tiny.json --train data/train.json --test data/val.json -o runs/tiny',
+      '$0 train hypes/tiny.json --train dataset/train.json --test dataset/val.json -o runs/tiny',
       'Train a small model',
     )
     .example(
-      '$0 train hypes/tiny.json --train data/train.json -o runs/tiny --resume --steps 2000',
+      '$0 train hypes/tiny.json --train dataset/train.json -o runs/tiny --resume --steps 8000',
       'Train it further',
     )
 

@@ -10,7 +10,7 @@ import type { Note, ScanFiles } from './find_scans.js'
 import type { LoadedScan } from './load_scans.js'
 import { lunaMarks } from './luna_csv.js'
 import type { LunaMark } from './luna_csv.js'
-import { writeOverlays } from './overlay.js'
+import { removeOverlays, writeOverlays } from './overlay.js'
 import { detectVolume } from './scan.js'
 import type { Session } from './session.js'
 
@@ -104,8 +104,9 @@ async function examine(
     ...(batch === undefined ? {} : { batch }),
   })
   const total = performance.now() - begin
-  if (overlay)
-    await writeOverlays(join(output, resultName(task.scan)), volume, detected.slices, session.hypes)
+  const pictures = join(output, resultName(task.scan))
+  await removeOverlays(pictures)
+  if (overlay) await writeOverlays(pictures, volume, detected.slices, session.hypes)
   const { step, codeVersion, precision } = session.metadata
   const { geometry, shape } = volume
   return {

@@ -1,7 +1,9 @@
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { hypesWindow, renderPlane } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
+import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import type { HuVolume } from '../volume/index.js'
 import type { DetectedBox, DetectedSlice } from './detections.js'
@@ -31,6 +33,23 @@ export async function writeOverlays(
     paths.push(path)
   }
   return paths
+}
+
+/** Removes the pictures that an earlier run drew: they show other boxes than the new result. */
+export async function removeOverlays(folder: string): Promise<void> {
+  let names: string[]
+  try {
+    names = await readdir(folder)
+  } catch {
+    // There are none.
+    return
+  }
+  for (const name of names) {
+    if (!/^k\d{4,}\.png$/.test(name)) continue
+    await rm(join(folder, name), { force: true }).catch((error: unknown) => {
+      throw fileError(join(folder, name), 'remove', error)
+    })
+  }
 }
 
 /** One slice with its boxes as PNG. */

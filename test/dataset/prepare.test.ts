@@ -220,6 +220,18 @@ describe('prepareDataset', () => {
     ])
   })
 
+  it('warns of lists that came out empty, not of parts that nobody asked for', async () => {
+    const warnings: string[] = []
+    const onWarning = (warning: string): void => void warnings.push(warning)
+    await prepare({ split: splitRule('', 4, undefined), onWarning })
+    expect(warnings.filter((text) => text.includes('empty'))).toEqual([
+      'fold-3.json is empty: there are too few patients for this split',
+    ])
+    warnings.length = 0
+    await prepare({ split: splitRule('1,0,0', undefined, undefined), onWarning })
+    expect(warnings.filter((text) => text.includes('empty'))).toEqual([])
+  })
+
   it('writes frames of HU that give the same batches', async () => {
     const read = async (encoding: 'gray8' | 'hu16') => {
       await prepare({ encoding, output: join(output, encoding) })

@@ -97,6 +97,12 @@ describe('detectFolders', () => {
       width: 1024,
       height: 1024,
     })
+    // Those of an earlier run show other boxes: they go, other files stay.
+    for (const name of ['k0000.png', 'k0099.png', 'mine.png']) await writeFile(join(output, UID.a, name), '')
+    await detect([scans], { overlay: true })
+    expect(new Set(await readdir(join(output, UID.a)))).toEqual(new Set([...pictures, 'mine.png']))
+    await detect([scans])
+    expect(await readdir(join(output, UID.a))).toEqual(['mine.png'])
     // All nodules in LUNA16's format.
     const marks = readMarksCsv(join(output, 'predictions.csv'))
     expect(marks.length).toBe(result.scans.reduce((sum, scan) => sum + scan.nodules, 0))

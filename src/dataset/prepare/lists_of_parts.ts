@@ -53,6 +53,19 @@ export function patientOf(scan: { patientId: string; studyInstanceUid: string })
   return scan.patientId === '' ? `study ${scan.studyInstanceUid}` : scan.patientId
 }
 
+/** A word for each list that came out empty though its part was asked for. */
+export function emptyLists(written: readonly WrittenList[], rule: SplitRule): string[] {
+  const notAsked = (file: string): boolean =>
+    rule.kind === 'fractions' && rule.fractions[file.replace(/\.json$/, '')] === 0
+  return written
+    .filter(({ file, frames }) => frames === 0 && !notAsked(file))
+    .map(({ file, patients }) =>
+      patients === 0
+        ? `${file} is empty: there are too few patients for this split`
+        : `${file} is empty: no slice of its patients was chosen`,
+    )
+}
+
 /** Writes the lists and removes those of an earlier split. */
 export async function writeLists(
   output: string,

@@ -12,7 +12,7 @@ import { VERSION } from '../../version.js'
 import type { BoxRule } from './boxes.js'
 import { annotationsBySeries } from './findings.js'
 import type { FrameEncoding } from '../list.js'
-import { listsOfParts, patientOf, writeLists } from './lists_of_parts.js'
+import { emptyLists, listsOfParts, patientOf, writeLists } from './lists_of_parts.js'
 import type { WrittenList } from './lists_of_parts.js'
 import { frameParameters } from './parameters.js'
 import type { FrameParameters } from './parameters.js'
@@ -163,6 +163,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   )
   const lists = listsOfParts(made, parts, split)
   const written = await writeLists(output, lists, await listsOfManifest(output))
+  for (const warning of emptyLists(written, split)) warn(warning)
   const manifest: DatasetManifest = {
     format: 'nodule-dataset/1',
     versions: {
