@@ -3,30 +3,21 @@
 #include <algorithm>
 
 #include "common/host_device.h"
+#include "common/x86.h"
 #include "frames/frames_kernel.h"
-
-#if NODULE_HAS_X86_TARGETS
-#if !defined(__clang__)
-// GCC 12 warns of its own intrinsics (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#endif
 
 namespace nodule {
 
 XPlan::XPlan(const FramesParams& params) {
   const FrameTaps& x = params.x;
-  blocks = (x.size + kLanes - 1) / kLanes;
   for (size_t u = 0; u < x.size; u++)
-    if (x.first[u] >= 0) taps = std::max<size_t>(taps, x.count[u]);
-  base.assign(blocks, 0);
-  narrow.assign(blocks, 1);
-  index.assign(blocks * taps * kLanes, 0);
-  weights.assign(blocks * taps * kLanes, 0);
-  start.assign(blocks * kLanes, params.bias);
-  for (size_t block = 0; block < blocks; block++) {
-    const size_t begin = block * kLanes, end = std::min(begin + kLanes, x.size);
+    if (x.first[u] >= 0) count = std::max<size_t>(count, x.count[u]);
+  blocks.resize((x.size + 2 * kLanes - 1) / (2 * kLanes) * 2);
+  taps.resize(blocks.size() * count);  // zeros: the first input with weight 0
+  for (size_t b = 0; b < blocks.size(); b++) {
+    Block& block = blocks[b];
+    std::fill_n(block.start, kLanes, params.bias);
+    const size_t begin = b * kLanes, end = std::min(begin + kLanes, x.size);
     int32_t low = INT32_MAX, high = 0;
     for (size_t u = begin; u < end; u++) {
       if (x.first[u] < 0) continue;
@@ -34,17 +25,17 @@ XPlan::XPlan(const FramesParams& params) {
       high = std::max(high, x.first[u] + x.count[u]);
     }
     if (low == INT32_MAX) low = static_cast<int32_t>(x.low);  // the whole block lies outside
-    base[block] = low - static_cast<int32_t>(x.low);
-    narrow[block] = high - low <= 32;
+    block.base = low - static_cast<int32_t>(x.low);
+    block.narrow = high - low <= 32;
     for (size_t u = begin; u < end; u++) {
       const size_t lane = u - begin;
       if (x.first[u] < 0) {
-        start[block * kLanes + lane] = params.outside_level;
+        block.start[lane] = params.outside_level;
         continue;
       }
       for (int32_t n = 0; n < x.count[u]; n++) {
-        index[(block * taps + n) * kLanes + lane] = x.first[u] + n - low;
-        weights[(block * taps + n) * kLanes + lane] = x.weights[u * x.width + n];
+        taps[b * count + n].index[lane] = x.first[u] + n - low;
+        taps[b * count + n].weight[lane] = x.weights[u * x.width + n];
       }
     }
   }
@@ -53,93 +44,110 @@ XPlan::XPlan(const FramesParams& params) {
 namespace {
 
 // One block of one line.
-NODULE_CLONES void ResampleBlock(const XPlan& plan, size_t block, const float* line,
-                                 uint8_t* gray) {
-  const float* from = line + plan.base[block];
-  const int32_t* index = plan.index.data() + block * plan.taps * kLanes;
-  const float* weights = plan.weights.data() + block * plan.taps * kLanes;
+NODULE_CLONES void ResampleBlock(const XPlan& plan, size_t b, const float* line, uint8_t* gray) {
+  const XPlan::Block& block = plan.blocks[b];
+  const float* from = line + block.base;
   float levels[kLanes];
-  for (size_t lane = 0; lane < kLanes; lane++) levels[lane] = plan.start[block * kLanes + lane];
-  for (size_t n = 0; n < plan.taps; n++)
+  std::copy_n(block.start, kLanes, levels);
+  for (size_t n = 0; n < plan.count; n++) {
+    const XPlan::Tap& tap = plan.taps[b * plan.count + n];
     for (size_t lane = 0; lane < kLanes; lane++)
-      levels[lane] += weights[n * kLanes + lane] * from[index[n * kLanes + lane]];
+      levels[lane] += tap.weight[lane] * from[tap.index[lane]];
+  }
   for (size_t lane = 0; lane < kLanes; lane++)
-    gray[block * kLanes + lane] = static_cast<uint8_t>(FrameGray(levels[lane]));
+    gray[b * kLanes + lane] = static_cast<uint8_t>(FrameGray(levels[lane]));
 }
 
 void ResampleGeneric(const XPlan& plan, const float* lines, size_t pitch, size_t count,
                      uint8_t* gray, size_t gray_pitch) {
   for (size_t i = 0; i < count; i++)
-    for (size_t block = 0; block < plan.blocks; block++)
-      ResampleBlock(plan, block, lines + i * pitch, gray + i * gray_pitch);
+    for (size_t b = 0; b < plan.blocks.size(); b++)
+      ResampleBlock(plan, b, lines + i * pitch, gray + i * gray_pitch);
 }
 
 #if NODULE_HAS_X86_TARGETS
-#define NODULE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
-
-// The inputs of 16 outputs are two vectors, from which each tap is picked by one permutation. The
-// same products and sums, in the same order, as ResampleBlock. kTaps 0: as many as the plan says.
+// Sixteen levels as whole numbers; those below 0 stay so. The inputs are two vectors, from which each tap is picked by
+// one permutation: the same products and sums, in the same order, as ResampleBlock.
 template <size_t kTaps>
-NODULE_AVX512 void ResampleNarrow(const XPlan& plan, size_t block, const float* lines, size_t pitch,
-                                  size_t count, uint8_t* gray, size_t gray_pitch) {
-  const size_t taps = kTaps == 0 ? plan.taps : kTaps;
-  const int32_t* index = plan.index.data() + block * taps * kLanes;
-  const float* weights = plan.weights.data() + block * taps * kLanes;
-  const __m512 start = _mm512_loadu_ps(plan.start.data() + block * kLanes);
-  const __m512 zero = _mm512_setzero_ps(), white = _mm512_set1_ps(255.0f);
-  // A byte store may change anything, as far as the compiler knows: keep what lines share in
-  // registers.
-  constexpr size_t kKept = kTaps == 0 ? 1 : kTaps;
-  __m512i kept_index[kKept];
-  __m512 kept_weights[kKept];
-  for (size_t n = 0; n < kTaps; n++) {
-    kept_index[n] = _mm512_loadu_si512(index + n * kLanes);
-    kept_weights[n] = _mm512_loadu_ps(weights + n * kLanes);
-  }
-  const float* from = lines + plan.base[block];
-  uint8_t* out = gray + block * kLanes;
-  for (size_t i = 0; i < count; i++, from += pitch, out += gray_pitch) {
-    __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + kLanes);
-    asm(""
-        : "+v"(a),
-          "+v"(b));  // loaded once: else each permutation loads them again, across two cache lines
-    __m512 level = start;
-    for (size_t n = 0; n < taps; n++) {
-      const __m512i where = kTaps == 0 ? _mm512_loadu_si512(index + n * kLanes) : kept_index[n];
-      const __m512 weight = kTaps == 0 ? _mm512_loadu_ps(weights + n * kLanes) : kept_weights[n];
-      level = _mm512_add_ps(level, _mm512_mul_ps(weight, _mm512_permutex2var_ps(a, where, b)));
+NODULE_AVX512_INLINE __m512i Levels(const float* from, __m512 start, const __m512i* index,
+                                    const __m512* weights) {
+  __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + kLanes);
+  // Loaded once: else each permutation loads them again, across two cache lines.
+  asm("" : "+v"(a), "+v"(b));
+  __m512 level = start;
+  for (size_t n = 0; n < kTaps; n++)
+    level = _mm512_add_ps(level, _mm512_mul_ps(weights[n], _mm512_permutex2var_ps(a, index[n], b)));
+  return _mm512_cvttps_epi32(_mm512_min_ps(level, _mm512_set1_ps(255.0f)));
+}
+
+// Two neighboring blocks, two lines at a time: what the lines share stays in registers, and four
+// vectors of whole numbers become one of bytes (packing clamps at 0).
+template <size_t kTaps>
+NODULE_AVX512_INLINE void ResampleNarrow(const XPlan& plan, size_t b, const float* lines,
+                                         size_t pitch, size_t count, uint8_t* gray,
+                                         size_t gray_pitch) {
+  __m512i index[2][kTaps];
+  __m512 weights[2][kTaps];
+  for (size_t k = 0; k < 2; k++)
+    for (size_t n = 0; n < kTaps; n++) {
+      const XPlan::Tap& tap = plan.taps[(b + k) * kTaps + n];
+      index[k][n] = _mm512_load_si512(tap.index);
+      weights[k][n] = _mm512_load_ps(tap.weight);
     }
-    level = _mm512_min_ps(_mm512_max_ps(level, zero), white);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
-                     _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(level)));
+  const XPlan::Block &block0 = plan.blocks[b], &block1 = plan.blocks[b + 1];
+  const __m512 start0 = _mm512_load_ps(block0.start), start1 = _mm512_load_ps(block1.start);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const float *from0 = lines + block0.base, *from1 = lines + block1.base;
+  uint8_t* out = gray + b * kLanes;
+  for (size_t i = 0; i < count; i += 2) {
+    const size_t next = i + 1 < count ? pitch : 0, next_gray = i + 1 < count ? gray_pitch : 0;
+    const __m512i words0 = _mm512_packs_epi32(Levels<kTaps>(from0, start0, index[0], weights[0]),
+                                              Levels<kTaps>(from1, start1, index[1], weights[1]));
+    const __m512i words1 =
+        _mm512_packs_epi32(Levels<kTaps>(from0 + next, start0, index[0], weights[0]),
+                           Levels<kTaps>(from1 + next, start1, index[1], weights[1]));
+    const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packus_epi16(words0, words1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(bytes));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + next_gray),
+                        _mm512_extracti64x4_epi64(bytes, 1));
+    from0 += 2 * pitch;
+    from1 += 2 * pitch;
+    out += 2 * gray_pitch;
   }
 }
 
-void ResampleAvx512(const XPlan& plan, const float* lines, size_t pitch, size_t count,
-                    uint8_t* gray, size_t gray_pitch) {
-  const auto narrow = plan.taps == 2   ? ResampleNarrow<2>
-                      : plan.taps == 3 ? ResampleNarrow<3>
-                      : plan.taps == 4 ? ResampleNarrow<4>
-                                       : ResampleNarrow<0>;
-  for (size_t block = 0; block < plan.blocks; block++) {
-    if (plan.narrow[block])
-      narrow(plan, block, lines, pitch, count, gray, gray_pitch);
-    else
-      for (size_t i = 0; i < count; i++)
-        ResampleBlock(plan, block, lines + i * pitch, gray + i * gray_pitch);
+template <size_t kTaps>
+NODULE_AVX512 void ResampleAvx512(const XPlan& plan, const float* lines, size_t pitch, size_t count,
+                                  uint8_t* gray, size_t gray_pitch) {
+  for (size_t b = 0; b < plan.blocks.size(); b += 2) {
+    if (plan.blocks[b].narrow && plan.blocks[b + 1].narrow) {
+      ResampleNarrow<kTaps>(plan, b, lines, pitch, count, gray, gray_pitch);
+      continue;
+    }
+    for (size_t i = 0; i < count; i++) {
+      ResampleBlock(plan, b, lines + i * pitch, gray + i * gray_pitch);
+      ResampleBlock(plan, b + 1, lines + i * pitch, gray + i * gray_pitch);
+    }
   }
 }
 #endif
 
 using ResampleFunction = decltype(&ResampleGeneric);
 
-ResampleFunction ChooseResample() {
+ResampleFunction ChooseResample(size_t taps) {
 #if NODULE_HAS_X86_TARGETS
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vl"))
-    return ResampleAvx512;
+  if (HasAvx512()) switch (taps) {
+      case 1:
+        return ResampleAvx512<1>;
+      case 2:
+        return ResampleAvx512<2>;
+      case 3:
+        return ResampleAvx512<3>;
+      case 4:
+        return ResampleAvx512<4>;
+    }
 #endif
+  (void)taps;
   return ResampleGeneric;
 }
 
@@ -147,8 +155,7 @@ ResampleFunction ChooseResample() {
 
 void ResampleLines(const XPlan& plan, const float* lines, size_t pitch, size_t count, uint8_t* gray,
                    size_t gray_pitch) {
-  static const ResampleFunction resample = ChooseResample();
-  resample(plan, lines, pitch, count, gray, gray_pitch);
+  ChooseResample(plan.count)(plan, lines, pitch, count, gray, gray_pitch);
 }
 
 }  // namespace nodule

@@ -180,6 +180,8 @@ export interface FramesCase {
   frames?: boolean
   layout?: 'NCHW' | 'NHWC'
   output?: 'uint8' | 'float32'
+  /** Slope 1, as nearly all CT has it. */
+  whole?: boolean
   bench?: boolean
 }
 
@@ -197,6 +199,17 @@ export const framesCases: readonly FramesCase[] = [
   { ...small, name: 'wholly outside', scale: 1, origin: [1000, 2000] },
   { ...small, name: 'neighbors', slices: 5, scale: 0.9, origin: [0, 0], frames: true },
   { ...small, name: 'neighbors, NHWC', slices: 5, scale: 0.9, origin: [0, 0], frames: true, layout: 'NHWC' },
+  { ...small, name: 'whole HU, int16', whole: true, scale: 1, origin: [0, 0] },
+  {
+    ...small,
+    name: 'whole HU, uint16',
+    stored: 'uint16',
+    whole: true,
+    width: 64,
+    scale: 0.9,
+    origin: [0, 0],
+  },
+  { ...small, name: 'whole HU, uint8', stored: 'uint8', whole: true, scale: 0.9, origin: [0, 0] },
   { ...small, name: 'float32', scale: 0.9, origin: [0, 0], frames: true, output: 'float32' },
   {
     ...small,
@@ -229,7 +242,7 @@ export function framesInput(c: FramesCase): FramesInput {
     stored: c.stored,
     slices: c.slices,
     pixels: c.rows * c.columns,
-    slope: c.bench === true ? one : (s) => 0.05 + s / 100,
+    slope: c.bench === true || c.whole === true ? one : (s) => 0.05 + s / 100,
     intercept: minus1024,
     padding: { low: 200, high: 210 },
     bench: c.bench === true,

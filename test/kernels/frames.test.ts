@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { renderPlane } from '../../src/dataset/frames.js'
+import { triangleTaps } from '../../src/dataset/resample.js'
 import { huConvertSync, renderFrames, renderFramesSync } from '../../src/native/index.js'
 import { framesCases, framesInput } from './cases.js'
 import { devices } from './devices.js'
@@ -81,6 +82,36 @@ for (const { device, skip, title } of devices)
       expect(Buffer.compare(Buffer.from(later.buffer), Buffer.from(actual.buffer))).toBe(0)
     })
   })
+
+describe('a large output', () => {
+  // Above 16 MiB the CPU writes past its caches, by whole cache lines of wherever the output begins.
+  const c = framesCases.find(({ bench }) => bench === true) as (typeof framesCases)[number]
+  const input = framesInput({ ...c, slices: 2 })
+  it.each([
+    ['uint8', c.width, 0],
+    ['uint8', c.width, 17],
+    ['uint8', 345, 1],
+    ['float32', c.width, 3],
+  ] as const)('%s, %i wide, from element %i on', (output, width, offset) => {
+    const narrow = { ...input, x: triangleTaps(c.columns, width, c.scale, c.origin[0]) }
+    const one = renderFramesSync({ ...narrow, sources: [0, 1], channels: 1 }, { output })
+    const size = width * c.height
+    const places = Math.ceil((2 ** 24 + 1) / size / 3) * 3
+    const sources = Int32Array.from({ length: places }, (_, i) => (i * i) % 2)
+    const Output = output === 'uint8' ? Uint8Array : Float32Array
+    const all = new Output(offset + places * size + 1).fill(7)
+    renderFramesSync({ ...narrow, sources, out: all.subarray(offset, offset + places * size) })
+    expect(all.slice(0, offset).every((value) => value === 7)).toBe(true)
+    expect(all.at(-1)).toBe(7)
+    const bytes = (part: Uint8Array | Float32Array): Buffer =>
+      Buffer.from(part.buffer, part.byteOffset, part.byteLength)
+    for (const [i, source] of sources.entries()) {
+      const place = all.subarray(offset + i * size, offset + (i + 1) * size)
+      const plane = one.subarray(source * size, (source + 1) * size)
+      expect(bytes(place).equals(bytes(plane)), `place ${i}`).toBe(true)
+    }
+  })
+})
 
 describe('renderFrames refuses', () => {
   const c = framesCases.find(({ name }) => name === 'neighbors')
