@@ -111,6 +111,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .epilogue('nodule COMMAND --help shows the options and examples of a command. Not a medical device.')
     .exitProcess(false)
+    .check((given) => checkValues(given, argv, parser))
     .fail((message, error, self) => {
       // An error thrown by a handler passes through; what remains is wrong usage.
       if (error instanceof Error && error.name !== 'YError') throw error
@@ -126,14 +127,63 @@ export async function main(argv: readonly string[]): Promise<void> {
   await parser.parseAsync()
 }
 
+/** Wrong usage that yargs lets pass: an option given twice that takes one value; no value or a word for a number. */
+function checkValues(
+  given: Readonly<Record<string, unknown>>,
+  argv: readonly string[],
+  parser: unknown,
+): true {
+  const { array, number } = (parser as ParserOptions).getOptions()
+  for (const [at, word] of argv.entries()) {
+    const name = /^--?([a-z-]+)$/.exec(word)?.[1]
+    if (name !== undefined && number.includes(name) && !/^-?[\d.]/.test(argv[at + 1] ?? ''))
+      throw new YError(`${word} needs a number.`)
+  }
+  for (const [name, value] of Object.entries(given)) {
+    // "_" holds what is no option; a name of one letter or in camel case repeats another.
+    if (name === '_' || name === '--' || name.length === 1 || /[A-Z]/.test(name)) continue
+    if (Array.isArray(value) && !array.includes(name)) throw new YError(`--${name} is given more than once.`)
+    if (value === '') throw new YError(`--${name} needs a value.`)
+    if (Number.isNaN(value)) throw new YError(`--${name} needs a number.`)
+  }
+  return true
+}
+/** What yargs' types leave out: the names of the options by kind. */
+interface ParserOptions {
+  getOptions: () => { array: string[]; number: string[] }
+}
+
+/** What yargs itself throws for wrong usage. */
+class YError extends Error {
+  override readonly name = 'YError'
+}
+
 class UsageError extends Error {}
+
+/**
+ * An error's message for the terminal: options are called as they were given (minDiameterMm is --min-diameter), and a
+ * file's bytes that a message quotes cannot steer the terminal.
+ */
+function forTerminal(message: string, argv: readonly string[]): string {
+  const flags = argv.flatMap((word) => /^--([a-z][a-z-]+)/.exec(word)?.[1] ?? [])
+  const named = message.replace(
+    /^(Expected .* for )([a-z]\w*)( but received )/,
+    (whole, before, name, after) => {
+      const flag = flags.find((given) =>
+        String(name).startsWith(given.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())),
+      )
+      return flag === undefined ? whole : `${before}--${flag}${after}`
+    },
+  )
+  return named.replace(/[\p{Cc}\p{Co}\uFFFD]/gu, (c) => (c === '\n' || c === '\t' ? c : '?'))
+}
 
 try {
   await main(process.argv.slice(2))
 } catch (error) {
   if (error instanceof UsageError) process.exitCode = 2
   else if (error instanceof NoduleError) {
-    process.stderr.write(`nodule: ${error.message}\n`)
+    process.stderr.write(`nodule: ${forTerminal(error.message, process.argv.slice(2))}\n`)
     process.exitCode = error.code === 'INTERRUPTED' ? 130 : 1
   } else {
     process.stderr.write(`nodule: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`)

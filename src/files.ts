@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { fileError } from './errors.js'
+import { constants } from 'node:fs'
+import { access, mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { NoduleError, fileError } from './errors.js'
 
 /**
  * Writes a file whole or not at all: to a temporary name beside it, then renames it. Missing folders are made.
@@ -17,6 +18,45 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     // Whatever keeps the clean-up from working is what kept the writing from working.
     await rm(temporary, { force: true }).catch(() => undefined)
     throw fileError(path, 'write', error)
+  }
+}
+
+/**
+ * Makes the folder of a command's results, and sees before the work begins that results can be written there.
+ * Throws NoduleError (FILE).
+ */
+export async function makeOutputFolder(path: string): Promise<void> {
+  try {
+    await makeFolder(path)
+    if (!(await stat(path)).isDirectory())
+      throw new NoduleError('FILE', 'cannot write results: is not a folder', { path })
+    await access(path, constants.W_OK)
+  } catch (error) {
+    throw fileError(path, 'write results', error)
+  }
+}
+
+/** Throws NoduleError (FILE) where the output folder is an input or lies in one, links followed. */
+export async function checkOutside(output: string, inputs: readonly string[]): Promise<void> {
+  const target = await realPlace(output)
+  for (const input of inputs) {
+    const way = relative(await realPlace(input), target)
+    if (way === '' || !(way === '..' || way.startsWith('../') || way.startsWith('..\\')))
+      throw new NoduleError('FILE', `the results would lie among the inputs (${input})`, {
+        path: output,
+        expected: 'a folder outside of them',
+      })
+  }
+}
+
+/** Where a path leads to, also where its end does not exist yet. */
+async function realPlace(path: string): Promise<string> {
+  const absolute = resolve(path)
+  try {
+    return await realpath(absolute)
+  } catch {
+    const parent = dirname(absolute)
+    return parent === absolute ? absolute : join(await realPlace(parent), basename(absolute))
   }
 }
 

@@ -57,6 +57,12 @@ describe('nodule', () => {
     [['nonsense'], 'nonsense'],
     [['train', 'x.json', '-o', 'nowhere', '--wrong-flag'], 'wrong-flag'],
     [['dump'], 'Not enough non-option arguments'],
+    [['detect', 'x', '-m', 'a', '-m', 'b', '-o', 'found'], '--model is given more than once.'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score', 'high'], '--min-score needs a number.'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score'], '--min-score needs a number.'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score=high'], '--min-score needs a number.'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '-j'], '-j needs a number.'],
+    [['phantom', '-o'], '--output needs a value.'],
   ])('usage error %j ends with code 2', (args, message) => {
     const result = nodule(...args)
     expect(result.stderr).toContain(message)
@@ -74,6 +80,21 @@ describe('nodule', () => {
         ['train', file('types.json', '{"rnn_len": "4"}'), '-o', join(folder, 'run')],
         /types\.json: rnn_len: wrong value: expected integer .* received "4"/,
       ],
+      [
+        ['train', file('group.json', '{"leraning_rate": 4}'), '-o', join(folder, 'run')],
+        /group\.json: leraning_rate: unknown key: expected one of "solver\.learning_rate"/,
+      ],
+      [
+        ['train', file('bytes.json', '\u001b[31m{"rnn_len": \u0007}'), '-o', join(folder, 'run')],
+        // eslint-disable-next-line no-control-regex
+        /^(?!.*[\u001b\u0007]).*bytes\.json: not JSON/,
+      ],
+      [['phantom', '-o', join(folder, 'hypes.json')], /hypes\.json: cannot write results: is not a folder/],
+      [
+        ['phantom', '-o', join(folder, 'p'), '--spacing', '99'],
+        /Expected number between 0\.4 and 10 for --spacing but received 99/,
+      ],
+      [['anonymize', folder, '-o', join(folder, 'copies')], /copies: the results would lie among the inputs/],
       [['dump', join(folder, 'absent.dcm')], /absent\.dcm: .*no such file/],
       [['annotations', join(folder, 'nowhere')], /nowhere: .*no such file or folder/],
       [['annotations', file('other.xml', '<?xml version="1.0"?><html/>')], /other\.xml: .*LidcReadMessage/],

@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { anonymizeFiles } from '../dicom/index.js'
+import { checkOutside, makeOutputFolder } from '../files.js'
 import { failedItems, longWork } from '../long_work.js'
 
 interface Flags {
@@ -45,6 +46,9 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 anonymize hospital -o shared', 'basic profile of PS3.15 Annex E')
       .example('$0 anonymize hospital -o shared --dates shift --keep-patient', "close to LIDC's own"),
   handler: async (flags) => {
+    // Copies among the originals would be taken for originals the next time.
+    await checkOutside(flags.output, flags.inputs)
+    await makeOutputFolder(flags.output)
     const { written, foreign, problems } = await longWork('files', async ({ interrupted, onProgress }) =>
       anonymizeFiles(flags.inputs, flags.output, {
         key: flags.key,

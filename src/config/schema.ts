@@ -98,7 +98,13 @@ function isKey(entry: Key<unknown> | Keys): entry is Key<unknown> {
  * Checks an object against a table of keys and fills in defaults. Unknown keys and wrong types are errors that name
  * file, key, what was expected and what was received.
  */
-export function parseKeys<K extends Keys>(keys: K, value: unknown, path: string, place = ''): Parsed<K> {
+export function parseKeys<K extends Keys>(
+  keys: K,
+  value: unknown,
+  path: string,
+  place = '',
+  all: Keys = keys,
+): Parsed<K> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new NoduleError('FORMAT', 'wrong type', {
       path,
@@ -112,14 +118,14 @@ export function parseKeys<K extends Keys>(keys: K, value: unknown, path: string,
       throw new NoduleError('FORMAT', 'unknown key', {
         path,
         place: place + name,
-        expected: closest(name, Object.keys(keys)),
+        expected: closest(name, Object.keys(keys), all),
         actual: JSON.stringify(name),
       })
     }
   }
   const result: Record<string, unknown> = {}
   for (const [name, entry] of Object.entries(keys)) {
-    if (!isKey(entry)) result[name] = parseKeys(entry, given[name] ?? {}, path, `${place}${name}.`)
+    if (!isKey(entry)) result[name] = parseKeys(entry, given[name] ?? {}, path, `${place}${name}.`, all)
     else if (!Object.hasOwn(given, name)) result[name] = structuredClone(entry.default)
     else if (entry.accepts(given[name])) result[name] = given[name]
     else {
@@ -134,10 +140,23 @@ export function parseKeys<K extends Keys>(keys: K, value: unknown, path: string,
   return result as Parsed<K>
 }
 
-/** The names that somebody may have meant: those within an edit distance of 3, else all. */
-function closest(name: string, names: string[]): string {
-  const near = names.filter((candidate) => editDistance(name, candidate) <= 3)
-  return `one of ${(near.length > 0 ? near : names).map((item) => JSON.stringify(item)).join(', ')}`
+/**
+ * The names that somebody may have meant: those here within an edit distance of 3, else such names of other groups
+ * (as "solver.learning_rate"), else all that are here.
+ */
+function closest(name: string, names: string[], all: Keys): string {
+  const isNear = (candidate: string): boolean => editDistance(name, candidate) <= 3
+  const near = names.filter(isNear)
+  const elsewhere = keyPaths(all).filter((path) => isNear(path.slice(path.lastIndexOf('.') + 1)))
+  const meant = [near, elsewhere, names].find((list) => list.length > 0) ?? []
+  return `one of ${meant.map((item) => JSON.stringify(item)).join(', ')}`
+}
+
+/** All keys as a.b. */
+function keyPaths(keys: Keys, place = ''): string[] {
+  return Object.entries(keys).flatMap(([name, entry]) =>
+    isKey(entry) ? [place + name] : keyPaths(entry, `${place}${name}.`),
+  )
 }
 
 function editDistance(a: string, b: string): number {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { checkInteger } from '../check.js'
 import { NoduleError } from '../errors.js'
+import { makeOutputFolder } from '../files.js'
 import { readDetections } from './detections.js'
 import type { DetectParameters, SeriesDetections } from './detections.js'
 import { runJobs } from './jobs.js'
@@ -70,6 +71,7 @@ export async function detectFolders(
     overlay: o.overlay ?? false,
     ...(o.batch === undefined ? {} : { batch: o.batch }),
   }
+  await makeOutputFolder(o.output)
   const result: DetectFoldersResult = { scans: [], notes: [], interrupted: false }
   const marks: LunaMark[] = []
   let total = 1

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { checkInteger } from '../check.js'
+import { makeOutputFolder } from '../files.js'
 import { createRandom } from '../random.js'
 import { checkOptions, type PhantomOptions } from './options.js'
 import { createPhantomPool, type PhantomTask } from './pool.js'
@@ -39,6 +40,7 @@ export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promi
       patientId: `PHANTOM-${String(first + n).padStart(4, '0')}`,
     },
   }))
+  await makeOutputFolder(dir)
   const pool = createPhantomPool(Math.min(threads, patients))
   const written: WrittenPatient[] = []
   const next = (): PhantomTask | undefined => (interrupted?.() === true ? undefined : tasks.shift())

@@ -8,7 +8,8 @@ import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
 import { describeFallbacks } from '../engine/native.js'
 import { profileTable, startProfile } from '../engine/profile.js'
-import { writeFileAtomic } from '../files.js'
+import { NoduleError } from '../errors.js'
+import { makeOutputFolder, writeFileAtomic } from '../files.js'
 import { onInterrupt } from '../interrupt.js'
 import { createDetector } from '../model/detector.js'
 import { progress } from '../progress.js'
@@ -75,9 +76,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const firstStep = earlier?.step ?? 0
   const lastStep = options.steps ?? hypes.solver.max_iter
 
+  await makeOutputFolder(options.output)
+
   const engine = await startEngine(options.engine)
   options.onLine?.(`engine: ${engine.describe()}`)
-  const detector = createDetector(hypes, seed)
+  const detector = naming(options.hypes, () => createDetector(hypes, seed))
   const optimizer = createOptimizer(hypes, detector.weights)
   if (earlier === undefined) await loadStart(detector, near)
   else {
@@ -171,6 +174,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     detector.dispose()
   }
   return { step, checkpoint: saved, interrupted: interrupted(), ...(last === undefined ? {} : { last }) }
+}
+
+/** The work's NoduleError, with the file that it is about where it names none. */
+function naming<Result>(path: string, work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof NoduleError) || error.path !== undefined) throw error
+    throw new NoduleError(error.code, `${path}: ${error.message}`, { cause: error })
+  }
 }
 
 async function nextBatch(source: AsyncGenerator<Batch, void, undefined>): Promise<Batch> {

@@ -7,7 +7,7 @@ import type { Hypes } from '../../config/hypes.js'
 import { findSeries, listFiles } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
 import { NoduleError, describeError } from '../../errors.js'
-import { writeFileAtomic } from '../../files.js'
+import { makeOutputFolder, writeFileAtomic } from '../../files.js'
 import { VERSION } from '../../version.js'
 import type { BoxRule } from './boxes.js'
 import { annotationsBySeries } from './findings.js'
@@ -109,6 +109,14 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const split = options.split ?? DEFAULT_SPLIT
   const parameters = frameParameters(options.hypes, { ...options, seed })
   const { scans, skipped, damaged, annotationFiles } = await findScans(options, warn)
+  // All scans take part in the split, the failed ones too: so it stays when they are mended.
+  const parts = splitPatients(
+    scans.map((series) => ({ patientId: patientOf(series), seriesInstanceUid: series.seriesInstanceUid })),
+    split,
+    seed,
+  )
+  if (split.kind === 'given') checkGiven(scans, parts, split.path, warn)
+  await makeOutputFolder(output)
 
   const records: (ScanRecord | undefined)[] = Array.from({ length: scans.length })
   const failed: DatasetManifest['failed'] = []
@@ -155,12 +163,6 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
 
   const made = records.filter((record) => record !== undefined)
   for (const record of made) for (const warning of record.warnings) warn(`${patientOf(record)}: ${warning}`)
-  // All scans take part in the split, the failed ones too: so it stays when they are mended.
-  const parts = splitPatients(
-    scans.map((series) => ({ patientId: patientOf(series), seriesInstanceUid: series.seriesInstanceUid })),
-    split,
-    seed,
-  )
   const lists = listsOfParts(made, parts, split)
   const written = await writeLists(output, lists, await listsOfManifest(output))
   for (const warning of emptyLists(written, split)) warn(warning)
@@ -186,6 +188,27 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   }
   await writeFileAtomic(join(output, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   return { manifest, made: made.length - unchanged, unchanged }
+}
+
+/** Tells how many patients a file of parts leaves out. Throws NoduleError (FORMAT) where it names none of them. */
+function checkGiven(
+  scans: readonly Series[],
+  parts: ReadonlyMap<string, string>,
+  path: string,
+  warn: (warning: string) => void,
+): void {
+  const patients = new Set(scans.map(patientOf))
+  const absent = [...patients].filter((id) => !parts.has(id))
+  if (absent.length === patients.size)
+    throw new NoduleError('FORMAT', 'names none of the patients', {
+      path,
+      expected: `such as ${absent[0]}`,
+      actual: 'other names only',
+    })
+  if (absent.length > 0)
+    warn(
+      `${absent.length} of ${patients.size} patients are in no list: ${path} does not name them (${absent[0]})`,
+    )
 }
 
 /** The series that can be prepared, with their annotation files, and why the others cannot. */
