@@ -64,19 +64,19 @@ export function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder',
+  EACCES: 'permission denied',
+  EISDIR: 'is a folder',
+  ENOTDIR: 'is not a folder',
+  ENOSPC: 'no space left on the device',
+  EROFS: 'the file system is read-only',
+}
+
 /** Wraps a system error (ENOENT, EACCES, ...) of a file operation into a NoduleError that names the file. */
 export function fileError(path: string, action: string, error: unknown): NoduleError {
   if (error instanceof NoduleError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
-  const reason =
-    code === 'ENOENT'
-      ? 'no such file or folder'
-      : code === 'EACCES'
-        ? 'permission denied'
-        : code === 'EISDIR'
-          ? 'is a folder'
-          : code === 'ENOTDIR'
-            ? 'is not a folder'
-            : describeError(error)
+  const reason = SYSTEM_ERRORS[code ?? ''] ?? describeError(error)
   return new NoduleError('FILE', `cannot ${action}: ${reason}`, { path, cause: error })
 }

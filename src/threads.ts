@@ -3,7 +3,8 @@ import { NoduleError } from './errors.js'
 import type { NoduleErrorCode } from './errors.js'
 
 /** What a thread sends back: the result, or why there is none; without a code it is a bug, with its stack. */
-type Answer<Result> = { result: Result } | { code?: NoduleErrorCode; message: string }
+type Answer<Result> =
+  { result: Result } | { code?: NoduleErrorCode; message: string; path?: string | undefined }
 
 export interface ThreadPool<Task, Result> {
   /** Does a task; at most `threads` calls may run at a time. Throws what the work throws. */
@@ -61,7 +62,7 @@ export function createThreadPool<Task, Result>(o: ThreadPoolOptions<Task, Result
       if ('result' in answer) return answer.result
       throw answer.code === undefined
         ? unexpected(answer.message, undefined)
-        : new NoduleError(answer.code, answer.message)
+        : Object.assign(new NoduleError(answer.code, answer.message), { path: answer.path })
     },
     close: async () => {
       await Promise.all([...all].map((worker) => worker.terminate()))
@@ -75,7 +76,7 @@ export function serveTasks(work: (task: never) => Promise<unknown>): void {
     try {
       return { result: await work(task as never) }
     } catch (error) {
-      if (error instanceof NoduleError) return { code: error.code, message: error.message }
+      if (error instanceof NoduleError) return { code: error.code, message: error.message, path: error.path }
       return { message: reasonOf(error) }
     }
   }

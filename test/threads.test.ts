@@ -18,7 +18,7 @@ describe('createThreadPool', () => {
     )
     const wrong = await pool.run('wrong').catch((error: unknown) => error)
     expect(wrong).toBeInstanceOf(NoduleError)
-    expect(wrong).toMatchObject({ code: 'NUMERIC', message: 'a wrong task' })
+    expect(wrong).toMatchObject({ code: 'NUMERIC', message: 'wrong: a task', path: 'wrong' })
     const bug = await pool.run('bug').catch((error: unknown) => error)
     expect(bug).not.toBeInstanceOf(NoduleError)
     expect((bug as Error).message).toContain('a bug')

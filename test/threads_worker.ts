@@ -3,7 +3,7 @@ import { NoduleError } from '../src/errors.js'
 import { serveTasks } from '../src/threads.js'
 
 export async function work(task: number | string): Promise<number> {
-  if (task === 'wrong') throw new NoduleError('NUMERIC', 'a wrong task')
+  if (task === 'wrong') throw new NoduleError('NUMERIC', 'a task', { path: 'wrong' })
   if (task === 'bug') throw new TypeError('a bug')
   if (task === 'die') process.exit(3)
   return Number(task) * 2

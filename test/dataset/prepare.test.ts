@@ -220,6 +220,17 @@ describe('prepareDataset', () => {
     ])
   })
 
+  it.each([1, 2])('ends at once where results cannot be written, in %d threads', async (concurrency) => {
+    // A file in the place of the folder of frames: as with a full disk, no scan could be prepared.
+    writeFileSync(join(output, 'frames'), '')
+    const warnings: string[] = []
+    await expect(
+      prepare({ concurrency, onWarning: (warning) => void warnings.push(warning) }),
+    ).rejects.toThrow(/frames.*: cannot (write|make)/)
+    expect(warnings.filter((text) => text.includes('left out'))).toEqual([])
+    expect(readdirSync(output)).toEqual(['frames'])
+  })
+
   it('warns of lists that came out empty, not of parts that nobody asked for', async () => {
     const warnings: string[] = []
     const onWarning = (warning: string): void => void warnings.push(warning)

@@ -54,16 +54,15 @@ export function patientOf(scan: { patientId: string; studyInstanceUid: string })
 }
 
 /** A word for each list that came out empty though its part was asked for. */
-export function emptyLists(written: readonly WrittenList[], rule: SplitRule): string[] {
+export function emptyLists(written: readonly WrittenList[], rule: SplitRule, failedScans: number): string[] {
   const notAsked = (file: string): boolean =>
     rule.kind === 'fractions' && rule.fractions[file.replace(/\.json$/, '')] === 0
   return written
     .filter(({ file, frames }) => frames === 0 && !notAsked(file))
-    .map(({ file, patients }) =>
-      patients === 0
-        ? `${file} is empty: there are too few patients for this split`
-        : `${file} is empty: no slice of its patients was chosen`,
-    )
+    .map(({ file, patients }) => {
+      if (patients > 0) return `${file} is empty: no slice of its patients was chosen`
+      return `${file} is empty: ${failedScans > 0 ? 'its scans failed, or ' : ''}there are too few patients for this split`
+    })
 }
 
 /** Writes the lists and removes those of an earlier split. */

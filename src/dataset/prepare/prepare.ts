@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { availableParallelism, freemem } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import sharp from 'sharp'
 import { checkInteger, checkNumber } from '../../check.js'
 import type { Hypes } from '../../config/hypes.js'
@@ -143,7 +143,9 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
             old,
           })
       } catch (error) {
-        if (!(error instanceof NoduleError)) throw error
+        // What cannot be written here cannot be for the next scan either.
+        if (!(error instanceof NoduleError) || (error.code === 'FILE' && liesIn(output, error.path)))
+          throw error
         failed.push({ seriesInstanceUid, folder, error: describeError(error) })
         warn(`${folder}: the scan is left out: ${describeError(error)}`)
       }
@@ -165,7 +167,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   for (const record of made) for (const warning of record.warnings) warn(`${patientOf(record)}: ${warning}`)
   const lists = listsOfParts(made, parts, split)
   const written = await writeLists(output, lists, await listsOfManifest(output))
-  for (const warning of emptyLists(written, split)) warn(warning)
+  for (const warning of emptyLists(written, split, failed.length)) warn(warning)
   const manifest: DatasetManifest = {
     format: 'nodule-dataset/1',
     versions: {
@@ -270,7 +272,11 @@ function reasonToSkip(
   return undefined
 }
 
-/** Works on the items, some at a time, until done or interrupted. */
+function liesIn(folder: string, path: string | undefined): boolean {
+  return path !== undefined && !relative(folder, path).startsWith('..')
+}
+
+/** Works on the items, some at a time, until done, interrupted, or one fails: what was begun is ended, then it throws. */
 async function eachAtOnce<T>(
   items: readonly T[],
   concurrency: number,
@@ -278,14 +284,20 @@ async function eachAtOnce<T>(
   work: (item: T, index: number) => Promise<void>,
 ): Promise<void> {
   let next = 0
+  const failures: unknown[] = []
   const worker = async (): Promise<void> => {
-    while (next < items.length) {
+    while (next < items.length && failures.length === 0) {
       if (interrupted?.() === true) return
       const index = next++
-      await work(items[index]!, index)
+      try {
+        await work(items[index]!, index)
+      } catch (error) {
+        failures.push(error)
+      }
     }
   }
   await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
+  if (failures.length > 0) throw failures[0]
 }
 
 function summary(record: ScanRecord): PreparedScan {
