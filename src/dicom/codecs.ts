@@ -1,13 +1,14 @@
 import { createRequire } from 'node:module'
-import type { Context as CodecContext, NativeCodecs as Codecs } from 'dcmjs-codecs'
+import type { Context as CodecContext, NativeCodecs as Codecs, log as CodecLog } from 'dcmjs-codecs'
 import { NoduleError, describeError } from '../errors.js'
 import { jpeg2000Size, jpegSize } from './codestream.js'
 import type { CodestreamSize } from './codestream.js'
+import { endsStream } from './frames.js'
 import type { SliceHeader } from './header.js'
 import { decodeRle } from './rle.js'
 import { COMPRESSED } from './transfer_syntax.js'
 
-type Package = { Context: typeof CodecContext; NativeCodecs: typeof Codecs }
+type Package = { Context: typeof CodecContext; NativeCodecs: typeof Codecs; log: typeof CodecLog }
 
 const require = createRequire(import.meta.url)
 
@@ -17,6 +18,8 @@ let loading: Promise<Package> | undefined
 function loadCodecs(): Promise<Package> {
   loading ??= (async () => {
     const codecs = require('dcmjs-codecs') as Package
+    // What goes wrong becomes a NoduleError; the codecs' own lines would stand between those of the program.
+    codecs.log.setLevel('silent', false)
     await codecs.NativeCodecs.initializeAsync()
     return codecs
   })()
@@ -53,7 +56,7 @@ export async function decodeFrame(bytes: Uint8Array, header: SliceHeader): Promi
     pixelRepresentation: header.signed ? 1 : 0,
     planarConfiguration: 0,
     photometricInterpretation: header.photometric || 'MONOCHROME2',
-    encodedBuffer: bytes,
+    encodedBuffer: family === 'jpegls' ? withEnd(bytes) : bytes,
   })
   let decoded: Uint8Array | undefined
   try {
@@ -68,6 +71,11 @@ export async function decodeFrame(bytes: Uint8Array, header: SliceHeader): Promi
   if (decoded?.length !== expected)
     throw damaged(header, `${expected} bytes`, `${decoded?.length ?? 0} bytes`)
   return decoded
+}
+
+/** Where a JPEG-LS stream just stops, CharLS may read on for many seconds: an end marker makes that an error at once. */
+function withEnd(bytes: Uint8Array): Uint8Array {
+  return endsStream(bytes, 0, bytes.length) ? bytes : Buffer.concat([bytes, Buffer.from([0xff, 0xd9])])
 }
 
 const DECODERS = {
@@ -90,7 +98,12 @@ function checkSize(size: CodestreamSize | undefined, header: SliceHeader): void 
       `${size.width} x ${size.height}, ${size.components} of ${size.bits}`,
     )
   }
+  if (size.tiles !== undefined && size.tiles > MAX_TILES)
+    throw damaged(header, `at most ${MAX_TILES} tiles`, String(size.tiles))
 }
+
+/** More tiles than this cost more memory than the image: an attack, not a picture. */
+const MAX_TILES = 1024
 
 function damaged(header: SliceHeader, expected: string, actual: string): NoduleError {
   return new NoduleError('FORMAT', 'damaged compressed image', {

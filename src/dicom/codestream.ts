@@ -5,6 +5,8 @@ export interface CodestreamSize {
   components: number
   /** Bits per sample. */
   bits: number
+  /** JPEG 2000 only. */
+  tiles?: number
 }
 
 /**
@@ -41,31 +43,47 @@ export function jpegSize(bytes: Uint8Array): CodestreamSize | undefined {
   return undefined
 }
 
-/** Size of a JPEG 2000 or HTJ2K image from its SIZ marker; a JP2 wrapper is looked through. */
+/** Size of a JPEG 2000 or HTJ2K image from its SIZ marker, bare or in a JP2 file; undefined where there is none. */
 export function jpeg2000Size(bytes: Uint8Array): CodestreamSize | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const start = codestreamStart(view)
   // SOC and SIZ stand side by side.
-  const start = findMarker(bytes, [0xff, 0x4f, 0xff, 0x51])
-  if (start === undefined || start + 43 > bytes.length) return undefined
+  if (start === undefined || start + 43 > bytes.length || view.getUint32(start) !== 0xff4fff51)
+    return undefined
   const at = (offset: number): number => view.getUint32(start + offset)
   const tileWidth = at(24)
   const tileHeight = at(28)
   const width = at(8) - at(16)
   const height = at(12) - at(20)
-  // Millions of tiles in a small image are an attack, not a picture.
-  if (
-    tileWidth === 0 ||
-    tileHeight === 0 ||
-    Math.ceil(width / tileWidth) * Math.ceil(height / tileHeight) > 65535
-  )
-    return undefined
-  return { width, height, components: view.getUint16(start + 40), bits: (bytes[start + 42]! & 0x7f) + 1 }
+  if (tileWidth === 0 || tileHeight === 0) return undefined
+  return {
+    width,
+    height,
+    components: view.getUint16(start + 40),
+    bits: (bytes[start + 42]! & 0x7f) + 1,
+    tiles: Math.ceil(width / tileWidth) * Math.ceil(height / tileHeight),
+  }
 }
 
-function findMarker(bytes: Uint8Array, marker: readonly number[]): number | undefined {
-  const limit = Math.min(bytes.length - marker.length, 4096)
-  for (let at = 0; at <= limit; at++) {
-    if (marker.every((value, n) => bytes[at + n] === value)) return at
+/**
+ * Where the decoder will find the codestream: at the start, or in the first jp2c box of a JP2 file (ISO 15444-1 Annex I).
+ * Searching for its first bytes would find what another box pretends.
+ */
+function codestreamStart(view: DataView): number | undefined {
+  const isJp2 = view.byteLength >= 12 && view.getUint32(0) === 12 && view.getUint32(4) === 0x6a502020
+  if (!isJp2) return view.byteLength >= 4 ? 0 : undefined
+  for (let at = 12; at + 8 <= view.byteLength;) {
+    let length = view.getUint32(at)
+    let head = 8
+    if (length === 1) {
+      if (at + 16 > view.byteLength || view.getUint32(at + 8) !== 0) return undefined
+      length = view.getUint32(at + 12)
+      head = 16
+    }
+    if (view.getUint32(at + 4) === 0x6a703263) return at + head
+    // 0: to the end of the file.
+    if (length < head) return undefined
+    at += length
   }
   return undefined
 }

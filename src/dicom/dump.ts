@@ -1,4 +1,4 @@
-import { listElements, metaElements } from './elements.js'
+import { metaElements, readElements } from './elements.js'
 import type { DicomElement, ElementValue } from './elements.js'
 import { dicomJson } from './json.js'
 import { readDicom } from './parse.js'
@@ -23,23 +23,27 @@ const INDENT = '   '
  * @param o.meta print the file meta information (group 0002) first
  */
 export function dumpLines(file: DicomFile, o: { meta?: boolean } = {}): string[] {
-  const elements = o.meta === true ? [...metaElements(file), ...listElements(file)] : listElements(file)
-  return lines(elements, '')
+  const out: string[] = []
+  if (o.meta === true) addLines(metaElements(file), '', out)
+  addLines(readElements(file), '', out)
+  return out
 }
 
-function lines(elements: readonly DicomElement[], indent: string): string[] {
-  return elements.flatMap((element) => {
+function addLines(elements: Iterable<DicomElement>, indent: string, out: string[]): void {
+  for (const element of elements) {
     const tag = `(${element.tag.slice(0, 4)}, ${element.tag.slice(4)})`
     if (element.value.kind === 'sequence') {
       const { items } = element.value
-      return [
-        `${indent}${tag}  ${element.name}   ${items.length} item(s) ---- `,
-        ...items.flatMap((item) => [...lines(item, indent + INDENT), `${indent}${INDENT}---------`]),
-      ]
+      out.push(`${indent}${tag}  ${element.name}   ${items.length} item(s) ---- `)
+      for (const item of items) {
+        addLines(item, indent + INDENT, out)
+        out.push(`${indent}${INDENT}---------`)
+      }
+      continue
     }
     const name = element.name.slice(0, NAME_WIDTH).padEnd(NAME_WIDTH)
-    return [`${indent}${tag} ${name} ${element.vr}: ${formatValue(element.value, element.vr)}`]
-  })
+    out.push(`${indent}${tag} ${name} ${element.vr}: ${formatValue(element.value, element.vr)}`)
+  }
 }
 
 function formatValue(value: Exclude<ElementValue, { kind: 'sequence' }>, vr: string): string {
@@ -84,15 +88,22 @@ function shortest(value: number): string {
 /** Python's repr of a str. */
 function quote(value: string): string {
   const mark = value.includes("'") && !value.includes('"') ? '"' : "'"
-  let quoted = mark
-  for (const character of value) {
-    const code = character.codePointAt(0)!
-    if (character === mark || character === '\\') quoted += `\\${character}`
-    else if (SHORT_ESCAPES[character] !== undefined) quoted += SHORT_ESCAPES[character]
-    else if (character !== ' ' && /[\p{C}\p{Z}]/u.test(character)) quoted += escapeCode(code)
-    else quoted += character
+  const escape = (piece: string): string =>
+    piece.replace(/[\\'"]|(?! )[\p{C}\p{Z}]/gu, (character) => {
+      if (character === mark || character === '\\') return `\\${character}`
+      if (character === "'" || character === '"') return character
+      return SHORT_ESCAPES[character] ?? escapeCode(character.codePointAt(0)!)
+    })
+  // In pieces: a replacement keeps all its matches until it is done.
+  const pieces: string[] = []
+  for (let start = 0; start < value.length;) {
+    let end = Math.min(value.length, start + 65_536)
+    // Between the halves of a character there is no place to cut.
+    if (end < value.length && /[\uD800-\uDBFF]/.test(value[end - 1]!)) end--
+    pieces.push(escape(value.slice(start, end)))
+    start = end
   }
-  return quoted + mark
+  return mark + pieces.join('') + mark
 }
 
 const SHORT_ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }

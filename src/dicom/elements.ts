@@ -2,6 +2,7 @@ import dicomParser from 'dicom-parser'
 import type { DataSet, Element } from 'dicom-parser'
 import { decodeText } from './charset.js'
 import { displayName, lookUp } from './dictionary.js'
+import { ElementBudget } from './limits.js'
 import { describeParserError, texts, uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
 
@@ -33,15 +34,17 @@ export interface ElementContext {
   /** Pixel Representation, which decides "US or SS". */
   signed: boolean
   depth: number
+  /** Counts the items that are read late. */
+  budget: ElementBudget
 }
 
 const MAX_DEPTH = 64
 
 /**
- * The elements of a parsed file in the order of their tags, with values. Group 0002 is not among them; see
- * `metaElements`.
+ * The elements of a parsed file in the order of their tags, with values, one at a time. Group 0002 is not among them;
+ * see `metaElements`.
  */
-export function listElements(file: DicomFile): DicomElement[] {
+export function readElements(file: DicomFile): Generator<DicomElement> {
   return readDataSet(file.dataSet, fileContext(file))
 }
 
@@ -55,24 +58,26 @@ export function fileContext(file: DicomFile): ElementContext {
     charsets: [],
     signed: uint16(file.dataSet, 'x00280103') === 1,
     depth: 0,
+    budget: new ElementBudget(file.size, file.path),
   }
 }
 
 /** The elements of the file meta information (group 0002), which is always explicit little endian. */
-export function metaElements(file: DicomFile): DicomElement[] {
-  if (file.meta === undefined) return []
+export function* metaElements(file: DicomFile): Generator<DicomElement> {
+  if (file.meta === undefined) return
   const bytes = file.meta.byteArray as Uint8Array
-  return readDataSet(file.meta, {
+  yield* readDataSet(file.meta, {
     bytes,
     explicit: true,
     bigEndian: false,
     charsets: [],
     signed: false,
     depth: 0,
+    budget: new ElementBudget(file.size, file.path),
   })
 }
 
-function readDataSet(dataSet: DataSet, outer: ElementContext): DicomElement[] {
+function* readDataSet(dataSet: DataSet, outer: ElementContext): Generator<DicomElement> {
   const charsets = dataSet.elements['x00080005'] === undefined ? outer.charsets : texts(dataSet, 'x00080005')
   const representation = uint16(dataSet, 'x00280103')
   const context = {
@@ -80,14 +85,14 @@ function readDataSet(dataSet: DataSet, outer: ElementContext): DicomElement[] {
     charsets,
     signed: representation === undefined ? outer.signed : representation === 1,
   }
-  return Object.values(dataSet.elements)
+  const elements = Object.values(dataSet.elements)
     .filter((element) => !element.tag.startsWith('xfffe'))
     .sort((a, b) => (a.tag < b.tag ? -1 : 1))
-    .map((element) => {
-      const tag = element.tag.slice(1)
-      const vr = vrOf(element, context, dataSet)
-      return { tag, name: displayName(tag), vr, value: readValue(element, vr, context) }
-    })
+  for (const element of elements) {
+    const tag = element.tag.slice(1)
+    const vr = vrOf(element, context, dataSet)
+    yield { tag, name: displayName(tag), vr, value: readValue(element, vr, context) }
+  }
 }
 
 /** The VR that the file gives, or the dictionary's where it gives none or "unknown". */
@@ -193,7 +198,7 @@ function readNumbers(bytes: Uint8Array, reader: NumberReader, bigEndian: boolean
 function readItems(element: Element, context: ElementContext): DicomElement[][] {
   if (context.depth >= MAX_DEPTH) return []
   const inner = itemContext(element, context)
-  return itemsOf(element, context).map((dataSet) => readDataSet(dataSet, inner))
+  return itemsOf(element, context).map((dataSet) => [...readDataSet(dataSet, inner)])
 }
 
 /** The data sets of a sequence's items. */
@@ -213,7 +218,7 @@ function parseItems(element: Element, context: ElementContext): Element[] {
     ? dicomParser.bigEndianByteArrayParser
     : dicomParser.littleEndianByteArrayParser
   if (element.length === 0 || element.dataOffset >= context.bytes.length) return []
-  const stream = new dicomParser.ByteStream(parser, context.bytes, element.dataOffset)
+  const stream = context.budget.watch(new dicomParser.ByteStream(parser, context.bytes, element.dataOffset))
   const copy: Element = {
     tag: element.tag,
     dataOffset: element.dataOffset,
@@ -229,5 +234,6 @@ function parseItems(element: Element, context: ElementContext): Element[] {
     // What came before the damage is still worth showing.
     describeParserError(error)
   }
+  context.budget.check()
   return copy.items ?? []
 }

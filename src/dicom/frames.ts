@@ -70,7 +70,7 @@ function extendedOffsets(dataSet: DataSet): number[] | undefined {
 }
 
 /** True where a fragment ends with the end marker of JPEG, JPEG-LS or JPEG 2000 (FFD9), padded or not. */
-function endsStream(bytes: Uint8Array, position: number, length: number): boolean {
+export function endsStream(bytes: Uint8Array, position: number, length: number): boolean {
   const end = position + length
   for (const at of [end - 2, end - 3]) {
     if (at >= position && bytes[at] === 0xff && bytes[at + 1] === 0xd9) return true

@@ -4,8 +4,10 @@ import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import { cross, dot } from '../geometry/patient.js'
 import type { Vector3 } from '../geometry/patient.js'
+import { frameLimit } from './limits.js'
 import { NOT_DICOM, PIXEL_DATA, numbersOf, parseDicom, text, texts, uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
+import { shareArray, shareText } from './share.js'
 import { hasEmbeddedOverlay, readBits, readModalityLut, readPadding } from './pixel_tags.js'
 import { DEFLATED_LITTLE_ENDIAN, isUncompressed } from './transfer_syntax.js'
 import type { VolumeSlice } from './volume_types.js'
@@ -32,15 +34,15 @@ export interface SliceHeader {
   /** (0008,0008), e.g. ORIGINAL, PRIMARY, AXIAL */
   imageType: readonly string[]
   /** (0020,0013) */
-  instanceNumber?: number
+  instanceNumber?: number | undefined
   /** (0020,0012) */
-  acquisitionNumber?: number
+  acquisitionNumber?: number | undefined
   /** (0020,0100), of time series */
-  temporalPosition?: number
+  temporalPosition?: number | undefined
   /** (0008,0032) */
-  acquisitionTime?: string
+  acquisitionTime?: string | undefined
   /** (0008,103E) */
-  seriesDescription?: string
+  seriesDescription?: string | undefined
   rows: number
   columns: number
   /** Patient position of the center of the first pixel (0020,0032). */
@@ -52,7 +54,7 @@ export interface SliceHeader {
   /** Distance between rows and between columns, mm (0028,0030). */
   pixelSpacing: readonly [number, number]
   /** (0018,0050); what the scanner says, not the distance of the slices. */
-  sliceThickness?: number
+  sliceThickness?: number | undefined
   samplesPerPixel: number
   photometric: string
   bitsAllocated: number
@@ -64,29 +66,29 @@ export interface SliceHeader {
   /** (0028,1052); 0 where absent. */
   rescaleIntercept: number
   /** Stored values in [low, high] are padding outside the scanned circle (0028,0120 and 0121), in the sign of the pixels. */
-  padding?: { low: number; high: number }
+  padding?: { low: number; high: number } | undefined
   transferSyntax: string
   bigEndian: boolean
   /** Where the stored values lie in the file, bytes; only for native (uncompressed, not deflated) pixel data. */
-  pixelData?: { offset: number; length: number }
+  pixelData?: { offset: number; length: number } | undefined
   /** The slice is one of a MetaImage or NIfTI file. */
-  volume?: VolumeSlice
+  volume?: VolumeSlice | undefined
   /** Bits above Bits Stored hold overlays and must be masked off. */
   embeddedOverlay: boolean
   /** Modality LUT (0028,3000), which `readPixels` applies: then slope is 1 and intercept 0. */
-  modalityLut?: { first: number; values: Uint16Array }
+  modalityLut?: { first: number; values: Uint16Array } | undefined
   /** A Modality LUT is there that cannot be read: the values have no meaning in HU. */
   hasModalityLut: boolean
   /** (0008,0070) */
-  manufacturer?: string
+  manufacturer?: string | undefined
   /** (0008,1090) */
-  model?: string
+  model?: string | undefined
   /** Convolution Kernel (0018,1210) */
-  kernel?: string
+  kernel?: string | undefined
   /** Tube voltage (0018,0060), kV */
-  kvp?: number
+  kvp?: number | undefined
   /** Gantry/Detector Tilt (0018,1120), degrees */
-  gantryTilt?: number
+  gantryTilt?: number | undefined
 }
 
 /** Summaries of the errors for intact files that are of no use here. */
@@ -129,7 +131,7 @@ export async function readHead(path: string): Promise<{ file: DicomFile; size: n
         filled += bytesRead
       }
       const whole = length === size || filled < length
-      const file = parseHead(bytes.subarray(0, filled), path, whole)
+      const file = parseHead(bytes.subarray(0, filled), path, whole ? filled : size, whole)
       if (file !== undefined) return { file, size }
     }
   } catch (error) {
@@ -140,10 +142,10 @@ export async function readHead(path: string): Promise<{ file: DicomFile; size: n
 }
 
 /** Parses the head of a file, or returns undefined where more bytes are needed. */
-function parseHead(bytes: Uint8Array, path: string, whole: boolean): DicomFile | undefined {
-  if (whole) return parseDicom(bytes, path, { untilPixelData: true })
+function parseHead(bytes: Uint8Array, path: string, size: number, whole: boolean): DicomFile | undefined {
+  if (whole) return parseDicom(bytes, path, { untilPixelData: true, size })
   try {
-    const file = parseDicom(bytes, path, { untilPixelData: true })
+    const file = parseDicom(bytes, path, { untilPixelData: true, size })
     return file.dataSet.elements[PIXEL_DATA] === undefined ? undefined : file
   } catch (error) {
     // The bytes at the start of a file say whether it is DICOM; any other trouble may be the cut.
@@ -184,45 +186,73 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   const frames = Math.max(1, Math.trunc(numbersOf(dataSet, 'x00280008')?.[0] ?? 1))
   const bits = readBits(file)
   const slope = numbersOf(dataSet, 'x00281053')?.[0]
-  const common = {
-    path,
-    frames,
-    sopClassUid: text(dataSet, 'x00080016') ?? '',
-    sopInstanceUid: text(dataSet, 'x00080018') ?? '',
-    seriesInstanceUid: text(dataSet, 'x0020000e') ?? '',
-    studyInstanceUid: text(dataSet, 'x0020000d') ?? '',
-    patientId: text(dataSet, 'x00100020') ?? '',
-    modality: text(dataSet, 'x00080060') ?? '',
-    imageType: texts(dataSet, 'x00080008'),
-    rows,
-    columns,
-    samplesPerPixel: uint16(dataSet, 'x00280002') ?? 1,
-    photometric: text(dataSet, 'x00280004') ?? '',
-    ...bits,
-    rescaleSlope: slope ?? 1,
-    rescaleIntercept: numbersOf(dataSet, 'x00281052')?.[0] ?? 0,
-    transferSyntax: file.transferSyntax,
-    bigEndian: file.bigEndian,
-    embeddedOverlay: hasEmbeddedOverlay(dataSet),
-    ...readModalityLut(file, bits.signed, slope === undefined),
-    ...optionalTags(dataSet),
-    ...locatePixels(file, pixelElement, size, (rows * columns * bits.bitsAllocated) / 8),
-  }
-  // A padding value is one before the table.
-  const padding = common.modalityLut === undefined ? readPadding(dataSet, bits.signed) : undefined
-  const headers: SliceHeader[] = []
-  for (
-    let frame = 0;
-    frame < Math.min(frames, possibleFrames(pixelElement, size, (rows * columns * bits.bitsAllocated) / 8));
-    frame++
-  ) {
-    headers.push({
-      ...common,
-      ...(padding === undefined ? {} : { padding }),
-      ...readPlane(file, frame),
-      frame,
+  const intercept = numbersOf(dataSet, 'x00281052')?.[0]
+  const lut = readModalityLut(file, bits.signed, slope === undefined)
+  const frameBytes = (rows * columns * bits.bitsAllocated) / 8
+  const present = Math.min(frames, possibleFrames(pixelElement, size, frameBytes))
+  if (present > frameLimit(size)) {
+    throw new NoduleError('FORMAT', 'too many frames for a file of this size', {
+      path,
+      place: '(0028,0008)',
+      expected: `at most ${frameLimit(size)} frames in ${size} bytes`,
+      actual: String(present),
     })
   }
+  const shared = (tag: string): string | undefined => {
+    const value = text(dataSet, tag)
+    return value === undefined ? undefined : shareText(value)
+  }
+  const number = (tag: string): number | undefined => numbersOf(dataSet, tag)?.[0]
+  const plane = (frame: number): Plane => readPlane(file, frame, slope ?? 1, intercept ?? 0)
+  const place = plane(0)
+  // One literal with every key, absent or not: headers of one shape take half the memory.
+  const first: SliceHeader = {
+    path,
+    frame: 0,
+    frames,
+    sopClassUid: shared('x00080016') ?? '',
+    sopInstanceUid: text(dataSet, 'x00080018') ?? '',
+    seriesInstanceUid: shared('x0020000e') ?? '',
+    studyInstanceUid: shared('x0020000d') ?? '',
+    patientId: shared('x00100020') ?? '',
+    modality: shared('x00080060') ?? '',
+    imageType: shareArray(texts(dataSet, 'x00080008')),
+    instanceNumber: number('x00200013'),
+    acquisitionNumber: number('x00200012'),
+    temporalPosition: number('x00200100'),
+    acquisitionTime: shared('x00080032'),
+    seriesDescription: shared('x0008103e'),
+    rows,
+    columns,
+    imagePosition: place.imagePosition,
+    rowDirection: place.rowDirection,
+    columnDirection: place.columnDirection,
+    pixelSpacing: place.pixelSpacing,
+    sliceThickness: place.sliceThickness,
+    samplesPerPixel: uint16(dataSet, 'x00280002') ?? 1,
+    photometric: shared('x00280004') ?? '',
+    bitsAllocated: bits.bitsAllocated,
+    bitsStored: bits.bitsStored,
+    signed: bits.signed,
+    rescaleSlope: place.rescaleSlope,
+    rescaleIntercept: place.rescaleIntercept,
+    // A padding value is one before the table.
+    padding: lut.modalityLut === undefined ? readPadding(dataSet, bits.signed) : undefined,
+    transferSyntax: shareText(file.transferSyntax),
+    bigEndian: file.bigEndian,
+    pixelData: locatePixels(file, pixelElement, size, frameBytes),
+    embeddedOverlay: hasEmbeddedOverlay(dataSet),
+    modalityLut: lut.modalityLut,
+    hasModalityLut: lut.hasModalityLut,
+    manufacturer: shared('x00080070'),
+    model: shared('x00081090'),
+    kernel: shared('x00181210'),
+    kvp: number('x00180060'),
+    gantryTilt: number('x00181120'),
+  }
+  const headers = [first]
+  for (let frame = 1; frame < present; frame++)
+    headers.push(Object.assign({ ...first }, plane(frame), { frame }))
   return headers
 }
 
@@ -232,43 +262,13 @@ function possibleFrames(element: Element, size: number, frameBytes: number): num
   return Math.max(1, Math.min(Math.floor(room), size))
 }
 
-type OptionalTags = Pick<
-  SliceHeader,
-  | 'instanceNumber'
-  | 'acquisitionNumber'
-  | 'temporalPosition'
-  | 'acquisitionTime'
-  | 'seriesDescription'
-  | 'manufacturer'
-  | 'model'
-  | 'kernel'
-  | 'kvp'
-  | 'gantryTilt'
->
-
-function optionalTags(dataSet: DataSet): OptionalTags {
-  const tags = {
-    instanceNumber: numbersOf(dataSet, 'x00200013')?.[0],
-    acquisitionNumber: numbersOf(dataSet, 'x00200012')?.[0],
-    temporalPosition: numbersOf(dataSet, 'x00200100')?.[0],
-    acquisitionTime: text(dataSet, 'x00080032'),
-    seriesDescription: text(dataSet, 'x0008103e'),
-    manufacturer: text(dataSet, 'x00080070'),
-    model: text(dataSet, 'x00081090'),
-    kernel: text(dataSet, 'x00181210'),
-    kvp: numbersOf(dataSet, 'x00180060')?.[0],
-    gantryTilt: numbersOf(dataSet, 'x00181120')?.[0],
-  }
-  return Object.fromEntries(Object.entries(tags).filter(([, value]) => value !== undefined)) as OptionalTags
-}
-
 function locatePixels(
   file: DicomFile,
   element: Element,
   size: number,
   frameBytes: number,
-): Pick<SliceHeader, 'pixelData'> {
-  if (!isUncompressed(file.transferSyntax) || element.hadUndefinedLength === true) return {}
+): SliceHeader['pixelData'] {
+  if (!isUncompressed(file.transferSyntax) || element.hadUndefinedLength === true) return undefined
   if (file.transferSyntax !== DEFLATED_LITTLE_ENDIAN && element.dataOffset + element.length > size) {
     const present = Math.max(0, size - element.dataOffset)
     if (present < frameBytes) {
@@ -280,17 +280,26 @@ function locatePixels(
       })
     }
   }
-  if (file.transferSyntax === DEFLATED_LITTLE_ENDIAN) return {}
-  return {
-    pixelData: { offset: element.dataOffset, length: Math.min(element.length, size - element.dataOffset) },
-  }
+  if (file.transferSyntax === DEFLATED_LITTLE_ENDIAN) return undefined
+  return { offset: element.dataOffset, length: Math.min(element.length, size - element.dataOffset) }
 }
 
-type Plane = Pick<SliceHeader, 'imagePosition' | 'rowDirection' | 'columnDirection' | 'pixelSpacing'> &
-  Partial<Pick<SliceHeader, 'sliceThickness' | 'rescaleSlope' | 'rescaleIntercept'>>
+type Plane = Pick<
+  SliceHeader,
+  | 'imagePosition'
+  | 'rowDirection'
+  | 'columnDirection'
+  | 'pixelSpacing'
+  | 'sliceThickness'
+  | 'rescaleSlope'
+  | 'rescaleIntercept'
+>
 
-/** Where a frame lies: from the tags of the file, or from the functional groups of an enhanced image. */
-function readPlane(file: DicomFile, frame: number): Plane {
+/**
+ * Where a frame lies and how it is rescaled: from the tags of the file, or from the functional groups of an enhanced
+ * image.
+ */
+function readPlane(file: DicomFile, frame: number, slope: number, intercept: number): Plane {
   const { dataSet, path } = file
   const find = (sequence: string, tag: string): number[] | undefined =>
     numbersOf(functionalGroup(dataSet, frame, sequence) ?? dataSet, tag)
@@ -326,16 +335,16 @@ function readPlane(file: DicomFile, frame: number): Plane {
   }
   const thickness = find('x00289110', 'x00180050')?.[0]
   const transform = functionalGroup(dataSet, frame, 'x00289145')
-  const slope = transform === undefined ? undefined : numbersOf(transform, 'x00281053')?.[0]
-  const intercept = transform === undefined ? undefined : numbersOf(transform, 'x00281052')?.[0]
+  const own = (tag: string): number | undefined =>
+    transform === undefined ? undefined : numbersOf(transform, tag)?.[0]
   return {
     imagePosition: position as unknown as Vector3,
-    rowDirection,
-    columnDirection,
-    pixelSpacing: spacing as unknown as [number, number],
-    ...(thickness === undefined ? {} : { sliceThickness: thickness }),
-    ...(slope === undefined ? {} : { rescaleSlope: slope }),
-    ...(intercept === undefined ? {} : { rescaleIntercept: intercept }),
+    rowDirection: shareArray(rowDirection),
+    columnDirection: shareArray(columnDirection),
+    pixelSpacing: shareArray(spacing as unknown as [number, number]),
+    sliceThickness: thickness,
+    rescaleSlope: own('x00281053') ?? slope,
+    rescaleIntercept: own('x00281052') ?? intercept,
   }
 }
 

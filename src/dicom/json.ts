@@ -1,4 +1,4 @@
-import { listElements } from './elements.js'
+import { readElements } from './elements.js'
 import type { DicomElement } from './elements.js'
 import type { DicomFile } from './parse.js'
 
@@ -19,10 +19,10 @@ const MAX_INLINE = 1024
  * and the file meta information are left out, as the standard has it.
  */
 export function dicomJson(file: DicomFile): Record<string, JsonAttribute> {
-  return toJson(listElements(file), file)
+  return toJson(readElements(file), file)
 }
 
-function toJson(elements: readonly DicomElement[], file: DicomFile): Record<string, JsonAttribute> {
+function toJson(elements: Iterable<DicomElement>, file: DicomFile): Record<string, JsonAttribute> {
   const json: Record<string, JsonAttribute> = {}
   for (const element of elements) {
     if (element.tag.endsWith('0000')) continue

@@ -3,6 +3,7 @@ import { inflateRawSync } from 'node:zlib'
 import dicomParser from 'dicom-parser'
 import type { ByteArrayParser, ByteStream, DataSet, Element } from 'dicom-parser'
 import { NoduleError, describeError, fileError } from '../errors.js'
+import { ElementBudget, inflateLimit } from './limits.js'
 import { recoverSequence } from './recover.js'
 import {
   DEFLATED_LITTLE_ENDIAN,
@@ -22,6 +23,8 @@ export const PIXEL_DATA = 'x7fe00010'
 /** A parsed file: the elements, and the bytes that their offsets count in. */
 export interface DicomFile {
   path: string
+  /** Bytes of the whole file. */
+  size: number
   /** The bytes that `dataSet` lies in: the file's, or the inflated ones of a deflated file. */
   bytes: Uint8Array
   /** File meta information (group 0002), absent in files without it. */
@@ -39,6 +42,8 @@ export interface DicomFile {
 export interface ParseOptions {
   /** Stop at Pixel Data: its element then has only an offset and a length. */
   untilPixelData?: boolean
+  /** Bytes of the whole file, where `bytes` are its beginning only. */
+  size?: number
   /** VR of a tag ('x00100010') where the file does not say it (implicit VR); needed only to see known-length sequences. */
   vrOf?: (tag: string) => string | undefined
 }
@@ -46,17 +51,15 @@ export interface ParseOptions {
 /** Summary of the error for files that are something else. */
 export const NOT_DICOM = 'not a DICOM file'
 
-/** No deflated data set may grow beyond 4 times the file plus this: a bomb gets an error. */
-const INFLATE_ALLOWANCE = 64 * 1024 * 1024
-
 /**
  * Reads the elements of a DICOM file: with or without preamble and meta information, explicit or implicit VR, little
  * or big endian, deflated. A data set that breaks off gives what was read, with `stopped`.
  *
- * @throws NoduleError FORMAT where the bytes are not DICOM
+ * @throws NoduleError FORMAT where the bytes are not DICOM, or cost more memory than `limits.ts` allows
  */
 export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}): DicomFile {
   const warnings: string[] = []
+  const size = o.size ?? bytes.length
   const { meta, end } = readMeta(bytes, path)
   let transferSyntax = meta === undefined ? undefined : text(meta, 'x00020010')
   const start = end
@@ -97,7 +100,10 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
   dataSet.warnings = warnings
   let stopped: string | undefined
   if (position < body.length) {
-    const stream = new dicomParser.ByteStream(byteParser, body, position)
+    const budget = new ElementBudget(size, path)
+    const streamAt = (at: number): ByteStream =>
+      budget.watch(new dicomParser.ByteStream(byteParser, body, at))
+    const stream = streamAt(position)
     const until = o.untilPixelData === true ? PIXEL_DATA : 'none'
     const vrOf = (o.vrOf ?? (() => undefined)) as (tag: string) => string
     const read = (from: ByteStream): Element =>
@@ -112,13 +118,15 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
         if (stream.position > body.length) stopped = 'the last element is longer than the file'
       }
     } catch (error) {
+      budget.check()
       stopped = describeParserError(error)
       const rest = recoverSequence(start, body.length, {
         explicit,
         read,
         newDataSet: (elements) => new ElementSet(byteParser, body, elements),
-        newStream: (at) => new dicomParser.ByteStream(byteParser, body, at),
+        newStream: streamAt,
       })
+      budget.check()
       if (rest !== undefined) dataSet.elements[rest.tag] = rest
     }
     warnings.push(...stream.warnings)
@@ -130,7 +138,7 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
       actual: stopped,
     })
   }
-  return { path, bytes: body, meta, dataSet, transferSyntax, explicit, bigEndian, stopped, warnings }
+  return { path, size, bytes: body, meta, dataSet, transferSyntax, explicit, bigEndian, stopped, warnings }
 }
 
 /** VRs with a 4-byte length that dicom-parser takes for 2-byte ones. */
@@ -230,9 +238,11 @@ function guessSyntax(bytes: Uint8Array, start: number): string | undefined {
 }
 
 function inflate(bytes: Uint8Array, start: number, path: string): Uint8Array {
-  const limit = 4 * bytes.length + INFLATE_ALLOWANCE
+  const limit = inflateLimit(bytes.length)
   try {
-    return inflateRawSync(bytes.subarray(start), { maxOutputLength: limit })
+    // One buffer (of which only what is written takes memory) instead of pieces that are joined at twice the cost;
+    // a little longer than the limit, so that no second one is begun.
+    return inflateRawSync(bytes.subarray(start), { maxOutputLength: limit, chunkSize: limit + 64 })
   } catch (error) {
     throw new NoduleError('FORMAT', 'cannot inflate the deflated data set', {
       path,
@@ -265,10 +275,11 @@ export function texts(dataSet: DataSet, tag: string): string[] {
   const element = dataSet.elements[tag]
   if (element === undefined || element.length === 0 || element.length > 0xfffff) return []
   if (element.dataOffset + element.length > dataSet.byteArray.length) return []
-  const values = dicomParser
-    .readFixedString(dataSet.byteArray, element.dataOffset, element.length)
-    .split('\\')
-    .map((value) => value.trim())
+  const { buffer, byteOffset } = dataSet.byteArray as Uint8Array
+  const value = Buffer.from(buffer, byteOffset + element.dataOffset, element.length).toString('latin1')
+  // A zero ends the value, as padding does.
+  const end = value.indexOf('\0')
+  const values = (end < 0 ? value : value.slice(0, end)).split('\\').map((value) => value.trim())
   while (values.length > 0 && values.at(-1) === '') values.pop()
   return values
 }

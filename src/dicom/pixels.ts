@@ -4,16 +4,14 @@ import { NoduleError, fileError } from '../errors.js'
 import { decodeFrame } from './codecs.js'
 import { encapsulatedFrame } from './frames.js'
 import type { SliceHeader } from './header.js'
+import { decodeCost, memoryLimit } from './limits.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
-import { isUncompressed } from './transfer_syntax.js'
+import { COMPRESSED, isUncompressed } from './transfer_syntax.js'
 import { decodeVolumeSlice, readVoxelBytes } from './volume_file.js'
 
 /** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
 export type StoredPixels = Int16Array | Uint16Array | Int8Array | Uint8Array
-
-/** A compressed image may grow to 4 times its file plus this: a bomb gets an error. */
-const DECODE_ALLOWANCE = 64 * 1024 * 1024
 
 const LITTLE_ENDIAN_MACHINE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
@@ -67,19 +65,27 @@ export async function decodePixels(file: DicomFile, header: SliceHeader): Promis
     const start = element.dataOffset + header.frame * size
     const end = Math.min(element.dataOffset + element.length, file.bytes.length)
     if (start + size > end) throw cutOff(header, size, Math.max(0, end - start))
+    // An inflated data set is in the memory already.
+    checkCost(file, (file.bytes.length > file.size ? file.bytes.length : 0) + size)
     // A copy, aligned (a Buffer's own slice would be a view).
     return storedValues(header, new Uint8Array(file.bytes.subarray(start, start + size)))
   }
-  if (size > 4 * file.bytes.length + DECODE_ALLOWANCE) {
-    throw new NoduleError('FORMAT', 'image too large for its file', {
-      path: file.path,
-      place: '(0028,0010)',
-      expected: `at most ${4 * file.bytes.length + DECODE_ALLOWANCE} bytes of pixels`,
-      actual: String(size),
-    })
-  }
+  const family = COMPRESSED[file.transferSyntax]
+  if (family !== undefined)
+    checkCost(file, decodeCost(family, header.rows * header.columns, header.modalityLut !== undefined))
   const decoded = await decodeFrame(encapsulatedFrame(file, header.frame, header.frames), header)
   return storedValues({ ...header, bigEndian: false }, decoded)
+}
+
+/** Throws NoduleError FORMAT where reading the image takes more memory than its file may cost: a bomb. */
+function checkCost(file: DicomFile, bytes: number): void {
+  if (bytes <= memoryLimit(file.size)) return
+  throw new NoduleError('FORMAT', 'image too large for its file', {
+    path: file.path,
+    place: '(0028,0010)',
+    expected: `at most ${memoryLimit(file.size)} bytes of memory`,
+    actual: `about ${bytes}`,
+  })
 }
 
 function checkGray(header: SliceHeader): void {
@@ -121,7 +127,10 @@ function applyLut(
   values: StoredPixels,
   { first, values: table }: { first: number; values: Uint16Array },
 ): Uint16Array {
-  return Uint16Array.from(values, (value) => table[Math.min(Math.max(value - first, 0), table.length - 1)]!)
+  const out = new Uint16Array(values.length)
+  for (let i = 0; i < out.length; i++)
+    out[i] = table[Math.min(Math.max(values[i]! - first, 0), table.length - 1)]!
+  return out
 }
 
 function view(bytes: Uint8Array, bitsAllocated: number, signed: boolean, bigEndian: boolean): StoredPixels {

@@ -104,13 +104,13 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
     let modality: string | undefined
     try {
       if (isVolumeFile(path)) {
-        headers.push(...(await readVolumeHeaders(path)))
+        for (const header of await readVolumeHeaders(path)) headers.push(header)
         o.onProgress?.(++done, files.length)
         return
       }
       const { file, size } = await readHead(path)
       modality = text(file.dataSet, 'x00080060')
-      headers.push(...sliceHeaders(file, size))
+      for (const header of sliceHeaders(file, size)) headers.push(header)
     } catch (error) {
       const problem = error instanceof NoduleError ? error : unexpected(path, error)
       const known = modality === undefined ? {} : { modality }

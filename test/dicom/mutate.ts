@@ -5,9 +5,7 @@ export function mutate(bytes: Uint8Array, random: Random): Uint8Array {
   let mutant: Uint8Array = Uint8Array.from(bytes)
   const rounds = 1 + random.integer(4)
   for (let round = 0; round < rounds && mutant.length > 8; round++) {
-    // Most of a file is pixels: look for trouble in the header, mostly.
-    const reach = random.uniform() < 0.8 ? Math.min(mutant.length, 2048) : mutant.length
-    const at = random.integer(reach)
+    const at = place(mutant, random)
     switch (random.integer(6)) {
       case 0:
         mutant[at] = random.integer(256)
@@ -45,6 +43,18 @@ export function mutate(bytes: Uint8Array, random: Random): Uint8Array {
   }
   return mutant
 }
+
+/** Most of a file is pixels: look for trouble in the header, mostly, or where a codestream begins. */
+function place(bytes: Uint8Array, random: Random): number {
+  const kind = random.uniform()
+  if (kind < 0.6) return random.integer(Math.min(bytes.length, 2048))
+  const pixels = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(PIXEL_DATA)
+  if (kind < 0.8 && pixels >= 0) return pixels + random.integer(Math.min(bytes.length - pixels, 256))
+  return random.integer(bytes.length)
+}
+
+/** The tag of Pixel Data, little endian. */
+const PIXEL_DATA = Buffer.from('e07f1000', 'hex')
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   const joined = new Uint8Array(a.length + b.length)

@@ -1,0 +1,78 @@
+/**
+ * What one file may cost, so that no file can fill the memory: about 4 times its size and 64 MB at the peak. What would
+ * take more ends in an error before the memory is spent.
+ */
+import type { ByteStream } from 'dicom-parser'
+import { NoduleError } from '../errors.js'
+import type { CompressedFamily } from './transfer_syntax.js'
+
+const ALLOWANCE = 64 * 1024 * 1024
+
+/** Bytes that reading a file of `size` bytes may take at the peak. */
+export function memoryLimit(size: number): number {
+  return 4 * size + ALLOWANCE
+}
+
+/** Bytes that a deflated data set of a file may have: a quarter of the memory is left for what is made of it. */
+export function inflateLimit(size: number): number {
+  return Math.floor(0.75 * memoryLimit(size))
+}
+
+/** Elements and items of sequences that a file may have: each takes about 1 KB when it is parsed and printed. */
+export function elementLimit(size: number): number {
+  return 60_000 + Math.floor(size / 256)
+}
+
+/** Frames that a file may have: each gets a header. */
+export function frameLimit(size: number): number {
+  return 20_000 + Math.floor(size / 512)
+}
+
+/** Working memory of the codecs per pixel, bytes, measured; the decoded values (up to 16 bits) are among them. */
+const CODEC_BYTES: Readonly<Record<CompressedFamily, number>> = {
+  rle: 2,
+  jpeg: 5,
+  jpegls: 4.5,
+  jpeg2000: 13,
+  htj2k: 7,
+}
+
+/** Bytes that decoding a frame takes at the peak, a lookup table's result included. */
+export function decodeCost(family: CompressedFamily, pixels: number, withLut: boolean): number {
+  return pixels * (CODEC_BYTES[family] + (withLut ? 2 : 0))
+}
+
+/** Counts the elements and items that parsing meets, and ends it where there are too many. */
+export class ElementBudget {
+  private left: number
+
+  constructor(
+    private readonly size: number,
+    private readonly path: string,
+  ) {
+    // dicom-parser reads two 16-bit numbers for a tag, and one more for most lengths.
+    this.left = 3 * elementLimit(size)
+  }
+
+  /** Makes a stream count. */
+  watch(stream: ByteStream): ByteStream {
+    const read = stream.readUint16.bind(stream)
+    stream.readUint16 = () => {
+      if (--this.left < 0) throw this.error()
+      return read()
+    }
+    return stream
+  }
+
+  /** Throws NoduleError FORMAT where the limit was passed, also where the parser took the error for damage. */
+  check(): void {
+    if (this.left < 0) throw this.error()
+  }
+
+  private error(): NoduleError {
+    return new NoduleError('FORMAT', 'too many elements for a file of this size', {
+      path: this.path,
+      expected: `at most ${elementLimit(this.size)} elements and items in ${this.size} bytes`,
+    })
+  }
+}
