@@ -17,7 +17,8 @@ export interface LongWork {
 
 /**
  * Runs the work of a command between the usual frame: Ctrl-C ends it after the item at hand, a bar shows how far it
- * is, both go away whatever happens. After Ctrl-C the exit code is 130, also where the work returns what it has.
+ * is, both go away whatever happens. After Ctrl-C the exit code is 130; where the work returns what it has, a line tells
+ * that it is not all.
  *
  * @param label stands before the bar
  * @param notice what Ctrl-C answers
@@ -34,7 +35,7 @@ export async function longWork<Result>(
     else bar.print(stream, line)
   }
   try {
-    return await work({
+    const result = await work({
       interrupted,
       onProgress: (done, total, note) => {
         bar ??= progress(label, total)
@@ -44,6 +45,8 @@ export async function longWork<Result>(
       print: (line) => print(process.stdout, line),
       printError: (line) => print(process.stderr, line),
     })
+    if (interrupted()) print(process.stderr, 'interrupted: what follows is not all')
+    return result
   } finally {
     bar?.stop()
     release()

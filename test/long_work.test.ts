@@ -31,7 +31,7 @@ describe('longWork', () => {
   })
 
   it('ends with 130 after Ctrl-C, whatever failed before', async () => {
-    vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     const done = await longWork('test', async ({ interrupted }) => {
       const items = []
       for (let item = 0; item < 3 && !interrupted(); item++) {
@@ -42,6 +42,7 @@ describe('longWork', () => {
     })
     failedItems()
     expect(done).toEqual([0, 1])
+    expect(err.mock.calls.at(-1)).toEqual(['interrupted: what follows is not all\n'])
     expect(process.exitCode).toBe(130)
   })
 

@@ -108,15 +108,15 @@ export const command: CommandModule<object, Flags> = {
     const { device, threads } = flags
     const session = await openSession(flags.model, { device, ...(threads === undefined ? {} : { threads }) })
     try {
-      const stopped = await longWork('detect', async (tools) =>
-        flags.list === undefined
-          ? inFolders(flags, session, tools)
-          : inList(flags, flags.list, session, tools),
-      )
-      if (stopped) {
+      await longWork('detect', async (tools) => {
+        const stopped =
+          flags.list === undefined
+            ? await inFolders(flags, session, tools)
+            : await inList(flags, flags.list, session, tools)
+        if (!stopped) return
         const hint = flags.list === undefined ? '; --resume goes on where this run stopped' : ''
         throw new NoduleError('INTERRUPTED', `interrupted${hint}`)
-      }
+      })
     } finally {
       await session.release()
     }
