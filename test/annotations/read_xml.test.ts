@@ -55,6 +55,55 @@ describe('parseLidcXml', () => {
     expect(reading.warnings).toHaveLength(warnings)
   })
 
+  it('reads points however they are written', () => {
+    const points = (edges: string): unknown => {
+      const plain = message(
+        session(
+          nodule(
+            '1',
+            '',
+            roi(0, [
+              [1, 2],
+              [3, 4],
+              [5, 6],
+            ]),
+          ),
+        ),
+      )
+      const xml = plain.replace(/<edgeMap>.*<\/edgeMap>/s, edges)
+      return read(xml).sessions[0]!.nodules[0]!.contours[0]!.points
+    }
+    const [a, b, c] = [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ].map(([x, y]) => `<edgeMap><xCoord>${x}</xCoord><yCoord>${y}</yCoord></edgeMap>`) as [
+      string,
+      string,
+      string,
+    ]
+    const expected = [
+      { x: 1, y: 2 },
+      { x: 3, y: 4 },
+      { x: 5, y: 6 },
+    ]
+    expect(points(a + b + c)).toEqual(expected)
+    const odd = [
+      '<edgeMap><yCoord>4</yCoord><xCoord>3</xCoord></edgeMap>',
+      '<edgeMap n="1"><xCoord>3</xCoord><yCoord>4</yCoord></edgeMap>',
+      '<edgeMap>\r\n <xCoord> 3 </xCoord>\r\n <yCoord>4</yCoord>\r\n</edgeMap>',
+      '<edgeMap><!-- second --><xCoord>3.0</xCoord><yCoord>4</yCoord></edgeMap>',
+      '<q:edgeMap><q:xCoord>3</q:xCoord><q:yCoord>4</q:yCoord></q:edgeMap>',
+    ]
+    for (const second of odd) expect(points(a + second + c), second).toEqual(expected)
+    expect(() => points(`${a}<edgeMap>7</edgeMap>${c}`)).toThrow(/edgeMap\[2\]\/yCoord: .*a number/)
+    expect(() => points(`${a}<edgeMap><xCoord>7</xCoord></edgeMap>${c}`)).toThrow(/edgeMap\[2\]\/yCoord/)
+    // The line is that of the file, not of what the parser sees.
+    const broken = message(`\n<x>\n${a}\n${b}\n${a}\n<edgeMap><xCoord>7</edgeMap>\n</x>`)
+    const line = broken.slice(0, broken.indexOf('7</edgeMap>')).split('\n').length
+    expect(() => read(broken)).toThrow(`line ${line}`)
+  })
+
   it('a contour without ratings stays a nodule', () => {
     const reading = read(message(session(nodule('1', '<characteristics/>', roi(0, square(1, 1, 2))))))
     expect(reading.sessions[0]!.nodules[0]).not.toHaveProperty('ratings')
