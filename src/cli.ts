@@ -185,6 +185,9 @@ try {
   else if (error instanceof NoduleError) {
     process.stderr.write(`nodule: ${forTerminal(error.message, process.argv.slice(2))}\n`)
     process.exitCode = error.code === 'INTERRUPTED' ? 130 : 1
+  } else if (error instanceof RangeError && /allocation failed|array (buffer )?length/i.test(error.message)) {
+    process.stderr.write(`nodule: not enough memory: ${error.message}\n`)
+    process.exitCode = 1
   } else {
     process.stderr.write(`nodule: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`)
     process.exitCode = 70

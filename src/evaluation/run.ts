@@ -1,7 +1,7 @@
 import { join, parse } from 'node:path'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import { invalidParameter } from '../check.js'
+import { checkInteger, invalidParameter } from '../check.js'
 import { evaluateLabelFile } from './label_runs.js'
 import type { LabelRuns } from './label_runs.js'
 import { officialFiles } from './luna_output.js'
@@ -39,6 +39,7 @@ export interface Evaluated {
  */
 export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated> {
   const { labels, truth, scans, predictions = [] } = options
+  if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
   const given = [labels, truth, scans].filter((value) => value !== undefined).length
   if (given !== 1) {
     throw new NoduleError('INVALID_PARAMETER', 'what is true must be said once', {

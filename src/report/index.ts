@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
-import { show } from '../check.js'
+import { checkInteger, show } from '../check.js'
 import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
@@ -75,7 +75,8 @@ export interface WrittenReport {
  */
 export async function writeReport(options: ReportOptions): Promise<WrittenReport> {
   const files = options.run === undefined ? { ...options } : findRunFiles(options.run, options)
-  const maxPictures = options.maxPictures ?? 300
+  const maxPictures = checkInteger('maxPictures', options.maxPictures ?? 300, 0, 1e6)
+  if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
   const warnings: string[] = []
   const pictures: Picture[] = []
   const views: PageView[] = []

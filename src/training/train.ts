@@ -1,5 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { checkInteger } from '../check.js'
 import { readHypes } from '../config/hypes.js'
 import { batches } from '../dataset/batches.js'
 import type { Batch } from '../dataset/batches.js'
@@ -63,6 +64,8 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const hypes = readHypes(options.hypes)
+  const lastStep = checkInteger('steps', options.steps ?? hypes.solver.max_iter, 0, 1e9)
+  if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
   const near = (path: string): string => resolve(dirname(options.hypes), path)
   const trainPath = options.train ?? near(required(hypes.data.train_idl, options.hypes))
   const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
@@ -74,7 +77,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const earlier = await findEarlier(folder, hypes, options)
   const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
   const firstStep = earlier?.step ?? 0
-  const lastStep = options.steps ?? hypes.solver.max_iter
 
   await makeOutputFolder(options.output)
 

@@ -143,6 +143,9 @@ describe('train', () => {
     await expect(run('mine')).rejects.toThrow(/step-000001.safetensors: the folder holds another run/)
     await expect(run('mine', { resume: true, seed: 4 })).rejects.toThrow(/another seed/)
     await expect(run('none', { train: join(root, 'absent.json') })).rejects.toThrow(/absent.json/)
+    await expect(run('none', { steps: -5 })).rejects.toThrow(/for steps but received -5/)
+    await expect(run('none', { steps: 1.5 })).rejects.toThrow(/for steps but received 1.5/)
+    await expect(run('none', { seed: -1 })).rejects.toThrow(/for seed but received -1/)
     const { train: _, ...rest } = { hypes: hypesFile, train: list, output: join(root, 'none') }
     await expect(train({ ...rest, engine: 'wasm' })).rejects.toThrow(/data.train_idl/)
   })
