@@ -4,6 +4,7 @@ import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
 import { sliceNormal } from './header.js'
 import type { SliceHeader } from './header.js'
 import type { Series, SeriesProblem } from './series.js'
+import { COMPRESSED, isUncompressed } from './transfer_syntax.js'
 
 /** Positions closer than this are the same, mm. */
 const SAME_POSITION_MM = 0.01
@@ -19,6 +20,8 @@ const GAP_RATIO = 1.5
 export function buildSeries(headers: readonly SliceHeader[]): Series {
   const problems: SeriesProblem[] = []
   const alike = keepAlike(headers, problems)
+  const unreadable = unreadableReason(alike[0]!)
+  if (unreadable !== undefined) problems.unshift({ kind: 'unreadable', message: unreadable })
   const direction = headwards(sliceNormal(alike[0]!))
   const along = (header: SliceHeader): number => dot(header.imagePosition, direction)
   const sorted = [...alike].sort(
@@ -37,6 +40,12 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
       message: 'the files name no series; taken together by folder and study',
     })
   }
+  if (first.placedByLocation === true) {
+    problems.push({
+      kind: 'no-position',
+      message: 'the images give no position; stacked by Slice Location, places in the patient are not known',
+    })
+  }
   const isLocalizer = first.imageType.includes('LOCALIZER')
   if (isLocalizer) problems.push({ kind: 'localizer', message: 'a scout image, no cross-section' })
   if (slices.length === 1) problems.push({ kind: 'single-slice', message: 'one image only' })
@@ -53,9 +62,27 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
     geometry,
     ...(thickness === undefined ? {} : { thickness }),
     // A few slices beside the line are a pity; when most are, nothing lies where the geometry says.
-    isVolume: slices.length > 1 && !isLocalizer && shiftedSlices(problems) <= slices.length / 2,
+    isVolume:
+      slices.length > 1 &&
+      !isLocalizer &&
+      unreadable === undefined &&
+      shiftedSlices(problems) <= slices.length / 2,
     problems,
   }
+}
+
+/** Why the pixels of an image cannot be used, as far as its header tells. */
+function unreadableReason(header: SliceHeader): string | undefined {
+  const { samplesPerPixel, photometric, transferSyntax } = header
+  if (samplesPerPixel !== 1)
+    return `color images (${photometric}, ${samplesPerPixel} samples a pixel) have no HU`
+  if (
+    header.volume === undefined &&
+    !isUncompressed(transferSyntax) &&
+    COMPRESSED[transferSyntax] === undefined
+  )
+    return `no decoder for transfer syntax ${transferSyntax}`
+  return undefined
 }
 
 function shiftedSlices(problems: readonly SeriesProblem[]): number {
@@ -93,6 +120,7 @@ function fits(a: SliceHeader, b: SliceHeader): boolean {
     a.rows === b.rows &&
     a.columns === b.columns &&
     a.samplesPerPixel === b.samplesPerPixel &&
+    (a.placedByLocation === true) === (b.placedByLocation === true) &&
     near(a.pixelSpacing, b.pixelSpacing, 1e-3 * a.pixelSpacing[0]) &&
     near(a.rowDirection, b.rowDirection, 1e-3) &&
     near(a.columnDirection, b.columnDirection, 1e-3)

@@ -7,6 +7,7 @@ import type { Vector3 } from '../geometry/patient.js'
 import { frameLimit } from './limits.js'
 import { NOT_DICOM, PIXEL_DATA, numbersOf, parseDicom, text, texts, uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
+import { AXIAL, positionByLocation } from './slice_location.js'
 import { shareArray, shareText } from './share.js'
 import { hasEmbeddedOverlay, readBits, readModalityLut, readPadding } from './pixel_tags.js'
 import { DEFLATED_LITTLE_ENDIAN, isUncompressed } from './transfer_syntax.js'
@@ -47,6 +48,8 @@ export interface SliceHeader {
   columns: number
   /** Patient position of the center of the first pixel (0020,0032). */
   imagePosition: Vector3
+  /** The file has no position: it was made from Slice Location (0020,1041) and is right along the normal only. */
+  placedByLocation?: boolean | undefined
   /** Unit vector along a row, increasing column (0020,0037). */
   rowDirection: Vector3
   /** Unit vector along a column, increasing row (0020,0037). */
@@ -164,6 +167,12 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   const { dataSet, path } = file
   const pixelElement = dataSet.elements[PIXEL_DATA]
   if (pixelElement === undefined) {
+    for (const [tag, place] of [
+      ['x7fe00008', '(7FE0,0008)'],
+      ['x7fe00009', '(7FE0,0009)'],
+    ] as const)
+      if (dataSet.elements[tag] !== undefined)
+        throw new NoduleError('UNSUPPORTED', 'cannot read floating-point pixels', { path, place })
     throw new NoduleError('FORMAT', file.stopped === undefined ? NO_IMAGE : 'damaged data set', {
       path,
       expected: 'Pixel Data (7FE0,0010)',
@@ -225,6 +234,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     rows,
     columns,
     imagePosition: place.imagePosition,
+    placedByLocation: place.placedByLocation,
     rowDirection: place.rowDirection,
     columnDirection: place.columnDirection,
     pixelSpacing: place.pixelSpacing,
@@ -287,6 +297,7 @@ function locatePixels(
 type Plane = Pick<
   SliceHeader,
   | 'imagePosition'
+  | 'placedByLocation'
   | 'rowDirection'
   | 'columnDirection'
   | 'pixelSpacing'
@@ -312,8 +323,10 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
         texts(dataSet, place.replace(/^\((....),(....)\)$/, 'x$1$2').toLowerCase()).join('\\') || 'none',
     })
   const position = find('x00209113', 'x00200032')
-  if (position?.length !== 3) throw wrong('(0020,0032)', 'Image Position (Patient)', 3)
-  const orientation = find('x00209116', 'x00200037')
+  const location = position === undefined ? numbersOf(dataSet, 'x00201041')?.[0] : undefined
+  if (position?.length !== 3 && location === undefined)
+    throw wrong('(0020,0032)', 'Image Position (Patient)', 3)
+  const orientation = find('x00209116', 'x00200037') ?? (location === undefined ? undefined : AXIAL)
   if (orientation?.length !== 6) throw wrong('(0020,0037)', 'Image Orientation (Patient)', 6)
   const spacing = find('x00289110', 'x00280030')
   if (spacing?.length !== 2 || !(spacing[0]! > 0) || !(spacing[1]! > 0)) {
@@ -337,11 +350,21 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
   const transform = functionalGroup(dataSet, frame, 'x00289145')
   const own = (tag: string): number | undefined =>
     transform === undefined ? undefined : numbersOf(transform, tag)?.[0]
+  const pixelSpacing = spacing as unknown as [number, number]
+  const plane = {
+    rows: uint16(dataSet, 'x00280010') ?? 0,
+    columns: uint16(dataSet, 'x00280011') ?? 0,
+    rowDirection,
+    columnDirection,
+    pixelSpacing,
+  }
   return {
-    imagePosition: position as unknown as Vector3,
+    imagePosition:
+      location === undefined ? (position as unknown as Vector3) : positionByLocation(location, plane),
+    placedByLocation: location !== undefined,
     rowDirection: shareArray(rowDirection),
     columnDirection: shareArray(columnDirection),
-    pixelSpacing: shareArray(spacing as unknown as [number, number]),
+    pixelSpacing: shareArray(pixelSpacing),
     sliceThickness: thickness,
     rescaleSlope: own('x00281053') ?? slope,
     rescaleIntercept: own('x00281052') ?? intercept,

@@ -32,7 +32,9 @@ export type SeriesProblemKind =
   | 'single-slice'
   /** The files name no series; those of one folder and study were taken together. */
   | 'no-series-uid'
-  /** Files of the series that cannot be read. */
+  /** The images give no position; Slice Location stands in, and only the distances of the slices are known. */
+  | 'no-position'
+  /** The pixels cannot be used: color, or a compression without decoder. */
   | 'unreadable'
 
 export interface SeriesProblem {
@@ -54,7 +56,7 @@ export interface Series {
   geometry: VolumeGeometry
   /** Slice Thickness (0018,0050) of most slices, mm. */
   thickness?: number
-  /** Two slices or more that lie in a line, and no scout: what detection can use. */
+  /** Two slices or more that lie in a line, readable and no scout: what detection can use. */
   isVolume: boolean
   problems: SeriesProblem[]
 }
@@ -180,10 +182,12 @@ export async function listFiles(paths: readonly string[]): Promise<string[]> {
 function groupBySeries(headers: SliceHeader[]): SliceHeader[][] {
   const groups = new Map<string, SliceHeader[]>()
   for (const header of headers) {
-    const key =
+    // Two patients are never one series, whatever became of the UIDs when somebody anonymized them.
+    const key = `${header.patientId}\n${
       header.seriesInstanceUid === ''
         ? `folder ${dirname(header.path)} ${header.studyInstanceUid} ${header.modality}`
         : header.seriesInstanceUid
+    }`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [header])
     else group.push(header)

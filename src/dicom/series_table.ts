@@ -37,7 +37,7 @@ function problemLines(series: Series): string {
   return series.problems.map((problem) => `  ${problem.kind}: ${problem.message}\n`).join('')
 }
 
-/** "17 files are no slices (3 SR, 14 foreign)", and each damaged file with its reason. */
+/** "17 files without a slice: 3 SR, 14 foreign", why images are among them, and each damaged file with its reason. */
 function skippedLines({ skipped }: FoundSeries): string[] {
   const rest = skipped.filter((file) => file.kind !== 'damaged')
   const counts = new Map<string, number>()
@@ -48,10 +48,24 @@ function skippedLines({ skipped }: FoundSeries): string[] {
   const parts = [...counts].map(([name, number]) => `${number} ${name}`)
   return [
     ...(rest.length > 0 ? [`${count(rest.length, 'file')} without a slice: ${parts.join(', ')}\n`] : []),
+    ...reasonLines(rest.filter(({ modality }) => modality === 'CT')),
     ...skipped
       .filter((file) => file.kind === 'damaged')
       .map((file) => `damaged: ${file.path}: ${file.reason}\n`),
   ]
+}
+
+/** CT files that are no slices, by reason, with one of them as an example. */
+function reasonLines(files: FoundSeries['skipped']): string[] {
+  const byReason = new Map<string, string[]>()
+  for (const { reason, path } of files) {
+    const known = byReason.get(reason)
+    if (known === undefined) byReason.set(reason, [path])
+    else known.push(path)
+  }
+  return [...byReason]
+    .sort((a, b) => b[1].length - a[1].length)
+    .map(([reason, paths]) => `  ${paths.length} CT: ${reason}, such as ${paths[0]}\n`)
 }
 
 /** The same as JSON. */

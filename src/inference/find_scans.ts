@@ -93,7 +93,9 @@ export async function seriesOf(
   without: readonly string[] = [],
 ): Promise<Series | undefined> {
   const { series } = await findSeries(scan.paths.filter((path) => !without.includes(path)))
-  return series.find((item) => item.seriesInstanceUid === scan.seriesInstanceUid)
+  return series.find(
+    (item) => item.seriesInstanceUid === scan.seriesInstanceUid && item.patientId === scan.patientId,
+  )
 }
 
 function filesOf(series: Series): ScanFiles {

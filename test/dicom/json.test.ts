@@ -64,7 +64,8 @@ describe('seriesTable', () => {
       expect(lines[2]).toMatch(/^ {2}gap: about 2 slices missing/)
       expect(lines[3]).toBe('1 patient, 1 study, 1 series, 1 of them volumes')
       expect(lines[4]).toBe('2 files without a slice: 1 foreign, 1 CT')
-      expect(lines[5]).toMatch(/^damaged: .*cut\.dcm: \(7FE0,0010\): file ends inside the pixel data/)
+      expect(lines[5]).toMatch(/^ {2}1 CT: no image in the file: .*, such as .*report\.dcm$/)
+      expect(lines[6]).toMatch(/^damaged: .*cut\.dcm: \(7FE0,0010\): file ends inside the pixel data/)
       expect(seriesJson(found)).toMatchObject({
         format: 'nodule-series/1',
         series: [{ images: 4, lengthMm: 10, isVolume: true, transferSyntax: '1.2.840.10008.1.2.1' }],

@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findSeries, readPixels, readSeriesPixels, readSliceHeader } from '../../src/dicom/index.js'
+import { seriesTable } from '../../src/dicom/series_table.js'
 import { patientToVoxel, voxelToPatient } from '../../src/geometry/patient.js'
 import { realData } from '../real_data.js'
-import { BIG_ENDIAN, IMPLICIT, sliceFile, text, uint16s } from './bytes.js'
+import { BIG_ENDIAN, IMPLICIT, numbers, sliceFile, text, uint16s } from './bytes.js'
 import type { FileOptions, SliceOptions } from './bytes.js'
 
 let folder: string
@@ -149,6 +150,90 @@ describe('findSeries', () => {
       '(7FE0,0010): file ends inside the pixel data: expected 32 bytes but received 22',
     )
     expect(seen).toHaveLength(8)
+  })
+
+  it('stacks images without a position by Slice Location, and says so', async () => {
+    for (const without of [['00200032'], ['00200032', '00200037']]) {
+      stack(
+        [5, 0, 2.5, 10].map((location) => ({
+          without,
+          rows: 3,
+          columns: 5,
+          extra: [text('00201041', 'DS', String(location))],
+        })),
+      )
+      const [series] = (await findSeries([folder])).series
+      expect(series!.geometry.slicePositions).toEqual([0, 2.5, 5, 10])
+      expect(series!.isVolume).toBe(true)
+      expect(kinds(series!.problems)).toEqual(['gap', 'no-position'])
+      // The image's center lies on the axis.
+      const { geometry } = series!
+      expect(voxelToPatient(geometry, 0, 1, 2)).toEqual(
+        [0, 0, 0].map((value) => expect.closeTo(value, 9) as number),
+      )
+    }
+    // Seen from the head the normal points to the feet: the way is the same.
+    stack(
+      [0, 2.5].map((z) => ({
+        without: ['00200032'],
+        orientation: '1\\0\\0\\0\\-1\\0',
+        extra: [text('00201041', 'DS', String(z))],
+      })),
+    )
+    const [turned] = (await findSeries([join(folder, '0.dcm'), join(folder, '1.dcm')])).series
+    expect(turned!.slices.map((slice) => slice.imagePosition[2])).toEqual([0, 2.5])
+  })
+
+  it('does not mix images with a position and images without', async () => {
+    stack([{ z: 0 }, { z: 2.5 }, { z: 5 }])
+    put('x.dcm', sliceFile({ without: ['00200032'], extra: [text('00201041', 'DS', '7.5')] }))
+    const [series] = (await findSeries([folder])).series
+    expect(series!.slices).toHaveLength(3)
+    expect(kinds(series!.problems)).toEqual(['mixed-size'])
+  })
+
+  it('never makes one series of two patients', async () => {
+    stack([{ z: 0 }, { z: 2.5 }])
+    const other = { without: ['00100020'], extra: [text('00100020', 'LO', 'P2')] }
+    for (const z of [5, 7.5]) put(`b${z}.dcm`, sliceFile({ z, ...other }))
+    const { series } = await findSeries([folder])
+    expect(series.map(({ patientId, slices }) => [patientId, slices.length])).toEqual([
+      ['P1', 2],
+      ['P2', 2],
+    ])
+  })
+
+  it('a series of color images, or without a decoder, is no volume', async () => {
+    const color = {
+      without: ['00280002', '00280004'],
+      extra: [numbers('00280002', 'US', 3), text('00280004', 'CS', 'RGB')],
+      pixels: Buffer.alloc(96),
+    }
+    stack([0, 2.5].map((z) => ({ z, ...color })))
+    for (const z of [0, 2.5])
+      put(`m${z}.dcm`, sliceFile({ z, series: '1.9' }, { transferSyntax: '1.2.840.10008.1.2.4.100' }))
+    const { series } = await findSeries([folder])
+    expect(series.map(({ isVolume }) => isVolume)).toEqual([false, false])
+    expect(series.map(({ problems }) => problems[0]!.message)).toEqual([
+      'color images (RGB, 3 samples a pixel) have no HU',
+      'no decoder for transfer syntax 1.2.840.10008.1.2.4.100',
+    ])
+  })
+
+  it('the table names why CT files are no slices', async () => {
+    stack([0, 2.5].map((z) => ({ z, without: ['00280030'] })))
+    put('deep.dcm', sliceFile({ bitsAllocated: 32, pixels: Buffer.alloc(64) }))
+    put(
+      'float.dcm',
+      sliceFile({ without: ['7fe00010'], extra: [{ tag: '7fe00008', vr: 'OF', bytes: Buffer.alloc(64) }] }),
+    )
+    const lines = seriesTable(await findSeries([folder])).split('\n')
+    expect(lines).toContain('4 files without a slice: 4 CT')
+    expect(lines.find((line) => line.startsWith('  2 CT: (0028,0030): no place in the patient'))).toContain(
+      '0.dcm',
+    )
+    expect(lines.find((line) => line.includes('cannot read this depth'))).toContain('received 32')
+    expect(lines.find((line) => line.includes('floating-point pixels'))).toContain('(7FE0,0008)')
   })
 
   it('refuses a folder that does not exist', async () => {
