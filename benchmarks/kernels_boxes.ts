@@ -31,9 +31,14 @@ export async function benchRezoom({ seconds }: SubjectOptions): Promise<Row[]> {
   const rows: Row[] = []
   for (const c of rezoomCases.filter((one) => one.bench === true)) {
     const { input, gradient } = rezoomInput(c)
+    const output = new Float32Array(gradient.length)
+    const gradients = {
+      features: new Float32Array(input.features.length),
+      boxes: new Float32Array(input.boxes.length),
+    }
     const both = (device: 'cpu' | 'reference'): void => {
-      rezoomForwardSync(input, { device })
-      rezoomGradientSync(input, gradient, { device })
+      rezoomForwardSync(input, { device, out: output })
+      rezoomGradientSync(input, gradient, { device, out: gradients })
     }
     // The floor: copying what is read and written. Forward reads 4 corners and writes 1 value a sample; the gradient
     // reads 1 + 4 and adds to 4 (read and written), and clears the feature gradient.
@@ -81,9 +86,11 @@ export async function benchRoiAlign({ seconds }: SubjectOptions): Promise<Row[]>
   const rows: Row[] = []
   for (const c of roiAlignCases.filter((one) => one.bench === true)) {
     const { input, gradient } = roiAlignInput(c)
+    const output = new Float32Array(gradient.length)
+    const gradientFeatures = new Float32Array(input.features.length)
     const both = (device: 'cpu' | 'reference'): void => {
-      roiAlignForwardSync(input, { device })
-      roiAlignGradientSync(input, gradient, { device })
+      roiAlignForwardSync(input, { device, out: output })
+      roiAlignGradientSync(input, gradient, { device, out: gradientFeatures })
     }
     const timing = await measureTogether({ ours: () => both('cpu'), twin: () => both('reference') }, seconds)
     const label = `roi_align fwd+grad ${c.name}, ${c.layout}`

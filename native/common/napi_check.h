@@ -28,22 +28,30 @@ inline Napi::Object RequireObject(Napi::Env env, const Napi::Value& value,
   return value.As<Napi::Object>();
 }
 
-inline double RequireNumber(Napi::Env env, const Napi::Object& object, const char* name, double low,
+inline double RequireNumber(Napi::Env env, const Napi::Value& value, const char* name, double low,
                             double high) {
-  const Napi::Value value = object.Get(name);
-  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
-  if (!(number >= low && number <= high))
+  double number;
+  if (napi_get_value_double(env, value, &number) != napi_ok || !(number >= low && number <= high))
     Refuse(env, name, "number between " + std::to_string(low) + " and " + std::to_string(high));
   return number;
+}
+
+inline double RequireNumber(Napi::Env env, const Napi::Object& object, const char* name, double low,
+                            double high) {
+  return RequireNumber(env, object.Get(name), name, low, high);
 }
 
 // Sizes are bounded, so that products of three of them fit 64 bits.
 constexpr double kMaxSize = 1 << 20;
 
-inline size_t RequireSize(Napi::Env env, const Napi::Object& object, const char* name) {
-  const double number = RequireNumber(env, object, name, 0, kMaxSize);
+inline size_t RequireSize(Napi::Env env, const Napi::Value& value, const char* name) {
+  const double number = RequireNumber(env, value, name, 0, kMaxSize);
   if (number != std::floor(number)) Refuse(env, name, "integer");
   return static_cast<size_t>(number);
+}
+
+inline size_t RequireSize(Napi::Env env, const Napi::Object& object, const char* name) {
+  return RequireSize(env, object.Get(name), name);
 }
 
 inline bool RequireBoolean(Napi::Env env, const Napi::Object& object, const char* name) {
@@ -82,13 +90,13 @@ constexpr napi_typedarray_type TypedArrayType<double>() {
 // A typed array of exactly this type; `length` SIZE_MAX takes any. A detached one has length 0 and
 // no data.
 template <typename T>
-View<T> RequireArray(Napi::Env env, const Napi::Value& value, const std::string& name,
-                     size_t length) {
-  napi_typedarray_type type;
+View<T> RequireArray(Napi::Env env, const Napi::Value& value, const char* name, size_t length) {
+  // Stays so for types that this version of Node-API does not know; none of ours.
+  napi_typedarray_type type = napi_uint8_clamped_array;
   size_t elements = 0;
   void* data = nullptr;
-  if (!value.IsTypedArray() ||
-      napi_get_typedarray_info(env, value, &type, &elements, &data, nullptr, nullptr) != napi_ok ||
+  // Fails, without an exception, for what is no typed array.
+  if (napi_get_typedarray_info(env, value, &type, &elements, &data, nullptr, nullptr) != napi_ok ||
       type != TypedArrayType<T>())
     Refuse(env, name, "typed array of the right type");
   if (length != SIZE_MAX && elements != length)
@@ -100,7 +108,7 @@ View<T> RequireArray(Napi::Env env, const Napi::Value& value, const std::string&
 
 template <typename T>
 View<T> RequireArray(Napi::Env env, const Napi::Object& object, const char* name, size_t length) {
-  return RequireArray<T>(env, object.Get(name), name, length);
+  return RequireArray<T>(env, static_cast<Napi::Value>(object.Get(name)), name, length);
 }
 
 }  // namespace nodule

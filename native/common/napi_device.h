@@ -10,8 +10,7 @@
 
 namespace nodule {
 
-inline Device RequireDevice(Napi::Env env, const Napi::Object& object) {
-  const Napi::Value value = object.Get("device");
+inline Device RequireDevice(Napi::Env env, const Napi::Value& value) {
   const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
   if (name == "cpu") return Device::kCpu;
   if (name != "cuda") Refuse(env, "device", "\"cpu\" or \"cuda\"");
@@ -21,6 +20,10 @@ inline Device RequireDevice(Napi::Env env, const Napi::Object& object) {
 #else
   throw Napi::Error::New(env, "CUDA: not built");
 #endif
+}
+
+inline Device RequireDevice(Napi::Env env, const Napi::Object& object) {
+  return RequireDevice(env, object.Get("device"));
 }
 
 }  // namespace nodule

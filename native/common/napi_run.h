@@ -30,6 +30,17 @@ class KernelWorker final : public Napi::AsyncWorker {
   std::function<void()> work_;
 };
 
+// Runs the work here and returns undefined.
+template <typename Work>
+Napi::Value RunNow(Napi::Env env, const Work& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(env, error.what());
+  }
+  return env.Undefined();
+}
+
 // `async`: returns a promise, and the work runs on a thread of libuv's pool; else it runs here and
 // returns undefined. The work must not touch Node-API; it reports failures as std::exception.
 inline Napi::Value RunKernel(Napi::Env env, const Napi::Object& keep_alive, bool async,
@@ -39,12 +50,7 @@ inline Napi::Value RunKernel(Napi::Env env, const Napi::Object& keep_alive, bool
     worker->Queue();
     return worker->Promise();
   }
-  try {
-    work();
-  } catch (const std::exception& error) {
-    throw Napi::Error::New(env, error.what());
-  }
-  return env.Undefined();
+  return RunNow(env, work);
 }
 
 // Exports `kernel` as `name` (asynchronous) and `nameSync`.

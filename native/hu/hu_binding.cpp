@@ -33,8 +33,8 @@ void ReadSlices(Napi::Env env, const Napi::Array& slices, HuParams& params) {
   const uint32_t count = slices.Length();
   for (uint32_t i = 0; i < count; i++) {
     Napi::HandleScope scope(env);
-    const View<T> view = RequireArray<T>(env, slices.Get(i), "slices[" + std::to_string(i) + "]",
-                                         i == 0 ? SIZE_MAX : params.pixels);
+    const View<T> view =
+        RequireArray<T>(env, slices.Get(i), "slices", i == 0 ? SIZE_MAX : params.pixels);
     params.pixels = view.length;
     params.slices.push_back(view.data);
   }

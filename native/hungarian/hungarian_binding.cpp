@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
-#include <memory>
+#include <utility>
+#include <vector>
 
 #include "common/bindings.h"
 #include "common/host_device.h"
@@ -36,31 +37,33 @@ NODULE_CLONES bool AllFinite(const float* data, size_t count) {
   return largest < 0x7f800000U;
 }
 
-// {cells, p, t, minIou, predictions, truths: Float32Array, counts: Int32Array,
-// assignment: Int32Array, cost: Float64Array, device}
+// By position, because a call takes as long as matching ten cells: (predictions, truths: Float32Array,
+// counts, assignment: Int32Array, cost: Float64Array, p, t, minIou, device). There are as many
+// cells as counts.
 Napi::Value Match(const Napi::CallbackInfo& info, bool async) {
   const Napi::Env env = info.Env();
-  const Napi::Object object = RequireObject(env, info[0], "input");
   MatchParams params;
-  params.cells = RequireSize(env, object, "cells");
-  const size_t p = RequireSize(env, object, "p"), t = RequireSize(env, object, "t");
+  const View<int32_t> counts = RequireArray<int32_t>(env, info[2], "counts", SIZE_MAX);
+  const size_t p = RequireSize(env, info[5], "p"), t = RequireSize(env, info[6], "t");
+  if (static_cast<double>(counts.length) > kMaxSize) Refuse(env, "counts", "at most 2^20 cells");
   if (p > kMaxMatch) Refuse(env, "p", "at most 64 predictions");
   if (t > kMaxMatch) Refuse(env, "t", "at most 64 truths");
+  params.cells = counts.length;
   params.p = static_cast<int>(p);
   params.t = static_cast<int>(t);
-  params.min_iou = RequireNumber(env, object, "minIou", 0, 1);
-  params.predictions = RequireArray<float>(env, object, "predictions", params.cells * p * 4).data;
-  params.truths = RequireArray<float>(env, object, "truths", params.cells * t * 4).data;
-  params.counts = RequireArray<int32_t>(env, object, "counts", params.cells).data;
-  params.assignment = RequireArray<int32_t>(env, object, "assignment", params.cells * p).data;
-  params.cost = RequireArray<double>(env, object, "cost", params.cells).data;
+  params.min_iou = RequireNumber(env, info[7], "minIou", 0, 1);
+  params.predictions = RequireArray<float>(env, info[0], "predictions", params.cells * p * 4).data;
+  params.truths = RequireArray<float>(env, info[1], "truths", params.cells * t * 4).data;
+  params.assignment = RequireArray<int32_t>(env, info[3], "assignment", params.cells * p).data;
+  params.cost = RequireArray<double>(env, info[4], "cost", params.cells).data;
+  const Device device = RequireDevice(env, info[8]);
   if (!AllFinite(params.predictions, params.cells * p * 4))
     RequireFinite(env, "predictions", params.predictions, params.cells * p * 4);
   const bool truths_finite = AllFinite(params.truths, params.cells * t * 4);
   // The kernel reads its own copy of the counts, because it trusts them as lengths.
-  auto counts = std::make_shared<std::vector<int32_t>>(params.counts, params.counts + params.cells);
+  std::vector<int32_t> copied(counts.data, counts.data + params.cells);
   for (size_t cell = 0; cell < params.cells; cell++) {
-    const int32_t count = (*counts)[cell];
+    const int32_t count = copied[cell];
     if (count < 0 || count > params.t)
       Refuse(env, "counts[" + std::to_string(cell) + "]",
              "integer between 0 and " + std::to_string(t));
@@ -68,10 +71,16 @@ Napi::Value Match(const Napi::CallbackInfo& info, bool async) {
       RequireFinite(env, "truths", params.truths + cell * t * 4, static_cast<size_t>(count) * 4,
                     cell * t * 4);
   }
-  params.counts = counts->data();
-  const Device device = RequireDevice(env, object);
-  return RunKernel(env, object, async,
-                   [params, counts, device] { HungarianMatch(params, device); });
+  if (!async) {
+    params.counts = copied.data();
+    return RunNow(env, [&params, device] { HungarianMatch(params, device); });
+  }
+  Napi::Array arrays = Napi::Array::New(env, 5);
+  for (uint32_t i = 0; i < 5; i++) arrays.Set(i, info[i]);
+  return RunKernel(env, arrays, true, [params, copied = std::move(copied), device]() mutable {
+    params.counts = copied.data();
+    HungarianMatch(params, device);
+  });
 }
 
 // {cost: Float64Array, rows, columns, rowToColumn: Int32Array} -> total cost

@@ -13,20 +13,59 @@ struct Boxes {
   Doubles cx, cy, w, h, x0, x1, y0, y1, area;
 };
 
-// Boxes of a rank: value k of cell `lane` at [k][lane]. All are gathered before the first is used,
-// so that no vector is read while its elements are still being written.
-using Gathered = double[4][kLanes];
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define NODULE_HAS_SHUFFLE 1
+#endif
+#endif
 
-NODULE_HD void GatherBoxes(const float* const* cells, int rank, Gathered& out) {
-  for (size_t lane = 0; lane < kLanes; lane++)
-    for (int k = 0; k < 4; k++) out[k][lane] = static_cast<double>(cells[lane][rank * 4 + k]);
+#if defined(NODULE_HAS_SHUFFLE)
+typedef float Floats4 __attribute__((vector_size(16)));
+typedef float Floats8 __attribute__((vector_size(32)));
+
+// The boxes of a rank in eight cells, turned from cell by cell to value by value inside registers:
+// vectors that are read while their elements are still being written wait for all of them.
+NODULE_HD void GatherBoxes(const float* const* cells, int rank, Boxes& b) {
+  Floats8 pairs[4];  // of cells i and i + 4
+  for (int i = 0; i < 4; i++) {
+    Floats4 low, high;
+    std::memcpy(&low, cells[i] + rank * 4, sizeof(low));
+    std::memcpy(&high, cells[i + 4] + rank * 4, sizeof(high));
+    pairs[i] = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
+  }
+#define NODULE_CENTERS(p, q) __builtin_shufflevector(p, q, 0, 8, 1, 9, 4, 12, 5, 13)
+#define NODULE_SIZES(p, q) __builtin_shufflevector(p, q, 2, 10, 3, 11, 6, 14, 7, 15)
+#define NODULE_FIRST(p, q) \
+  __builtin_convertvector(__builtin_shufflevector(p, q, 0, 1, 8, 9, 4, 5, 12, 13), Doubles)
+#define NODULE_SECOND(p, q) \
+  __builtin_convertvector(__builtin_shufflevector(p, q, 2, 3, 10, 11, 6, 7, 14, 15), Doubles)
+  const Floats8 centers0 = NODULE_CENTERS(pairs[0], pairs[1]);
+  const Floats8 centers1 = NODULE_CENTERS(pairs[2], pairs[3]);
+  const Floats8 sizes0 = NODULE_SIZES(pairs[0], pairs[1]);
+  const Floats8 sizes1 = NODULE_SIZES(pairs[2], pairs[3]);
+  b.cx = NODULE_FIRST(centers0, centers1);
+  b.cy = NODULE_SECOND(centers0, centers1);
+  b.w = NODULE_FIRST(sizes0, sizes1);
+  b.h = NODULE_SECOND(sizes0, sizes1);
+#undef NODULE_CENTERS
+#undef NODULE_SIZES
+#undef NODULE_FIRST
+#undef NODULE_SECOND
 }
+#else
+NODULE_HD void GatherBoxes(const float* const* cells, int rank, Boxes& b) {
+  for (size_t lane = 0; lane < kLanes; lane++) {
+    const float* box = cells[lane] + rank * 4;
+    b.cx[lane] = static_cast<double>(box[0]);
+    b.cy[lane] = static_cast<double>(box[1]);
+    b.w[lane] = static_cast<double>(box[2]);
+    b.h[lane] = static_cast<double>(box[3]);
+  }
+}
+#endif
 
-NODULE_HD void MakeBoxes(const Gathered& from, Boxes& b) {
-  std::memcpy(&b.cx, from[0], sizeof(Doubles));
-  std::memcpy(&b.cy, from[1], sizeof(Doubles));
-  std::memcpy(&b.w, from[2], sizeof(Doubles));
-  std::memcpy(&b.h, from[3], sizeof(Doubles));
+NODULE_HD void MakeBoxes(const float* const* cells, int rank, Boxes& b) {
+  GatherBoxes(cells, rank, b);
   b.x0 = b.cx - b.w / 2;
   b.x1 = b.cx + b.w / 2;
   b.y0 = b.cy - b.h / 2;
@@ -41,9 +80,12 @@ NODULE_HD void AddDistance(const Doubles& a, const Doubles& b, Doubles& distance
 }
 
 // MatchCost of hungarian_kernel.h in eight cells, the same operations in the same order; 0 where
-// there is no such truth.
+// there is no such truth. Without kExact the quotient IoU = shared / both is not computed, because
+// a division takes as long as all the rest: what counts is on which side of min_iou * both `shared`
+// lies. `doubt` becomes 1 where they differ by so little that rounding may decide.
+template <bool kExact>
 NODULE_HD void Costs(const Boxes& a, const Boxes& b, double order, const Integers& exists,
-                     double min_iou, Doubles& cost) {
+                     double min_iou, Doubles& cost, Doubles& doubt) {
   Doubles distance = {};
   AddDistance(a.cx, b.cx, distance);
   AddDistance(a.cy, b.cy, distance);
@@ -54,9 +96,18 @@ NODULE_HD void Costs(const Boxes& a, const Boxes& b, double order, const Integer
   // Each condition in a choice of its own: GCC 12 combines conditions element by element.
   const Doubles shared = (width > 0 ? width : 0.0) * (height > 0 ? height : 0.0);
   const Doubles both = a.area + b.area - shared;
-  const Doubles quotient = shared / (both > 0 ? both : 1.0);
-  const Doubles iou = both > 0 ? quotient : 0.0;
-  const Doubles sum = order + distance / 2000 + (iou < min_iou ? Doubles{} + 100.0 : Doubles{});
+  Doubles gap;  // below 0 where the IoU is below min_iou
+  if (kExact) {
+    const Doubles quotient = shared / (both > 0 ? both : 1.0);
+    const Doubles iou = both > 0 ? quotient : 0.0;
+    gap = iou - min_iou;
+  } else {
+    gap = shared - min_iou * both;
+    const Doubles distance_to_0 = gap < 0 ? -gap : gap;
+    // Also where the boxes have no area, or so much that it overflows.
+    doubt = distance_to_0 > 1e-12 * both ? doubt : 1.0;
+  }
+  const Doubles sum = order + distance / 2000 + (gap < 0 ? Doubles{} + 100.0 : Doubles{});
   cost = exists ? sum : 0.0;
 }
 
@@ -83,18 +134,22 @@ NODULE_HD void Match(const MatchParams& params, size_t first, size_t count) {
   }
   Boxes a[kP], b[kP];
   Doubles costs[kP][kP];
-  Gathered gathered_a[kP], gathered_b[kP];
-  for (int i = 0; i < kP; i++) GatherBoxes(predictions, i, gathered_a[i]);
-  for (int j = 0; j < most; j++) GatherBoxes(truths, j, gathered_b[j]);
-  for (int i = 0; i < kP; i++) MakeBoxes(gathered_a[i], a[i]);
-  for (int j = 0; j < most; j++) MakeBoxes(gathered_b[j], b[j]);
+  for (int i = 0; i < kP; i++) MakeBoxes(predictions, i, a[i]);
+  for (int j = 0; j < most; j++) MakeBoxes(truths, j, b[j]);
+  Doubles doubt = {};
   for (int i = 0; i < kP; i++)
     for (int j = 0; j < kP; j++) {
       if (j < most)
-        Costs(a[i], b[j], i, j < counts, params.min_iou, costs[i][j]);
+        Costs<false>(a[i], b[j], i, j < counts, params.min_iou, costs[i][j], doubt);
       else
         Fill(costs[i][j], 0);
     }
+  double doubts = 0;
+  for (size_t lane = 0; lane < kLanes; lane++) doubts += doubt[lane];
+  if (doubts > 0)
+    for (int i = 0; i < kP; i++)
+      for (int j = 0; j < most; j++)
+        Costs<true>(a[i], b[j], i, j < counts, params.min_iou, costs[i][j], doubt);
 
   Doubles least[kSets];
   Integers choice[kSets];

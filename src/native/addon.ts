@@ -12,6 +12,19 @@ import type { Parts } from './reference/masks.js'
 export type AsyncKernel = (input: object) => Promise<void>
 export type SyncKernel = (input: object) => void
 
+/** By position: reading the properties of an object takes as long as matching ten cells. */
+export type MatchArguments = [
+  predictions: Float32Array,
+  truths: Float32Array,
+  counts: Int32Array,
+  assignment: Int32Array,
+  cost: Float64Array,
+  p: number,
+  t: number,
+  minIou: number,
+  device: string,
+]
+
 /** What native/addon.cpp exports. Internal: the functions of this folder check what they pass. */
 export interface Addon {
   status: () => {
@@ -38,8 +51,8 @@ export interface Addon {
   roiAlignForwardSync: SyncKernel
   roiAlignGradient: AsyncKernel
   roiAlignGradientSync: SyncKernel
-  hungarianMatch: AsyncKernel
-  hungarianMatchSync: SyncKernel
+  hungarianMatch: (...input: MatchArguments) => Promise<void>
+  hungarianMatchSync: (...input: MatchArguments) => void
   linearSumAssignment: (input: object) => number
   shrinkSync: SyncKernel
   dilateSync: SyncKernel
@@ -202,13 +215,7 @@ export function nativeError(error: unknown): NoduleError {
 }
 
 export type KernelName =
-  | 'hu'
-  | 'frames'
-  | 'rezoomForward'
-  | 'rezoomGradient'
-  | 'roiAlignForward'
-  | 'roiAlignGradient'
-  | 'hungarianMatch'
+  'hu' | 'frames' | 'rezoomForward' | 'rezoomGradient' | 'roiAlignForward' | 'roiAlignGradient'
 
 /** Runs a kernel of the addon off the event loop. */
 export async function runKernel(name: KernelName, input: object): Promise<void> {

@@ -31,13 +31,13 @@ export function checkArray<T extends AnyArray>(
   types: readonly (new () => T)[],
   length?: number,
 ): T {
-  const described = types.map((type) => type.name).join(' or ')
-  const type = types.find((one) => value instanceof one)
-  if (type === undefined) throw invalidParameter(name, described, value)
+  // The words are made for the error only: making them for each call would cost more than some kernels.
+  const described = (more: string): string => types.map((type) => type.name).join(' or ') + more
+  if (!types.some((type) => value instanceof type)) throw invalidParameter(name, described(''), value)
   const array = value as T
-  if (isDetached(array)) throw invalidParameter(name, `${described} that is not detached`, value)
+  if (isDetached(array)) throw invalidParameter(name, described(' that is not detached'), value)
   if (length !== undefined && array.length !== length)
-    throw invalidParameter(name, `${described} of length ${length}`, value)
+    throw invalidParameter(name, described(` of length ${length}`), value)
   return array
 }
 

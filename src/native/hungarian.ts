@@ -1,5 +1,12 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
-import { type Device, findAddon, chooseDevice, nativeError, runKernel, runKernelSync } from './addon.js'
+import {
+  type Device,
+  type MatchArguments,
+  chooseDevice,
+  findAddon,
+  nativeError,
+  requireAddon,
+} from './addon.js'
 import { checkArray, checkFinite } from './arrays.js'
 import { type MatchWork, assignReference, hungarianReference } from './reference/hungarian.js'
 
@@ -16,6 +23,8 @@ export interface MatchInput {
   t: number
   /** A pair with a lower intersection over union costs 100 more. */
   minIou: number
+  /** Written and returned when given: [cells, p] and [cells]. */
+  out?: Match | undefined
 }
 
 export interface MatchOptions {
@@ -33,6 +42,20 @@ export interface Match {
 const MAX_MATCH = 64
 const MAX_SIZE = 2 ** 20
 
+function output(out: Match | undefined, cells: number, p: number): Match {
+  if (out !== undefined)
+    return {
+      assignment: checkArray('out.assignment', out.assignment, [Int32Array], cells * p),
+      cost: checkArray('out.cost', out.cost, [Float64Array], cells),
+    }
+  // One buffer: making one takes as long as matching five cells.
+  const buffer = new ArrayBuffer(cells * (8 + 4 * p))
+  return {
+    assignment: new Int32Array(buffer, cells * 8, cells * p),
+    cost: new Float64Array(buffer, 0, cells),
+  }
+}
+
 function prepare(input: MatchInput, options: MatchOptions): MatchWork & { device: string } {
   const p = checkInteger('p', input.p, 0, MAX_MATCH)
   const t = checkInteger('t', input.t, 0, MAX_MATCH)
@@ -46,8 +69,7 @@ function prepare(input: MatchInput, options: MatchOptions): MatchWork & { device
     predictions: checkArray('predictions', input.predictions, [Float32Array], cells * p * 4),
     truths: checkArray('truths', input.truths, [Float32Array], cells * t * 4),
     counts,
-    assignment: new Int32Array(cells * p),
-    cost: new Float64Array(cells),
+    ...output(input.out, cells, p),
     device: chooseDevice(options.device),
   }
   // The addon checks the numbers itself.
@@ -61,6 +83,18 @@ function prepare(input: MatchInput, options: MatchOptions): MatchWork & { device
   return work
 }
 
+const positions = (w: MatchWork & { device: string }): MatchArguments => [
+  w.predictions,
+  w.truths,
+  w.counts,
+  w.assignment,
+  w.cost,
+  w.p,
+  w.t,
+  w.minIou,
+  w.device,
+]
+
 /**
  * Assigns predicted to true boxes in each cell at the least total cost:
  * cost(i, j) = i + sum|delta| / 2000 + 100 * [IoU < minIou]; missing true boxes cost 0. Runs off the event loop.
@@ -69,17 +103,25 @@ function prepare(input: MatchInput, options: MatchOptions): MatchWork & { device
  */
 export async function hungarianMatch(input: MatchInput, options: MatchOptions = {}): Promise<Match> {
   const work = prepare(input, options)
-  if (work.device === 'reference') hungarianReference(work)
-  else await runKernel('hungarianMatch', work)
-  return { assignment: work.assignment, cost: work.cost }
+  try {
+    if (work.device === 'reference') hungarianReference(work)
+    else await requireAddon().hungarianMatch(...positions(work))
+  } catch (error) {
+    throw nativeError(error)
+  }
+  return input.out ?? { assignment: work.assignment, cost: work.cost }
 }
 
 /** `hungarianMatch` on the calling thread: the training step needs it between two operations. */
 export function hungarianMatchSync(input: MatchInput, options: MatchOptions = {}): Match {
   const work = prepare(input, options)
-  if (work.device === 'reference') hungarianReference(work)
-  else runKernelSync('hungarianMatch', work)
-  return { assignment: work.assignment, cost: work.cost }
+  try {
+    if (work.device === 'reference') hungarianReference(work)
+    else requireAddon().hungarianMatchSync(...positions(work))
+  } catch (error) {
+    throw nativeError(error)
+  }
+  return input.out ?? { assignment: work.assignment, cost: work.cost }
 }
 
 export interface Assignment {

@@ -1,6 +1,7 @@
-import { checkInteger, checkNumber, invalidParameter } from '../check.js'
-import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
+import { invalidParameter } from '../check.js'
+import { type Device, chooseDevice } from './addon.js'
 import { checkArray, toFloats } from './arrays.js'
+import { MAX_ELEMENTS, MAX_SIZE, checkFeatureMap, outputArray, runOn, runOnSync } from './feature_map.js'
 import { type RezoomWork, rezoomForwardReference, rezoomGradientReference } from './reference/rezoom.js'
 
 export interface RezoomInput {
@@ -19,9 +20,11 @@ export interface RezoomInput {
   layout?: 'NHWC' | 'NCHW' | undefined
 }
 
-export interface RezoomOptions {
+/** `out` is what the kernel writes and returns; without it new arrays. It must share no bytes with the inputs. */
+export interface RezoomOptions<Out = Float32Array> {
   /** Default 'auto'. */
   device?: Device | undefined
+  out?: Out | undefined
 }
 
 export interface RezoomGradients {
@@ -31,23 +34,10 @@ export interface RezoomGradients {
   boxes: Float32Array
 }
 
-const MAX_SIZE = 2 ** 20
-const MAX_ELEMENTS = 2 ** 31
-
 function prepare(input: RezoomInput): RezoomWork & { outputLength: number } {
-  if (!Array.isArray(input.shape) || input.shape.length !== 4)
-    throw invalidParameter('shape', 'four sizes [n, h, w, c]', input.shape)
-  const [n, height, width, channels] = input.shape as [number, number, number, number]
-  checkInteger('shape[0]', n, 0, MAX_SIZE)
-  checkInteger('shape[1]', height, 1, MAX_SIZE)
-  checkInteger('shape[2]', width, 1, MAX_SIZE)
-  checkInteger('shape[3]', channels, 0, MAX_SIZE)
-  const layout = input.layout ?? 'NHWC'
-  if (layout !== 'NHWC' && layout !== 'NCHW') throw invalidParameter('layout', "'NHWC' or 'NCHW'", layout)
-  checkNumber('stride', input.stride, 1e-6, 1e6)
-  if (n * height * width * channels > MAX_ELEMENTS)
-    throw invalidParameter('shape', 'at most 2^31 elements', input.shape)
-  const features = checkArray('features', input.features, [Float32Array], n * height * width * channels)
+  const { length, ...map } = checkFeatureMap(input)
+  const { n, channels } = map
+  const features = checkArray('features', input.features, [Float32Array], length)
   const boxes = checkArray('boxes', input.boxes, [Float32Array])
   const boxesPerImage = n === 0 ? 0 : boxes.length / 4 / n
   if (!Number.isInteger(boxesPerImage) || boxesPerImage > MAX_SIZE || (n === 0 && boxes.length > 0))
@@ -60,12 +50,8 @@ function prepare(input: RezoomInput): RezoomWork & { outputLength: number } {
   return {
     features,
     boxes,
-    n,
-    height,
-    width,
-    channels,
+    ...map,
     boxesPerImage,
-    nhwc: layout === 'NHWC',
     offsetsX,
     offsetsY,
     stride: input.stride,
@@ -75,19 +61,23 @@ function prepare(input: RezoomInput): RezoomWork & { outputLength: number } {
 
 function prepareForward(input: RezoomInput, options: RezoomOptions) {
   const work = prepare(input)
-  return { ...work, output: new Float32Array(work.outputLength), device: chooseDevice(options.device) }
+  const output = outputArray('out', options.out, work.outputLength, [work.features, work.boxes])
+  return { ...work, output, device: chooseDevice(options.device) }
 }
 
-function prepareGradient(input: RezoomInput, gradient: Float32Array, options: RezoomOptions) {
+function prepareGradient(
+  input: RezoomInput,
+  gradient: Float32Array,
+  { out, device }: RezoomOptions<RezoomGradients>,
+) {
   const work = prepare(input)
-  checkArray('gradient', gradient, [Float32Array], work.outputLength)
-  return {
-    ...work,
-    gradient,
-    gradientFeatures: new Float32Array(work.features.length),
-    gradientBoxes: new Float32Array(work.boxes.length),
-    device: chooseDevice(options.device),
-  }
+  const { features, boxes, outputLength } = work
+  checkArray('gradient', gradient, [Float32Array], outputLength)
+  const inputs = [features, boxes, gradient]
+  const gradientFeatures = outputArray('out.features', out?.features, features.length, inputs)
+  const others = [...inputs, gradientFeatures]
+  const gradientBoxes = outputArray('out.boxes', out?.boxes, boxes.length, others)
+  return { ...work, gradient, gradientFeatures, gradientBoxes, device: chooseDevice(device) }
 }
 
 /**
@@ -99,18 +89,12 @@ function prepareGradient(input: RezoomInput, gradient: Float32Array, options: Re
  * @throws NoduleError INVALID_PARAMETER, UNAVAILABLE
  */
 export async function rezoomForward(input: RezoomInput, options: RezoomOptions = {}): Promise<Float32Array> {
-  const work = prepareForward(input, options)
-  if (work.device === 'reference') rezoomForwardReference(work)
-  else await runKernel('rezoomForward', work)
-  return work.output
+  return (await runOn('rezoomForward', rezoomForwardReference, prepareForward(input, options))).output
 }
 
 /** `rezoomForward` on the calling thread. */
 export function rezoomForwardSync(input: RezoomInput, options: RezoomOptions = {}): Float32Array {
-  const work = prepareForward(input, options)
-  if (work.device === 'reference') rezoomForwardReference(work)
-  else runKernelSync('rezoomForward', work)
-  return work.output
+  return runOnSync('rezoomForward', rezoomForwardReference, prepareForward(input, options)).output
 }
 
 /**
@@ -122,11 +106,10 @@ export function rezoomForwardSync(input: RezoomInput, options: RezoomOptions = {
 export async function rezoomGradient(
   input: RezoomInput,
   gradient: Float32Array,
-  options: RezoomOptions = {},
+  options: RezoomOptions<RezoomGradients> = {},
 ): Promise<RezoomGradients> {
   const work = prepareGradient(input, gradient, options)
-  if (work.device === 'reference') rezoomGradientReference(work)
-  else await runKernel('rezoomGradient', work)
+  await runOn('rezoomGradient', rezoomGradientReference, work)
   return { features: work.gradientFeatures, boxes: work.gradientBoxes }
 }
 
@@ -134,10 +117,8 @@ export async function rezoomGradient(
 export function rezoomGradientSync(
   input: RezoomInput,
   gradient: Float32Array,
-  options: RezoomOptions = {},
+  options: RezoomOptions<RezoomGradients> = {},
 ): RezoomGradients {
-  const work = prepareGradient(input, gradient, options)
-  if (work.device === 'reference') rezoomGradientReference(work)
-  else runKernelSync('rezoomGradient', work)
+  const work = runOnSync('rezoomGradient', rezoomGradientReference, prepareGradient(input, gradient, options))
   return { features: work.gradientFeatures, boxes: work.gradientBoxes }
 }

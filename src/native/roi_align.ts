@@ -1,6 +1,7 @@
-import { checkInteger, checkNumber, invalidParameter } from '../check.js'
-import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
+import { checkInteger, invalidParameter } from '../check.js'
+import { type Device, chooseDevice } from './addon.js'
 import { checkArray, checkIntegers } from './arrays.js'
+import { MAX_ELEMENTS, checkFeatureMap, outputArray, runOn, runOnSync } from './feature_map.js'
 import {
   type RoiAlignWork,
   roiAlignForwardReference,
@@ -31,29 +32,19 @@ export interface RoiAlignInput {
 export interface RoiAlignOptions {
   /** Default 'auto'. */
   device?: Device | undefined
+  /** Written and returned when given; must share no bytes with the inputs. */
+  out?: Float32Array | undefined
 }
 
-const MAX_SIZE = 2 ** 20
-const MAX_ELEMENTS = 2 ** 31
 const MAX_GRID = 256
 
 function prepare(input: RoiAlignInput): RoiAlignWork & { outputLength: number; featureLength: number } {
-  if (!Array.isArray(input.shape) || input.shape.length !== 4)
-    throw invalidParameter('shape', 'four sizes [n, h, w, c]', input.shape)
-  const [n, height, width, channels] = input.shape as [number, number, number, number]
-  checkInteger('shape[0]', n, 0, MAX_SIZE)
-  checkInteger('shape[1]', height, 1, MAX_SIZE)
-  checkInteger('shape[2]', width, 1, MAX_SIZE)
-  checkInteger('shape[3]', channels, 0, MAX_SIZE)
+  const { length: featureLength, ...map } = checkFeatureMap(input)
+  const { n, channels } = map
   const [binsY, binsX] = input.bins
   checkInteger('bins[0]', binsY, 1, 1024)
   checkInteger('bins[1]', binsX, 1, 1024)
   const samplingRatio = checkInteger('samplingRatio', input.samplingRatio ?? 0, 0, MAX_GRID)
-  checkNumber('stride', input.stride, 1e-6, 1e6)
-  const layout = input.layout ?? 'NHWC'
-  if (layout !== 'NHWC' && layout !== 'NCHW') throw invalidParameter('layout', "'NHWC' or 'NCHW'", layout)
-  const featureLength = n * height * width * channels
-  if (featureLength > MAX_ELEMENTS) throw invalidParameter('shape', 'at most 2^31 elements', input.shape)
   const boxes = checkArray('boxes', input.boxes, [Float32Array])
   const count = boxes.length / 4
   if (!Number.isInteger(count)) throw invalidParameter('boxes', 'Float32Array of length boxes * 4', boxes)
@@ -76,16 +67,12 @@ function prepare(input: RoiAlignInput): RoiAlignWork & { outputLength: number; f
     features: input.features,
     boxes,
     images,
-    n,
-    height,
-    width,
-    channels,
+    ...map,
     binsX,
     binsY,
     samplingRatio,
     scale,
     aligned: input.aligned ?? true,
-    nhwc: layout === 'NHWC',
     outputLength,
     featureLength,
   }
@@ -94,13 +81,16 @@ function prepare(input: RoiAlignInput): RoiAlignWork & { outputLength: number; f
 function prepareForward(input: RoiAlignInput, options: RoiAlignOptions) {
   const work = prepare(input)
   checkArray('features', input.features, [Float32Array], work.featureLength)
-  return { ...work, output: new Float32Array(work.outputLength), device: chooseDevice(options.device) }
+  const { features, boxes, images, outputLength } = work
+  const output = outputArray('out', options.out, outputLength, [features, boxes, images])
+  return { ...work, output, device: chooseDevice(options.device) }
 }
 
 function prepareGradient(input: RoiAlignInput, gradient: Float32Array, options: RoiAlignOptions) {
   const work = prepare(input)
   checkArray('gradient', gradient, [Float32Array], work.outputLength)
-  const gradientFeatures = new Float32Array(work.featureLength)
+  const { boxes, images, featureLength } = work
+  const gradientFeatures = outputArray('out', options.out, featureLength, [gradient, boxes, images])
   return { ...work, gradient, gradientFeatures, device: chooseDevice(options.device) }
 }
 
@@ -116,18 +106,12 @@ export async function roiAlignForward(
   input: RoiAlignInput,
   options: RoiAlignOptions = {},
 ): Promise<Float32Array> {
-  const work = prepareForward(input, options)
-  if (work.device === 'reference') roiAlignForwardReference(work)
-  else await runKernel('roiAlignForward', work)
-  return work.output
+  return (await runOn('roiAlignForward', roiAlignForwardReference, prepareForward(input, options))).output
 }
 
 /** `roiAlignForward` on the calling thread. */
 export function roiAlignForwardSync(input: RoiAlignInput, options: RoiAlignOptions = {}): Float32Array {
-  const work = prepareForward(input, options)
-  if (work.device === 'reference') roiAlignForwardReference(work)
-  else runKernelSync('roiAlignForward', work)
-  return work.output
+  return runOnSync('roiAlignForward', roiAlignForwardReference, prepareForward(input, options)).output
 }
 
 /**
@@ -142,8 +126,7 @@ export async function roiAlignGradient(
   options: RoiAlignOptions = {},
 ): Promise<Float32Array> {
   const work = prepareGradient(input, gradient, options)
-  if (work.device === 'reference') roiAlignGradientReference(work)
-  else await runKernel('roiAlignGradient', work)
+  await runOn('roiAlignGradient', roiAlignGradientReference, work)
   return work.gradientFeatures
 }
 
@@ -154,7 +137,5 @@ export function roiAlignGradientSync(
   options: RoiAlignOptions = {},
 ): Float32Array {
   const work = prepareGradient(input, gradient, options)
-  if (work.device === 'reference') roiAlignGradientReference(work)
-  else runKernelSync('roiAlignGradient', work)
-  return work.gradientFeatures
+  return runOnSync('roiAlignGradient', roiAlignGradientReference, work).gradientFeatures
 }

@@ -273,6 +273,7 @@ export const matchCases: readonly MatchCase[] = [
   { name: 'no truths', cells: 3, p: 5, t: 0, minIou: 0.25 },
   { name: 'no predictions', cells: 3, p: 0, t: 5, minIou: 0.25 },
   { name: 'one by one', cells: 2, p: 1, t: 1, minIou: 0.25 },
+  { name: 'IoU on the limit', cells: 41, p: 5, t: 5, minIou: 1 / 3, ties: true },
   { name: 'ties', cells: 50, p: 5, t: 5, ties: true, minIou: 0.25 },
   { name: 'more truths than predictions', cells: 33, p: 3, t: 7, minIou: 0.25 },
   { name: 'more predictions than truths', cells: 33, p: 7, t: 3, minIou: 0.5 },

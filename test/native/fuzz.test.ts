@@ -236,6 +236,10 @@ describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
       box: integers([0, 0, 0, 0, 0, 0]),
     }),
   }
+  const matchArguments = [
+    ...['predictions', 'truths', 'counts', 'assignment', 'cost'],
+    ...['p', 't', 'minIou', 'device'],
+  ]
   const kernels = {
     hu: ['huSync', 'hu'],
     frames: ['framesSync', 'frames'],
@@ -250,14 +254,19 @@ describe.skipIf(findAddon() === undefined)('the bindings under fuzz', () => {
   }
   for (const [kind, names] of Object.entries(kernels))
     it.each(names)('%s', async (name) => {
-      const call = (findAddon() as unknown as Record<string, (input: unknown) => unknown>)[name]
+      const kernel = (findAddon() as unknown as Record<string, (...input: unknown[]) => unknown>)[name]
+      // Matching takes its arguments by position.
+      const call = (input: unknown): unknown =>
+        kind === 'match' && typeof input === 'object' && input !== null
+          ? kernel?.(...matchArguments.map((key) => (input as Record<string, unknown>)[key]))
+          : kernel?.(input)
       let worked = 0
       await fc.assert(
         fc.asyncProperty(
           fc.oneof({ weight: 30, arbitrary: inputs[kind] as fc.Arbitrary<unknown> }, anything),
           async (input) => {
             try {
-              await call?.(input)
+              await call(input)
               worked++
             } catch (error) {
               expect(error).toBeInstanceOf(Error)
