@@ -1,9 +1,9 @@
 // npm run demo [-- --output FOLDER]: the main job from nothing: set-up, synthetic patients, data set, training, ONNX,
 // detection on patients that the model has not seen, evaluation, and a report to open.
-import { readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { capture, root, run, say } from './steps.mjs'
+import { capture, fail, root, run, say } from './steps.mjs'
 
 const KNOWN_PATIENTS = 12
 const UNSEEN_PATIENTS = 3
@@ -11,6 +11,11 @@ const UNSEEN_PATIENTS = 3
 const { values } = parseArgs({ options: { output: { type: 'string', default: join(root, 'demo-output') } } })
 const output = resolve(values.output)
 const at = (...parts) => join(output, ...parts)
+// An earlier demo's folder is replaced; anything else stays.
+const mark = at('.nodule-demo')
+const ours = output === join(root, 'demo-output') || existsSync(mark)
+if (!ours && existsSync(output) && readdirSync(output).length > 0)
+  fail(`${output} holds something else than a demo: name another folder by --output`)
 const started = Date.now()
 const times = []
 
@@ -25,6 +30,8 @@ function step(title, ...args) {
 run(process.execPath, ['scripts/setup.mjs'])
 times.push(['set-up', (Date.now() - started) / 1000])
 rmSync(output, { recursive: true, force: true })
+mkdirSync(output, { recursive: true })
+writeFileSync(mark, '')
 
 // Without the native engine (no oneDNN) a step takes ten times as long: fewer steps, a worse model.
 const doctor = JSON.parse(capture(process.execPath, ['dist/src/cli.js', 'doctor', '--json']) ?? '[]')
