@@ -1,7 +1,7 @@
 import { basename } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { findSeries } from '../dicom/index.js'
-import type { Series } from '../dicom/index.js'
+import type { FoundSeries, Series } from '../dicom/index.js'
 import { metaImageHeader } from '../dicom/meta_image.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
@@ -44,21 +44,36 @@ export async function convertSeries(
     throw new NoduleError('INVALID_PARAMETER', 'cannot choose a volume', {
       path: inputs.join(', '),
       expected: 'one volume (choose by --series)',
-      actual: volumes.length === 0 ? 'none' : volumes.map((one) => one.seriesInstanceUid).join(', '),
+      actual:
+        volumes.length === 0
+          ? whyNone(found, o.series)
+          : volumes.map((one) => one.seriesInstanceUid).join(', '),
     })
   }
   const volume = await loadVolume(series)
   const warnings = series.problems
-    .filter(({ kind }) => kind === 'gap' || kind === 'uneven-spacing')
-    .map(
-      ({ message }) =>
-        `the file has one slice distance for all, ${volume.geometry.spacing[0]} mm: ${message}`,
+    .filter(({ kind }) => kind === 'gap' || kind === 'uneven-spacing' || kind === 'no-position')
+    .map(({ kind, message }) =>
+      kind === 'no-position'
+        ? message
+        : `the file has one slice distance for all, ${volume.geometry.spacing[0]} mm: ${message}`,
     )
   if (!/\.mh[ad]$/i.test(output)) {
     await writeNifti(output, { ...volume, description: `HU of ${volume.seriesInstanceUid}` })
     return { series, paths: [output], warnings }
   }
   return { series, paths: await writeMetaImage(output, volume, o.compress === true), warnings }
+}
+
+/** "none", and why what is there is no volume. */
+function whyNone({ series, skipped }: FoundSeries, wanted: string | undefined): string {
+  const reasons = series
+    .filter((one) => wanted === undefined || one.seriesInstanceUid.includes(wanted))
+    .map((one) => one.problems.map(({ message }) => message).join(', '))
+  for (const { kind, reason } of skipped) if (kind !== 'foreign') reasons.push(reason)
+  const different = [...new Set(reasons)]
+  const more = different.length > 3 ? `; ${different.length - 3} more` : ''
+  return different.length === 0 ? 'none' : `none: ${different.slice(0, 3).join('; ')}${more}`
 }
 
 /** Writes a MetaImage as LUNA16 has it: .mhd and .raw or .zraw; or all in one .mha. Returns the paths. */

@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../files.js'
 import { loadVolume, type HuVolume } from './hu_volume.js'
 import { segmentLungs, type Lungs } from './lungs.js'
 import { planePanel, tilePanels } from './montage.js'
-import { fileName } from './segment.js'
+import { fileNames } from './segment.js'
 import { anatomyOverview } from './tissue.js'
 import { lungWindow, windowToGray } from './window.js'
 
@@ -101,6 +101,7 @@ export async function drawGallery(
       path: folders.join(', '),
       expected: 'DICOM series with their LIDC XML',
     })
+  const names = fileNames(run.annotated.map(({ series }) => series))
   const paths: string[] = []
   const byForm = new Map<NoduleForm, { image: Buffer; label: string }[]>()
   let failed = 0
@@ -112,7 +113,7 @@ export async function drawGallery(
         const volume = await loadVolume(series)
         const lungs = segmentLungs(volume)
         if (o.anatomy !== false) {
-          const path = join(o.output, `${fileName(series)}.anatomy.png`)
+          const path = join(o.output, `${names.get(series)!}.anatomy.png`)
           await writeFileAtomic(path, await anatomyOverview(volume, lungs, series.patientId))
           paths.push(path)
         }

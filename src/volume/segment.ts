@@ -55,6 +55,7 @@ export async function segmentFolders(
       path: folders.join(', '),
       expected: 'at least one CT series of two slices or more',
     })
+  const names = fileNames(scans)
   const done: SegmentedSeries[] = []
   let failed = 0
   let reuse: Int16Array | undefined
@@ -70,7 +71,7 @@ export async function segmentFolders(
         ...(o.closingMm === undefined ? {} : { closingMm: o.closingMm }),
       })
       const end = performance.now()
-      const name = fileName(scan)
+      const name = names.get(scan)!
       const result: SegmentedSeries = {
         patientId: scan.patientId,
         seriesInstanceUid: scan.seriesInstanceUid,
@@ -109,12 +110,29 @@ export async function segmentFolders(
   return { done, failed }
 }
 
-/** Patient and the end of the series UID: short, and apart for two series of one patient. */
-export function fileName(series: Pick<Series, 'patientId' | 'seriesInstanceUid'>): string {
-  return `${series.patientId}_${series.seriesInstanceUid.split('.').at(-1)!.slice(-8)}`.replaceAll(
-    /[^\w.-]/g,
-    '-',
-  )
+type Named = Pick<Series, 'patientId' | 'seriesInstanceUid'>
+
+/**
+ * A file name for each scan: patient and the end of the series UID, short. Scans that would share one (UIDs may end alike,
+ * or be missing) get the whole UID, and a number where that is the same, too.
+ */
+export function fileNames<T extends Named>(scans: readonly T[]): Map<T, string> {
+  const clean = (text: string): string => text.replaceAll(/[^\w.-]/g, '-')
+  const short = (scan: T): string =>
+    clean(`${scan.patientId}_${scan.seriesInstanceUid.split('.').at(-1)!.slice(-8)}`)
+  const count = new Map<string, number>()
+  for (const scan of scans) count.set(short(scan), (count.get(short(scan)) ?? 0) + 1)
+  const names = new Map<T, string>()
+  const taken = new Set<string>()
+  for (const scan of scans) {
+    const base =
+      count.get(short(scan)) === 1 ? short(scan) : clean(`${scan.patientId}_${scan.seriesInstanceUid}`)
+    let name = base
+    for (let n = 2; taken.has(name); n++) name = `${base}-${n}`
+    taken.add(name)
+    names.set(scan, name)
+  }
+  return names
 }
 
 /** One line per scan: patient, volumes in ml, slices of the lungs, milliseconds, warnings. */

@@ -170,6 +170,17 @@ describe('conversion', () => {
     },
   )
 
+  it('says why there is no volume', async () => {
+    const inputs = dicomSeries().slice(0, 1)
+    await expect(convertSeries(inputs, join(folder, 'a.nii'))).rejects.toThrow(
+      /received none: one image only/,
+    )
+    writeFileSync(join(folder, 'flat.dcm'), sliceFile({ without: ['00280030'] }))
+    await expect(convertSeries([join(folder, 'flat.dcm')], join(folder, 'a.nii'))).rejects.toThrow(
+      /received none: \(0028,0030\): no place in the patient/,
+    )
+  })
+
   it('compresses on demand', async () => {
     const { paths } = await convertSeries(dicomSeries(), join(folder, 'a.mhd'), { compress: true })
     expect(paths.map((path) => basename(path))).toEqual(['a.mhd', 'a.zraw'])

@@ -5,6 +5,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writePhantoms } from '../../src/phantom/index.js'
 import { segmentFolders, segmentTable } from '../../src/volume/index.js'
+import { fileNames } from '../../src/volume/segment.js'
 
 let folder = ''
 beforeAll(async () => {
@@ -61,4 +62,18 @@ describe('segmentFolders', () => {
     await expect(segmentFolders([join(folder, 'empty')], { output: folder })).rejects.toThrow('no CT volume')
     await expect(segmentFolders([join(folder, 'absent')], { output: folder })).rejects.toThrow('absent')
   })
+})
+
+it('fileNames keeps scans apart whose UIDs end alike or are missing', () => {
+  const scans = [
+    ['P 1', '1.2.1'],
+    ['P 1', '1.3.1'],
+    ['P 1', '1.3.12345678901'],
+    ['P2', ''],
+    ['P2', ''],
+  ].map(([patientId, seriesInstanceUid]) => ({
+    patientId: patientId!,
+    seriesInstanceUid: seriesInstanceUid!,
+  }))
+  expect([...fileNames(scans).values()]).toEqual(['P-1_1.2.1', 'P-1_1.3.1', 'P-1_45678901', 'P2_', 'P2_-2'])
 })
