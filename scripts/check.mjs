@@ -18,6 +18,7 @@ const checks = [
   { name: 'lint (oxlint)', command: ['npx', 'oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'format (prettier)', command: ['npx', 'prettier', '--check', '.', '--log-level', 'warn'] },
   { name: 'unused code (knip)', command: ['npx', 'knip'] },
+  { name: "README's speeds", command: [process.execPath, 'scripts/speed-table.mjs', '--check'] },
   { name: 'room order', command: [process.execPath, 'scripts/check-rooms.mjs'] },
   {
     name: 'C++ format (clang-format)',

@@ -131,7 +131,8 @@ def roi_align(case, seconds):
     try:
         import torch
         from torchvision.ops import roi_align as align
-    except ImportError:
+    except (ImportError, RuntimeError) as error:  # RuntimeError: builds of torch and torchvision that do not fit
+        print(f"torchvision: {error}", file=sys.stderr)
         return {}
     torch.set_num_threads(case["threads"])
     torch.manual_seed(1)

@@ -7,6 +7,9 @@
 namespace nodule {
 namespace {
 
+// Is never run: whether the addon has code for a device is asked with it.
+__global__ void Probe() {}
+
 std::string FindProblem() {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
@@ -23,6 +26,12 @@ std::string FindProblem() {
     return "no device";
   }
   if (error != cudaSuccess) return cudaGetErrorString(error);
+  cudaFuncAttributes attributes;
+  const cudaError_t probed = cudaFuncGetAttributes(&attributes, Probe);
+  if (probed != cudaSuccess) {
+    cudaGetLastError();
+    return "no code for this device (" + CudaDescription() + "): " + cudaGetErrorString(probed);
+  }
   return "";
 }
 

@@ -72,7 +72,7 @@ __global__ void FramesKernel(Args a, const In* slices) {
 struct TapBuffers {
   DeviceBuffer<int32_t> first, count;
   DeviceBuffer<float> weights;
-  TapBuffers(const FrameTaps& taps, cudaStream_t stream)
+  TapBuffers(const FrameTaps& taps, Stream& stream)
       : first(taps.size, stream), count(taps.size, stream), weights(taps.weights.size(), stream) {
     first.CopyFrom(taps.first.data(), taps.size);
     count.CopyFrom(taps.count.data(), taps.size);
@@ -107,7 +107,7 @@ void Render(const FramesParams& p) {
   places.CopyFrom(place.data(), place.size());
   DeviceBuffer<uint8_t> out_uint8(p.output_uint8 != nullptr ? outputs : 0, stream);
   DeviceBuffer<float> out_float(p.output_float != nullptr ? outputs : 0, stream);
-  size_t chunk = kChunkBytes / (pixels * sizeof(In));
+  size_t chunk = kChunkBytes / ((pixels + 1) * sizeof(In));  // images may be empty
   chunk = chunk < 1 ? 1 : (chunk > slices ? slices : chunk);
   chunk = chunk > 65535 ? 65535 : chunk;
   DeviceBuffer<In> in(chunk * pixels, stream);

@@ -104,7 +104,7 @@ struct Inputs {
 void RoiAlignForwardCuda(const RoiAlignParams& p) {
   const size_t count = p.OutputCount();
   if (count == 0) return;
-  const Inputs inputs(p);
+  Inputs inputs(p);
   DeviceBuffer<float> features(p.FeatureCount(), inputs.stream), output(count, inputs.stream);
   features.CopyFrom(p.features, p.FeatureCount());
   RoiAlignParams on_device = inputs.OnDevice(p);
@@ -118,7 +118,7 @@ void RoiAlignForwardCuda(const RoiAlignParams& p) {
 
 void RoiAlignGradientCuda(const RoiAlignParams& p) {
   const size_t count = p.OutputCount();
-  const Inputs inputs(p);
+  Inputs inputs(p);
   DeviceBuffer<float> gradient(count, inputs.stream),
       gradient_features(p.FeatureCount(), inputs.stream);
   gradient.CopyFrom(p.gradient, count);

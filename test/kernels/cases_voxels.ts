@@ -190,6 +190,7 @@ const small = { stored: 'int16', slices: 3, rows: 33, columns: 47, width: 35, he
 export const framesCases: readonly FramesCase[] = [
   { ...small, name: 'no slices', slices: 0, scale: 1, origin: [0, 0] },
   { ...small, name: 'one pixel', rows: 1, columns: 1, scale: 20, origin: [0, 0] },
+  { ...small, name: 'empty images', rows: 0, columns: 0, scale: 1, origin: [0, 0] },
   { ...small, name: 'no frame pixels', width: 0, scale: 1, origin: [0, 0] },
   { ...small, name: 'same size, whole pixels', scale: 1, origin: [3, 5] },
   { ...small, name: 'shrunk', scale: 0.61, origin: [-1.3, 2.2] },
