@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import { addonStatus } from '../src/native/index.js'
+import { VERSION } from '../src/version.js'
 
 export interface Machine {
   date: string
@@ -17,17 +17,6 @@ export interface Machine {
   load: number
 }
 
-function version(): string {
-  for (const up of ['../package.json', '../../package.json']) {
-    try {
-      return (JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as { version: string }).version
-    } catch {
-      // Compiled code lies one folder deeper.
-    }
-  }
-  return 'unknown'
-}
-
 export function describeMachine(): Machine {
   const { threads, isa, cuda } = addonStatus()
   return {
@@ -37,7 +26,7 @@ export function describeMachine(): Machine {
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     system: `${os.type()} ${os.arch()}`,
     node: process.version,
-    nodule: version(),
+    nodule: VERSION,
     threads,
     isa,
     cuda,

@@ -1,5 +1,5 @@
 import { lunaNodule } from './luna.js'
-import type { AnnotatedSeries } from './run.js'
+import type { AnnotatedSeries } from './types.js'
 import { RATING_NAMES } from './types.js'
 import type { ConsensusNodule } from './types.js'
 import type { Fields } from './where.js'

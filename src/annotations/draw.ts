@@ -3,7 +3,7 @@ import sharp from 'sharp'
 import { readPixels } from '../dicom/index.js'
 import type { SliceHeader } from '../dicom/index.js'
 import { writeFileAtomic } from '../files.js'
-import type { AnnotatedSeries } from './run.js'
+import type { AnnotatedSeries } from './types.js'
 import type { ConsensusNodule, PlacedMark } from './types.js'
 
 /** One color per reader: Okabe and Ito's, which color-blind people can tell apart. */

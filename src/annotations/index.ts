@@ -14,12 +14,13 @@ export type { SeriesFrame } from './place.js'
 export { ratingMeaning } from './ratings.js'
 export { parseLidcXml, readLidcXml } from './read_xml.js'
 export { annotateFolders, findXml } from './run.js'
-export type { AnnotatedSeries, AnnotationRun, AnnotationRunOptions } from './run.js'
+export type { AnnotationRun, AnnotationRunOptions } from './run.js'
 export { summarizeAnnotations, summaryText } from './summary.js'
 export type { AnnotationSummary } from './summary.js'
 export { annotationJson, annotationTable, placementText } from './table.js'
 export { RATING_NAMES } from './types.js'
 export type {
+  AnnotatedSeries,
   ConsensusNodule,
   Contour,
   CxrReading,

@@ -6,16 +6,8 @@ import type { ConsensusOptions } from './consensus.js'
 import { NODULE_FIELDS, noduleFields } from './csv.js'
 import { indexAnnotations } from './find.js'
 import { placeOnSeries } from './place.js'
-import type { ConsensusNodule, LidcReading, PlacedReading } from './types.js'
+import type { AnnotatedSeries } from './types.js'
 import { compileWhere } from './where.js'
-
-/** A series with what its readers marked. */
-export interface AnnotatedSeries {
-  series: Series
-  reading: LidcReading
-  placed: PlacedReading
-  nodules: ConsensusNodule[]
-}
 
 export interface AnnotationRun {
   annotated: AnnotatedSeries[]
@@ -33,6 +25,8 @@ export interface AnnotationRunOptions extends ConsensusOptions {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
   onProgress?: (done: number, total: number) => void
+  /** Asked while headers are read; true ends the search with what was found. */
+  interrupted?: () => boolean
   /** Keep the nodules for which this holds; see `compileWhere` and `NODULE_FIELDS`. */
   where?: string | undefined
 }
@@ -53,10 +47,10 @@ export async function annotateFolders(
   o: AnnotationRunOptions = {},
 ): Promise<AnnotationRun> {
   const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS)
-  const { series, skipped } = await findSeries(
-    folders,
-    o.onProgress === undefined ? {} : { onProgress: o.onProgress },
-  )
+  const { series, skipped } = await findSeries(folders, {
+    ...(o.onProgress === undefined ? {} : { onProgress: o.onProgress }),
+    ...(o.interrupted === undefined ? {} : { interrupted: o.interrupted }),
+  })
   const index = await indexAnnotations(
     await findXml([...folders, ...(o.xml ?? [])]),
     new Set(series.map((one) => one.seriesInstanceUid)),

@@ -1,5 +1,6 @@
 import { ratingMeaning } from './ratings.js'
-import type { AnnotatedSeries, AnnotationRun } from './run.js'
+import type { AnnotationRun } from './run.js'
+import type { AnnotatedSeries } from './types.js'
 import { RATING_NAMES } from './types.js'
 import type { ConsensusNodule, PlacedReading } from './types.js'
 

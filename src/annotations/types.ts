@@ -1,3 +1,4 @@
+import type { Series } from '../dicom/index.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { Vector3 } from '../geometry/patient.js'
 
@@ -188,4 +189,12 @@ export interface ConsensusNodule {
   ratings: Record<RatingName, RatingSummary> | undefined
   /** Mean malignancy, 1 (highly unlikely) to 5 (highly suspicious); undefined without ratings. */
   malignancy: number | undefined
+}
+
+/** A series with what its readers marked. */
+export interface AnnotatedSeries {
+  series: Series
+  reading: LidcReading
+  placed: PlacedReading
+  nodules: ConsensusNodule[]
 }

@@ -94,8 +94,13 @@ export async function drawGallery(
   folders: readonly string[],
   o: GalleryOptions,
 ): Promise<{ paths: string[]; failed: number }> {
-  const run = await annotateFolders(folders, { xml: o.xml ?? [], minReaders: o.minReaders ?? 1 })
+  const run = await annotateFolders(folders, {
+    xml: o.xml ?? [],
+    minReaders: o.minReaders ?? 1,
+    ...(o.interrupted === undefined ? {} : { interrupted: o.interrupted }),
+  })
   for (const problem of run.problems) o.onProblem?.(problem)
+  if (o.interrupted?.() === true) return { paths: [], failed: 0 }
   if (run.annotated.length === 0)
     throw new NoduleError('FORMAT', 'no annotated scan in the folders', {
       path: folders.join(', '),

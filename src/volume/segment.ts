@@ -47,9 +47,13 @@ export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
-  const { series, skipped } = await findSeries(folders)
+  const { series, skipped } = await findSeries(
+    folders,
+    o.interrupted === undefined ? {} : { interrupted: o.interrupted },
+  )
   for (const file of skipped) if (file.kind === 'damaged') o.onProblem?.(`${file.path}: ${file.reason}`)
   const scans = series.filter((one) => one.modality === 'CT' && one.isVolume)
+  if (o.interrupted?.() === true) return { done: [], failed: 0 }
   if (scans.length === 0)
     throw new NoduleError('FORMAT', 'no CT volume in the folders', {
       path: folders.join(', '),

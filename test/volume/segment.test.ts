@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writePhantoms } from '../../src/phantom/index.js'
-import { segmentFolders, segmentTable } from '../../src/volume/index.js'
+import { drawGallery, segmentFolders, segmentTable } from '../../src/volume/index.js'
 import { fileNames } from '../../src/volume/segment.js'
 
 let folder = ''
@@ -55,6 +55,13 @@ describe('segmentFolders', () => {
     expect(done.map((one) => one.patientId)).toEqual(['PHANTOM-0002'])
     expect(failed + problems.length).toBeGreaterThan(0)
     expect(problems.join('\n')).toContain('PHANTOM-0001')
+  })
+
+  it('ends when it is told to, while it reads headers too', async () => {
+    const output = join(folder, 'none')
+    const asked = { output, interrupted: () => true }
+    expect(await segmentFolders([join(folder, 'scans')], asked)).toEqual({ done: [], failed: 0 })
+    expect(await drawGallery([join(folder, 'scans')], asked)).toEqual({ paths: [], failed: 0 })
   })
 
   it('says that there is no scan', async () => {
