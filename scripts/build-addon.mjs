@@ -3,7 +3,7 @@
 //                                [--architectures "80;90"] [--jobs N] [--force]
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -55,24 +55,25 @@ function sources(folder) {
     .sort()
 }
 
-/** A hash of everything that the addon depends on: sources, flags, compilers, oneDNN, Node's architecture. */
-function stamp() {
-  const hash = createHash('sha256')
-  for (const file of [join(root, 'CMakeLists.txt'), ...sources(join(root, 'native'))])
-    hash.update(`${file.slice(root.length)}\n`).update(readFileSync(file))
+const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest('hex')
+
+/** Hashes of all that the addon depends on: the sources; and flags, compilers, oneDNN, Node's architecture. */
+function stamps() {
+  const files = [join(root, 'CMakeLists.txt'), ...sources(join(root, 'native'))]
   const { jobs: _, force: __, ...flags } = values
   const oneDnn = ['/usr/lib', '/usr/local/lib', `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`]
-  hash.update(
-    JSON.stringify({
-      flags,
-      platform: `${process.platform} ${process.arch}`,
-      compiler: version(process.env['CXX'] ?? 'c++')?.split('\n')[0],
-      nvcc: values.cuda === 'OFF' ? undefined : version(process.env['CUDACXX'] ?? 'nvcc'),
-      oneDnn: oneDnn.some((lib) => existsSync(join(lib, 'cmake', 'dnnl'))),
-      environment: [process.env['CXXFLAGS'], process.env['CUDAFLAGS'], process.env['dnnl_DIR']],
-    }),
-  )
-  return hash.digest('hex')
+  const configuration = {
+    flags,
+    platform: `${process.platform} ${process.arch}`,
+    compiler: version(process.env['CXX'] ?? 'c++')?.split('\n')[0],
+    nvcc: values.cuda === 'OFF' ? undefined : version(process.env['CUDACXX'] ?? 'nvcc'),
+    oneDnn: oneDnn.some((lib) => existsSync(join(lib, 'cmake', 'dnnl'))),
+    environment: [process.env['CXXFLAGS'], process.env['CUDAFLAGS'], process.env['dnnl_DIR']],
+  }
+  return {
+    code: sha256(...files.flatMap((file) => [`${file.slice(root.length)}\n`, readFileSync(file)])),
+    configuration: sha256(JSON.stringify(configuration)),
+  }
 }
 
 const cmake = version('cmake')
@@ -81,8 +82,10 @@ if (cmake === undefined)
 if (version(process.env['CXX'] ?? 'c++') === undefined)
   fail('no C++ compiler (c++, g++ or clang++)', ['apt-get install g++ make', 'set CXX to a C++17 compiler'])
 
-const wanted = stamp()
-if (!values.force && existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === wanted) {
+const { code, configuration } = stamps()
+const wanted = `${code} ${configuration}\n`
+const found = existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : ''
+if (!values.force && existsSync(addon) && found === wanted) {
   say(`up to date: ${join(out, 'Release', 'nodule.node')}`)
   process.exit(0)
 }
@@ -103,6 +106,8 @@ const flags = {
 }
 say(`building ${join(out, 'Release', 'nodule.node')} with ${cmake.split('\n')[0]}`)
 mkdirSync(folder, { recursive: true })
+// CMake remembers flags, and the compilers and libraries that it did not find: it must look again.
+if (!found.endsWith(` ${configuration}\n`)) rmSync(join(folder, 'CMakeCache.txt'), { force: true })
 const started = Date.now()
 const run = spawnSync(
   process.execPath,
