@@ -154,11 +154,14 @@ NODULE_HD void Match(const MatchParams& params, size_t first, size_t count) {
   Doubles least[kSets];
   Integers choice[kSets];
   Fill(least[0], 0);
+  // Unrolled, the members of each set are constants: a tenth of a whole call.
+#pragma GCC unroll 64
   for (int set = 1; set < kSets; set++) {
     const int i = __builtin_popcount(static_cast<unsigned>(set)) - 1;
     Doubles best;
     Integers best_truth = {};
     Fill(best, 1e300);
+#pragma GCC unroll 8
     for (int j = 0; j < kP; j++) {
       if ((set >> j & 1) == 0) continue;
       const Doubles sum = least[set ^ (1 << j)] + costs[i][j];
