@@ -111,6 +111,25 @@ NODULE_HD void Costs(const Boxes& a, const Boxes& b, double order, const Integer
   cost = exists ? sum : 0.0;
 }
 
+// The least sum and the last choice for one set of truths, from those for the sets with one less.
+template <int kP>
+NODULE_HD void MatchSet(int set, const Doubles (&costs)[kP][kP], Doubles* least, Integers* choice) {
+  const int i = __builtin_popcount(static_cast<unsigned>(set)) - 1;
+  Doubles best;
+  Integers best_truth = {};
+  Fill(best, 1e300);
+#pragma GCC unroll 8
+  for (int j = 0; j < kP; j++) {
+    if ((set >> j & 1) == 0) continue;
+    const Doubles sum = least[set ^ (1 << j)] + costs[i][j];
+    const Integers less = sum < best;
+    best = less ? sum : best;
+    best_truth = less ? Integers{} + j : best_truth;
+  }
+  least[set] = best;
+  choice[set] = best_truth;
+}
+
 // The least sum over assignments of the first predictions to each set of truths (2^p sets), in the
 // order of the predictions; missing truths cost 0, so that each prediction gets one.
 template <int kP>
@@ -154,23 +173,12 @@ NODULE_HD void Match(const MatchParams& params, size_t first, size_t count) {
   Doubles least[kSets];
   Integers choice[kSets];
   Fill(least[0], 0);
-  // Unrolled, the members of each set are constants: a tenth of a whole call.
-#pragma GCC unroll 64
-  for (int set = 1; set < kSets; set++) {
-    const int i = __builtin_popcount(static_cast<unsigned>(set)) - 1;
-    Doubles best;
-    Integers best_truth = {};
-    Fill(best, 1e300);
-#pragma GCC unroll 8
-    for (int j = 0; j < kP; j++) {
-      if ((set >> j & 1) == 0) continue;
-      const Doubles sum = least[set ^ (1 << j)] + costs[i][j];
-      const Integers less = sum < best;
-      best = less ? sum : best;
-      best_truth = less ? Integers{} + j : best_truth;
-    }
-    least[set] = best;
-    choice[set] = best_truth;
+  if constexpr (kP <= 5) {
+    // Unrolled, the members of each set are constants: a tenth of a whole call.
+#pragma GCC unroll 32
+    for (int set = 1; set < kSets; set++) MatchSet<kP>(set, costs, least, choice);
+  } else {
+    for (int set = 1; set < kSets; set++) MatchSet<kP>(set, costs, least, choice);
   }
   for (size_t lane = 0; lane < count; lane++) {
     const size_t cell = first + lane;
