@@ -7,7 +7,7 @@ import type { RezoomInput } from '../src/native/index.js'
 export async function tfjsRezoom(
   input: RezoomInput,
   gradient: Float32Array,
-): Promise<{ engine: string; work: () => Promise<void>; forward: () => Float32Array }> {
+): Promise<{ engine: string; work: () => Promise<void> }> {
   const { name } = await startEngine('auto')
   const [, height, width, channels] = input.shape
   const count = input.boxes.length / 4
@@ -25,10 +25,9 @@ export async function tfjsRezoom(
       .div(input.stride)
       .sub(0.5)
       .clipByValue(0, size - 1)
-  const columns = (box: tf.Tensor): tf.Tensor[] => box.split(4, 1)
   /** Positions and pixels of a sample along x and y. */
   const places = (box: tf.Tensor, [ox, oy]: readonly [number, number]): [x: Axis, y: Axis] => {
-    const [cx, cy, w, h] = columns(box) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
+    const [cx, cy, w, h] = box.split(4, 1) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
     return (
       [
         [cx, w, ox, width],
@@ -56,12 +55,11 @@ export async function tfjsRezoom(
       }),
       1,
     )
-  const fixedPlaces = (): [Axis, Axis][] => samples.map((offsets) => places(boxes, offsets))
   return {
     engine: name,
     work: async () => {
       const results = tf.tidy(() => {
-        const fixed = fixedPlaces()
+        const fixed = samples.map((offsets) => places(boxes, offsets))
         const { value, grads } = tf.valueAndGrads((map, box) =>
           sampled(map as tf.Tensor, box as tf.Tensor, fixed)
             .mul(dy)
@@ -72,6 +70,5 @@ export async function tfjsRezoom(
       await Promise.all(results.map((tensor) => tensor.data()))
       tf.dispose(results)
     },
-    forward: () => tf.tidy(() => sampled(features, boxes, fixedPlaces()).dataSync() as Float32Array),
   }
 }

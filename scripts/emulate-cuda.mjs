@@ -1,9 +1,8 @@
 // Builds the addon with its CUDA kernels compiled for the CPU (native/emulation) and runs the parity tests and the fuzz
 // on it: what can be tested of them without a GPU.
-import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { root } from './steps.mjs'
+import { root, run } from './steps.mjs'
 
 const out = 'build-emulated'
 const folder = join(root, out, 'cuda')
@@ -28,16 +27,9 @@ for (const name of readdirSync(join(root, 'native'), { recursive: true, encoding
   writeFileSync(join(folder, `${basename(name, '.cu')}.cpp`), text)
 }
 
-const run = (script, flags, env = {}) => {
-  const { status } = spawnSync(process.execPath, [script, ...flags], {
-    cwd: root,
-    stdio: 'inherit',
-    env: { ...process.env, ...env },
-  })
-  if (status !== 0) process.exit(status ?? 1)
-}
 const build = ['--cuda', 'EMULATED', '--out', out, '--onednn', 'OFF', '--force']
-run(join(root, 'scripts', 'build-addon.mjs'), build)
+run(process.execPath, [join(root, 'scripts', 'build-addon.mjs'), ...build])
 const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 const tests = ['run', 'test/kernels', 'test/native', '--testTimeout', '60000']
-run(vitest, tests, { NODULE_ADDON: join(root, out, 'Release', 'nodule.node') })
+const env = { ...process.env, NODULE_ADDON: join(root, out, 'Release', 'nodule.node') }
+run(process.execPath, [vitest, ...tests], { env })

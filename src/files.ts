@@ -1,8 +1,17 @@
 import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
+import { constants, readFileSync } from 'node:fs'
 import { access, mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { NoduleError, fileError } from './errors.js'
+
+/** A text file whole. `action` says in the error what it was read for. Throws NoduleError (FILE). */
+export function readText(path: string, action: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw fileError(path, action, error)
+  }
+}
 
 /**
  * Writes a file whole or not at all: to a temporary name beside it, then renames it. Missing folders are made.

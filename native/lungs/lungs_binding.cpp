@@ -41,7 +41,7 @@ Napi::Value ShrinkBinding(const Napi::CallbackInfo& info) {
   params.data = RequireArray<int16_t>(env, object, "data", params.shape.Voxels()).data;
   const size_t blocks = Blocks(params.shape, params.factors).Voxels();
   params.output = RequireArray<int16_t>(env, object, "output", blocks).data;
-  return RunKernel(env, object, false, [params] { Shrink(params); });
+  return RunNow(env, [params] { Shrink(params); });
 }
 
 // {mask, output: Uint8Array, shape, reach: Int32Array, invert}
@@ -59,7 +59,7 @@ Napi::Value DilateBinding(const Napi::CallbackInfo& info) {
     if (reach.data[n + 2] < 0) Refuse(env, "reach", "half widths of 0 and more");
     params.ball.push_back({reach.data[n], reach.data[n + 1], reach.data[n + 2]});
   }
-  return RunKernel(env, object, false, [&params] { Dilate(params); });
+  return RunNow(env, [&params] { Dilate(params); });
 }
 
 Napi::Int32Array ToArray(Napi::Env env, const std::vector<int32_t>& values) {
@@ -84,7 +84,7 @@ Napi::Value FindPartsBinding(const Napi::CallbackInfo& info) {
     params.below = static_cast<int>(RequireNumber(env, object, "below", -32768, 32767));
   params.planar = RequireBoolean(env, object, "planar");
   Parts parts;
-  RunKernel(env, object, false, [&] { parts = FindParts(params); });
+  RunNow(env, [&] { parts = FindParts(params); });
   Napi::Object result = Napi::Object::New(env);
   result.Set("starts", ToArray(env, parts.starts));
   result.Set("ends", ToArray(env, parts.ends));
@@ -133,7 +133,7 @@ Napi::Value RefineBinding(const Napi::CallbackInfo& info) {
   params.sides = sides.length == 0 ? nullptr : sides.data;
   params.counts = RequireArray<double>(env, object, "counts", 2).data;
   params.box = RequireArray<int32_t>(env, object, "box", 6).data;
-  return RunKernel(env, object, false, [&params] { Refine(params); });
+  return RunNow(env, [&params] { Refine(params); });
 }
 
 }  // namespace

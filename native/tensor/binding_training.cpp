@@ -33,7 +33,7 @@ Napi::Value LstmCellGradientCall(const Arguments& arguments) {
 // softmax(logits, rows, n, out)
 Napi::Value SoftmaxCall(const Arguments& arguments) {
   const int64_t rows = arguments.Size(1), n = arguments.Size(2);
-  Softmax(arguments.Floats(0, rows * n), rows, n, false, arguments.Floats(3, rows * n));
+  Softmax(arguments.Floats(0, rows * n), rows, n, arguments.Floats(3, rows * n));
   return arguments.Env().Undefined();
 }
 

@@ -145,6 +145,4 @@ std::string DescribePrimitives() {
   return text;
 }
 
-void ClearPrimitives() { plans.clear(); }
-
 }  // namespace nodule::tensor

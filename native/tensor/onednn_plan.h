@@ -78,7 +78,5 @@ dnnl::memory::data_type ComputeType();
 std::string OnednnVersion();
 /// One line for every primitive created so far: kind, shape, implementation.
 std::string DescribePrimitives();
-/// Forgets all primitives.
-void ClearPrimitives();
 
 }  // namespace nodule::tensor

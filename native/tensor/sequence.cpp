@@ -38,10 +38,10 @@ void LstmCellGradient(int64_t rows, int64_t units, const float* gates, const flo
   });
 }
 
-void Softmax(const float* logits, int64_t rows, int64_t n, bool log, float* out) {
+void Softmax(const float* logits, int64_t rows, int64_t n, float* out) {
   const auto loop = ActiveLoops().softmax_row;
   ParallelFor(rows, RowGrain(n), [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) loop(logits + r * n, n, log, out + r * n);
+    for (int64_t r = begin; r < end; ++r) loop(logits + r * n, n, false, out + r * n);
   });
 }
 

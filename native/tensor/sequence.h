@@ -16,8 +16,8 @@ void LstmCellGradient(int64_t rows, int64_t units, const float* gates, const flo
                       const float* cell, const float* new_cell, const float* d_hidden,
                       float* d_gates, float* d_cell);
 
-/// Softmax, or its logarithm, over the last dim of [rows, n].
-void Softmax(const float* logits, int64_t rows, int64_t n, bool log, float* out);
+/// Softmax over the last dim of [rows, n].
+void Softmax(const float* logits, int64_t rows, int64_t n, float* out);
 
 /// loss[r] = -sum_k labels[r,k] * log softmax(logits)[r,k]; softmax [rows, n] is returned for the gradient.
 void SoftmaxCrossEntropy(const float* logits, const float* labels, int64_t rows, int64_t n,

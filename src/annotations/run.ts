@@ -24,9 +24,9 @@ export interface AnnotationRun {
 export interface AnnotationRunOptions extends ConsensusOptions {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
-  onProgress?: (done: number, total: number) => void
+  onProgress?: ((done: number, total: number) => void) | undefined
   /** Asked while headers are read; true ends the search with what was found. */
-  interrupted?: () => boolean
+  interrupted?: (() => boolean) | undefined
   /** Keep the nodules for which this holds; see `compileWhere` and `NODULE_FIELDS`. */
   where?: string | undefined
 }
@@ -48,8 +48,8 @@ export async function annotateFolders(
 ): Promise<AnnotationRun> {
   const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS)
   const { series, skipped } = await findSeries(folders, {
-    ...(o.onProgress === undefined ? {} : { onProgress: o.onProgress }),
-    ...(o.interrupted === undefined ? {} : { interrupted: o.interrupted }),
+    onProgress: o.onProgress,
+    interrupted: o.interrupted,
   })
   const index = await indexAnnotations(
     await findXml([...folders, ...(o.xml ?? [])]),

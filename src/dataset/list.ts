@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { show } from '../check.js'
-import { NoduleError, describeError, fileError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { NoduleError, describeError } from '../errors.js'
+import { readText, writeFileAtomic } from '../files.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 
@@ -75,12 +75,7 @@ export interface FrameList {
  * Throws NoduleError (FILE, FORMAT) that names the file and the JSON pointer.
  */
 export function readList(path: string): FrameList {
-  let content: string
-  try {
-    content = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw fileError(path, 'read list', error)
-  }
+  const content = readText(path, 'read list')
   return parseList(parseJson(content, path), path)
 }
 

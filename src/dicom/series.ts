@@ -85,9 +85,9 @@ export interface FindSeriesOptions {
   concurrency?: number
   /** Called for each file that is skipped because it cannot be read. */
   onProblem?: (path: string, error: NoduleError) => void
-  onProgress?: (done: number, total: number) => void
+  onProgress?: ((done: number, total: number) => void) | undefined
   /** Asked between files; true ends the search with what was found. */
-  interrupted?: () => boolean
+  interrupted?: (() => boolean) | undefined
 }
 
 /**

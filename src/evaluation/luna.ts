@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { show } from '../check.js'
-import { NoduleError, fileError } from '../errors.js'
+import { NoduleError } from '../errors.js'
+import { readText } from '../files.js'
 import type { Finding, Mark } from './scans.js'
 
 /**
@@ -63,12 +63,7 @@ export function marksCsv(marks: readonly Mark[]): string {
 }
 
 function readLines(path: string): CsvRow[] {
-  let content: string
-  try {
-    content = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw fileError(path, 'read table', error)
-  }
+  const content = readText(path, 'read table')
   return content
     .replace(/^\uFEFF/, '')
     .split(/\r\n|\n|\r/)

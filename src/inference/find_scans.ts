@@ -47,14 +47,13 @@ export async function findScans(
   o: FindScansOptions = {},
 ): Promise<FoundScans> {
   const files = await listFiles(paths)
-  const interrupted = o.interrupted === undefined ? {} : { interrupted: o.interrupted }
   const damaged: string[] = []
   const met = new Map<string, Met>()
   let done = 0
   for (const chunk of byFolders(files, o.chunk ?? 4096)) {
     const start = done
     const found = await findSeries(chunk, {
-      ...interrupted,
+      interrupted: o.interrupted,
       onProgress: (count) => o.onProgress?.(start + count, files.length),
     })
     done += chunk.length

@@ -1,11 +1,11 @@
 /** Finds and loads the addon; says what to do when it is missing. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { checkInteger, invalidParameter } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
+import { PACKAGE_ROOT } from '../version.js'
 import type { Parts } from './reference/masks.js'
 
 /** A kernel of the addon: `name` runs off the event loop, `nameSync` at once. Both write into the argument's buffers. */
@@ -81,22 +81,6 @@ export interface AddonStatus {
   solutions?: string[]
 }
 
-/** The folder with nodule's package.json, above src/native as above dist/src/native. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  for (;;) {
-    const file = join(folder, 'package.json')
-    if (existsSync(file)) {
-      const content = JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown }
-      if (content.name === 'nodule') return folder
-    }
-    const parent = dirname(folder)
-    if (parent === folder)
-      throw new NoduleError('FILE', 'the package.json of nodule is missing above its code')
-    folder = parent
-  }
-}
-
 interface Loaded {
   addon?: Addon
   path: string
@@ -111,7 +95,7 @@ function load(): Loaded {
   const wanted = process.env['NODULE_ADDON']
   if (wanted === 'none') return (loaded = { path: '', problem: 'switched off by NODULE_ADDON=none' })
   const path =
-    wanted !== undefined && wanted !== '' ? wanted : join(packageRoot(), 'build', 'Release', 'nodule.node')
+    wanted !== undefined && wanted !== '' ? wanted : join(PACKAGE_ROOT, 'build', 'Release', 'nodule.node')
   if (!existsSync(path)) return (loaded = { path, problem: `${path}: no such file` })
   try {
     loaded = { path, addon: createRequire(import.meta.url)(path) as Addon }

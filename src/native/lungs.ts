@@ -56,9 +56,10 @@ export function shrinkVolume(
 ): { data: Int16Array; shape: [number, number, number] } {
   const data = checkArray('volume.data', volume.data, [Int16Array])
   const shape = checkShape('volume', volume.shape, data.length)
-  const small = blocks(shape, checkFactors(factors))
+  const checked = checkFactors(factors)
+  const small = blocks(shape, checked)
   const output = new Int16Array(small[0] * small[1] * small[2])
-  const work = { data, shape, factors: Int32Array.from(factors), output }
+  const work = { data, shape, factors: checked, output }
   if (choose(options) === 'reference') shrinkReference(work)
   else runKernelSync('shrink', work)
   return { data: output, shape: small }

@@ -1,6 +1,6 @@
 import { loadVolume, windowToGray } from '../volume/index.js'
 import type { Series } from '../dicom/index.js'
-import { compareMarks, detectionMarks, evaluateScansInDetail, readerPoints } from '../evaluation/index.js'
+import { compareMarks, detectionMarks, readerPoints } from '../evaluation/index.js'
 import type { Finding, ReaderPoint, ScanReference, ScanRun, ScanRuns } from '../evaluation/index.js'
 import type { FrameList, ListEntry } from '../dataset/list.js'
 import { imageToFrame } from '../geometry/frame.js'
@@ -61,14 +61,18 @@ export async function scanPart(
   const scans = input.references ?? []
   const options = { bootstraps: input.bootstraps, seed: input.seed }
   const isJudged = findings !== undefined && judged.length > 0
-  const evaluation = isJudged
-    ? { name: 'detections', ...evaluateScansInDetail(series, judgedFindings, marks, scans, options) }
-    : undefined
   const { other } = input
-  const comparison =
-    isJudged && other !== undefined && other.marks.length > 0
-      ? compareMarks(series, judgedFindings, [{ name: other.ownName, marks }, ...other.marks], scans, options)
-      : undefined
+  const compared = isJudged
+    ? compareMarks(
+        series,
+        judgedFindings,
+        [{ name: other?.ownName ?? 'detections', marks }, ...(other?.marks ?? [])],
+        scans,
+        options,
+      )
+    : undefined
+  const evaluation = compared === undefined ? undefined : { ...compared.runs[0]!, name: 'detections' }
+  const comparison = other !== undefined && other.marks.length > 0 ? compared : undefined
   const outcomes = new Map(evaluation?.marks.map((mark) => [mark.id, mark]))
   const wrong = new Set(
     [...outcomes.values()].filter((mark) => mark.outcome === 'false positive').map((mark) => mark.id),

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { show } from '../check.js'
-import { NoduleError, fileError } from '../errors.js'
+import { NoduleError } from '../errors.js'
+import { readText } from '../files.js'
 
 /** One line of a training run's log.jsonl. */
 export interface TrainingEntry {
@@ -22,12 +22,7 @@ const OWN = new Set(['step', 'lr', 'loss', 'testAccuracy', 'testLoss', 'msPerIma
  * Throws NoduleError (FILE, FORMAT) that names the line.
  */
 export function readTrainingLog(path: string): TrainingEntry[] {
-  let content: string
-  try {
-    content = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw fileError(path, 'read log', error)
-  }
+  const content = readText(path, 'read log')
   const lines = content.split('\n')
   const entries: TrainingEntry[] = []
   for (const [index, line] of lines.entries()) {

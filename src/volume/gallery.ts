@@ -97,7 +97,7 @@ export async function drawGallery(
   const run = await annotateFolders(folders, {
     xml: o.xml ?? [],
     minReaders: o.minReaders ?? 1,
-    ...(o.interrupted === undefined ? {} : { interrupted: o.interrupted }),
+    interrupted: o.interrupted,
   })
   for (const problem of run.problems) o.onProblem?.(problem)
   if (o.interrupted?.() === true) return { paths: [], failed: 0 }

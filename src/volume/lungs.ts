@@ -17,7 +17,7 @@ import {
 } from './grid.js'
 import { fillIslands } from './islands.js'
 import { refineMask } from './refine.js'
-import { findTrachea } from './trachea.js'
+import { type SliceBox, findTrachea } from './trachea.js'
 
 export interface Lungs {
   /** [z, y, x], 1 in the lungs, vessels and nodules inside them included; 0 elsewhere. */
@@ -183,14 +183,6 @@ function bodyBox(
 ): SliceBox {
   const extent = extentOf(largestTissue(coarse, o))
   return scaleBox(extent ?? (coarse.shape.map((n) => [0, n]) as unknown as Extent), factors)
-}
-
-/** A box within the slices, pixels of the full resolution. */
-interface SliceBox {
-  x1: number
-  y1: number
-  x2: number
-  y2: number
 }
 
 function scaleBox(extent: Extent, factors: readonly [number, number, number]): SliceBox {

@@ -1,4 +1,4 @@
-import { type LungsOptions, refineLungs } from '../native/lungs.js'
+import { refineLungs } from '../native/lungs.js'
 import type { Grid } from './grid.js'
 import type { HuVolume } from './hu_volume.js'
 import type { Lungs, SegmentOptions } from './lungs.js'
@@ -21,7 +21,7 @@ export function refineMask(
   factors: readonly [number, number, number],
   { closed, air, trachea }: CoarseLungs,
   warnings: string[],
-  o: SegmentOptions & LungsOptions,
+  o: SegmentOptions,
 ): Lungs {
   const { shape, geometry } = volume
   const { mask, sides, counts, box } = refineLungs(

@@ -47,10 +47,7 @@ export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
-  const { series, skipped } = await findSeries(
-    folders,
-    o.interrupted === undefined ? {} : { interrupted: o.interrupted },
-  )
+  const { series, skipped } = await findSeries(folders, { interrupted: o.interrupted })
   for (const file of skipped) if (file.kind === 'damaged') o.onProblem?.(`${file.path}: ${file.reason}`)
   const scans = series.filter((one) => one.modality === 'CT' && one.isVolume)
   if (o.interrupted?.() === true) return { done: [], failed: 0 }

@@ -21,7 +21,7 @@ interface Spot {
 }
 
 /** A box within the slices, pixels of the full resolution, [low, high). */
-interface Box {
+export interface SliceBox {
   x1: number
   y1: number
   x2: number
@@ -35,7 +35,7 @@ interface Box {
  * @param inside box around all air inside the body, pixels
  * @returns voxel indices (z * rows * columns + ...) of the lumen, empty where no trachea is found
  */
-export function findTrachea(volume: HuVolume, inside: Box, options: LungsOptions = {}): Int32Array {
+export function findTrachea(volume: HuVolume, inside: SliceBox, options: LungsOptions = {}): Int32Array {
   const { shape, geometry } = volume
   const [nz, ny, nx] = shape
   const pixelArea = geometry.spacing[1] * geometry.spacing[2]
@@ -44,7 +44,7 @@ export function findTrachea(volume: HuVolume, inside: Box, options: LungsOptions
   if (geometry.sliceDirection[2] >= 0) slices.reverse()
   const centerX = (inside.x1 + inside.x2) / 2
   const near = 0.2 * (inside.x2 - inside.x1)
-  const box: Box = {
+  const box: SliceBox = {
     x1: Math.max(1, Math.floor(centerX - near)),
     x2: Math.min(nx - 1, Math.ceil(centerX + near)),
     y1: Math.max(1, Math.floor(inside.y1 - 0.15 * (inside.y2 - inside.y1))),
@@ -142,7 +142,7 @@ function overlapping(parts: Parts, runs: Runs): Set<number> {
 }
 
 /** The parts that reach into the box, in the order in which its rows meet them. */
-function darkSpots({ starts, ends, labels, sizes }: Parts, nx: number, box: Box): Spot[] {
+function darkSpots({ starts, ends, labels, sizes }: Parts, nx: number, box: SliceBox): Spot[] {
   const spots = new Map<number, Spot>()
   for (let run = 0; run < labels.length; run++) {
     const y = Math.floor(starts[run]! / nx)

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { checkInteger, invalidParameter, show } from '../../check.js'
-import { NoduleError, fileError } from '../../errors.js'
+import { NoduleError } from '../../errors.js'
+import { readText } from '../../files.js'
 import { createRandom } from '../../random.js'
 
 /** How patients are divided. All series of a patient stay together. */
@@ -94,12 +94,7 @@ export function partSizes(total: number, fractions: readonly number[]): number[]
  * "fold" is a heading; lines that begin with # are skipped). Throws NoduleError (FILE, FORMAT).
  */
 export function readGivenSplit(path: string): SplitRule {
-  let content: string
-  try {
-    content = readFileSync(path, 'utf8')
-  } catch (error) {
-    throw fileError(path, 'read split', error)
-  }
+  const content = readText(path, 'read split')
   const parts = new Map<string, string>()
   for (const [index, line] of content.split(/\r?\n/).entries()) {
     const text = line.replace(/^\uFEFF/, '').trim()
