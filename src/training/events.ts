@@ -1,11 +1,12 @@
-import { appendFile, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { appendFile, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import protobuf from 'protobufjs'
 import { fileError } from '../errors.js'
-import { makeFolder } from '../files.js'
+import { makeFolder, writeFileAtomic } from '../files.js'
 
 /**
- * TensorBoard's event files: TFRecords that hold Event messages. Only the fields that are written here.
+ * TensorBoard's event files: TFRecords that hold Event messages. Only the fields that are written here. As in its own
+ * files simple_value is member of a oneof: proto3 leaves a plain field that is 0 out, and TensorBoard such a value.
  * Source: tensorboard/compat/proto/event.proto and summary.proto.
  */
 const SCHEMA = `
@@ -16,7 +17,7 @@ message Event {
   oneof what { string file_version = 3; Summary summary = 5; SessionLog session_log = 7; }
 }
 message Summary { repeated Value value = 1; }
-message Value { string tag = 1; float simple_value = 2; }
+message Value { string tag = 1; oneof value { float simple_value = 2; } }
 message SessionLog { int32 status = 1; }
 `
 const Event = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('Event')
@@ -56,6 +57,58 @@ export function tfRecord(data: Uint8Array): Uint8Array {
 
 const encode = (event: Record<string, unknown>): Uint8Array =>
   tfRecord(Event.encode(Event.create(event)).finish())
+
+/** The whole TFRecords of a file; a last one that was cut off, and what follows a damaged one, is left out. */
+function* tfRecords(file: Buffer): Generator<{ record: Buffer; data: Buffer }> {
+  for (let at = 0; at + 16 <= file.length;) {
+    const length = Number(file.readBigUInt64LE(at))
+    const end = at + 16 + length
+    if (end > file.length) return
+    const data = file.subarray(at + 12, end - 4)
+    if (file.readUInt32LE(at + 8) !== maskedCrc(file.subarray(at, at + 8))) return
+    if (file.readUInt32LE(end - 4) !== maskedCrc(data)) return
+    yield { record: file.subarray(at, end), data }
+    at = end
+  }
+}
+
+/**
+ * Takes the values of a step and of later ones out of a folder's event files, so that a run that goes on from that
+ * step writes none twice (not every reader drops what a later session start makes void); files that hold no values
+ * then are removed. Throws NoduleError (FILE).
+ */
+export async function dropEventsFrom(folder: string, step: number): Promise<void> {
+  let names: string[]
+  try {
+    names = await readdir(folder)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+    throw fileError(folder, 'list event files', error)
+  }
+  for (const name of names.filter((file) => file.startsWith(EVENT_FILE_PREFIX))) {
+    const path = join(folder, name)
+    try {
+      const before = await readFile(path)
+      const kept: Buffer[] = []
+      let values = 0
+      for (const { record, data } of tfRecords(before)) {
+        const event = Event.decode(data) as unknown as { step: unknown; summary?: unknown }
+        // int64: a Long object, or a number where the package for those is not installed.
+        if (event.summary != null && Number(event.step) >= step) continue
+        if (event.summary != null) values++
+        kept.push(record)
+      }
+      const after = Buffer.concat(kept)
+      if (values === 0) await rm(path)
+      else if (after.length < before.length) await writeFileAtomic(path, after)
+    } catch (error) {
+      throw fileError(path, 'shorten', error)
+    }
+  }
+}
+
+/** TensorBoard looks for this part of the name, and reads the files of a folder in the order of their names. */
+export const EVENT_FILE_PREFIX = 'events.out.tfevents.'
 
 /** Writes scalars to one event file. */
 export class EventWriter {

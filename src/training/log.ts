@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileError } from '../errors.js'
 import { makeFolder, writeFileAtomic } from '../files.js'
-import { EventWriter } from './events.js'
+import { EVENT_FILE_PREFIX, EventWriter, dropEventsFrom } from './events.js'
 
 /** What is logged every display_iter steps; the train values are means since the last entry. */
 export interface LogEntry {
@@ -65,14 +65,18 @@ export interface Log {
   write: (entry: LogEntry) => Promise<void>
 }
 
-/** Starts or, at a step above 0, goes on: entries after that step are dropped. Throws NoduleError (FILE). */
+/**
+ * Starts a run's log or goes on with it. What an earlier call logged of `step`, which is done next, and of later ones
+ * is dropped: it was killed after its last checkpoint. Throws NoduleError (FILE).
+ */
 export async function openLog(folder: string, step: number): Promise<Log> {
   const path = join(folder, 'log.jsonl')
-  await writeFileAtomic(path, step === 0 ? '' : await linesUpTo(path, step))
-  // TensorBoard looks for this part of the name, and reads the files of a folder in the order of their names.
-  const name = `events.out.tfevents.${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}`
-  await makeFolder(join(folder, 'events'))
-  const events = await EventWriter.create(join(folder, 'events', name), step)
+  const eventFolder = join(folder, 'events')
+  await writeFileAtomic(path, await linesBefore(path, step))
+  await dropEventsFrom(eventFolder, step)
+  const name = `${EVENT_FILE_PREFIX}${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}`
+  await makeFolder(eventFolder)
+  const events = await EventWriter.create(join(eventFolder, name), step)
   return {
     write: async (entry) => {
       try {
@@ -86,16 +90,17 @@ export async function openLog(folder: string, step: number): Promise<Log> {
   }
 }
 
-async function linesUpTo(path: string, step: number): Promise<string> {
+async function linesBefore(path: string, step: number): Promise<string> {
   let content: string
   try {
     content = await readFile(path, 'utf8')
-  } catch {
-    return ''
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
+    throw fileError(path, 'read', error)
   }
   const kept = content.split('\n').filter((line) => {
     try {
-      return (JSON.parse(line) as LogEntry).step <= step
+      return (JSON.parse(line) as LogEntry).step < step
     } catch {
       // A line that was cut off when the run ended.
       return false

@@ -132,29 +132,30 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   let step = firstStep
   // The first step builds kernels and fills caches: it is left out of the profile.
   let stopProfile: ReturnType<typeof startProfile> | undefined
+  // The means since the last entry, and the model on a test batch.
+  const report = async (at: number): Promise<void> => {
+    const tested = testBatches === undefined ? undefined : testStep(detector, await nextBatch(testBatches))
+    last = {
+      step: at,
+      lr: learningRate(hypes.solver, at),
+      ...means(recent),
+      ...(tested === undefined ? {} : { testAccuracy: tested.accuracy, testLoss: tested.loss }),
+      msPerImage: msSpent / recent.length / hypes.batch_size,
+    }
+    await log.write(last)
+    options.onLine?.(logLine(last))
+    recent.length = 0
+    msSpent = 0
+  }
   try {
     while (step < lastStep && !interrupted()) {
       const batch = await nextBatch(trainBatches)
-      const rate = learningRate(hypes.solver, step)
       const started = performance.now()
+      const rate = learningRate(hypes.solver, step)
       recent.push(trainStep(detector, optimizer, batch, { step, learningRate: rate }))
       msSpent += performance.now() - started
 
-      if (step % displayEvery === 0) {
-        const tested =
-          testBatches === undefined ? undefined : testStep(detector, await nextBatch(testBatches))
-        last = {
-          step,
-          lr: rate,
-          ...means(recent),
-          ...(tested === undefined ? {} : { testAccuracy: tested.accuracy, testLoss: tested.loss }),
-          msPerImage: msSpent / recent.length / hypes.batch_size,
-        }
-        await log.write(last)
-        options.onLine?.(logLine(last))
-        recent.length = 0
-        msSpent = 0
-      }
+      if (step % displayEvery === 0) await report(step)
       step++
       if (options.profile === true) stopProfile ??= startProfile()
       if (step % saveEvery === 0) saved = await save(step)
@@ -162,6 +163,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       // Signals arrive between turns of the event loop only.
       await nextTurn()
     }
+    // The last step, whatever its number.
+    if (recent.length > 0) await report(step - 1)
     if (stopProfile !== undefined && step > firstStep + 1)
       options.onLine?.(profileTable(stopProfile(), step - firstStep - 1))
     const slow = describeFallbacks()

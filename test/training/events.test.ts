@@ -1,8 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
-import { EventWriter, crc32c, tfRecord } from '../../src/training/events.js'
+import { afterAll, describe, expect, it } from 'vitest'
+import { EventWriter, crc32c, dropEventsFrom, tfRecord } from '../../src/training/events.js'
+import { readScalars } from './read_events.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'nodule-events-'))
+afterAll(() => rmSync(folder, { recursive: true }))
 
 describe('event files', () => {
   it('has the checksums of RFC 3720 (B.4)', () => {
@@ -18,15 +22,53 @@ describe('event files', () => {
     expect([...record.subarray(12, 15)]).toEqual([1, 2, 3])
   })
 
-  // The fixture was written by these calls and read with tensorboard 2.21.0:
-  //   EventAccumulator(folder).Reload().Scalars('train/loss') -> steps 0 and 50, values 2.5 and 1.25
-  it('writes what TensorBoard has read', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'nodule-events-'))
-    const writer = await EventWriter.create(join(folder, 'events.out.tfevents.1'), 0, 1000)
-    await writer.scalars(0, { 'train/loss': 2.5, learning_rate: 0.001 }, 1001)
-    await writer.scalars(50, { 'train/loss': 1.25, learning_rate: 0.001 }, 1002)
+  // The fixture was written by these calls and read with tensorboard 2.21.0, whose answer is tensorboard.json:
+  //   EventAccumulator(folder).Reload().Scalars(tag) -> [[step, value], ...]
+  it('writes what TensorBoard has read, zeros included', async () => {
+    const writer = await EventWriter.create(join(folder, 'one', 'events.out.tfevents.1'), 0, 1000)
+    await writer.scalars(0, { 'train/loss': 2.5, 'test/accuracy': 0 }, 1001)
+    await writer.scalars(50, { 'train/loss': 0, 'test/accuracy': 0.25 }, 1002)
     const fixture = readFileSync('test/fixtures/training/events.out.tfevents.1')
     expect(readFileSync(writer.path).equals(fixture)).toBe(true)
-    rmSync(folder, { recursive: true })
+    const read = JSON.parse(readFileSync('test/fixtures/training/tensorboard.json', 'utf8')) as unknown
+    expect(readScalars(join(folder, 'one'))).toEqual(read)
+    expect(read).toEqual({
+      'train/loss': [
+        [0, 2.5],
+        [50, 0],
+      ],
+      'test/accuracy': [
+        [0, 0],
+        [50, 0.25],
+      ],
+    })
+  })
+
+  it('drops values from a step on, a record that was cut off, and files without values', async () => {
+    const place = join(folder, 'several')
+    const path = (n: number): string => join(place, `events.out.tfevents.${n}`)
+    for (const [n, steps] of [
+      [1, [0, 10]],
+      [2, [20, 30]],
+      [3, [40]],
+    ] as const) {
+      const writer = await EventWriter.create(path(n), 0, 1000)
+      for (const step of steps) await writer.scalars(step, { loss: step }, 1000)
+    }
+    appendFileSync(path(2), new Uint8Array(20))
+    writeFileSync(join(place, 'notes.txt'), 'mine')
+    const first = readFileSync(path(1))
+    await dropEventsFrom(place, 30)
+    expect(readdirSync(place).sort()).toEqual(['events.out.tfevents.1', 'events.out.tfevents.2', 'notes.txt'])
+    expect(readFileSync(path(1)).equals(first)).toBe(true)
+    rmSync(join(place, 'notes.txt'))
+    expect(readScalars(place)).toEqual({
+      loss: [
+        [0, 0],
+        [10, 10],
+        [20, 20],
+      ],
+    })
+    await expect(dropEventsFrom(join(folder, 'absent'), 0)).resolves.toBeUndefined()
   })
 })
