@@ -1,4 +1,5 @@
 import { appendFile, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import protobuf from 'protobufjs'
 import { fileError } from '../errors.js'
@@ -78,14 +79,7 @@ function* tfRecords(file: Buffer): Generator<{ record: Buffer; data: Buffer }> {
  * then are removed. Throws NoduleError (FILE).
  */
 export async function dropEventsFrom(folder: string, step: number): Promise<void> {
-  let names: string[]
-  try {
-    names = await readdir(folder)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
-    throw fileError(folder, 'list event files', error)
-  }
-  for (const name of names.filter((file) => file.startsWith(EVENT_FILE_PREFIX))) {
+  for (const name of await eventFiles(folder)) {
     const path = join(folder, name)
     try {
       const before = await readFile(path)
@@ -108,7 +102,23 @@ export async function dropEventsFrom(folder: string, step: number): Promise<void
 }
 
 /** TensorBoard looks for this part of the name, and reads the files of a folder in the order of their names. */
-export const EVENT_FILE_PREFIX = 'events.out.tfevents.'
+const EVENT_FILE_PREFIX = 'events.out.tfevents.'
+
+/** A name for the folder's next event file, with a second that comes after those of the others. */
+export async function nextEventFile(folder: string): Promise<string> {
+  const seconds = (await eventFiles(folder)).map((name) => Number.parseInt(name.split('.')[3]!, 10) || 0)
+  const second = Math.max(Math.floor(Date.now() / 1000), ...seconds.map((other) => other + 1))
+  return join(folder, `${EVENT_FILE_PREFIX}${second}.${hostname()}.${process.pid}`)
+}
+
+async function eventFiles(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => name.startsWith(EVENT_FILE_PREFIX))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw fileError(folder, 'list event files', error)
+  }
+}
 
 /** Writes scalars to one event file. */
 export class EventWriter {

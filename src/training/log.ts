@@ -1,9 +1,8 @@
 import { appendFile, readFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { fileError } from '../errors.js'
-import { makeFolder, writeFileAtomic } from '../files.js'
-import { EVENT_FILE_PREFIX, EventWriter, dropEventsFrom } from './events.js'
+import { writeFileAtomic } from '../files.js'
+import { EventWriter, dropEventsFrom, nextEventFile } from './events.js'
 
 /** What is logged every display_iter steps; the train values are means since the last entry. */
 export interface LogEntry {
@@ -74,9 +73,7 @@ export async function openLog(folder: string, step: number): Promise<Log> {
   const eventFolder = join(folder, 'events')
   await writeFileAtomic(path, await linesBefore(path, step))
   await dropEventsFrom(eventFolder, step)
-  const name = `${EVENT_FILE_PREFIX}${Math.floor(Date.now() / 1000)}.${hostname()}.${process.pid}`
-  await makeFolder(eventFolder)
-  const events = await EventWriter.create(join(eventFolder, name), step)
+  const events = await EventWriter.create(await nextEventFile(eventFolder), step)
   return {
     write: async (entry) => {
       try {
