@@ -140,6 +140,7 @@ async function benchModel(
     mapping: lungFrame(volume, lungs, hypes),
     window: hypesWindow(hypes),
     neighborMm: hypes.data.neighbor_mm,
+    channels: hypes.data.channels,
     layout: 'NCHW',
   }
   const [first, end] = lungs.box.z

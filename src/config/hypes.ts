@@ -126,21 +126,61 @@ export const HYPES_KEYS = {
     truncate_data: flag('Use only the first 10 entries of each list (for trying out).', false),
     window_low_hu: number('HU that becomes gray level 0 (nodule).', -1000, 'HU', -32768, 32767),
     window_high_hu: number('HU that becomes gray level 255 (nodule).', 400, 'HU', -32768, 32767),
-    neighbor_mm: number(
-      'Distance of the slices before and after that become channels 0 and 2 (nodule).',
-      2.5,
+    channels: integer(
+      'Slices that a frame is made of, odd: the middle channel is the slice itself (nodule).',
+      3,
+      'slices',
+      1,
+      31,
+    ),
+    neighbor_mm: number('Distance between the slices of two channels (nodule).', 2.5, 'mm', 0, 100),
+    lung_margin_mm: number('Rim around the lungs that the frame keeps (nodule).', 10, 'mm', 0, 500),
+    mm_per_pixel: number(
+      'Fixed size of a frame pixel: frames of image_width x image_height tile the lungs; 0: one frame is fitted around the lungs (nodule).',
+      0,
+      'mm',
+      0,
+      10,
+    ),
+    tile_overlap_mm: number(
+      'With mm_per_pixel, what two neighboring tiles share at least: more than the widest nodule (nodule).',
+      40,
+      'mm',
+      0,
+      500,
+    ),
+    slice_step_mm: number(
+      'Slices that are examined lie at least this far apart; 0: every slice (nodule).',
+      0,
       'mm',
       0,
       100,
     ),
-    lung_margin_mm: number('Rim around the lungs that the frame keeps (nodule).', 10, 'mm', 0, 500),
+  },
+  // Training frames as they vary, with data.mm_per_pixel: crops of whole slices, turned, scaled, darkened (nodule).
+  augment: {
+    positive_share: number('Crops that are placed around a true box.', 0.5, '', 0, 1),
+    hard_share: number('Crops that are placed around a false mark that was mined.', 0.2, '', 0, 1),
+    rotate: flag('Turn by any angle.', true),
+    mirror: flag('Mirror in x, in y and along the channels.', true),
+    scale: number('Largest change of the size, as a part of it.', 0.15, '', 0, 0.9),
+    gray_shift: number('Largest shift of the gray levels, as a part of the window.', 0.03, '', 0, 1),
+    gray_scale: number('Largest change of the contrast.', 0.1, '', 0, 0.9),
+    noise: number('Largest standard deviation of added noise, as a part of the window.', 0.02, '', 0, 1),
   },
   logging: {
     display_iter: integer('Steps between log lines.', 50, 'steps', 1, 1e9),
     save_iter: integer('Steps between checkpoints.', 1000, 'steps', 1, 1e9),
   },
   solver: {
-    opt: choice('Optimizer.', 'RMS', ['RMS', 'Adam', 'SGD']),
+    opt: choice('Optimizer.', 'RMS', ['RMS', 'Adam', 'AdamW', 'SGD']),
+    weight_decay: number(
+      'AdamW: the part of the rate by which weights (not biases and batch norms) shrink a step (nodule).',
+      0,
+      '',
+      0,
+      1,
+    ),
     use_jitter: flag('Shift, scale and mirror training frames at random.', false),
     rnd_seed: integer('Seed of weights, order, jitter and dropout.', 1, '', 0, 4294967295),
     epsilon: number('Added to the denominator of RMSProp and Adam.', 1e-5, '', 0, 1),
@@ -151,6 +191,26 @@ export const HYPES_KEYS = {
       'steps',
       1,
       1e9,
+    ),
+    schedule: choice(
+      'How the rate falls: "halving" by learning_rate_step, as in TensorBox; "cosine" from warmup_steps to 0 at max_iter (nodule).',
+      'halving',
+      ['halving', 'cosine'],
+    ),
+    warmup_steps: integer('Steps in which the rate rises from 0 (nodule).', 0, 'steps', 0, 1e9),
+    ema_decay: number(
+      'Checkpoints and validation hold the moving average of the weights with this decay a step; 0: the weights themselves (nodule).',
+      0,
+      '',
+      0,
+      0.999999,
+    ),
+    focal_gamma: number(
+      'Confidence losses are weighted by (1 - p of the right class) ^ gamma; 0: plain cross entropy (nodule).',
+      0,
+      '',
+      0,
+      10,
     ),
     hungarian_iou: number('Matched boxes below this IoU cost 100 more.', 0.25, 'IoU', 0, 1),
     weights: text('Checkpoint to start from, relative to the hypes file; empty: none.', ''),
@@ -185,6 +245,14 @@ export function parseHypes(value: unknown, path = 'hypes'): Hypes {
     'image_height',
     hypes.image_height,
   )
+  if (hypes.data.channels % 2 === 0) {
+    throw new NoduleError('FORMAT', 'wrong value', {
+      path,
+      place: 'data.channels',
+      expected: 'odd integer',
+      actual: show(hypes.data.channels),
+    })
+  }
   if (!(hypes.data.window_low_hu < hypes.data.window_high_hu)) {
     throw new NoduleError('FORMAT', 'wrong value', {
       path,

@@ -13,7 +13,7 @@ import { readFrameFile } from './read_frame.js'
 
 export interface Batch {
   step: number
-  /** Gray levels 0..255, [n, image_height, image_width, 3]. */
+  /** Gray levels 0..255, [n, image_height, image_width, data.channels]. */
   frames: Float32Array
   /** True boxes of each frame, frame pixels. */
   boxes: EdgeBox[][]
@@ -105,7 +105,8 @@ async function makeBatch(
   jitterSeed: number | undefined,
 ): Promise<Batch> {
   const { image_width: width, image_height: height } = hypes
-  const values = width * height * 3
+  const { channels } = hypes.data
+  const values = width * height * channels
   const batch: Batch = {
     step,
     frames: new Float32Array(items.length * values),
@@ -171,7 +172,7 @@ class Order {
 
 interface LoadedFrame {
   file: string
-  /** [image_height, image_width, 3]. */
+  /** [image_height, image_width, data.channels]. */
   data: Uint8Array
   /** Frame pixels. */
   boxes: EdgeBox[]
@@ -194,7 +195,8 @@ class FrameCache {
     const known = this.#frames.get(index)
     if (known !== undefined) return known
     const frame = this.#decode(this.#images[index]!)
-    const bytes = this.#hypes.image_width * this.#hypes.image_height * 3
+    const { image_width: width, image_height: height, data } = this.#hypes
+    const bytes = width * height * data.channels
     if (this.#left >= bytes) {
       this.#left -= bytes
       this.#frames.set(index, frame)
@@ -203,7 +205,7 @@ class FrameCache {
   }
 
   async #decode(image: CheckedImage): Promise<LoadedFrame> {
-    const { data, scaleX, scaleY } = await readFrameFile(image.file, image.encoding, this.#hypes)
+    const { data, scaleX, scaleY } = await readFrameFile(image.file, image.format, this.#hypes)
     const boxes = image.rects.map(({ x1, y1, x2, y2 }) => ({
       x1: x1 * scaleX,
       y1: y1 * scaleY,

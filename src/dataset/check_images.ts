@@ -1,8 +1,11 @@
 import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
+import type { EdgeBox } from '../geometry/box.js'
 import { readImageSize } from './images.js'
 import { imageFile } from './list.js'
-import type { FrameEncoding, FrameList, ListRect } from './list.js'
+import type { FrameList, ListRect } from './list.js'
+import { frameFormat } from './read_frame.js'
+import type { FrameFormat } from './read_frame.js'
 
 /** An image of a list with the boxes to train on, pixels of the image as it is on disk. */
 export interface CheckedImage {
@@ -10,7 +13,10 @@ export interface CheckedImage {
   width: number
   height: number
   rects: ListRect[]
-  encoding: FrameEncoding
+  format: FrameFormat
+  /** False marks to look at and places to leave alone, pixels of the image. */
+  hard: readonly EdgeBox[]
+  excluded: readonly EdgeBox[]
 }
 
 /** Boxes may reach this far over the border: labeling tools count pixels differently. They are clipped. */
@@ -38,11 +44,16 @@ export async function checkImages(
       const entry = list.entries[index]!
       const file = imageFile(list, entry)
       try {
+        const format = frameFormat(entry)
+        const { width, height } = await readImageSize(file)
         images[index] = {
           file,
-          ...(await readImageSize(file)),
+          width,
+          height: format.channels === 3 ? height : height / format.channels,
           rects: [],
-          encoding: entry.nodule?.encoding ?? 'gray8',
+          format,
+          hard: entry.nodule?.hard ?? [],
+          excluded: entry.nodule?.excluded ?? [],
         }
       } catch (error) {
         failures.push({ index, error })

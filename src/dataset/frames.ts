@@ -1,6 +1,6 @@
 import { checkInteger, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
-import { fitFrame } from '../geometry/frame.js'
+import { canvasFrame, fitFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { windowToGray } from '../volume/index.js'
@@ -27,22 +27,28 @@ export function hypesWindow(hypes: Hypes): Window {
 
 /**
  * The frame of a series, the same for all its slices: the lungs' box in x and y, plus `data.lung_margin_mm`, fitted
- * into image_width x image_height.
+ * into image_width x image_height; or, with `data.mm_per_pixel`, a canvas of that scale which just covers them.
  * @param lungs half-open voxel ranges of the lungs, as `segmentLungs` gives them
  */
 export function lungFrame(
   volume: { geometry: Pick<VolumeGeometry, 'spacing'> },
   lungs: { box: { y: readonly [number, number]; x: readonly [number, number] } },
-  hypes: Pick<Hypes, 'image_width' | 'image_height'> & { data: Pick<Hypes['data'], 'lung_margin_mm'> },
+  hypes: Pick<Hypes, 'image_width' | 'image_height'> & {
+    data: Pick<Hypes['data'], 'lung_margin_mm' | 'mm_per_pixel'>
+  },
 ): FrameMapping {
   const { x, y } = lungs.box
-  const margin = hypes.data.lung_margin_mm
-  const [, marginY, marginX] = volume.geometry.spacing.map((spacing) => margin / spacing)
-  return fitFrame(
-    { x1: x[0] - marginX!, y1: y[0] - marginY!, x2: x[1] + marginX!, y2: y[1] + marginY! },
-    hypes.image_width,
-    hypes.image_height,
-  )
+  const { lung_margin_mm: margin, mm_per_pixel: mmPerPixel } = hypes.data
+  const [, spacingY, spacingX] = volume.geometry.spacing
+  const region = {
+    x1: x[0] - margin / spacingX,
+    y1: y[0] - margin / spacingY,
+    x2: x[1] + margin / spacingX,
+    y2: y[1] + margin / spacingY,
+  }
+  return mmPerPixel > 0
+    ? canvasFrame(region, spacingX / mmPerPixel)
+    : fitFrame(region, hypes.image_width, hypes.image_height)
 }
 
 /** Buffers for images of one size in one frame; to be reused for all slices. */
@@ -112,23 +118,25 @@ export function renderPlane(
 }
 
 /**
- * The slices that stand before and after slice k, chosen by distance: nearest to `neighborMm` below and above it.
- * At the ends, and beside a gap that is wider than both `neighborMm` and the usual spacing allow, it is k itself.
- * @returns [before, k, after]; before is nearer to the feet
+ * The slices of a frame's channels, chosen by distance: channel c is the one nearest to (c - (channels - 1) / 2) *
+ * `neighborMm` above slice k (towards the head). At the ends, and beside a gap that is wider than both this distance
+ * and the usual spacing allow, it is the last slice before that.
+ * @param channels odd
+ * @returns slice indices, ascending; the middle one is k
  */
-export function neighbors(
+export function channelSlices(
   geometry: Pick<VolumeGeometry, 'slicePositions' | 'spacing'>,
   k: number,
   neighborMm: number,
-): [number, number, number] {
+  channels: number,
+): number[] {
   const positions = geometry.slicePositions
   checkInteger('k', k, 0, positions.length - 1)
-  const tolerance = Math.max(neighborMm, geometry.spacing[0]) * 1.001
-  const nearest = (step: 1 | -1): number => {
+  const nearest = (step: 1 | -1, distance: number): number => {
     let best = k
-    let bestMiss = tolerance
+    let bestMiss = Math.max(distance, geometry.spacing[0]) * 1.001
     for (let n = k + step; n >= 0 && n < positions.length; n += step) {
-      const miss = Math.abs(Math.abs(positions[n]! - positions[k]!) - neighborMm)
+      const miss = Math.abs(Math.abs(positions[n]! - positions[k]!) - distance)
       // The nearer one wins a tie, whatever the rounding of the positions.
       if (miss > bestMiss - 1e-4) break
       best = n
@@ -136,8 +144,19 @@ export function neighbors(
     }
     return best
   }
-  if (neighborMm === 0) return [k, k, k]
-  return [nearest(-1), k, nearest(1)]
+  return Array.from({ length: channels }, (_, c) => {
+    const offset = c - (channels - 1) / 2
+    return offset === 0 || neighborMm === 0 ? k : nearest(offset < 0 ? -1 : 1, Math.abs(offset) * neighborMm)
+  })
+}
+
+/** The slices of a frame of three channels: [before, k, after]; see `channelSlices`. */
+export function neighbors(
+  geometry: Pick<VolumeGeometry, 'slicePositions' | 'spacing'>,
+  k: number,
+  neighborMm: number,
+): [number, number, number] {
+  return channelSlices(geometry, k, neighborMm, 3) as [number, number, number]
 }
 
 /**

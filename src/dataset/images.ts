@@ -27,15 +27,16 @@ async function decode(
   if (depth === 'uchar' && bytes[0] === 0x42 && bytes[1] === 0x4d)
     return { ...decodeBmp(bytes, path), channels: 3 }
   // In the header of a PNG, bytes 24 and 25 are the bit depth and the color type.
-  const isHu = isPng(bytes) && bytes[24] === 16 && bytes[25] === 2
+  const isHu = isPng(bytes) && bytes[24] === 16 && (bytes[25] === 2 || bytes[25] === 0)
   if (depth === 'ushort' && !isHu)
     throw new NoduleError('FORMAT', 'not a frame of HU', { path, expected: '16-bit RGB PNG' })
+  const gray16 = depth === 'ushort' && bytes[25] === 0
   try {
     // From bytes, not from the path: libvips caches files by name, even when they change.
     const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_SIDE ** 2, failOn: 'truncated' })
     const { data, info } = await image
       .flatten({ background: '#000' })
-      .toColorspace(depth === 'uchar' ? 'srgb' : 'rgb16')
+      .toColorspace(depth === 'uchar' ? 'srgb' : gray16 ? 'grey16' : 'rgb16')
       .raw({ depth })
       .toBuffer({ resolveWithObject: true })
     return { data, width: info.width, height: info.height, channels: info.channels }
@@ -98,10 +99,64 @@ export async function encodePng(image: RgbImage): Promise<Buffer> {
     .toBuffer()
 }
 
+/**
+ * A frame as PNG bytes: three channels (NHWC) as RGB, any other number of planes (NCHW) one below the other in gray.
+ */
+export async function encodeFrame(frame: {
+  width: number
+  height: number
+  channels: number
+  data: Uint8Array
+}): Promise<Buffer> {
+  const { width, height, channels, data } = frame
+  if (channels === 3) return encodePng({ width, height, data: data as Uint8Array<ArrayBuffer> })
+  return sharp(data, { raw: { width, height: height * channels, channels: 1 } })
+    .png({ compressionLevel: 3, adaptiveFiltering: true })
+    .toBuffer()
+}
+
+/**
+ * Reads a frame of any number of channels that `encodeFrame` or `encodeHuPng` wrote, as gray levels
+ * [height, width, channels]. Throws NoduleError (FILE, FORMAT).
+ * @param window of the gray levels, where the frame holds HU
+ */
+export async function readPlanes(
+  path: string,
+  channels: number,
+  encoding: 'gray8' | 'hu16',
+  window: { low: number; high: number },
+): Promise<RgbImage> {
+  if (channels === 3) return encoding === 'hu16' ? readHuImage(path, window) : readImage(path)
+  const {
+    data,
+    width,
+    height,
+    channels: stored,
+  } = await decode(path, encoding === 'hu16' ? 'ushort' : 'uchar')
+  if (height % channels !== 0) {
+    throw new NoduleError('FORMAT', 'not a frame of this many channels', {
+      path,
+      expected: `${channels} planes, one below the other`,
+      actual: `${height} rows`,
+    })
+  }
+  const values = encoding === 'hu16' ? new Uint16Array(data.buffer, data.byteOffset, data.length / 2) : data
+  const gray = encoding === 'hu16' ? grayOfHu(values as Uint16Array, window) : data
+  const rows = height / channels
+  const pixels = rows * width
+  const frame = new Uint8Array(pixels * channels)
+  for (let c = 0; c < channels; c++)
+    for (let i = 0; i < pixels; i++) frame[i * channels + c] = gray[(c * pixels + i) * stored]!
+  return { width, height: rows, data: frame }
+}
+
 /** Added to HU in 16-bit frames, so that every int16 HU fits. */
 const HU_OFFSET = 32768
 
-/** Planes of HU [height, width], one a channel, as a 16-bit RGB PNG of HU + 32768, rounded. */
+/**
+ * Planes of HU [height, width], one a channel, as a 16-bit PNG of HU + 32768, rounded: three as RGB, any other number
+ * one below the other in gray.
+ */
 export async function encodeHuPng(
   width: number,
   height: number,
@@ -109,11 +164,19 @@ export async function encodeHuPng(
 ): Promise<Buffer> {
   const channels = planes.length
   const values = new Uint16Array(width * height * channels)
+  const isRgb = channels === 3
+  const pixels = width * height
   for (const [c, plane] of planes.entries())
     for (let i = 0; i < plane.length; i++)
-      values[i * channels + c] = Math.min(65535, Math.max(0, Math.floor(plane[i]! + HU_OFFSET + 0.5)))
-  return sharp(values, { raw: { width, height, channels: 3 } })
-    .toColorspace('rgb16')
+      values[isRgb ? i * 3 + c : c * pixels + i] = Math.min(
+        65535,
+        Math.max(0, Math.floor(plane[i]! + HU_OFFSET + 0.5)),
+      )
+  const raw = isRgb
+    ? { width, height, channels: 3 as const }
+    : { width, height: height * channels, channels: 1 as const }
+  return sharp(values, { raw })
+    .toColorspace(isRgb ? 'rgb16' : 'grey16')
     .png({ compressionLevel: 3, adaptiveFiltering: true })
     .toBuffer()
 }
@@ -122,11 +185,14 @@ export async function encodeHuPng(
 export async function readHuImage(path: string, window: { low: number; high: number }): Promise<RgbImage> {
   const { data, width, height } = await decode(path, 'ushort')
   const values = new Uint16Array(data.buffer, data.byteOffset, data.length / 2)
+  return { width, height, data: grayOfHu(values, window) }
+}
+
+function grayOfHu(values: Uint16Array, window: { low: number; high: number }): Uint8Array<ArrayBuffer> {
   const levels = 255 / (window.high - window.low)
-  const gray = Uint8Array.from(values, (value) =>
+  return Uint8Array.from(values, (value) =>
     Math.min(255, Math.max(0, (value - HU_OFFSET - window.low) * levels + 0.5)),
   )
-  return { width, height, data: gray }
 }
 
 /** Writes an RGB image as PNG, whole or not at all. */

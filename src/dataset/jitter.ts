@@ -27,7 +27,7 @@ export function drawJitter(random: Random): Jitter {
 
 /**
  * Moves a frame: bilinear, black where nothing comes from.
- * @param frame gray levels [height, width, 3]
+ * @param frame gray levels [height, width, channels]
  * @param out same shape, gray levels, not rounded
  */
 export function jitterFrame(
@@ -37,6 +37,7 @@ export function jitterFrame(
   jitter: Jitter,
   out: Float32Array,
 ): void {
+  const channels = frame.length / (width * height)
   const step = (jitter.mirror ? -1 : 1) / jitter.scale
   // For each column the two source columns (as offsets in a row) and their weights; 0 for those outside.
   const columns = new Int32Array(width * 2)
@@ -47,7 +48,7 @@ export function jitterFrame(
     const left = Math.floor(x)
     for (const side of [0, 1]) {
       if (left + side < 0 || left + side >= width) continue
-      columns[2 * u + side] = (left + side) * 3
+      columns[2 * u + side] = (left + side) * channels
       weights[2 * u + side] = side === 0 ? 1 - (x - left) : x - left
     }
   }
@@ -56,9 +57,9 @@ export function jitterFrame(
     const top = Math.floor(y)
     const above = top >= 0 && top < height ? 1 - (y - top) : 0
     const below = top + 1 >= 0 && top + 1 < height ? y - top : 0
-    const upper = above > 0 ? top * width * 3 : 0
-    const lower = below > 0 ? (top + 1) * width * 3 : 0
-    for (let u = 0, target = v * width * 3; u < width; u++) {
+    const upper = above > 0 ? top * width * channels : 0
+    const lower = below > 0 ? (top + 1) * width * channels : 0
+    for (let u = 0, target = v * width * channels; u < width; u++) {
       const a = upper + columns[2 * u]!
       const b = upper + columns[2 * u + 1]!
       const c = lower + columns[2 * u]!
@@ -67,7 +68,7 @@ export function jitterFrame(
       const wb = above * weights[2 * u + 1]!
       const wc = below * weights[2 * u]!
       const wd = below * weights[2 * u + 1]!
-      for (let i = 0; i < 3; i++, target++)
+      for (let i = 0; i < channels; i++, target++)
         out[target] = wa * frame[a + i]! + wb * frame[b + i]! + wc * frame[c + i]! + wd * frame[d + i]!
     }
   }

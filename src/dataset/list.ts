@@ -28,6 +28,9 @@ export interface NoduleMeasures {
   texture?: number
 }
 
+/** A whole scan, a synthetic one, a stack cut out around a nodule, a scan with nodules put in. */
+export type FrameOrigin = 'scan' | 'phantom' | 'stack' | 'insertion'
+
 /** Where a frame comes from, so that its boxes can be mapped back to the scan. Only in lists that nodule wrote. */
 export interface FrameSource {
   patientId: string
@@ -40,12 +43,21 @@ export interface FrameSource {
   mapping: FrameMapping
   /** Default 'gray8'. */
   encoding?: FrameEncoding
+  /**
+   * Slices of the frame. 3 (default): the channels of an RGB image; otherwise the planes lie one below the other in a
+   * gray image, from the feet to the head.
+   */
+  channels?: number
+  /** What made the frame; default 'scan'. */
+  origin?: FrameOrigin
   /** The consensus nodule of each rect, in the order of `rects`. */
   nodules: string[]
   /** What they measure, in the same order; absent in lists of nodule 0.1's first versions. */
   measures?: NoduleMeasures[]
   /** Findings on this slice that do not meet the criteria (too few readers, too small), frame pixels. */
   excluded: EdgeBox[]
+  /** False marks of an earlier model (`nodule mine`), frame pixels: training looks at them more often. */
+  hard?: EdgeBox[]
 }
 
 /** One image with its boxes, as TensorBox's JSON lists have it. Other keys of the file are kept. */

@@ -2,7 +2,7 @@ import { checkInteger } from '../check.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { renderFrames } from '../native/index.js'
-import { neighbors } from './frames.js'
+import { channelSlices } from './frames.js'
 import type { Window } from './frames.js'
 import { frameTaps } from './resample.js'
 
@@ -10,9 +10,11 @@ import { frameTaps } from './resample.js'
 export interface FrameStyle {
   mapping: FrameMapping
   window: Window
-  /** Distance of the slices of channels 0 and 2, mm. */
+  /** Distance between the slices of two channels, mm. */
   neighborMm: number
-  /** NHWC: [n, height, width, 3], as images are; NCHW: [n, 3, height, width], as the ONNX model takes it. */
+  /** Odd; the middle one is the slice itself. */
+  channels: number
+  /** NHWC: [n, height, width, channels]; NCHW: [n, channels, height, width], as the ONNX model takes it. */
   layout: 'NHWC' | 'NCHW'
 }
 
@@ -20,7 +22,7 @@ export interface FrameStyle {
  * The 2.5-D frames of some slices at once, by the native kernel where it is built: what `renderPlane`, `neighbors` and
  * `assembleFrame` say, but for single pixels that fall on the edge between two gray levels.
  * @param slices the slices that the frames are of; frames share the planes of common neighbors
- * @param out written and returned when given: frames * height * width * 3 bytes
+ * @param out written and returned when given: frames * height * width * channels bytes
  */
 export async function renderSliceFrames(
   volume: {
@@ -33,11 +35,11 @@ export async function renderSliceFrames(
   out?: Uint8Array,
 ): Promise<Uint8Array> {
   const [count, rows, columns] = volume.shape
-  const triples = slices.flatMap((k) => {
+  const sources = slices.flatMap((k) => {
     checkInteger('slice', k, 0, count - 1)
-    return neighbors(volume.geometry, k, style.neighborMm)
+    return channelSlices(volume.geometry, k, style.neighborMm, style.channels)
   })
-  const used = [...new Set(triples)].sort((a, b) => a - b)
+  const used = [...new Set(sources)].sort((a, b) => a - b)
   const place = new Map(used.map((k, index) => [k, index]))
   const pixels = rows * columns
   const frames = await renderFrames(
@@ -47,8 +49,8 @@ export async function renderSliceFrames(
       columns,
       ...frameTaps(style.mapping, rows, columns),
       window: style.window,
-      sources: triples.map((k) => place.get(k)!),
-      channels: 3,
+      sources: sources.map((k) => place.get(k)!),
+      channels: style.channels,
       layout: style.layout,
       out,
     },

@@ -55,3 +55,57 @@ export function frameToImage(mapping: FrameMapping, box: EdgeBox): EdgeBox {
     y2: box.y2 / scale + originY,
   }
 }
+
+/**
+ * A canvas of a fixed scale: covers the region, centered, whole pixels. Tiles of the network's size lie on it
+ * (`tileFrames`), and training crops are cut from it.
+ * @param region what must be covered, image pixels
+ * @param scale canvas pixels per image pixel
+ */
+export function canvasFrame(region: EdgeBox, scale: number): FrameMapping {
+  checkNumber('scale', scale, 1e-6, 1e6)
+  const width = region.x2 - region.x1
+  const height = region.y2 - region.y1
+  if (!(width > 0) || !(height > 0)) throw invalidParameter('region', 'box with an area', region)
+  // A rounding error must not add a pixel.
+  const frameWidth = checkNumber('canvas width', Math.ceil(width * scale - 1e-6), 1, 65536)
+  const frameHeight = checkNumber('canvas height', Math.ceil(height * scale - 1e-6), 1, 65536)
+  return {
+    originX: (region.x1 + region.x2) / 2 - frameWidth / scale / 2,
+    originY: (region.y1 + region.y2) / 2 - frameHeight / scale / 2,
+    scale,
+    frameWidth,
+    frameHeight,
+  }
+}
+
+/**
+ * As few tiles of one size as cover the canvas, neighbors sharing at least `overlap` pixels, spread evenly at whole
+ * pixels; a canvas smaller than a tile lies in the middle of one.
+ * @param overlap canvas pixels, less than the tile's sides
+ * @returns row by row
+ */
+export function tileFrames(
+  canvas: FrameMapping,
+  tileWidth: number,
+  tileHeight: number,
+  overlap: number,
+): FrameMapping[] {
+  const starts = (length: number, tile: number): number[] => {
+    if (!(overlap >= 0 && overlap < tile))
+      throw invalidParameter('overlap', `0 to below ${tile} pixels`, overlap)
+    if (length <= tile) return [Math.round((length - tile) / 2)]
+    const count = Math.ceil((length - overlap) / (tile - overlap))
+    return Array.from({ length: count }, (_, n) => Math.round((n * (length - tile)) / (count - 1)))
+  }
+  const columns = starts(canvas.frameWidth, tileWidth)
+  return starts(canvas.frameHeight, tileHeight).flatMap((y) =>
+    columns.map((x) => ({
+      originX: canvas.originX + x / canvas.scale,
+      originY: canvas.originY + y / canvas.scale,
+      scale: canvas.scale,
+      frameWidth: tileWidth,
+      frameHeight: tileHeight,
+    })),
+  )
+}

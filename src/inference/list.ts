@@ -94,7 +94,7 @@ async function detectFrame(
   session: Session,
   parameters: StitchParameters,
 ): Promise<ListEntry['rects']> {
-  const raw = await session.run(toPlanes(data), 1)
+  const raw = await session.run(toPlanes(data, session.hypes.data.channels), 1)
   return stitchFrame(raw, session.hypes, parameters).map((box) => ({
     x1: box.x1 / scaleX,
     y1: box.y1 / scaleY,

@@ -97,7 +97,7 @@ const CHUNK = 16
 
 interface Chunk {
   slices: number[]
-  /** [slices, 3, height, width]; valid until the next chunk is asked for. */
+  /** [slices, channels, height, width]; valid until the next chunk is asked for. */
   frames: Uint8Array
   frameSize: number
 }
@@ -115,9 +115,10 @@ async function* renderAhead(
     mapping,
     window: hypesWindow(hypes),
     neighborMm: hypes.data.neighbor_mm,
+    channels: hypes.data.channels,
     layout: 'NCHW' as const,
   }
-  const frameSize = 3 * mapping.frameWidth * mapping.frameHeight
+  const frameSize = hypes.data.channels * mapping.frameWidth * mapping.frameHeight
   const buffers = [0, 1].map(() => new Uint8Array(Math.min(size, end - first) * frameSize))
   const render = async (start: number): Promise<Chunk> => {
     const slices = Array.from({ length: Math.min(size, end - start) }, (_, n) => start + n)

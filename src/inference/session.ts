@@ -35,7 +35,7 @@ export interface Session {
   boxesPerFrame: number
   /**
    * Runs the model.
-   * @param frames uint8 gray levels [n, 3, image_height, image_width]; may be longer than n frames
+   * @param frames uint8 gray levels [n, data.channels, image_height, image_width]; may be longer than n frames
    * @returns boxes [n * cells * rnn_len * 4] as x1, y1, x2, y2 in frame pixels, confidences [n * cells * rnn_len]
    * @throws NoduleError (NUMERIC) where the model gives no numbers; (FORMAT) where it gives too few or many
    */
@@ -63,14 +63,15 @@ export async function openSession(path: string, options: SessionOptions = {}): P
   const opened = await createSession(bytes, path, device, threads)
   const { session } = opened
   const { image_height: height, image_width: width, rnn_len: rnnLen } = hypes
-  checkInterface(session, path, `${height},${width}`)
-  const frameSize = 3 * height * width
+  const { channels } = hypes.data
+  checkInterface(session, path, `${channels},${height},${width}`)
+  const frameSize = channels * height * width
   const boxesPerFrame = hypes.grid_height * hypes.grid_width * rnnLen
 
   const run = async (frames: Uint8Array, n: number): Promise<RawFrame> => {
     checkInteger('n', n, 1, 65536)
     if (frames.length < n * frameSize) throw invalidParameter('frames', `${n * frameSize} bytes`, frames)
-    const input = new ort.Tensor('uint8', frames.subarray(0, n * frameSize), [n, 3, height, width])
+    const input = new ort.Tensor('uint8', frames.subarray(0, n * frameSize), [n, channels, height, width])
     let results: ort.InferenceSession.ReturnType
     try {
       results = await session.run({ frames: input })
@@ -172,12 +173,12 @@ function checkInterface(session: ort.InferenceSession, path: string, size: strin
     input?.name === 'frames' &&
     input.isTensor &&
     input.type === 'uint8' &&
-    input.shape.slice(1).join(',') === `3,${size}` &&
+    input.shape.slice(1).join(',') === size &&
     ['boxes', 'confidences'].every((name) => session.outputNames.includes(name))
   if (!fits) {
     throw new NoduleError('FORMAT', 'the model has other inputs or outputs than its format promises', {
       path,
-      expected: `frames uint8 [N,3,${size}] -> boxes, confidences`,
+      expected: `frames uint8 [N,${size}] -> boxes, confidences`,
       actual,
     })
   }

@@ -14,8 +14,12 @@ export function buildBackbone(hypes: Hypes): BackboneGraph {
     nodes: graph.nodes,
     top: layer(hypes.slim_top_lname, 'slim_top_lname', graph.top),
     early: layer(hypes.slim_attention_lname, 'slim_attention_lname', graph.early),
+    channels: hypes.data.channels,
   })
 }
+
+/** A backbone whatever its frames. */
+type Layers = Omit<BackboneGraph, 'channels'>
 
 /** A convolution without bias, followed by batch norm and ReLU. */
 function conv(
@@ -46,7 +50,7 @@ function conv(
  * done at strides 4 and 8; one convolution then reads, for each cell, its early features and a rim around them, place
  * by place, where further strided layers would blur where in the cell something is.
  */
-function tiny(): BackboneGraph {
+function tiny(): Layers {
   const layers: [name: string, filters: number, size: number, stride: number][] = [
     ['conv1', 16, 3, 2],
     ['conv2', 32, 3, 2],
@@ -69,7 +73,7 @@ function tiny(): BackboneGraph {
 type Module = [name: string, b0: number, b1: [number, number], b2: [number, number], b3: number]
 
 /** GoogLeNet with batch norm, up to Mixed_5c. Source: Szegedy et al., arXiv 1409.4842, table 1; names of TF-slim. */
-function inceptionV1(): BackboneGraph {
+function inceptionV1(): Layers {
   const nodes: BackboneNode[] = []
   const scope = 'InceptionV1'
   let last = INPUT
@@ -145,7 +149,7 @@ function inceptionV1(): BackboneGraph {
  * table 1; names of TF-slim.
  * @param units bottleneck units of the four blocks
  */
-function resnetV1(scope: string, units: readonly [number, number, number, number]): BackboneGraph {
+function resnetV1(scope: string, units: readonly [number, number, number, number]): Layers {
   const nodes: BackboneNode[] = [
     conv(`${scope}/conv1`, INPUT, 64, 7, 2, { padding: 'centered' }),
     { op: 'maxPool', name: `${scope}/pool1`, input: `${scope}/conv1`, size: 3, stride: 2 },

@@ -34,7 +34,7 @@ export interface Detector {
   /** All weights by name: see graph.ts and weights.ts. */
   readonly weights: Map<string, tf.Variable>
   /**
-   * @param frames gray levels 0..255, [n, image_height, image_width, 3]
+   * @param frames gray levels 0..255, [n, image_height, image_width, data.channels]
    * @param o training: batch statistics and dropout (seeded by `step`); else moving averages and none
    */
   forward: (frames: tf.Tensor4D, o: { training: boolean; step?: number }) => Outputs

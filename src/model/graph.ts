@@ -14,11 +14,12 @@ export interface BackboneGraph {
   top: string
   /** The node of the early features that rezoom samples. */
   early: string
+  /** Channels of the frames: data.channels of the hypes. */
+  channels: number
 }
 
-/** The name of the normalized frames (gray / 127.5 - 1), [n, height, width, 3]. */
+/** The name of the normalized frames (gray / 127.5 - 1), [n, height, width, channels]. */
 export const INPUT = 'frames'
-export const INPUT_CHANNELS = 3
 
 /** Added to the variance in every batch norm. */
 export const BATCH_NORM_EPSILON = 1e-3
@@ -90,7 +91,7 @@ function windowed(length: number, size: number, stride: number, padding: Padding
 
 /** Sizes of all nodes for frames of `height` x `width`; INPUT included. */
 export function graphShapes(graph: BackboneGraph, height: number, width: number): Map<string, NodeShape> {
-  const shapes = new Map<string, NodeShape>([[INPUT, { height, width, channels: INPUT_CHANNELS, stride: 1 }]])
+  const shapes = new Map<string, NodeShape>([[INPUT, { height, width, channels: graph.channels, stride: 1 }]])
   const shapeOf = (name: string): NodeShape => {
     const shape = shapes.get(name)
     if (shape === undefined) throw new Error(`backbone node ${name} is used before it is made`)
@@ -127,7 +128,12 @@ export function pruneGraph(graph: BackboneGraph): BackboneGraph {
 }
 
 /** The node called `name` or `${prefix}/${name}`. Throws NoduleError (FORMAT) for the hypes key `key`. */
-export function findNode(graph: BackboneGraph, prefix: string, name: string, key: string): string {
+export function findNode(
+  graph: Omit<BackboneGraph, 'channels'>,
+  prefix: string,
+  name: string,
+  key: string,
+): string {
   const node = graph.nodes.find((item) => item.name === name || item.name === `${prefix}/${name}`)
   if (node === undefined) {
     throw new NoduleError('FORMAT', 'no such layer', {

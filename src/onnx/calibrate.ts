@@ -107,12 +107,14 @@ async function withSession(
   model: OnnxModel,
   work: (run: (frame: Uint8Array) => Promise<ort.InferenceSession.ReturnType>) => Promise<void>,
 ): Promise<void> {
-  const [, , height, width] = model.graph.input[0]!.type.tensor_type.shape.dim.map((dim) =>
+  const [, channels, height, width] = model.graph.input[0]!.type.tensor_type.shape.dim.map((dim) =>
     'dim_value' in dim ? dim.dim_value : 1,
   ) as [number, number, number, number]
   const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 4 })
   try {
-    await work((frame) => session.run({ frames: new ort.Tensor('uint8', frame, [1, 3, height, width]) }))
+    await work((frame) =>
+      session.run({ frames: new ort.Tensor('uint8', frame, [1, channels, height, width]) }),
+    )
   } finally {
     await session.release()
   }

@@ -20,7 +20,7 @@ export interface BuildOptions {
 /**
  * The whole detector as one ONNX model.
  *
- * Input `frames`: uint8 [N, 3, image_height, image_width], gray levels of the slice before, the slice, the slice after.
+ * Input `frames`: uint8 [N, data.channels, image_height, image_width], gray levels of the slice and those around it.
  * Outputs `boxes`: float [N, cells, rnn_len, 4], x1, y1, x2, y2 in frame pixels, and `confidences`: float [N, cells,
  * rnn_len] in [0, 1]. N is free.
  *
@@ -58,14 +58,15 @@ function emitInput(
   hypes: Hypes,
 ): { name: string; channels: number; height: number; width: number } {
   const [height, width] = [hypes.image_height, hypes.image_width]
+  const { channels } = hypes.data
   const input = graph.input(
     'frames',
     'uint8',
-    ['N', 3, height, width],
-    'gray levels; channels: the slice before, the slice, the slice after',
+    ['N', channels, height, width],
+    'gray levels; channels: slices from the feet to the head, the slice itself in the middle',
   )
   const cast = graph.node('Cast', [input], 'input/float', { to: DATA_TYPE.float })
   const divided = graph.node('Div', [cast, graph.scalar(127.5)], 'input/divided')
   const name = graph.node('Sub', [divided, graph.scalar(1)], 'input/normal')
-  return { name, channels: 3, height, width }
+  return { name, channels, height, width }
 }

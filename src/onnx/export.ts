@@ -87,7 +87,10 @@ export async function exportOnnx(
         'list of at least 2 training frames (quantization needs them)',
         o.frames,
       )
-    const { model: quantized, ...differences } = await quantizeWithFrames(model, frames.map(toPlanes))
+    const { model: quantized, ...differences } = await quantizeWithFrames(
+      model,
+      frames.map((frame) => toPlanes(frame, hypes.data.channels)),
+    )
     model = quantized
     bytes = encodeModel(model)
     quantization = differences
@@ -112,7 +115,7 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Frames spread evenly over a list, at most `count`; [height, width, 3] each. */
+/** Frames spread evenly over a list, at most `count`; [height, width, channels] each. */
 async function listFrames(path: string, hypes: Hypes, count: number): Promise<Uint8Array[]> {
   const list = readList(path)
   const step = Math.max(1, list.entries.length / count)

@@ -26,7 +26,7 @@ export interface Verification {
  * those that are given.
  *
  * @param tensors of the checkpoint, `model/...`
- * @param frames gray levels [n, height, width, 3], e.g. frames of a data set
+ * @param frames gray levels [n, height, width, channels], e.g. frames of a data set
  * @throws NoduleError (NUMERIC) where an output differs by more than EXPORT_TOLERANCE of its scale, or is no number
  */
 export async function verifyExport(
@@ -61,16 +61,17 @@ export async function verifyExport(
   try {
     restoreVariables(detector.weights, tensors, 'model/', path)
     const { image_height: height, image_width: width } = hypes
-    for (const frame of [...syntheticFrames(height, width), ...frames]) {
+    const { channels } = hypes.data
+    for (const frame of [...syntheticFrames(height, width, channels), ...frames]) {
       const expected = tf.tidy(() => {
-        const input = tf.tensor4d(Float32Array.from(frame), [1, height, width, 3])
+        const input = tf.tensor4d(Float32Array.from(frame), [1, height, width, channels])
         const { boxes, confidences } = detector.decode(detector.forward(input, { training: false }))
         return {
           boxes: boxes.dataSync() as Float32Array,
           confidences: confidences.dataSync() as Float32Array,
         }
       })
-      const input = new ort.Tensor('uint8', toPlanes(frame), [1, 3, height, width])
+      const input = new ort.Tensor('uint8', toPlanes(frame, channels), [1, channels, height, width])
       const actual = await session.run({ frames: input })
       compare('boxes', expected.boxes, actual['boxes']!.data as Float32Array)
       compare('confidences', expected.confidences, actual['confidences']!.data as Float32Array)
@@ -103,13 +104,13 @@ function farthestEdge(boxes: Float32Array, hypes: Hypes): number {
   }, 0)
 }
 
-function syntheticFrames(height: number, width: number): Uint8Array[] {
+function syntheticFrames(height: number, width: number, channels: number): Uint8Array[] {
   const random = createRandom(20170)
-  const noise = Uint8Array.from({ length: height * width * 3 }, () => random.integer(256))
-  const smooth = Uint8Array.from({ length: height * width * 3 }, (_, index) => {
-    const x = Math.floor(index / 3) % width
-    const y = Math.floor(index / 3 / width)
-    return 128 + 60 * Math.sin(x / 17 + (index % 3)) + 60 * Math.cos(y / 11)
+  const noise = Uint8Array.from({ length: height * width * channels }, () => random.integer(256))
+  const smooth = Uint8Array.from({ length: height * width * channels }, (_, index) => {
+    const x = Math.floor(index / channels) % width
+    const y = Math.floor(index / channels / width)
+    return 128 + 60 * Math.sin(x / 17 + (index % channels)) + 60 * Math.cos(y / 11)
   })
   return [noise, smooth]
 }

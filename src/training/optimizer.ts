@@ -15,6 +15,10 @@ const SLOTS = {
     { name: 'm', start: 0 },
     { name: 'v', start: 0 },
   ],
+  AdamW: [
+    { name: 'm', start: 0 },
+    { name: 'v', start: 0 },
+  ],
   SGD: [],
 } as const
 
@@ -75,6 +79,9 @@ export function createOptimizer(hypes: Hypes, weights: ReadonlyMap<string, tf.Va
     if (kind === 'RMS')
       return rmsProp(weight!, first!, gradient, { learningRate: rate, decay: RMS_DECAY, epsilon, scale })
     if (kind === 'SGD') return [tf.tidy(() => tf.sub(weight!, tf.mul(gradient, rate * scale)))]
+    // Decoupled decay (Loshchilov and Hutter, arXiv 1711.05101); vectors (biases, batch norms) keep their size.
+    if (kind === 'AdamW' && weight!.rank > 1 && hypes.solver.weight_decay > 0)
+      weight!.assign(tf.tidy(() => tf.mul(weight!, 1 - rate * hypes.solver.weight_decay)))
     const correction = Math.sqrt(1 - ADAM_BETA2 ** (step + 1)) / (1 - ADAM_BETA1 ** (step + 1))
     const o = { learningRate: rate * correction, beta1: ADAM_BETA1, beta2: ADAM_BETA2, epsilon, scale }
     return adam(weight!, first!, second!, gradient, o)

@@ -1,7 +1,16 @@
 import type { Hypes } from '../config/hypes.js'
 
-/** The learning rate of a step: constant for three periods of learning_rate_step, then halved at each. */
+/**
+ * The learning rate of a step. "halving": constant for three periods of learning_rate_step, then halved at each.
+ * "cosine": half a cosine from learning_rate to 0 at max_iter (Loshchilov and Hutter, arXiv 1608.03983). Before either
+ * is reached the rate rises from 0 in warmup_steps.
+ */
 export function learningRate(solver: Hypes['solver'], step: number): number {
-  const halvings = Math.max(0, Math.floor(step / solver.learning_rate_step) - 2)
-  return solver.learning_rate * 0.5 ** halvings
+  const { learning_rate: rate, warmup_steps: warmup } = solver
+  if (step < warmup) return (rate * (step + 1)) / (warmup + 1)
+  if (solver.schedule === 'cosine') {
+    const part = Math.min(1, (step - warmup) / Math.max(1, solver.max_iter - warmup))
+    return (rate * (1 + Math.cos(Math.PI * part))) / 2
+  }
+  return rate * 0.5 ** Math.max(0, Math.floor(step / solver.learning_rate_step) - 2)
 }

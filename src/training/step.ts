@@ -10,7 +10,7 @@ import type { Optimizer } from './optimizer.js'
 
 /** Frames with their true boxes, as dataset/batches yields them. */
 export interface Examples {
-  /** Gray levels 0..255, [n, image_height, image_width, 3]. */
+  /** Gray levels 0..255, [n, image_height, image_width, data.channels]. */
   frames: Float32Array
   /** True boxes of each frame, frame pixels. */
   boxes: readonly (readonly EdgeBox[])[]
@@ -89,7 +89,7 @@ export function testStep(detector: Detector, examples: Examples): LossParts & { 
 }
 
 function frameTensor({ hypes }: Detector, { frames, boxes }: Examples): tf.Tensor4D {
-  return tf.tensor4d(frames, [boxes.length, hypes.image_height, hypes.image_width, 3])
+  return tf.tensor4d(frames, [boxes.length, hypes.image_height, hypes.image_width, hypes.data.channels])
 }
 
 function readParts(loss: Loss): LossParts {

@@ -165,7 +165,7 @@ describe('renderSliceFrames', () => {
     const mapping = { originX: -3.3, originY: 2.1, scale: 0.7, frameWidth: 40, frameHeight: 24 }
     const slices = [0, 3, 4, 6]
     for (const layout of ['NHWC', 'NCHW'] as const) {
-      const style = { mapping, window: WINDOW, neighborMm: 2, layout }
+      const style = { mapping, window: WINDOW, neighborMm: 2, channels: 3, layout }
       const frames = await renderSliceFrames(volume, slices, style)
       const planes = slicePositions.map((_, k) => renderPlane(volume, k, mapping, WINDOW))
       let different = 0
@@ -180,7 +180,7 @@ describe('renderSliceFrames', () => {
       expect(different).toBeLessThan(10)
     }
     await expect(
-      renderSliceFrames(volume, [7], { mapping, window: WINDOW, neighborMm: 2, layout: 'NCHW' }),
+      renderSliceFrames(volume, [7], { mapping, window: WINDOW, neighborMm: 2, channels: 3, layout: 'NCHW' }),
     ).rejects.toThrow(/for slice/)
   })
 })

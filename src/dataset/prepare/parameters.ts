@@ -12,7 +12,9 @@ export interface FrameParameters {
   windowLowHu: number
   windowHighHu: number
   neighborMm: number
+  channels: number
   lungMarginMm: number
+  mmPerPixel: number
   encoding: FrameEncoding
   slices: SliceRule
   boxes: BoxRule
@@ -49,7 +51,9 @@ export function frameParameters(
     windowLowHu: hypes.data.window_low_hu,
     windowHighHu: hypes.data.window_high_hu,
     neighborMm: hypes.data.neighbor_mm,
+    channels: hypes.data.channels,
     lungMarginMm: hypes.data.lung_margin_mm,
+    mmPerPixel: hypes.data.mm_per_pixel,
     encoding: chosen.encoding ?? 'gray8',
     slices,
     boxes,

@@ -6,9 +6,9 @@ import { loadVolume, segmentLungs } from '../../volume/index.js'
 import type { HuVolume } from '../../volume/index.js'
 import { frameBoxes } from './boxes.js'
 import { readFindings } from './findings.js'
-import { lungFrame, neighbors, renderPlaneHu } from '../frames.js'
+import { channelSlices, lungFrame, renderPlaneHu } from '../frames.js'
 import type { FrameMapping } from '../../geometry/frame.js'
-import { encodeHuPng, encodePng } from '../images.js'
+import { encodeFrame, encodeHuPng } from '../images.js'
 import type { ListEntry, NoduleMeasures } from '../list.js'
 import type { FrameParameters } from './parameters.js'
 import { fileName, sha256, writeRecord } from './record.js'
@@ -49,7 +49,7 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
   const mapping = lungFrame(volume, lungs, {
     image_width: parameters.frameWidth,
     image_height: parameters.frameHeight,
-    data: { lung_margin_mm: parameters.lungMarginMm },
+    data: { lung_margin_mm: parameters.lungMarginMm, mm_per_pixel: parameters.mmPerPixel },
   })
   const found = await readFindings(series, task.annotationFiles, parameters.boxes)
   const { slices: boxes, outside } = frameBoxes(found.findings, mapping, parameters.boxes)
@@ -85,6 +85,7 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
         positionMm: volume.geometry.slicePositions[k]!,
         mapping,
         encoding: parameters.encoding,
+        ...(parameters.channels === 3 ? {} : { channels: parameters.channels }),
         nodules: slice.ids,
         measures: slice.ids.map((id) => measures.get(id)!),
         excluded: slice.excluded,
@@ -125,19 +126,24 @@ async function framesAsPng(
   parameters: FrameParameters,
 ): Promise<Buffer[]> {
   const { frameWidth: width, frameHeight: height } = mapping
-  const { neighborMm, windowLowHu: low, windowHighHu: high } = parameters
+  const { neighborMm, channels, windowLowHu: low, windowHighHu: high } = parameters
   if (parameters.encoding === 'hu16') {
     const planes: Record<number, Float32Array> = {}
     const plane = (k: number): Float32Array =>
       (planes[k] ??= renderPlaneHu(volume, k, mapping, new Float32Array(width * height)))
     return Promise.all(
-      slices.map((k) => encodeHuPng(width, height, neighbors(volume.geometry, k, neighborMm).map(plane))),
+      slices.map((k) =>
+        encodeHuPng(width, height, channelSlices(volume.geometry, k, neighborMm, channels).map(plane)),
+      ),
     )
   }
-  const style = { mapping, window: { low, high }, neighborMm, layout: 'NHWC' } as const
+  const layout = channels === 3 ? 'NHWC' : 'NCHW'
+  const style = { mapping, window: { low, high }, neighborMm, channels, layout } as const
   const frames = await renderSliceFrames(volume, slices, style)
-  const size = width * height * 3
+  const size = width * height * channels
   return Promise.all(
-    slices.map((_, n) => encodePng({ width, height, data: frames.subarray(n * size, (n + 1) * size) })),
+    slices.map((_, n) =>
+      encodeFrame({ width, height, channels, data: frames.subarray(n * size, (n + 1) * size) }),
+    ),
   )
 }
