@@ -1,9 +1,9 @@
-import dicomParser from 'dicom-parser'
 import type { DataSet, Element } from 'dicom-parser'
 import { decodeText } from './charset.js'
 import { displayName, lookUp } from './dictionary.js'
+import { ElementReader } from './element_reader.js'
 import { ElementBudget } from './limits.js'
-import { describeParserError, texts, uint16 } from './parse.js'
+import { texts, uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
 
 /** The value of an element, by kind of value representation. */
@@ -140,10 +140,7 @@ function readValue(element: Element, vr: string, context: ElementContext): Eleme
   if (vr === 'AT') return { kind: 'tags', values: readTags(bytes, context.bigEndian) }
   const reader = NUMBER_READERS[vr]
   if (reader !== undefined) return { kind: 'numbers', values: readNumbers(bytes, reader, context.bigEndian) }
-  // The length of encapsulated pixel data includes its end marker.
-  const body =
-    element.encapsulatedPixelData === true ? bytes.subarray(0, Math.max(0, bytes.length - 8)) : bytes
-  return { kind: 'bytes', bytes: body }
+  return { kind: 'bytes', bytes }
 }
 
 /** As pydicom: blanks stay before a backslash in the VRs that no character set governs. */
@@ -212,28 +209,10 @@ export function itemContext(element: Element, context: ElementContext): ElementC
   return { ...context, explicit: context.explicit && element.vr === 'SQ', depth: context.depth + 1 }
 }
 
-/** Items that dicom-parser skipped: private sequences and sequences behind VR UN. */
+/** Items that were not read with the file: private sequences, and known ones behind VR UN. */
 function parseItems(element: Element, context: ElementContext): Element[] {
-  const parser = context.bigEndian
-    ? dicomParser.bigEndianByteArrayParser
-    : dicomParser.littleEndianByteArrayParser
-  if (element.length === 0 || element.dataOffset >= context.bytes.length) return []
-  const stream = context.budget.watch(new dicomParser.ByteStream(parser, context.bytes, element.dataOffset))
-  const copy: Element = {
-    tag: element.tag,
-    dataOffset: element.dataOffset,
-    length: element.hadUndefinedLength === true ? 0xffffffff : element.length,
-  }
-  try {
-    dicomParser.readSequenceItemsImplicit(
-      stream,
-      copy,
-      (() => undefined) as unknown as (tag: string) => string,
-    )
-  } catch (error) {
-    // What came before the damage is still worth showing.
-    describeParserError(error)
-  }
-  context.budget.check()
-  return copy.items ?? []
+  const { bytes, bigEndian, budget } = context
+  if (element.length === 0 || element.dataOffset >= bytes.length) return []
+  const reader = new ElementReader({ bytes, bigEndian, budget, warnings: [] })
+  return reader.readItems(element.dataOffset, element.length, false)
 }

@@ -17,7 +17,7 @@ const WORD_BYTES: Readonly<Record<string, number>> = {
  *
  * @param tag 8 hexadecimal digits
  * @param value its bytes, padded to an even length here
- * @param encapsulated `value` is the fragments of a compressed image with their end marker: the length stays undefined
+ * @param encapsulated `value` is the fragments of a compressed image: the length is undefined, a delimiter ends them
  */
 export function encodeElement(tag: string, vr: string, value: Uint8Array, encapsulated = false): Buffer {
   const padded = value.length % 2 === 0 ? value : Buffer.concat([value, Buffer.from([padByte(vr)])])
@@ -29,8 +29,10 @@ export function encodeElement(tag: string, vr: string, value: Uint8Array, encaps
   head.write(written, 4, 'latin1')
   if (head.length === 12) head.writeUInt32LE(encapsulated ? UNDEFINED_LENGTH : padded.length, 8)
   else head.writeUInt16LE(padded.length, 6)
-  return Buffer.concat([head, padded])
+  return Buffer.concat(encapsulated ? [head, padded, SEQUENCE_END] : [head, padded])
 }
+
+const SEQUENCE_END = Buffer.from('feffdde000000000', 'hex')
 
 function padByte(vr: string): number {
   return vr === 'UI' || LONG_VRS.has(vr) ? (vr === 'UT' || vr === 'UC' || vr === 'UR' ? 0x20 : 0) : 0x20

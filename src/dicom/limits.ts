@@ -2,7 +2,6 @@
  * What one file may cost, so that no file can fill the memory: about 4 times its size and 64 MB at the peak. What would
  * take more ends in an error before the memory is spent.
  */
-import type { ByteStream } from 'dicom-parser'
 import { NoduleError } from '../errors.js'
 import type { CompressedFamily } from './transfer_syntax.js'
 
@@ -42,7 +41,7 @@ export function decodeCost(family: CompressedFamily, pixels: number, withLut: bo
   return pixels * (CODEC_BYTES[family] + (withLut ? 2 : 0))
 }
 
-/** Counts the elements and items that parsing meets, and ends it where there are too many. */
+/** Counts the elements and items that reading meets, and ends it where there are too many. */
 export class ElementBudget {
   private left: number
 
@@ -50,27 +49,13 @@ export class ElementBudget {
     private readonly size: number,
     private readonly path: string,
   ) {
-    // dicom-parser reads two 16-bit numbers for a tag, and one more for most lengths.
-    this.left = 3 * elementLimit(size)
+    this.left = elementLimit(size)
   }
 
-  /** Makes a stream count. */
-  watch(stream: ByteStream): ByteStream {
-    const read = stream.readUint16.bind(stream)
-    stream.readUint16 = () => {
-      if (--this.left < 0) throw this.error()
-      return read()
-    }
-    return stream
-  }
-
-  /** Throws NoduleError FORMAT where the limit was passed, also where the parser took the error for damage. */
-  check(): void {
-    if (this.left < 0) throw this.error()
-  }
-
-  private error(): NoduleError {
-    return new NoduleError('FORMAT', 'too many elements for a file of this size', {
+  /** Throws NoduleError FORMAT where this element, item or fragment is one too many. */
+  count(): void {
+    if (--this.left >= 0) return
+    throw new NoduleError('FORMAT', 'too many elements for a file of this size', {
       path: this.path,
       expected: `at most ${elementLimit(this.size)} elements and items in ${this.size} bytes`,
     })

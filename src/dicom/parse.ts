@@ -1,24 +1,19 @@
 import { readFile } from 'node:fs/promises'
 import { inflateRawSync } from 'node:zlib'
-import dicomParser from 'dicom-parser'
-import type { ByteArrayParser, ByteStream, DataSet, Element } from 'dicom-parser'
+import type { DataSet } from 'dicom-parser'
 import { NoduleError, describeError, fileError } from '../errors.js'
+import { VRS } from './element_head.js'
+import { ElementReader, isDamage, newDataSet } from './element_reader.js'
 import { ElementBudget, inflateLimit } from './limits.js'
-import { recoverSequence } from './recover.js'
 import {
   DEFLATED_LITTLE_ENDIAN,
   EXPLICIT_BIG_ENDIAN,
   EXPLICIT_LITTLE_ENDIAN,
   IMPLICIT_LITTLE_ENDIAN,
+  isUncompressed,
 } from './transfer_syntax.js'
 
-// Its typings lack the constructor that it exports, and call every option required.
-const { DataSet: ElementSet } = dicomParser as unknown as {
-  DataSet: new (parser: ByteArrayParser, bytes: Uint8Array, elements: DataSet['elements']) => DataSet
-}
-
-/** dicom-parser's name of Pixel Data (7FE0,0010). */
-export const PIXEL_DATA = 'x7fe00010'
+export { PIXEL_DATA } from './element_reader.js'
 
 /** A parsed file: the elements, and the bytes that their offsets count in. */
 export interface DicomFile {
@@ -34,7 +29,7 @@ export interface DicomFile {
   transferSyntax: string
   explicit: boolean
   bigEndian: boolean
-  /** Why the parser stopped before the end of the file; undefined where it did not. */
+  /** Where and why the structure broke first, as far as it could be read at all; undefined where it did not. */
   stopped: string | undefined
   warnings: string[]
 }
@@ -44,8 +39,6 @@ export interface ParseOptions {
   untilPixelData?: boolean
   /** Bytes of the whole file, where `bytes` are its beginning only. */
   size?: number
-  /** VR of a tag ('x00100010') where the file does not say it (implicit VR); needed only to see known-length sequences. */
-  vrOf?: (tag: string) => string | undefined
 }
 
 /** Summary of the error for files that are something else. */
@@ -83,54 +76,32 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
     body = inflate(bytes, start, path)
     position = 0
   }
-  const bigEndian = transferSyntax === EXPLICIT_BIG_ENDIAN
-  let explicit = transferSyntax !== IMPLICIT_LITTLE_ENDIAN
-  if (explicit !== looksExplicit(body, position) && position + 8 <= body.length && !bigEndian) {
+  let bigEndian = transferSyntax === EXPLICIT_BIG_ENDIAN
+  if (position + 8 <= body.length && byteOrder(body, position) === (bigEndian ? 'little' : 'big')) {
     // Writers that name one and write the other exist; the bytes decide.
+    warnings.push(
+      `${bigEndian ? 'little' : 'big'} endian in a file that names transfer syntax ${transferSyntax}`,
+    )
+    bigEndian = !bigEndian
+  }
+  const reader = new ElementReader({
+    bytes: body,
+    bigEndian,
+    budget: new ElementBudget(size, path),
+    warnings,
+    untilPixelData: o.untilPixelData === true,
+    compressed: !isUncompressed(transferSyntax),
+  })
+  let explicit = transferSyntax !== IMPLICIT_LITTLE_ENDIAN
+  if (position + 8 <= body.length && explicit !== reader.looksExplicit(position)) {
     warnings.push(
       `${explicit ? 'implicit' : 'explicit'} VR in a file that names transfer syntax ${transferSyntax}`,
     )
     explicit = !explicit
   }
-
-  const byteParser: ByteArrayParser = bigEndian
-    ? dicomParser.bigEndianByteArrayParser
-    : dicomParser.littleEndianByteArrayParser
-  const dataSet = new ElementSet(byteParser, body, {})
+  const dataSet = reader.readDataSet(position, explicit)
   dataSet.warnings = warnings
-  let stopped: string | undefined
-  if (position < body.length) {
-    const budget = new ElementBudget(size, path)
-    const streamAt = (at: number): ByteStream =>
-      budget.watch(new dicomParser.ByteStream(byteParser, body, at))
-    const stream = streamAt(position)
-    const until = o.untilPixelData === true ? PIXEL_DATA : 'none'
-    const vrOf = (o.vrOf ?? (() => undefined)) as (tag: string) => string
-    const read = (from: ByteStream): Element =>
-      explicit ? readExplicit(from, warnings, until) : readImplicit(from, warnings, until, vrOf)
-    let start = position
-    try {
-      while (stream.position < body.length) {
-        start = stream.position
-        const element = read(stream)
-        dataSet.elements[element.tag] = element
-        if (element.tag === until) break
-        if (stream.position > body.length) stopped = 'the last element is longer than the file'
-      }
-    } catch (error) {
-      budget.check()
-      stopped = describeParserError(error)
-      const rest = recoverSequence(start, body.length, {
-        explicit,
-        read,
-        newDataSet: (elements) => new ElementSet(byteParser, body, elements),
-        newStream: streamAt,
-      })
-      budget.check()
-      if (rest !== undefined) dataSet.elements[rest.tag] = rest
-    }
-    warnings.push(...stream.warnings)
-  }
+  const { stopped } = reader
   if (Object.keys(dataSet.elements).length === 0 && meta === undefined) {
     throw new NoduleError('FORMAT', NOT_DICOM, {
       path,
@@ -141,86 +112,42 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
   return { path, size, bytes: body, meta, dataSet, transferSyntax, explicit, bigEndian, stopped, warnings }
 }
 
-/** VRs with a 4-byte length that dicom-parser takes for 2-byte ones. */
-const LONG_VRS = new Set(['OV', 'SV', 'UV'])
-
-function readExplicit(stream: ByteStream, warnings: string[], until: string): Element {
-  const { byteArray, position } = stream
-  const vr = String.fromCharCode(byteArray[position + 4] ?? 0, byteArray[position + 5] ?? 0)
-  if (!LONG_VRS.has(vr)) return dicomParser.readDicomElementExplicit(stream, warnings, until)
-  const tag = dicomParser.readTag(stream)
-  stream.seek(4)
-  const length = stream.readUint32()
-  const element = { tag, vr, length, dataOffset: stream.position }
-  stream.seek(length)
-  return element
-}
-
-/** Encapsulated pixel data in implicit VR is not allowed, and exists. */
-function readImplicit(
-  stream: ByteStream,
-  warnings: string[],
-  until: string,
-  vrOf: (tag: string) => string,
-): Element {
-  const start = stream.position
-  const tag = dicomParser.readTag(stream)
-  const length = stream.readUint32()
-  if (tag !== PIXEL_DATA || tag === until || length !== 0xffffffff) {
-    stream.seek(start - stream.position)
-    return dicomParser.readDicomElementImplicit(stream, until, vrOf)
-  }
-  const element: Element = { tag, length, dataOffset: stream.position, hadUndefinedLength: true }
-  dicomParser.findEndOfEncapsulatedElement(stream, element, warnings)
-  return element
-}
-
 /** Group 0002, if the file has it, and where the data set begins. */
 function readMeta(bytes: Uint8Array, path: string): { meta: DataSet | undefined; end: number } {
   let position = 0
   if (hasMagic(bytes, 128)) position = 132
   else if (hasMagic(bytes, 0)) position = 4
-  const isMeta = (at: number): boolean => at + 8 <= bytes.length && bytes[at] === 2 && bytes[at + 1] === 0
-  if (!isMeta(position)) return { meta: undefined, end: position }
-  const byteParser = dicomParser.littleEndianByteArrayParser
-  const meta = new ElementSet(byteParser, bytes, {})
-  const stream = new dicomParser.ByteStream(byteParser, bytes, position)
+  const isMeta = position + 8 <= bytes.length && bytes[position] === 2 && bytes[position + 1] === 0
+  if (!isMeta) return { meta: undefined, end: position }
+  const meta = newDataSet(bytes, false)
+  const budget = new ElementBudget(bytes.length, path)
+  const reader = new ElementReader({ bytes, bigEndian: false, budget, warnings: [] })
   try {
-    // Group 2 is explicit little endian in every transfer syntax, and its own length cannot be trusted.
-    while (isMeta(stream.position)) {
-      const element = dicomParser.readDicomElementExplicit(stream)
-      meta.elements[element.tag] = element
-    }
+    return { meta, end: reader.readMeta(meta, position) }
   } catch (error) {
+    if (!isDamage(error)) throw error
     throw new NoduleError('FORMAT', 'damaged file meta information', {
       path,
-      place: `byte ${stream.position}`,
-      actual: describeParserError(error),
-      cause: error,
+      place: `byte ${error.at}`,
+      actual: error.message,
     })
   }
-  if (stream.position > bytes.length) {
-    throw new NoduleError('FORMAT', 'file ends inside the file meta information', {
-      path,
-      place: `byte ${bytes.length}`,
-    })
-  }
-  return { meta, end: stream.position }
 }
 
 function hasMagic(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === 0x44 && bytes[at + 1] === 0x49 && bytes[at + 2] === 0x43 && bytes[at + 3] === 0x4d
 }
 
-const VRS = new Set(
-  'AE AS AT CS DA DS DT FL FD IS LO LT OB OD OF OL OV OW PN SH SL SQ SS ST SV TM UC UI UL UN UR US UT UV'.split(
-    ' ',
-  ),
-)
-
 /** True where a known VR stands after the tag at `position`. */
 function looksExplicit(bytes: Uint8Array, position: number): boolean {
   return VRS.has(String.fromCharCode(bytes[position + 4] ?? 0, bytes[position + 5] ?? 0))
+}
+
+/** The byte order that the group of the first tag tells, a low one as a rule: 0008 or 0800; undefined where it does not. */
+function byteOrder(bytes: Uint8Array, at: number): 'big' | 'little' | undefined {
+  const [first, second] = [bytes[at]!, bytes[at + 1]!]
+  if (first > 0 && first <= 0x28 && second === 0) return 'little'
+  return first === 0 && second > 0 && second <= 0x28 && looksExplicit(bytes, at) ? 'big' : undefined
 }
 
 /** Transfer syntax of a data set without meta information, or undefined where the bytes look like none. */
@@ -252,13 +179,6 @@ function inflate(bytes: Uint8Array, start: number, path: string): Uint8Array {
       cause: error,
     })
   }
-}
-
-/** dicom-parser throws strings, objects and RangeErrors. */
-export function describeParserError(error: unknown): string {
-  if (error instanceof RangeError) return 'nested too deeply'
-  const message = typeof error === 'string' ? error : describeError(error)
-  return message.replace(/^dicomParser[.:]\S*\s*/, '')
 }
 
 function hex(bytes: Uint8Array, start: number, count: number): string {
