@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { evaluateFiles, tensorBoxText, writeOfficialFiles } from '../evaluation/index.js'
+import { DRAWN, evaluateFiles, tensorBoxText, writeOfficialFiles } from '../evaluation/index.js'
+import type { Draw } from '../evaluation/index.js'
 import { writeFileAtomic } from '../files.js'
 import { evaluationCharts, writePlots } from '../report/index.js'
 
@@ -20,6 +21,7 @@ interface Flags {
   official: boolean
   threshold: number
   bootstraps: number
+  by: Draw['by'] | undefined
   seed: number
   output: string | undefined
   'luna-output': string | undefined
@@ -101,6 +103,11 @@ export const command: CommandModule<object, Flags> = {
         type: 'number',
         default: 1000,
         describe: 'Samples for intervals and comparisons; 0: no intervals',
+      })
+      .option('by', {
+        choices: DRAWN,
+        describe:
+          'With lists: what the bootstrap draws (default: patients where every image tells its own by nodule.patientId, LIDC-IDRI-0001 or a series UID in its path, else images)',
       })
       .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
       .option('output', { type: 'string', alias: 'o', describe: 'Also write the figures to this JSON file' })

@@ -12,12 +12,12 @@ export interface Difference {
   /** Of the first run and of the second. */
   first: number
   second: number
-  /** first - second with the paired bootstrap's interval. */
+  /** first - second with the paired bootstrap's interval; null where less than two of what is drawn hold nodules. */
   difference: number
-  low: number
-  high: number
+  low: number | null
+  high: number | null
   /** Two-sided bootstrap p: twice the part of samples on the other side of 0. */
-  p: number
+  p: number | null
   samples: number
 }
 
@@ -35,6 +35,11 @@ function checkOptions(options: ComparisonOptions): { samples: number; seed: numb
   }
 }
 
+/** A difference that has no interval: every sample would draw the same nodules. */
+function bareDifference(first: number, second: number): Difference {
+  return { first, second, difference: first - second, low: null, high: null, p: null, samples: 0 }
+}
+
 function difference(first: number, second: number, sampled: Float64Array, confidence: number): Difference {
   // The + 1 keeps p above 0: a finite number of samples cannot show less.
   const count = (side: (value: number) => boolean): number => sampled.filter(side).length + 1
@@ -49,7 +54,7 @@ function difference(first: number, second: number, sampled: Float64Array, confid
 
 /**
  * Compares the CPM of two detectors on the same scans: a paired bootstrap that draws the same scans for both.
- * Samples without a nodule are drawn again. Throws NoduleError as `evaluateScans` does.
+ * Samples without a nodule are drawn again; nodules of one scan only give no interval. Throws NoduleError as `evaluateScans` does.
  */
 export function compareCpm(
   series: readonly string[],
@@ -76,6 +81,7 @@ export function compareCpm(
   const [a, b] = samplers.map((sampler) => cpm(sampler, whole))
   if (a === undefined || b === undefined)
     throw invalidParameter('findings', 'at least one nodule', findings.length)
+  if (prepared[0]!.counts.scansWithNodules < 2) return bareDifference(a, b)
   const random = createRandom(seed)
   const sampled = new Float64Array(samples)
   for (let sample = 0; sample < samples;) {
@@ -94,6 +100,8 @@ class PrecisionSampler {
   private readonly hit: Uint8Array
   private readonly ends: Uint8Array
   private readonly truths: Float64Array
+  /** Groups with true boxes: below two every sample draws the same ones. */
+  readonly withTruth: number
 
   constructor(images: readonly ImagePair[], groups: Int32Array, count: number, minIou: number) {
     this.truths = new Float64Array(count)
@@ -109,6 +117,7 @@ class PrecisionSampler {
           all.push({ group, hit, score: detections[d]!.score })
       }
     }
+    this.withTruth = this.truths.filter((count) => count > 0).length
     all.sort((x, y) => y.score - x.score)
     this.group = Int32Array.from(all, (item) => item.group)
     this.hit = Uint8Array.from(all, (item) => Number(item.hit))
@@ -166,6 +175,7 @@ export function compareAveragePrecision(
   const whole = new Int32Array(size).fill(1)
   const [a, b] = samplers.map((sampler) => sampler.average(whole))
   if (a === undefined || b === undefined) throw invalidParameter('first', 'at least one true box', 0)
+  if (samplers[0]!.withTruth < 2) return bareDifference(a, b)
   const random = createRandom(seed)
   const draws = Int32Array.from({ length: size }, (_, i) => i)
   const sampled = new Float64Array(samples)
@@ -202,16 +212,19 @@ export interface SampledInterval {
   groups: number
 }
 
-/** The bootstrap's interval of the AP; null without true boxes. Options as `compareAveragePrecision`. */
+/**
+ * The bootstrap's interval of the AP; null where less than two groups hold true boxes: one patient's figure varies with
+ * nothing that the bootstrap draws, and would look exact. Options as `compareAveragePrecision`.
+ */
 export function averagePrecisionInterval(
   images: readonly ImagePair[],
   options: Parameters<typeof compareAveragePrecision>[2] = {},
 ): SampledInterval | null {
   const { samples, seed, confidence } = checkOptions(options)
   const minIou = checkNumber('iou', options.iou ?? 0.5, 1e-6, 1)
-  if (images.every((image) => image.truth.length === 0)) return null
   const { groups, size } = groupImages(images, options.groupOf)
   const sampler = new PrecisionSampler(images, groups, size, minIou)
+  if (sampler.withTruth < 2) return null
   const random = createRandom(seed)
   const draws = Int32Array.from({ length: size }, (_, i) => i)
   const sampled = new Float64Array(samples)
@@ -265,12 +278,12 @@ export function foundAt(evaluation: ScanEvaluation, threshold: number): boolean[
 
 export interface BlandAltman {
   pairs: number
-  /** Mean of measured - reference, and its standard deviation. */
+  /** Mean of measured - reference, and its standard deviation; null for one pair. */
   bias: number
-  deviation: number
+  deviation: number | null
   /** bias -+ 1.96 standard deviations. */
-  lowerLimit: number
-  upperLimit: number
+  lowerLimit: number | null
+  upperLimit: number | null
   points: { mean: number; difference: number }[]
 }
 
@@ -280,13 +293,13 @@ export function blandAltman(measured: readonly number[], reference: readonly num
     throw invalidParameter('reference', 'one number per measured one, and at least one', reference.length)
   const differences = measured.map((value, i) => value - reference[i]!)
   const { mean: bias, deviation } = meanAndDeviation(differences)
-  const half = 1.959963984540054 * deviation
+  const half = deviation === null ? null : 1.959963984540054 * deviation
   return {
     pairs: measured.length,
     bias,
     deviation,
-    lowerLimit: bias - half,
-    upperLimit: bias + half,
+    lowerLimit: half === null ? null : bias - half,
+    upperLimit: half === null ? null : bias + half,
     points: measured.map((value, i) => ({ mean: (value + reference[i]!) / 2, difference: differences[i]! })),
   }
 }

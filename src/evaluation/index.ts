@@ -13,6 +13,8 @@ export {
 export type { CurvePoint, OperatingPoint } from './precision_recall.js'
 export { distinctNames, evaluateListFiles, sliceDetails, tensorBoxText } from './slice_runs.js'
 export type { SliceComparison, SliceDetails, SliceRun, SliceRuns } from './slice_runs.js'
+export { DRAWN, patientOf } from './patients.js'
+export type { Draw } from './patients.js'
 export { evaluateLabelFile } from './label_runs.js'
 export type { LabelRun, LabelRuns } from './label_runs.js'
 export { evaluateScans } from './scans.js'

@@ -9,6 +9,7 @@ import { evaluateScanRuns } from './scan_runs.js'
 import type { ScanRunOptions, ScanRuns } from './scan_runs.js'
 import { evaluateListFiles } from './slice_runs.js'
 import type { SliceRuns } from './slice_runs.js'
+import type { Draw } from './patients.js'
 import { labelTable, scanTable, sliceTable } from './tables.js'
 
 export interface EvaluateOptions extends Omit<ScanRunOptions, 'predictions'> {
@@ -20,6 +21,8 @@ export interface EvaluateOptions extends Omit<ScanRunOptions, 'predictions'> {
   tau?: number | undefined
   mismatch?: 'error' | 'miss' | 'skip' | undefined
   ignoreExcluded?: boolean | undefined
+  /** With lists: what the bootstrap draws; default: patients where every image tells its own, else images. */
+  by?: Draw['by'] | undefined
   threshold?: number | undefined
   bins?: number | undefined
 }
@@ -47,12 +50,19 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
       actual: `${given} of them`,
     })
   }
+  const lists = truth !== undefined && !truth.toLowerCase().endsWith('.csv')
+  if (options.by !== undefined && !lists)
+    throw new NoduleError('INVALID_PARAMETER', 'only lists can be drawn by patient or image', {
+      place: 'by',
+      expected: 'a JSON list as --truth',
+      actual: labels === undefined ? 'whole scans, which are drawn as such' : 'labels',
+    })
   if (labels !== undefined) {
     const results = { labels: evaluateLabelFile(labels, options) }
     return finish(results, labelTable(results.labels), results.labels, [])
   }
   if (predictions.length === 0) throw invalidParameter('predictions', 'at least one file', predictions)
-  if (truth !== undefined && !truth.toLowerCase().endsWith('.csv')) {
+  if (lists) {
     const slices = evaluateListFiles(truth, predictions, { ...options, samples: options.bootstraps })
     return finish({ slices }, sliceTable(slices), slices, runWarnings(slices.runs))
   }

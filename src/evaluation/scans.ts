@@ -71,6 +71,7 @@ export interface ScanEvaluation {
   scans: number
   counts: {
     nodules: number
+    scansWithNodules: number
     excludedFindings: number
     /** Marks after the limit per scan. */
     marks: number
@@ -89,6 +90,7 @@ export interface ScanEvaluation {
   /** Mean of the seven sensitivities (LUNA16's score). */
   cpm: { value: number; low?: number; high?: number } | null
   froc: FrocPoint[]
+  /** Null also where one scan holds all nodules. */
   bootstrap: (FrocBand & { samples: number; seed: number; confidence: number }) | null
   findings: FindingOutcome[]
   marks: MarkOutcome[]
@@ -125,10 +127,10 @@ export function evaluateScans(
 
   const froc = frocCurve(vectors, listed.length, options.official)
   const at = FROC_RATES.map((rate) => sensitivityAt(froc, rate))
+  // Where one scan holds all nodules, every sample that has any has them all: no interval, but the script gives one.
+  const enough = counts.scansWithNodules >= (options.official === true ? 1 : 2)
   const bootstrap =
-    samples > 0 && counts.nodules > 0
-      ? bootstrapFroc(vectors, scanOfDraw, { samples, seed, confidence })
-      : undefined
+    samples > 0 && enough ? bootstrapFroc(vectors, scanOfDraw, { samples, seed, confidence }) : undefined
   return {
     format: 'nodule-evaluation/1',
     kind: 'scans',
@@ -208,6 +210,7 @@ export function prepareScans(
   })
   const counts = {
     nodules: 0,
+    scansWithNodules: 0,
     excludedFindings: 0,
     marks: 0,
     droppedMarks: 0,
@@ -224,6 +227,7 @@ export function prepareScans(
     counts.excludedFindings += scan.excluded
     counts.doubleHits += scan.doubleHits
     counts.onExcluded += scan.onExcluded
+    if (scan.findings.length > 0) counts.scansWithNodules++
     for (const finding of scan.findings) {
       counts.nodules++
       if (finding.score === null) counts.fn++

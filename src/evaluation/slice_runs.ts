@@ -11,14 +11,18 @@ import { averagePrecisionInterval, compareAveragePrecision } from './compare.js'
 import type { ComparisonOptions, Difference, SampledInterval } from './compare.js'
 import { pairImages } from './pairs.js'
 import type { ImagePair } from './pairs.js'
+import { chooseDraw } from './patients.js'
+import type { Draw } from './patients.js'
 import { evaluatePairs, tensorBoxCurve } from './slices.js'
 import type { SliceEvaluation, SliceOptions } from './slices.js'
 
 export interface SliceRun extends SliceEvaluation {
   name: string
   coco: CocoAp
-  /** Of `ap`, by drawing patients (where the list says them, else images); null with `samples` 0. */
+  /** Of `ap`; null with `samples` 0, and where less than two of what is drawn have true boxes. */
   apInterval: SampledInterval | null
+  /** What the bootstrap draws; null with `samples` 0. */
+  draw: Draw | null
   /** At the threshold of the best F1, or with every detection where there is none. */
   bySize: SizeRow[]
   /** The same by the nodule's texture and greatest diameter, where the list of true boxes says them. */
@@ -40,26 +44,31 @@ export interface SliceRuns {
 }
 
 /** What a slice-level evaluation says beyond the curve. */
-export type SliceDetails = Pick<SliceRun, 'coco' | 'apInterval' | 'bySize' | 'byType' | 'byDiameter'>
+export type SliceDetails = Pick<SliceRun, 'coco' | 'apInterval' | 'draw' | 'bySize' | 'byType' | 'byDiameter'>
+
+/** How the figures of slices are compared and their intervals found. */
+export interface SliceBootstrap extends ComparisonOptions {
+  /** What to draw; default: patients where every image tells its own, else images. */
+  by?: Draw['by'] | undefined
+}
 
 /** What `evaluatePairs` leaves out: COCO's AP, the interval of the AP and the figures by size and type. */
 export function sliceDetails(
   truth: FrameList,
   images: readonly ImagePair[],
   evaluation: SliceEvaluation,
-  options: ComparisonOptions = {},
+  options: SliceBootstrap = {},
 ): SliceDetails {
   const threshold = evaluation.bestF1?.threshold ?? -Infinity
+  const { draw, groupOf } = chooseDraw(truth, images, options.by)
   return {
     coco: cocoAveragePrecision(images),
-    apInterval:
-      options.samples === 0
-        ? null
-        : averagePrecisionInterval(images, {
-            ...options,
-            iou: evaluation.iou,
-            groupOf: (image) => patientOf(truth, image),
-          }),
+    ...(options.samples === 0
+      ? { apInterval: null, draw: null }
+      : {
+          apInterval: averagePrecisionInterval(images, { ...options, iou: evaluation.iou, groupOf }),
+          draw,
+        }),
     bySize: byBoxSize(images, threshold, evaluation.iou),
     ...byMeasures(images, threshold, evaluation.iou),
   }
@@ -67,12 +76,12 @@ export function sliceDetails(
 
 /**
  * Evaluates one or more TensorBox lists of predictions against one of true boxes and compares each pair by a bootstrap
- * that draws patients (where the list says them, else images). Throws NoduleError (FILE, FORMAT).
+ * that draws patients or images (`by`). Throws NoduleError (FILE, FORMAT).
  */
 export function evaluateListFiles(
   truthPath: string,
   predictionPaths: readonly string[],
-  options: SliceOptions & ComparisonOptions & { names?: readonly string[] | undefined } = {},
+  options: SliceOptions & SliceBootstrap & { names?: readonly string[] | undefined } = {},
 ): SliceRuns {
   const truth = readList(truthPath)
   const names = options.names ?? distinctNames(predictionPaths)
@@ -110,7 +119,7 @@ export function evaluateListFiles(
           ...options,
           // A comparison has no other figure than the samples'.
           samples: options.samples === 0 ? undefined : options.samples,
-          groupOf: (image) => patientOf(truth, image),
+          groupOf: chooseDraw(truth, a, options.by).groupOf,
         }),
       }
     }),
@@ -157,10 +166,6 @@ function inCommon(
   const a = new Set(first.map((image) => image.index))
   const b = new Set(second.map((image) => image.index))
   return [first.filter((image) => b.has(image.index)), second.filter((image) => a.has(image.index))]
-}
-
-function patientOf(truth: FrameList, image: ImagePair): string {
-  return truth.entries[image.index]!.nodule?.patientId ?? image.image
 }
 
 /** File names; with their folder where they would be the same, and numbered where that is the same too. */

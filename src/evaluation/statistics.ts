@@ -104,9 +104,9 @@ export function binomialHalfTest(k: number, n: number): number {
 }
 
 /** Mean and standard deviation (n - 1 in the denominator; 0 for one value). */
-export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number } {
+export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  if (values.length < 2) return { mean, deviation: 0 }
+  if (values.length < 2) return { mean, deviation: null }
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
   return { mean, deviation: Math.sqrt(squares / (values.length - 1)) }
 }

@@ -39,8 +39,12 @@ function sideBySide<T extends { name: string }>(runs: readonly T[], measures: Me
   ])
 }
 
-function differenceText(what: string, first: string, second: string, d: Difference): string {
-  return `${what}, ${first} - ${second}: ${signed(d.difference)} (${signed(d.low)} to ${signed(d.high)}, ${pValue(d.p)}, ${d.samples} paired bootstraps)`
+function differenceText(what: string, drawn: string, first: string, second: string, d: Difference): string {
+  const interval =
+    d.low === null || d.high === null || d.p === null
+      ? `no interval: the nodules are all of one ${drawn}`
+      : `${signed(d.low)} to ${signed(d.high)}, ${pValue(d.p)}, ${d.samples} paired bootstraps`
+  return `${what}, ${first} - ${second}: ${signed(d.difference)} (${interval})`
 }
 
 function signed(value: number): string {
@@ -64,10 +68,22 @@ function groupLines(title: string, rows: readonly (GroupRow | SizeRow)[]): strin
   ])}`
 }
 
-function intervalNote(interval: SliceRun['apInterval']): string {
-  if (interval === null) return ''
+/** What the interval of the AP is of, or why there is none; undefined where none was asked for. */
+export function intervalNote({
+  apInterval: interval,
+  draw,
+}: Pick<SliceRun, 'apInterval' | 'draw'>): string | undefined {
+  if (draw === null || draw.withTruth === 0) return undefined
+  const other = { patient: 'image', image: 'patient' }[draw.by]
+  const choice =
+    draw.by === 'patient'
+      ? `--by ${other} draws images, as if slices of a patient were not alike`
+      : draw.unknown === 0
+        ? `--by ${other} draws patients`
+        : `${draw.unknown} of ${draw.count} tell no patient`
+  if (interval === null) return `no interval: the true boxes are all of one ${draw.by}; ${choice}`
   const { confidence, samples, groups } = interval
-  return `  (${Math.round(100 * confidence)} % interval of ${samples} bootstraps over ${groups} patients or images)\n`
+  return `${Math.round(100 * confidence)} % interval of ${samples} bootstraps that draw ${groups} ${draw.by}s; ${choice}`
 }
 
 /** Measures of runs that stand side by side: a name, and what it is of one run. */
@@ -102,8 +118,9 @@ export function sliceMeasures(runs: readonly SliceRun[]): Measures<SliceRun> {
 }
 
 /** The differences of each pair of runs in words. */
-export function sliceDifferences({ comparisons }: SliceRuns): string[] {
-  return comparisons.map(({ first, second, ap }) => differenceText('AP', first, second, ap))
+export function sliceDifferences({ runs, comparisons }: SliceRuns): string[] {
+  const drawn = runs[0]!.draw?.by ?? 'patient or image'
+  return comparisons.map(({ first, second, ap }) => differenceText('AP', drawn, first, second, ap))
 }
 
 /** The slice-level figures as text for people. */
@@ -113,7 +130,7 @@ export function sliceTable(all: SliceRuns): string {
   return [
     `Slice level, a hit at IoU >= ${first.iou}: ${first.images} images (${first.imagesWithTruth} with nodules), ${first.truthBoxes} true boxes\n\n`,
     sideBySide(runs, sliceMeasures(runs)),
-    intervalNote(first.apInterval),
+    ...[intervalNote(first)].map((note) => (note === undefined ? '' : `  (${note})\n`)),
     ...runs.flatMap((run) => [
       runs.length > 1 ? `\n${run.name}\n` : '\n',
       alignColumns([
@@ -154,7 +171,10 @@ export function scanMeasures(runs: readonly ScanRun[]): Measures<ScanRun> {
             ({ sizes }: ScanRun) =>
               sizes === null
                 ? '-'
-                : `${signed(sizes.bias)} (${signed(sizes.lowerLimit)} to ${signed(sizes.upperLimit)})`,
+                : signed(sizes.bias) +
+                  (sizes.lowerLimit === null || sizes.upperLimit === null
+                    ? ''
+                    : ` (${signed(sizes.lowerLimit)} to ${signed(sizes.upperLimit)})`),
           ] as const,
         ]
       : []),
@@ -164,7 +184,7 @@ export function scanMeasures(runs: readonly ScanRun[]): Measures<ScanRun> {
 /** The differences of each pair of runs in words. */
 export function scanDifferences({ comparisons }: Pick<ScanRuns, 'comparisons'>): string[] {
   return comparisons.flatMap(({ first, second, cpm, mcNemar }) => [
-    differenceText('CPM', first, second, cpm),
+    differenceText('CPM', 'scan', first, second, cpm),
     `nodules found at 1 false positive per scan: both ${mcNemar.both}, only ${first} ${mcNemar.firstOnly}, only ${second} ${mcNemar.secondOnly}, none ${mcNemar.neither} (McNemar, exact: ${pValue(mcNemar.pExact)})`,
   ])
 }
@@ -177,7 +197,9 @@ export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
     `Scan level, LUNA16's protocol: ${scans} scans, ${counts.nodules} nodules, ${counts.excludedFindings} excluded findings\n\n`,
     sideBySide(runs, scanMeasures(runs)),
     bootstrap === null
-      ? ''
+      ? counts.scansWithNodules === 1
+        ? '  (no intervals: the nodules are all of one scan)\n'
+        : ''
       : `  (95 % intervals of ${bootstrap.samples} scan-level bootstraps, seed ${bootstrap.seed})\n`,
     ...runs.flatMap((run) => [
       runs.length > 1 ? `\n${run.name}\n` : '',

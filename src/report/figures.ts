@@ -342,8 +342,8 @@ export function blandAltmanChart(sizes: BlandAltman): Chart {
     lines: [
       { name: 'nodule', points: sizes.points.map((p) => [p.mean, p.difference]), scatter: true },
       level('bias', sizes.bias, false),
-      level('lower limit', sizes.lowerLimit, true),
-      level('upper limit', sizes.upperLimit, true),
+      ...(sizes.lowerLimit === null ? [] : [level('lower limit', sizes.lowerLimit, true)]),
+      ...(sizes.upperLimit === null ? [] : [level('upper limit', sizes.upperLimit, true)]),
     ],
   }
 }

@@ -1,5 +1,6 @@
 import type { SeriesDetections } from '../inference/detections.js'
 import type {
+  BlandAltman,
   GroupRow,
   ReaderPoint,
   ScanRun,
@@ -8,7 +9,7 @@ import type {
   SliceEvaluation,
   SliceRun,
 } from '../evaluation/index.js'
-import { ratio } from '../evaluation/tables.js'
+import { intervalNote, ratio } from '../evaluation/tables.js'
 import { VERSION } from '../version.js'
 import { chartSize, chartSvg, plotArea } from './chart.js'
 import type { Chart, PlotArea } from './chart.js'
@@ -253,6 +254,8 @@ function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation'])
     groupTable('box-diameters', 'Diameter at the best F1', evaluation.byDiameter ?? []),
     groupTable('box-types', 'Type at the best F1', evaluation.byType ?? []),
   ].join('')
+  const note = intervalNote({ apInterval: apInterval ?? null, draw: evaluation.draw ?? null })
+  if (note !== undefined) facts.splice(1, 0, ['', note])
   return `<details><summary>All figures</summary><div class="plots">${factTable(facts)}<div>${groups}</div></div></details>`
 }
 
@@ -309,7 +312,7 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
           : [
               [
                 'Diameter, measured − true',
-                `${evaluation.sizes.bias.toFixed(1)} mm (limits of agreement ${evaluation.sizes.lowerLimit.toFixed(1)} to ${evaluation.sizes.upperLimit.toFixed(1)})`,
+                `${evaluation.sizes.bias.toFixed(1)} mm${limitsText(evaluation.sizes)}`,
               ] as const,
             ]),
       ])}</div></div>`,
@@ -328,6 +331,10 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
   )
   if (findings.length > 0) parts.push('<h3>Nodules of the reference</h3>', findingTable(findings))
   return { id: 'scans', title: 'Nodules', html: parts.join('\n') }
+}
+
+function limitsText({ lowerLimit: low, upperLimit: high }: BlandAltman): string {
+  return low === null || high === null ? '' : ` (limits of agreement ${low.toFixed(1)} to ${high.toFixed(1)})`
 }
 
 function trainingSection(training: TrainingEntry[]): Section {

@@ -231,6 +231,7 @@ describe('matching', () => {
     )
     expect(result.counts).toEqual({
       nodules: 3,
+      scansWithNodules: 2,
       excludedFindings: 1,
       marks: 5,
       droppedMarks: 0,
@@ -303,7 +304,7 @@ describe('matching', () => {
       '1 nodules repeat another one exactly; each counts',
       '1 marks repeat another one exactly; each counts',
     ])
-    expect(nothingFound.cpm).toEqual({ value: 0, low: 0, high: 0 })
+    expect(nothingFound.cpm).toEqual({ value: 0 })
     const nothingThere = evaluateScans(['a'], [], [mark('a', 0, 1)])
     expect(nothingThere).toMatchObject({ sensitivity: null, cpm: null, bootstrap: null })
     expect(nothingThere.warnings).toEqual(['the reference holds no nodule: the sensitivity is undefined'])

@@ -35,7 +35,7 @@ async function makeRun(run: string): Promise<{ truth: EvaluatedEntry[]; predicti
     const found = rects.map((rect) => ({ ...rect, x1: rect.x1 + random.integer(4), score: random.uniform() }))
     const wrong = Array.from({ length: random.integer(3) }, () => ({ ...box(), score: random.uniform() / 2 }))
     const excluded = [{ x1: 0, y1: 0, x2: 20, y2: 20 }, ...wrong.slice(0, i % 2)]
-    truth.push({ image_path: name, rects, nodule: { patientId: 'P', k: i, excluded } as never })
+    truth.push({ image_path: name, rects, nodule: { patientId: `P${i % 3}`, k: i, excluded } as never })
     predictions.push({ image_path: join(run, 'data', name), rects: [...found, ...wrong] })
   }
   const nodule = (id: number, x: number, confidence: number): object => ({
@@ -305,7 +305,7 @@ describe.skipIf(!existsSync(chromium))('in Chromium', () => {
       await tab.locator('[data-tab=wrong]').click()
       await tab.locator('#gallery figure').first().click()
       expect(await tab.locator('#caption').textContent()).toMatch(
-        /P, slice \d+, confidence 0\.\d\d +\(1 of \d+\)/,
+        /P\d, slice \d+, confidence 0\.\d\d +\(1 of \d+\)/,
       )
       expect(await tab.locator('#stage rect.b-wrong').count()).toBeGreaterThan(0)
       await tab.keyboard.press('ArrowRight')
