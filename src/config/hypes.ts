@@ -75,7 +75,7 @@ export const HYPES_KEYS = {
   region_size: integer('Side of a grid cell.', 32, 'frame pixels', 1, 1024),
 
   // The backbone.
-  slim_basename: choice('Backbone.', 'InceptionV1', ['InceptionV1', 'resnet_v1_101', 'tiny']),
+  slim_basename: choice('Backbone.', 'InceptionV1', ['InceptionV1', 'resnet_v1_101', 'tiny', 'lung']),
   slim_top_lname: text("Layer of the coarse features (stride region_size); empty: the backbone's last.", ''),
   slim_attention_lname: text(
     "Layer of the early features that rezoom samples (stride 8); empty: the backbone's own.",

@@ -7,6 +7,8 @@ import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import { checkImages } from './check_images.js'
 import type { CheckedImage } from './check_images.js'
+import { cropBoxes, cutCrop, drawCrop } from './crops.js'
+import type { Canvas } from './crops.js'
 import { drawJitter, jitterBoxes, jitterFrame } from './jitter.js'
 import type { FrameList } from './list.js'
 import { readFrameFile } from './read_frame.js'
@@ -17,6 +19,8 @@ export interface Batch {
   frames: Float32Array
   /** True boxes of each frame, frame pixels. */
   boxes: EdgeBox[][]
+  /** Places of each frame that are neither right nor wrong, frame pixels. */
+  excluded: EdgeBox[][]
   /** Files of the frames. */
   paths: string[]
   /** Index of each frame in the list. */
@@ -47,7 +51,7 @@ export interface BatchOptions {
  * Endless batches of frames with their boxes. Item number n = step * batch_size + place in the batch is entry
  * n mod length of the order of pass floor(n / length); order and jitter depend on seed and n alone, so a run that is
  * resumed at a step gets what the unbroken run got. Images of another size are resized to the frame, boxes with
- * them; boxes wider or higher than biggest_box_px are left out. Throws NoduleError before the first batch for empty
+ * them, or, with data.mm_per_pixel, crops of the frame's size are cut out of them; boxes wider or higher than biggest_box_px are left out. Throws NoduleError before the first batch for empty
  * lists, missing images and boxes outside them.
  */
 export async function* batches(
@@ -111,24 +115,62 @@ async function makeBatch(
     step,
     frames: new Float32Array(items.length * values),
     boxes: [],
+    excluded: [],
     paths: [],
     indices: items.map((item) => order.entry(item)),
   }
   const loaded = await Promise.all(batch.indices.map((index) => source.load(index)))
   for (const [place, frame] of loaded.entries()) {
     const target = batch.frames.subarray(place * values, (place + 1) * values)
-    let { boxes } = frame
-    if (jitterSeed === undefined) target.set(frame.data)
-    else {
-      const jitter = drawJitter(itemRandom(jitterSeed, items[place]!))
-      jitterFrame(frame.data, width, height, jitter, target)
-      boxes = jitterBoxes(boxes, width, height, jitter)
-    }
+    const { boxes, excluded } = put(frame, hypes, jitterSeed, items[place]!, target)
     const biggest = hypes.biggest_box_px
     batch.boxes.push(boxes.filter((box) => box.x2 - box.x1 <= biggest && box.y2 - box.y1 <= biggest))
+    batch.excluded.push(excluded)
     batch.paths.push(frame.file)
   }
   return batch
+}
+
+/** Writes the network's frame: the whole one, moved or as it is, or a crop of the canvas. */
+function put(
+  frame: LoadedFrame,
+  hypes: Hypes,
+  jitterSeed: number | undefined,
+  item: number,
+  target: Float32Array,
+): { boxes: EdgeBox[]; excluded: EdgeBox[] } {
+  const { image_width: width, image_height: height } = hypes
+  if (hypes.data.mm_per_pixel > 0) {
+    // Without jitter, crops are placed by the seed all the same, but not turned or changed.
+    const random = itemRandom(jitterSeed ?? hypes.solver.rnd_seed, item)
+    const crop = drawCrop(frame, jitterSeed === undefined ? STILL : hypes.augment, width, height, random)
+    cutCrop(frame, crop, width, height, random, target)
+    const positive = cropBoxes(frame.boxes, crop, width, height)
+    const excluded = cropBoxes(frame.excluded, crop, width, height)
+    return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
+  }
+  if (jitterSeed === undefined) {
+    target.set(frame.data)
+    return { boxes: frame.boxes, excluded: frame.excluded }
+  }
+  const jitter = drawJitter(itemRandom(jitterSeed, item))
+  jitterFrame(frame.data, width, height, jitter, target)
+  return {
+    boxes: jitterBoxes(frame.boxes, width, height, jitter),
+    excluded: jitterBoxes(frame.excluded, width, height, jitter),
+  }
+}
+
+/** Crops that show the frames as they are. */
+const STILL: Hypes['augment'] = {
+  positive_share: 0.5,
+  hard_share: 0,
+  rotate: false,
+  mirror: false,
+  scale: 0,
+  gray_shift: 0,
+  gray_scale: 0,
+  noise: 0,
 }
 
 function itemRandom(seed: number, item: number): Random {
@@ -170,12 +212,10 @@ class Order {
   }
 }
 
-interface LoadedFrame {
+interface LoadedFrame extends Canvas {
   file: string
-  /** [image_height, image_width, data.channels]. */
-  data: Uint8Array
-  /** Frame pixels. */
   boxes: EdgeBox[]
+  excluded: EdgeBox[]
 }
 
 /** Decodes the images of a list to frames and keeps as many as the budget holds. */
@@ -194,24 +234,33 @@ class FrameCache {
   load(index: number): Promise<LoadedFrame> {
     const known = this.#frames.get(index)
     if (known !== undefined) return known
-    const frame = this.#decode(this.#images[index]!)
+    const image = this.#images[index]!
+    const frame = this.#decode(image)
     const { image_width: width, image_height: height, data } = this.#hypes
-    const bytes = width * height * data.channels
-    if (this.#left >= bytes) {
-      this.#left -= bytes
+    const pixels = data.mm_per_pixel > 0 ? image.width * image.height : width * height
+    if (this.#left >= pixels * data.channels) {
+      this.#left -= pixels * data.channels
       this.#frames.set(index, frame)
     }
     return frame
   }
 
   async #decode(image: CheckedImage): Promise<LoadedFrame> {
-    const { data, scaleX, scaleY } = await readFrameFile(image.file, image.format, this.#hypes)
-    const boxes = image.rects.map(({ x1, y1, x2, y2 }) => ({
-      x1: x1 * scaleX,
-      y1: y1 * scaleY,
-      x2: x2 * scaleX,
-      y2: y2 * scaleY,
-    }))
-    return { file: image.file, data, boxes }
+    const { scaleX, scaleY, ...frame } = await readFrameFile(image.file, image.format, this.#hypes)
+    const scaled = (boxes: readonly EdgeBox[]): EdgeBox[] =>
+      boxes.map(({ x1, y1, x2, y2 }) => ({
+        x1: x1 * scaleX,
+        y1: y1 * scaleY,
+        x2: x2 * scaleX,
+        y2: y2 * scaleY,
+      }))
+    return {
+      ...frame,
+      file: image.file,
+      channels: this.#hypes.data.channels,
+      boxes: scaled(image.rects),
+      excluded: scaled(image.excluded),
+      hard: scaled(image.hard),
+    }
   }
 }

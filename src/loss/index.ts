@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
-import { softmaxCrossEntropy } from '../engine/fused.js'
+import { peek, softmaxCrossEntropy } from '../engine/fused.js'
 import { NoduleError } from '../errors.js'
 import type { Outputs } from '../model/detector.js'
 import { hungarianMatchSync } from '../native/index.js'
@@ -115,7 +115,9 @@ export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): L
   const mask = tf.tensor(matched.classes, [n, g, r, 1])
   const truths = tf.tensor(matched.boxes, [n, g, r, 4])
 
-  const confidence = scaled(crossEntropy(outputs.logits, matched.classes), confidenceWeight / m)
+  const entropy = (logits: tf.Tensor, classes: Float32Array): tf.Tensor =>
+    crossEntropy(logits, classes, slotWeights(logits, classes, targets, hypes))
+  const confidence = scaled(entropy(outputs.logits, matched.classes), confidenceWeight / m)
   const residual = tf.mul(tf.sub(truths, outputs.boxes), mask)
   const box = scaled(tf.sum(tf.abs(residual)), boxWeight / m)
   const first = { confidence, box, matched }
@@ -123,7 +125,7 @@ export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): L
 
   const right = rezoomClasses(predictions, matched, hypes)
   const rezoomConfidence = scaled(
-    crossEntropy(outputs.rezoomLogits, right),
+    entropy(outputs.rezoomLogits, right),
     (confidenceWeight * REZOOM_CONFIDENCE_WEIGHT) / m,
   )
   const second = { ...first, rezoomConfidence }
@@ -139,13 +141,41 @@ function scaled(x: tf.Tensor, factor: number): tf.Scalar {
   return tf.mul(x, factor)
 }
 
-/** Summed cross entropy of logits [..., classes] against class numbers [...]. */
-function crossEntropy(logits: tf.Tensor, classes: Float32Array): tf.Tensor {
+/**
+ * What the confidence of each slot weighs, [m * r]: 0 in ignored cells, else (1 - p of the right class) ^ focal_gamma
+ * (Lin et al., arXiv 1708.02002; here a constant, through which no gradient runs). Undefined: all weigh 1.
+ */
+function slotWeights(
+  logits: tf.Tensor,
+  classes: Float32Array,
+  targets: Targets,
+  hypes: Hypes,
+): Float32Array | undefined {
+  const gamma = hypes.solver.focal_gamma
+  if (gamma === 0 && !targets.ignored.includes(1)) return undefined
+  const values = peek(logits)
+  const count = logits.shape.at(-1)!
+  return classes.map((right, slot) => {
+    if (targets.ignored[Math.floor(slot / hypes.rnn_len)] === 1) return 0
+    if (gamma === 0) return 1
+    let sum = 0
+    for (let k = 0; k < count; k++) sum += Math.exp(values[slot * count + k]! - values[slot * count + right]!)
+    return (1 - 1 / sum) ** gamma
+  })
+}
+
+/** Summed cross entropy of logits [..., classes] against class numbers [...], each slot with its weight. */
+function crossEntropy(
+  logits: tf.Tensor,
+  classes: Float32Array,
+  weights: Float32Array | undefined,
+): tf.Tensor {
   const count = logits.shape.at(-1)!
   const wanted = new Float32Array(classes.length * count)
   for (let i = 0; i < classes.length; i++) wanted[i * count + classes[i]!] = 1
   const shape: [number, number] = [classes.length, count]
-  return tf.sum(softmaxCrossEntropy(tf.reshape(logits, shape), tf.tensor(wanted, shape)))
+  const losses = softmaxCrossEntropy(tf.reshape(logits, shape), tf.tensor(wanted, shape))
+  return tf.sum(weights === undefined ? losses : tf.mul(losses, tf.tensor1d(weights)))
 }
 
 /**

@@ -6,8 +6,7 @@ import type { BackboneGraph, BackboneNode, ConvNode } from './graph.js'
 /** The backbone that the hypes ask for, with its top and early layer, pruned to what these need. */
 export function buildBackbone(hypes: Hypes): BackboneGraph {
   const base = hypes.slim_basename
-  const graph =
-    base === 'tiny' ? tiny() : base === 'InceptionV1' ? inceptionV1() : resnetV1(base, [3, 4, 23, 3])
+  const graph = BACKBONES[base]()
   const layer = (name: string, key: string, fallback: string): string =>
     name === '' ? fallback : findNode(graph, base, name, key)
   return pruneGraph({
@@ -67,6 +66,33 @@ function tiny(): Layers {
     return node
   })
   return { nodes, top: 'tiny/conv7', early: 'tiny/conv6' }
+}
+
+/**
+ * For nodules from 3 mm at 0.7 mm a pixel: residual blocks at strides 4 and 8, where cells of 8 px are decided upon;
+ * about 10,000 multiplications a pixel.
+ */
+function lung(): Layers {
+  const nodes: BackboneNode[] = []
+  let last = INPUT
+  const add = (node: BackboneNode): string => {
+    nodes.push(node)
+    return (last = node.name)
+  }
+  const block = (name: string, filters: number): void => {
+    const input = last
+    add(conv(`lung/${name}/conv1`, input, filters, 3))
+    add(conv(`lung/${name}/conv2`, last, filters, 3, 1, { activation: 'none' }))
+    add({ op: 'add', name: `lung/${name}`, inputs: [input, last], activation: 'relu' })
+  }
+  add(conv('lung/conv1', last, 24, 5, 2))
+  add(conv('lung/conv2', last, 48, 3, 2))
+  block('block1', 48)
+  const early = last
+  add(conv('lung/conv3', last, 96, 3, 2))
+  block('block2', 96)
+  block('block3', 96)
+  return { nodes, top: last, early }
 }
 
 /** Filters of an inception module: 1x1; 1x1 -> 3x3; 1x1 -> 3x3; 1x1 behind the pooling. */
@@ -183,4 +209,12 @@ function resnetV1(scope: string, units: readonly [number, number, number, number
     }
   })
   return { nodes, top: `${scope}/block4`, early: `${scope}/block1` }
+}
+
+/** A backbone is one entry here, and its name one choice of `slim_basename`. */
+const BACKBONES: Record<Hypes['slim_basename'], () => Layers> = {
+  InceptionV1: inceptionV1,
+  resnet_v1_101: () => resnetV1('resnet_v1_101', [3, 4, 23, 3]),
+  tiny,
+  lung,
 }

@@ -10,6 +10,8 @@ export interface Targets {
   flags: Float32Array
   /** True boxes of each cell, [n * cells]: they stand in its first slots, nearest to the cell's center first. */
   counts: Int32Array
+  /** 1 for a cell without a box that touches an excluded place, [n * cells]: its confidence costs nothing. */
+  ignored: Uint8Array
 }
 
 /**
@@ -17,14 +19,20 @@ export interface Targets {
  * focus_size * region_size to its own in x and in y, and that are smaller than biggest_box_px; at most rnn_len.
  * (TensorBox cuts to rnn_len before it looks at the distance, and reads the class flags in the unsorted order.)
  * @param boxes true boxes of each frame, frame pixels
+ * @param excluded places of each frame that are neither right nor wrong
  */
-export function buildTargets(boxes: readonly (readonly EdgeBox[])[], hypes: Hypes): Targets {
+export function buildTargets(
+  boxes: readonly (readonly EdgeBox[])[],
+  hypes: Hypes,
+  excluded: readonly (readonly EdgeBox[])[] = [],
+): Targets {
   const { grid_width: width, grid_height: height, region_size: size, rnn_len: slots } = hypes
   const cells = width * height
   const targets: Targets = {
     boxes: new Float32Array(boxes.length * cells * slots * 4),
     flags: new Float32Array(boxes.length * cells * slots),
     counts: new Int32Array(boxes.length * cells),
+    ignored: new Uint8Array(boxes.length * cells),
   }
   const focus = hypes.focus_size * size
   const biggest = hypes.biggest_box_px
@@ -42,6 +50,9 @@ export function buildTargets(boxes: readonly (readonly EdgeBox[])[], hypes: Hype
         .slice(0, slots)
       const index = n * cells + cell
       targets.counts[index] = held.length
+      const unsure = excluded[n] ?? []
+      if (held.length === 0 && unsure.some((box) => intersectionArea(box, region) > 0))
+        targets.ignored[index] = 1
       held.forEach((box, slot) => {
         targets.flags[index * slots + slot] = 1
         targets.boxes.set([box.cx, box.cy, box.w, box.h], (index * slots + slot) * 4)

@@ -14,6 +14,8 @@ export interface Examples {
   frames: Float32Array
   /** True boxes of each frame, frame pixels. */
   boxes: readonly (readonly EdgeBox[])[]
+  /** Places of each frame that are neither right nor wrong. */
+  excluded?: readonly (readonly EdgeBox[])[]
 }
 
 /** The loss and its weighted parts as numbers; see loss/index.ts. */
@@ -41,7 +43,7 @@ export function trainStep(
   o: { step: number; learningRate: number },
 ): StepResult {
   const { hypes, weights } = detector
-  const targets = buildTargets(examples.boxes, hypes)
+  const targets = buildTargets(examples.boxes, hypes, examples.excluded)
   const trainable = [...weights].filter(([, variable]) => variable.trainable)
   const frames = frameTensor(detector, examples)
   let statistics: BatchStatistics[] = []
@@ -82,7 +84,11 @@ export function trainStep(
 export function testStep(detector: Detector, examples: Examples): LossParts & { accuracy: number } {
   return tf.tidy(() => {
     const outputs = detector.forward(frameTensor(detector, examples), { training: false })
-    const loss = computeLoss(outputs, buildTargets(examples.boxes, detector.hypes), detector.hypes)
+    const loss = computeLoss(
+      outputs,
+      buildTargets(examples.boxes, detector.hypes, examples.excluded),
+      detector.hypes,
+    )
     const { confidences } = detector.decode(outputs)
     return { ...readParts(loss), accuracy: matchedAccuracy(confidences.dataSync(), loss.matched) }
   })

@@ -23,6 +23,7 @@ beforeAll(async () => {
 const targets = {
   boxes: new Float32Array([4, 0, 10, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
   flags: new Float32Array([1, 0, 0, 0]),
+  ignored: new Uint8Array(2),
   counts: new Int32Array([1, 0]),
 }
 const predictions = new Float32Array([0, 0, 1, 1, 5, 1, 10, 8, 0, 0, 2, 2, 0, 0, 2, 2])
@@ -58,6 +59,7 @@ describe('matchBoxes', () => {
       const truth = {
         boxes: new Float32Array([...box(), ...box()]),
         flags: new Float32Array(2),
+        ignored: new Uint8Array(2),
         counts: new Int32Array([2]),
       }
       const one = { ...hypes, grid_width: 1 }
@@ -159,7 +161,12 @@ describe('computeLoss', () => {
   })
 
   it('is finite and its gradient too where no cell holds a box', () => {
-    const empty = { boxes: new Float32Array(16), flags: new Float32Array(4), counts: new Int32Array(2) }
+    const empty = {
+      boxes: new Float32Array(16),
+      flags: new Float32Array(4),
+      counts: new Int32Array(2),
+      ignored: new Uint8Array(2),
+    }
     const loss = computeLoss(outputs(), empty, hypes)
     expect(loss.box.dataSync()[0]).toBe(0)
     expect(loss.delta!.dataSync()[0]).toBe(0)
@@ -192,5 +199,24 @@ describe('rezoomClasses', () => {
 
   it('counts agreement over all slots', () => {
     expect(matchedAccuracy([0.1, 0.9, 0.6, 0.2], matched)).toBe(0.75)
+  })
+})
+describe('confidence weights', () => {
+  const value = (o: Partial<typeof targets>, gamma = 0): number => {
+    const solver = { ...hypes.solver, focal_gamma: gamma }
+    return computeLoss(outputs(), { ...targets, ...o }, { ...hypes, solver }).confidence.dataSync()[0]!
+  }
+  const entropy = (wrong: number, right: number): number => Math.log(1 + Math.exp(wrong - right))
+  // Slot 1 of cell 0 is matched: its class is 1.
+  const each = [entropy(0, 1), entropy(0, 2), entropy(0, 0), entropy(0, 3)]
+
+  it('leaves ignored cells out', () => {
+    expect(value({})).toBeCloseTo(each.reduce((a, b) => a + b) / 2, 5)
+    expect(value({ ignored: new Uint8Array([0, 1]) })).toBeCloseTo((each[0]! + each[1]!) / 2, 5)
+  })
+
+  it('focal_gamma turns the weight of what is right already down', () => {
+    const focal = each.map((loss) => (1 - Math.exp(-loss)) ** 2 * loss)
+    expect(value({}, 2)).toBeCloseTo(focal.reduce((a, b) => a + b) / 2, 5)
   })
 })

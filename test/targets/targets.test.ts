@@ -24,6 +24,14 @@ describe('buildTargets', () => {
     expect(boxes.subarray(12).every((value) => value === 0)).toBe(true)
   })
 
+  it('ignores cells that touch an excluded place, unless they hold a box', () => {
+    const box = { x1: 10, y1: 10, x2: 20, y2: 20 }
+    const excluded = [{ x1: 20, y1: 5, x2: 40, y2: 12 }]
+    expect([...buildTargets([[box]], hypes, [excluded]).ignored]).toEqual([0, 1, 0, 0, 0, 0])
+    expect([...buildTargets([[]], hypes, [excluded]).ignored]).toEqual([1, 1, 0, 0, 0, 0])
+    expect([...buildTargets([[box]], hypes).ignored]).toEqual([0, 0, 0, 0, 0, 0])
+  })
+
   it('keeps the nearest where a cell has too many', () => {
     const at = (x: number): { x1: number; y1: number; x2: number; y2: number } => ({
       x1: x - 2,

@@ -8,4 +8,12 @@ describe('learningRate', () => {
     const rates = [0, 99, 100, 299, 300, 399, 400, 500].map((step) => learningRate(solver, step))
     expect(rates).toEqual([0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.2, 0.1])
   })
+
+  it('cosine: rises in warmup_steps, then falls to 0 at max_iter', () => {
+    const { solver } = parseHypes({
+      solver: { learning_rate: 0.8, schedule: 'cosine', warmup_steps: 3, max_iter: 103 },
+    })
+    const rates = [0, 1, 2, 3, 53, 103, 200].map((step) => learningRate(solver, step))
+    ;[0.2, 0.4, 0.6, 0.8, 0.4, 0, 0].forEach((rate, index) => expect(rates[index]).toBeCloseTo(rate, 6))
+  })
 })

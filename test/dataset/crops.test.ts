@@ -1,0 +1,162 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
+import { cropBoxes, cutCrop, drawCrop } from '../../src/dataset/crops.js'
+import type { Crop } from '../../src/dataset/crops.js'
+import { createRandom } from '../../src/random.js'
+
+const AUGMENT = parseHypes({}).augment
+const [WIDTH, HEIGHT, CHANNELS] = [48, 40, 5]
+
+const still: Crop = {
+  centerX: 60,
+  centerY: 50,
+  angle: 0,
+  scale: 1,
+  mirrorX: false,
+  mirrorY: false,
+  mirrorZ: false,
+  contrast: 1,
+  shift: 0,
+  noise: 0,
+}
+
+/** A canvas of one bright disk; in channel c it is 40 + 40 * c gray. */
+function diskCanvas(x: number, y: number, radius: number): Parameters<typeof cutCrop>[0] {
+  const [width, height] = [120, 100]
+  const data = new Uint8Array(width * height * CHANNELS)
+  for (let row = 0; row < height; row++)
+    for (let column = 0; column < width; column++)
+      if (Math.hypot(column + 0.5 - x, row + 0.5 - y) < radius)
+        for (let c = 0; c < CHANNELS; c++) data[(row * width + column) * CHANNELS + c] = 40 + 40 * c
+  return { data, width, height, channels: CHANNELS }
+}
+
+/** The middle channel's center of mass and extent. */
+function measure(crop: Float32Array): { x: number; y: number; width: number } {
+  let [sum, sx, sy, x1, x2] = [0, 0, 0, Infinity, -Infinity]
+  for (let row = 0; row < HEIGHT; row++)
+    for (let column = 0; column < WIDTH; column++) {
+      const value = crop[(row * WIDTH + column) * CHANNELS + 2]!
+      sum += value
+      sx += value * (column + 0.5)
+      sy += value * (row + 0.5)
+      if (value > 60) [x1, x2] = [Math.min(x1, column), Math.max(x2, column + 1)]
+    }
+  return { x: sx / sum, y: sy / sum, width: x2 - x1 }
+}
+
+describe('cutCrop', () => {
+  it('copies the canvas where nothing is turned, scaled or changed; outside is black', () => {
+    const canvas = diskCanvas(60, 50, 10)
+    const out = new Float32Array(WIDTH * HEIGHT * CHANNELS)
+    const corner = { ...still, centerX: 0, centerY: 0 }
+    const bright = { ...canvas, data: canvas.data.map(() => 200) }
+    cutCrop(bright, corner, WIDTH, HEIGHT, createRandom(1), out)
+    for (const [row, column, value] of [
+      [0, 0, 0],
+      [HEIGHT / 2, WIDTH / 2, 200],
+      [HEIGHT - 1, WIDTH - 1, 200],
+      [HEIGHT / 2, WIDTH / 2 - 1, 0],
+    ] as const)
+      expect(out[(row * WIDTH + column) * CHANNELS]).toBe(value)
+    cutCrop(canvas, still, WIDTH, HEIGHT, createRandom(1), out)
+    for (let row = 0; row < HEIGHT; row++)
+      for (let column = 0; column < WIDTH; column++)
+        for (let c = 0; c < CHANNELS; c++)
+          expect(out[(row * WIDTH + column) * CHANNELS + c]).toBe(
+            canvas.data[((row + 30) * canvas.width + column + 36) * CHANNELS + c],
+          )
+  })
+
+  it('moves pixels and boxes alike, whatever the angle, scale and mirrors', () => {
+    const out = new Float32Array(WIDTH * HEIGHT * CHANNELS)
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 7, noNaN: true }),
+        fc.double({ min: 0.8, max: 1.2, noNaN: true }),
+        fc.boolean(),
+        fc.boolean(),
+        fc.double({ min: -6, max: 6, noNaN: true }),
+        fc.double({ min: -5, max: 5, noNaN: true }),
+        (angle, scale, mirrorX, mirrorY, dx, dy) => {
+          const [x, y, radius] = [60 + dx, 50 + dy, 6]
+          const crop = { ...still, angle, scale, mirrorX, mirrorY }
+          cutCrop(diskCanvas(x, y, radius), crop, WIDTH, HEIGHT, createRandom(1), out)
+          const box = { x1: x - radius, y1: y - radius, x2: x + radius, y2: y + radius }
+          const [moved] = cropBoxes([box], crop, WIDTH, HEIGHT).boxes
+          const seen = measure(out)
+          expect(seen.x).toBeCloseTo((moved!.x1 + moved!.x2) / 2, 0)
+          expect(seen.y).toBeCloseTo((moved!.y1 + moved!.y2) / 2, 0)
+          expect(Math.abs(seen.width - (moved!.x2 - moved!.x1))).toBeLessThan(2.1)
+        },
+      ),
+    )
+  })
+
+  it('reverses the channels with mirrorZ, and changes gray levels as the crop says, within 0 to 255', () => {
+    const out = new Float32Array(WIDTH * HEIGHT * CHANNELS)
+    const middle = ((HEIGHT / 2) * WIDTH + WIDTH / 2) * CHANNELS
+    const canvas = diskCanvas(60, 50, 10)
+    cutCrop(canvas, { ...still, mirrorZ: true }, WIDTH, HEIGHT, createRandom(1), out)
+    expect([...out.subarray(middle, middle + CHANNELS)]).toEqual([200, 160, 120, 80, 40])
+    cutCrop(canvas, { ...still, contrast: 2, shift: 10 }, WIDTH, HEIGHT, createRandom(1), out)
+    expect([...out.subarray(middle, middle + CHANNELS)]).toEqual([0, 42, 122, 202, 255])
+    cutCrop(canvas, { ...still, noise: 5 }, WIDTH, HEIGHT, createRandom(1), out)
+    const noise = [...out.subarray(middle, middle + CHANNELS)].map((value, c) => value - 40 * (c + 1))
+    expect(noise.every((value) => value !== 0 && Math.abs(value) < 30)).toBe(true)
+  })
+})
+
+describe('cropBoxes', () => {
+  it('keeps boxes whose center and half are seen, and gives the rest as cut', () => {
+    const at = (x: number): { x1: number; y1: number; x2: number; y2: number } => ({
+      x1: x - 5,
+      y1: 45,
+      x2: x + 5,
+      y2: 55,
+    })
+    // The crop shows x 36 to 84.
+    const { boxes, cut } = cropBoxes([at(60), at(37), at(34), at(20)], still, WIDTH, HEIGHT)
+    expect(boxes.map(({ x1, x2 }) => [x1, x2])).toEqual([
+      [19, 29],
+      [0, 6],
+    ])
+    expect(cut.map(({ x1, x2 }) => [x1, x2])).toEqual([[0, 3]])
+  })
+})
+
+describe('drawCrop', () => {
+  const canvas = {
+    width: 300,
+    height: 200,
+    channels: CHANNELS,
+    boxes: [{ x1: 10, y1: 20, x2: 22, y2: 30 }],
+    excluded: [],
+    hard: [{ x1: 250, y1: 150, x2: 256, y2: 156 }],
+  }
+
+  it('places the asked shares around boxes and false marks, whole and inside; the same for a seed', () => {
+    const random = createRandom(7)
+    const augment = { ...AUGMENT, positive_share: 0.5, hard_share: 0.3 }
+    let [positive, hard] = [0, 0]
+    for (let n = 0; n < 1000; n++) {
+      const crop = drawCrop(canvas, augment, WIDTH, HEIGHT, random)
+      positive += cropBoxes(canvas.boxes, crop, WIDTH, HEIGHT).boxes.length
+      hard += cropBoxes(canvas.hard, crop, WIDTH, HEIGHT).boxes.length
+    }
+    // Random places show few of either besides.
+    expect(positive).toBeGreaterThan(460)
+    expect(positive).toBeLessThan(560)
+    expect(hard).toBeGreaterThan(260)
+    expect(hard).toBeLessThan(380)
+    const draw = (): Crop => drawCrop(canvas, augment, WIDTH, HEIGHT, createRandom(3))
+    expect(draw()).toEqual(draw())
+  })
+
+  it('draws any place where there is nothing to place it around', () => {
+    const crop = drawCrop({ ...canvas, boxes: [], hard: [] }, AUGMENT, WIDTH, HEIGHT, createRandom(5))
+    expect(crop.centerX).toBeGreaterThan(15)
+    expect(crop.centerX).toBeLessThan(285)
+  })
+})
