@@ -12,7 +12,13 @@ const builder = (yargs: Argv): Argv =>
     })
     .option('train', {
       type: 'string',
-      describe: 'JSON list of training frames [data.train_idl of the hypes]',
+      array: true,
+      describe: 'JSON lists of training frames, taken together [data.train_idl of the hypes]',
+    })
+    .option('set', {
+      type: 'string',
+      array: true,
+      describe: 'Changes a key of the hypes, such as solver.learning_rate=3e-4',
     })
     .option('test', { type: 'string', describe: 'JSON list of test frames [data.test_idl of the hypes]' })
     .option('output', {

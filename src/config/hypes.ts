@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { NoduleError, describeError, fileError } from '../errors.js'
-import { show } from '../check.js'
+import { invalidParameter, show } from '../check.js'
 import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
 
@@ -223,9 +223,30 @@ export type Hypes = Parsed<typeof HYPES_KEYS>
 
 const MAX_BASE_DEPTH = 8
 
-/** Reads a hypes file with its bases. Throws NoduleError (FILE, FORMAT) that names file and key. */
-export function readHypes(path: string): Hypes {
-  return parseHypes(readMerged(path, []), path)
+/**
+ * Reads a hypes file with its bases. Throws NoduleError (FILE, FORMAT) that names file and key.
+ * @param changes of single keys, `group.key=value`; a value that is not JSON is text
+ */
+export function readHypes(path: string, changes: readonly string[] = []): Hypes {
+  let value = readMerged(path, [])
+  for (const change of changes) value = merge(value, parseChange(change))
+  return parseHypes(value, path)
+}
+
+function parseChange(change: string): Record<string, unknown> {
+  const [, names, text] = /^([\w.]+)=(.*)$/s.exec(change) ?? []
+  if (names === undefined || text === undefined)
+    throw invalidParameter('set', 'key=value, such as solver.learning_rate=3e-4', change)
+  let value: unknown = text
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Text needs no quotes on a command line.
+  }
+  return names.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Record<
+    string,
+    unknown
+  >
 }
 
 /** Checks an object against HYPES_KEYS and the keys against each other. `path` is for the error messages. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
-import { show } from '../check.js'
+import { invalidParameter, show } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
 import { readText, writeFileAtomic } from '../files.js'
 import type { EdgeBox } from '../geometry/box.js'
@@ -89,6 +89,22 @@ export interface FrameList {
 export function readList(path: string): FrameList {
   const content = readText(path, 'read list')
   return parseList(parseJson(content, path), path)
+}
+
+/** Reads lists as one: `path` names the first, image paths are absolute. Throws as `readList`. */
+export function readLists(paths: readonly string[]): FrameList {
+  const [first, ...others] = paths
+  if (first === undefined) throw invalidParameter('paths', 'at least one list', paths)
+  if (others.length === 0) return readList(first)
+  const lists = paths.map(readList)
+  return {
+    path: first,
+    dir: dirname(resolve(first)),
+    entries: lists.flatMap((list) =>
+      list.entries.map((entry) => ({ ...entry, image_path: imageFile(list, entry) })),
+    ),
+    warnings: lists.flatMap((list) => list.warnings),
+  }
 }
 
 /** Checks a parsed list; see `readList`. `path` is the file that relative image paths belong to. */

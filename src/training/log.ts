@@ -43,7 +43,7 @@ export interface RunStart {
   seed: number
   /** Steps done before. */
   step: number
-  train: string
+  train: string | string[]
   test?: string
 }
 

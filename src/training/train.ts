@@ -4,7 +4,7 @@ import { checkInteger } from '../check.js'
 import { readHypes } from '../config/hypes.js'
 import { batches } from '../dataset/batches.js'
 import type { Batch } from '../dataset/batches.js'
-import { readList } from '../dataset/list.js'
+import { readList, readLists } from '../dataset/list.js'
 import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
 import { describeFallbacks } from '../engine/native.js'
@@ -16,6 +16,7 @@ import { createDetector } from '../model/detector.js'
 import { progress } from '../progress.js'
 import { VERSION } from '../version.js'
 import { checkpointName, copyAsLast, restoreVariables, saveCheckpoint } from './checkpoint.js'
+import { createEma } from './ema.js'
 import { logLine, openLog, recordStart } from './log.js'
 import type { LogEntry } from './log.js'
 import { createOptimizer } from './optimizer.js'
@@ -27,8 +28,10 @@ import type { StepResult } from './step.js'
 export interface TrainOptions {
   /** Hypes file; paths in it are relative to its folder. */
   hypes: string
-  /** List of training frames; default data.train_idl of the hypes. */
-  train?: string | undefined
+  /** Changes of single keys, such as `solver.learning_rate=3e-4`. */
+  set?: readonly string[] | undefined
+  /** Lists of training frames, taken together; default data.train_idl of the hypes. */
+  train?: string | readonly string[] | undefined
   /** List of test frames; default data.test_idl; none: no test accuracy. */
   test?: string | undefined
   /** The run's folder: checkpoints/ (step-000500.safetensors, ..., last.safetensors), events/, log.jsonl, hypes.json, run.jsonl. */
@@ -63,13 +66,13 @@ export interface TrainResult {
  * when the loss stops being a number (the checkpoints before it stay).
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const hypes = readHypes(options.hypes)
+  const hypes = readHypes(options.hypes, options.set)
   const lastStep = checkInteger('steps', options.steps ?? hypes.solver.max_iter, 0, 1e9)
   if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
   const near = (path: string): string => resolve(dirname(options.hypes), path)
-  const trainPath = options.train ?? near(required(hypes.data.train_idl, options.hypes))
+  const trainPaths = [options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat()
   const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
-  const trainList = readList(trainPath)
+  const trainList = readLists(trainPaths)
   const testList = testPath === undefined ? undefined : readList(testPath)
   const folder = join(options.output, 'checkpoints')
 
@@ -85,9 +88,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const detector = naming(options.hypes, () => createDetector(hypes, seed))
   const optimizer = createOptimizer(hypes, detector.weights)
   if (earlier === undefined) await loadStart(detector, near)
-  else {
-    restoreVariables(detector.weights, earlier.tensors, 'model/', earlier.path)
-    restoreVariables(optimizer.slots, earlier.tensors, 'optimizer/', earlier.path)
+  const ema = hypes.solver.ema_decay > 0 ? createEma(detector.weights, hypes.solver.ema_decay) : undefined
+  // What a checkpoint holds as the model, and what it needs to go on.
+  const model = ema?.averages ?? detector.weights
+  const slots = new Map([...optimizer.slots, ...(ema?.slots ?? [])])
+  if (earlier !== undefined) {
+    restoreVariables(model, earlier.tensors, 'model/', earlier.path)
+    restoreVariables(slots, earlier.tensors, 'optimizer/', earlier.path)
     if (earlier.engine !== engine.name || earlier.codeVersion !== VERSION)
       options.onWarning?.(
         `${earlier.path} was written by nodule ${earlier.codeVersion} on the engine ${earlier.engine}: ` +
@@ -101,14 +108,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     engine: engine.name,
     seed,
     step: firstStep,
-    train: resolve(trainPath),
+    train: trainPaths.length === 1 ? resolve(trainPaths[0]!) : trainPaths.map((path) => resolve(path)),
     ...(testPath === undefined ? {} : { test: resolve(testPath) }),
   })
   const log = await openLog(options.output, firstStep)
   const save = async (step: number): Promise<string> => {
     const path = join(folder, checkpointName(step))
-    const { weights } = detector
-    await saveCheckpoint(path, { hypes, step, seed, engine: engine.name, weights, slots: optimizer.slots })
+    await saveCheckpoint(path, { hypes, step, seed, engine: engine.name, weights: model, slots })
     await copyAsLast(path)
     return path
   }
@@ -134,7 +140,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   let stopProfile: ReturnType<typeof startProfile> | undefined
   // The means since the last entry, and the model on a test batch.
   const report = async (at: number): Promise<void> => {
-    const tested = testBatches === undefined ? undefined : testStep(detector, await nextBatch(testBatches))
+    const batch = testBatches === undefined ? undefined : await nextBatch(testBatches)
+    const test = (): ReturnType<typeof testStep> | undefined => batch && testStep(detector, batch)
+    const tested = ema === undefined ? test() : ema.use(test)
     last = {
       step: at,
       lr: learningRate(hypes.solver, at),
@@ -153,6 +161,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       const started = performance.now()
       const rate = learningRate(hypes.solver, step)
       recent.push(trainStep(detector, optimizer, batch, { step, learningRate: rate }))
+      ema?.update(step)
       msSpent += performance.now() - started
 
       if (step % displayEvery === 0) await report(step)
@@ -175,6 +184,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     bar.stop()
     release()
     await Promise.all([trainBatches.return(), testBatches?.return()])
+    ema?.dispose()
     optimizer.dispose()
     detector.dispose()
   }

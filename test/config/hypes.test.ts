@@ -161,3 +161,16 @@ describe('hypes', () => {
     expect(readHypes(join(PACKAGE_ROOT, 'hypes', `${name}.json`))).toMatchObject({ ...same, ...expected })
   })
 })
+
+describe('changes of single keys', () => {
+  const path = join(import.meta.dirname, '../../hypes/tiny.json')
+
+  it('are JSON or text, in groups too, and checked like the file', () => {
+    const hypes = readHypes(path, ['solver.learning_rate=3e-4', 'solver.opt=SGD', 'batch_size=7'])
+    expect(hypes.solver).toMatchObject({ learning_rate: 3e-4, opt: 'SGD', epsilon: 1e-7 })
+    expect(hypes.batch_size).toBe(7)
+    expect(() => readHypes(path, ['solver.learning_rat=1'])).toThrow(/unknown key.*solver.learning_rat/s)
+    expect(() => readHypes(path, ['batch_size=many'])).toThrow(/batch_size.*"many"/s)
+    expect(() => readHypes(path, ['batch_size'])).toThrow(/set.*key=value.*"batch_size"/s)
+  })
+})
