@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs'
 import { NoduleError } from '../errors.js'
 import {
   DETECT_DEFAULTS,
+  REGIONS,
   SESSION_DEVICES,
   STITCH_RULES,
   defaultOverlap,
@@ -9,7 +10,14 @@ import {
   detectList,
   openSession,
 } from '../inference/index.js'
-import type { ScanSummary, Session, SessionDevice, StitchParameters, StitchRule } from '../inference/index.js'
+import type {
+  Region,
+  ScanSummary,
+  Session,
+  SessionDevice,
+  StitchParameters,
+  StitchRule,
+} from '../inference/index.js'
 import { failedItems, longWork } from '../long_work.js'
 import type { LongWork } from '../long_work.js'
 
@@ -26,6 +34,7 @@ interface Flags {
   jobs: number
   overlay: boolean
   resume: boolean
+  region: Region
   'all-slices': boolean
 }
 
@@ -86,11 +95,13 @@ export const command: CommandModule<object, Flags> = {
         default: false,
         describe: 'Keep results of the same model and options that are there already',
       })
-      .option('all-slices', {
-        type: 'boolean',
-        default: false,
-        describe: 'Examine the slices above and below the lungs too',
+      .option('region', {
+        choices: REGIONS,
+        default: DETECT_DEFAULTS.region,
+        describe:
+          'What of a volume is examined; all: as it is, without looking for lungs, which may be a crop or one image',
       })
+      .option('all-slices', { type: 'boolean', default: false, describe: 'The same as --region all' })
       .check(
         ({ folders, list }) =>
           folders.length > 0 !== (list !== undefined) || 'Name folders, or a list by --list.',
@@ -130,7 +141,11 @@ function stitching({ stitch, overlap, 'min-score': minScore }: Flags): StitchPar
 async function inFolders(flags: Flags, session: Session, tools: LongWork): Promise<boolean> {
   const result = await detectFolders(flags.folders, session, {
     output: flags.output,
-    parameters: { ...DETECT_DEFAULTS, ...stitching(flags), allSlices: flags['all-slices'] },
+    parameters: {
+      ...DETECT_DEFAULTS,
+      ...stitching(flags),
+      region: flags['all-slices'] ? 'all' : flags.region,
+    },
     overlay: flags.overlay,
     resume: flags.resume,
     jobs: flags.jobs,

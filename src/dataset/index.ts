@@ -10,6 +10,8 @@ export { assembleFrame, hypesWindow, lungFrame, neighbors, renderPlane, renderPl
 export type { PlaneSource, Window } from './frames.js'
 export { renderSliceFrames } from './slice_frames.js'
 export type { FrameStyle } from './slice_frames.js'
+export { airGray, cutTile, tilesOf } from './tiles.js'
+export type { Tile } from './tiles.js'
 export { frameTaps } from './resample.js'
 export { readFrame } from './read_frame.js'
 export type { ModelFrame } from './read_frame.js'

@@ -54,6 +54,8 @@ export async function readVolumeHeaders(path: string): Promise<SliceHeader[]> {
     rowDirection: mirrorX ? negate(x) : x,
     columnDirection: mirrorY ? negate(y) : y,
     pixelSpacing: [file.spacing[1], file.spacing[0]],
+    // Of more slices the distance says it.
+    ...(depth === 1 ? { sliceThickness: file.spacing[2] } : {}),
     samplesPerPixel: 1,
     photometric: 'MONOCHROME2',
     bitsAllocated: integer ? 8 * ELEMENT_BYTES[file.type] : 16,

@@ -6,6 +6,7 @@ import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
 import type { LinkOptions } from '../nodules/index.js'
+import type { Region } from './region.js'
 import type { StitchParameters } from './stitch.js'
 
 export const DETECTIONS_FORMAT = 'nodule-detections/1'
@@ -46,8 +47,8 @@ export interface DetectedNodule {
 export interface DetectParameters extends StitchParameters {
   /** See `LinkOptions`. */
   link: Required<LinkOptions>
-  /** Slices beyond the lungs are examined too. */
-  allSlices: boolean
+  /** What of the volume is examined. */
+  region: Region
 }
 
 /**
@@ -62,6 +63,8 @@ export interface DetectTiming {
   network: number
   stitch: number
   link: number
+  /** The second stage. */
+  rescore: number
   total: number
 }
 

@@ -26,6 +26,8 @@ export interface FindScansOptions {
   interrupted?: (() => boolean) | undefined
   /** Files whose headers are in memory at a time; whole folders, so that it may be more. Default 4096. */
   chunk?: number | undefined
+  /** Series of one image too; by default they are scouts and screenshots, unless in a file that holds volumes. */
+  single?: boolean | undefined
 }
 
 /** A series as far as it was met: in one chunk of files, as a rule. */
@@ -47,6 +49,7 @@ export async function findScans(
   o: FindScansOptions = {},
 ): Promise<FoundScans> {
   const files = await listFiles(paths)
+  const single = o.single ?? false
   const damaged: string[] = []
   const met = new Map<string, Met>()
   let done = 0
@@ -66,7 +69,8 @@ export async function findScans(
       const key =
         series.seriesInstanceUid || `${start} ${series.folder} ${series.studyInstanceUid} ${series.modality}`
       const before = met.get(key)
-      if (before === undefined) met.set(key, { scan: filesOf(series), reason: unusable(series), chunks: 1 })
+      if (before === undefined)
+        met.set(key, { scan: filesOf(series), reason: unusable(series, single), chunks: 1 })
       else {
         before.scan.paths.push(...filesOf(series).paths)
         before.chunks++
@@ -77,7 +81,7 @@ export async function findScans(
   for (const { scan, reason: first, chunks } of met.values()) {
     // What a part says about itself (gaps, one image only) does not hold for the whole.
     const whole = chunks > 1 ? await seriesOf(scan) : undefined
-    const reason = chunks > 1 ? (whole === undefined ? 'no volume' : unusable(whole)) : first
+    const reason = chunks > 1 ? (whole === undefined ? 'no volume' : unusable(whole, single)) : first
     if (reason === undefined) scans.push(scan)
     else note(false, scanPlace(scan), `left out: ${reason}`)
   }
@@ -105,10 +109,18 @@ function filesOf(series: Series): ScanFiles {
 }
 
 /** Why nodules cannot be detected in a series; undefined where they can. */
-function unusable(series: Series): string | undefined {
+function unusable(series: Series, single: boolean): string | undefined {
   if (series.modality !== 'CT') return `${series.modality || 'no modality'}, not CT`
   if (series.isVolume) return undefined
-  return series.problems.map(({ message }) => message).join('; ')
+  const usable = isSingleImage(series)
+  if (usable && (single || series.slices[0]!.volume !== undefined)) return undefined
+  const reason = series.problems.map(({ message }) => message).join('; ')
+  return usable ? `${reason}; --region all examines it` : reason
+}
+
+/** One cross-section that can be read: no volume, but something to examine. */
+export function isSingleImage({ slices, problems }: Series): boolean {
+  return slices.length === 1 && !problems.some(({ kind }) => kind === 'localizer' || kind === 'unreadable')
 }
 
 /** Consecutive files in chunks of about `size`, folders kept whole. */

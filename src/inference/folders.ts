@@ -92,6 +92,7 @@ export async function detectFolders(
   const { scans, damaged } = await findScans(paths, run.note, {
     onProgress: (done, files) => run.progress(0, `header ${done}/${files}`),
     interrupted: o.interrupted,
+    single: settings.parameters.region === 'all',
   })
   total = scans.length
   const tasks: ScanTask[] = []

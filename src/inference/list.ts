@@ -1,11 +1,15 @@
-import { readFrame, readList, writeList } from '../dataset/index.js'
+import { cutTile, hypesWindow, readFrame, readList, tilesOf, writeList } from '../dataset/index.js'
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
+import { boxArea, clipBox } from '../geometry/box.js'
 import { toPlanes } from '../onnx/planes.js'
 import { DETECT_DEFAULTS } from './scan.js'
+import { frameBytes } from './render_ahead.js'
 import type { Session } from './session.js'
-import { checkStitchParameters, stitchFrame } from './stitch.js'
+import { checkStitchParameters, frameOf, stitchFrame } from './stitch.js'
 import type { StitchParameters } from './stitch.js'
+import { stitchTiles, tileOverlap } from './stitch_tiles.js'
+import type { TileBoxes } from './stitch_tiles.js'
 
 export interface DetectListOptions {
   parameters?: StitchParameters
@@ -25,7 +29,7 @@ export interface DetectListResult {
 
 /**
  * Detects in the images of a TensorBox list and writes a list of the same entries, with the boxes found in place of the
- * true ones: pixels of the image, `score` in [0, 1]. `image_path` and other keys stay as they are. Images that cannot
+ * true ones: pixels of the image, `score` in [0, 1]. With `data.mm_per_pixel` the images, of any size, are tiled. `image_path` and other keys stay as they are. Images that cannot
  * be read are reported and left out. Nothing is written when the work is interrupted.
  *
  * @throws NoduleError (FILE, FORMAT) of the lists
@@ -89,17 +93,45 @@ async function attempt(
   }
 }
 
+/** Frames of one run of the model: an image of many tiles must not fill the memory. */
+const MAX_BATCH = 16
+
 async function detectFrame(
-  { data, scaleX, scaleY }: ReadFrame,
+  { data, width, height, scaleX, scaleY }: ReadFrame,
   session: Session,
   parameters: StitchParameters,
 ): Promise<ListEntry['rects']> {
-  const raw = await session.run(toPlanes(data, session.hypes.data.channels), 1)
-  return stitchFrame(raw, session.hypes, parameters).map((box) => ({
-    x1: box.x1 / scaleX,
-    y1: box.y1 / scaleY,
-    x2: box.x2 / scaleX,
-    y2: box.y2 / scaleY,
-    score: box.score,
-  }))
+  const { hypes } = session
+  const { channels } = hypes.data
+  const canvas = { originX: 0, originY: 0, scale: 1, frameWidth: width, frameHeight: height }
+  const tiles = tilesOf(canvas, hypes)
+  const parts: TileBoxes[] = []
+  const batch = session.device === 'cuda' ? MAX_BATCH : 1
+  for (let start = 0; start < tiles.length; start += batch) {
+    const some = tiles.slice(start, start + batch)
+    const frames = new Uint8Array(some.length * frameBytes(hypes))
+    some.forEach((tile, n) =>
+      frames.set(
+        toPlanes(cutTile({ data, width, height }, tile, channels, hypesWindow(hypes)), channels),
+        n * frameBytes(hypes),
+      ),
+    )
+    const raw = await session.run(frames, some.length)
+    some.forEach((tile, n) =>
+      parts.push({ tile, boxes: stitchFrame(frameOf(raw, n, some.length), hypes, parameters) }),
+    )
+  }
+  return (
+    stitchTiles(parts, tileOverlap(parameters))
+      .map((box) => ({ ...clipBox(box, width, height), score: box.score }))
+      // A tile may reach beyond the image.
+      .filter((box) => boxArea(box) > 0)
+      .map((box) => ({
+        x1: box.x1 / scaleX,
+        y1: box.y1 / scaleY,
+        x2: box.x2 / scaleX,
+        y2: box.y2 / scaleY,
+        score: box.score,
+      }))
+  )
 }

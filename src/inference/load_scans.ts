@@ -2,7 +2,7 @@ import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { loadVolume } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
-import { seriesOf } from './find_scans.js'
+import { isSingleImage, seriesOf } from './find_scans.js'
 import type { Note, ScanFiles } from './find_scans.js'
 
 /** A scan in memory. */
@@ -63,7 +63,7 @@ async function loadScan(
   for (;;) {
     try {
       const series = await seriesOf(scan, bad)
-      if (series?.isVolume !== true)
+      if (series === undefined || !(series.isVolume || isSingleImage(series)))
         return new NoduleError('FORMAT', 'no volume is left of the series', { path: scan.folder })
       const volume = await loadVolume(series, reuse === undefined ? {} : { reuse })
       return { series, volume, ms: performance.now() - start, warnings }

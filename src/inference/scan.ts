@@ -1,24 +1,25 @@
-import { hypesWindow, lungFrame, renderSliceFrames } from '../dataset/index.js'
-import { checkInteger } from '../check.js'
-import type { Hypes } from '../config/hypes.js'
+import { checkInteger, invalidParameter } from '../check.js'
 import { clipBox } from '../geometry/box.js'
 import type { ScoredBox } from '../geometry/box.js'
 import { frameToImage } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { voxelToPatient } from '../geometry/patient.js'
-import { LINK_DEFAULTS, linkBoxes } from '../nodules/index.js'
-import { segmentLungs } from '../volume/index.js'
+import { LINK_DEFAULTS, linkBoxes, rankNodules } from '../nodules/index.js'
+import type { Nodule3d } from '../nodules/index.js'
 import type { HuVolume } from '../volume/index.js'
 import type { DetectParameters, DetectTiming, DetectedNodule, DetectedSlice } from './detections.js'
+import { REGIONS, examinedRegion } from './region.js'
+import { frameBytes, renderAhead } from './render_ahead.js'
 import type { Session } from './session.js'
-import { STITCH_DEFAULTS, checkStitchParameters, stitchFrame } from './stitch.js'
-import type { RawFrame } from './stitch.js'
+import { STITCH_DEFAULTS, checkStitchParameters, frameOf, stitchFrame } from './stitch.js'
+import { stitchTiles, tileOverlap } from './stitch_tiles.js'
+import type { TileBoxes } from './stitch_tiles.js'
 
 export const DETECT_DEFAULTS: DetectParameters = {
   ...STITCH_DEFAULTS,
   stitch: 'greedy',
   link: LINK_DEFAULTS,
-  allSlices: false,
+  region: 'lungs',
 }
 
 export interface VolumeDetections {
@@ -33,12 +34,20 @@ export interface DetectVolumeOptions {
   parameters?: DetectParameters
   /** Frames of one run of the model; default 1 on the CPU (more gain nothing there), 16 on a GPU. */
   batch?: number
+  rescore?: Rescore
   onSlice?: (done: number, total: number) => void
 }
 
 /**
- * Everything that happens to a scan once its HU volume is in memory: lungs -> one mapping for all slices -> 2.5-D frames
- * -> model -> stitched boxes -> image pixels -> nodules. While the model runs on some frames, the next are rendered.
+ * A second stage: judges the linked nodules by the volume itself. It may change every field but `id` and `slices`, and
+ * leave nodules out; the result is ranked by confidence anew.
+ */
+export type Rescore = (nodules: readonly Nodule3d[], volume: HuVolume) => Promise<Nodule3d[]>
+
+/**
+ * Everything that happens to a scan once its HU volume is in memory: lungs -> one mapping for all slices (a frame, or a
+ * canvas of a fixed scale with tiles on it) -> 2.5-D frames -> model -> boxes stitched within and across frames -> image
+ * pixels -> nodules -> the second stage. While the model runs on some frames, the next are rendered.
  */
 export async function detectVolume(
   volume: HuVolume,
@@ -47,39 +56,41 @@ export async function detectVolume(
 ): Promise<VolumeDetections> {
   const parameters = o.parameters ?? DETECT_DEFAULTS
   checkStitchParameters(parameters)
+  if (!REGIONS.includes(parameters.region))
+    throw invalidParameter('region', `one of ${REGIONS.join(', ')}`, parameters.region)
   const batch = checkInteger('batch', o.batch ?? (session.device === 'cuda' ? 16 : 1), 1, 1024)
-  const timing = { lungs: 0, render: 0, network: 0, stitch: 0, link: 0 }
+  const timing = { lungs: 0, render: 0, network: 0, stitch: 0, link: 0, rescore: 0 }
   const clock = stopwatch(timing)
+  const { hypes } = session
 
-  const lungs = segmentLungs(volume)
-  const frame = lungFrame(volume, lungs, session.hypes)
+  const examined = examinedRegion(volume, parameters.region, hypes)
+  const { canvas, tiles, tilesOfSlice } = examined
   clock('lungs')
 
-  const [first, end] = parameters.allSlices ? [0, volume.shape[0]] : lungs.box.z
   const slices: DetectedSlice[] = []
-  for await (const chunk of renderAhead(volume, frame, session.hypes, first, end, Math.max(batch, CHUNK))) {
+  for await (const chunk of renderAhead(volume, examined.slices, tiles, tilesOfSlice, hypes, batch)) {
     clock('render')
-    for (let start = 0; start < chunk.slices.length; start += batch) {
-      const part = chunk.slices.slice(start, start + batch)
-      const raw = await session.run(chunk.frames.subarray(start * chunk.frameSize), part.length)
+    const found = new Map<number, TileBoxes[]>(chunk.slices.map((k) => [k, []]))
+    for (let start = 0; start < chunk.places.length; start += batch) {
+      const part = chunk.places.slice(start, start + batch)
+      const raw = await session.run(chunk.frames.subarray(start * frameBytes(hypes)), part.length)
       clock('network')
-      part.forEach((k, n) => {
-        slices.push(
-          detectedSlice(
-            volume,
-            k,
-            stitchFrame(frameOf(raw, n, part.length), session.hypes, parameters),
-            frame,
-          ),
-        )
-      })
+      for (const [n, { k, tile }] of part.entries())
+        found.get(k)!.push({ tile, boxes: stitchFrame(frameOf(raw, n, part.length), hypes, parameters) })
       clock('stitch')
-      o.onSlice?.(slices.length, end - first)
+      const share = (start + part.length) / chunk.places.length
+      o.onSlice?.(slices.length + Math.floor(share * chunk.slices.length), examined.slices.length)
     }
+    for (const [k, parts] of found)
+      slices.push(detectedSlice(volume, k, stitchTiles(parts, tileOverlap(parameters)), canvas))
+    clock('stitch')
   }
-  const nodules = linked(slices, volume, parameters)
+  const linked = linkBoxes(slices, volume.geometry, parameters.link, examined.stepMm)
   clock('link')
-  return { frame, slices, nodules, timing, warnings: [...lungs.warnings] }
+  const rescored = o.rescore === undefined ? linked : await o.rescore(linked, volume)
+  const nodules = listed(rankNodules(rescored, parameters.link.minConfidence), slices)
+  clock('rescore')
+  return { frame: canvas, slices, nodules, timing, warnings: examined.warnings }
 }
 
 /** Adds the time since its last call to the stage that is named. */
@@ -89,65 +100,6 @@ function stopwatch<Stage extends string>(timing: Record<Stage, number>): (stage:
     const now = performance.now()
     timing[stage] += now - last
     last = now
-  }
-}
-
-/** Frames rendered at a time: their planes are shared between neighbors. */
-const CHUNK = 16
-
-interface Chunk {
-  slices: number[]
-  /** [slices, channels, height, width]; valid until the next chunk is asked for. */
-  frames: Uint8Array
-  frameSize: number
-}
-
-/** The frames of slices [first, end) in chunks; the next chunk is rendered while the caller works on one. */
-async function* renderAhead(
-  volume: HuVolume,
-  mapping: FrameMapping,
-  hypes: Hypes,
-  first: number,
-  end: number,
-  size: number,
-): AsyncGenerator<Chunk> {
-  const style = {
-    mapping,
-    window: hypesWindow(hypes),
-    neighborMm: hypes.data.neighbor_mm,
-    channels: hypes.data.channels,
-    layout: 'NCHW' as const,
-  }
-  const frameSize = hypes.data.channels * mapping.frameWidth * mapping.frameHeight
-  const buffers = [0, 1].map(() => new Uint8Array(Math.min(size, end - first) * frameSize))
-  const render = async (start: number): Promise<Chunk> => {
-    const slices = Array.from({ length: Math.min(size, end - start) }, (_, n) => start + n)
-    const frames = buffers.shift()!
-    buffers.push(frames)
-    await renderSliceFrames(volume, slices, style, frames.subarray(0, slices.length * frameSize))
-    return { slices, frames, frameSize }
-  }
-  let next = first < end ? render(first) : undefined
-  try {
-    for (let start = first; start < end; start += size) {
-      const chunk = await next!
-      next = start + size < end ? render(start + size) : undefined
-      // Awaited when its turn comes; until then nobody would hear of an error.
-      next?.catch(() => undefined)
-      yield chunk
-    }
-  } finally {
-    // The caller may leave early: the volume must not change while it is being rendered.
-    await next?.catch(() => undefined)
-  }
-}
-
-/** The part of a batch's result that belongs to frame n. */
-function frameOf(raw: RawFrame, n: number, count: number): RawFrame {
-  const boxes = raw.confidences.length / count
-  return {
-    boxes: raw.boxes.subarray(n * boxes * 4, (n + 1) * boxes * 4),
-    confidences: raw.confidences.subarray(n * boxes, (n + 1) * boxes),
   }
 }
 
@@ -170,9 +122,8 @@ function detectedSlice(
   }
 }
 
-/** Links the slices' boxes, and marks each box with the nodule that it went into. */
-function linked(slices: DetectedSlice[], volume: HuVolume, parameters: DetectParameters): DetectedNodule[] {
-  const nodules = linkBoxes(slices, volume.geometry, parameters.link)
+/** Marks each box with the nodule that it went into, and leaves out what the result does not hold. */
+function listed(nodules: readonly Nodule3d[], slices: readonly DetectedSlice[]): DetectedNodule[] {
   const bySlice = new Map(slices.map((slice) => [slice.k, slice]))
   for (const { id, slices: members } of nodules)
     for (const { k, index } of members) bySlice.get(k)!.boxes[index]!.nodule = id

@@ -12,6 +12,15 @@ export interface RawFrame {
   confidences: Float32Array
 }
 
+/** The part of a batch's result that belongs to frame n. */
+export function frameOf(raw: RawFrame, n: number, count: number): RawFrame {
+  const boxes = raw.confidences.length / count
+  return {
+    boxes: raw.boxes.subarray(n * boxes * 4, (n + 1) * boxes * 4),
+    confidences: raw.confidences.subarray(n * boxes, (n + 1) * boxes),
+  }
+}
+
 export interface StitchOptions {
   /** Boxes below this confidence are dropped. */
   minScore?: number
@@ -98,7 +107,8 @@ export function dropOverlapping(boxes: readonly ScoredBox[], overlap: number): S
   return accepted
 }
 
-function sameObject(a: EdgeBox, b: EdgeBox, overlap: number): boolean {
+/** Whether two boxes are one object; `overlap` as in `StitchOptions`. */
+export function sameObject(a: EdgeBox, b: EdgeBox, overlap: number): boolean {
   const shared = intersectionArea(a, b)
   return shared > 0 && shared >= overlap * Math.min(boxArea(a), boxArea(b))
 }

@@ -1,2 +1,2 @@
-export { LINK_DEFAULTS, linkBoxes } from './link.js'
+export { LINK_DEFAULTS, linkBoxes, rankNodules } from './link.js'
 export type { LinkOptions, Nodule3d, SliceBoxes } from './link.js'

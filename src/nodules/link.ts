@@ -75,19 +75,22 @@ interface Member {
  * between slices is measured in mm, so that gaps in the series and thin slices are treated alike.
  *
  * @param slices in any order, every k at most once
+ * @param stepMm usual distance of the slices that were examined; default: of all slices
  * @returns sorted by falling confidence
  */
 export function linkBoxes(
   slices: readonly SliceBoxes[],
   geometry: VolumeGeometry,
   options: LinkOptions = {},
+  stepMm = geometry.spacing[0],
 ): Nodule3d[] {
   const o = { ...LINK_DEFAULTS, ...options }
   checkNumber('maxGapMm', o.maxGapMm, 0, 1000)
   checkNumber('minIou', o.minIou, 0, 1)
   checkNumber('maxCenterShare', o.maxCenterShare, 0, 10)
   checkNumber('minConfidence', o.minConfidence, 0, 1)
-  const maxGap = Math.max(o.maxGapMm, 1.5 * geometry.spacing[0])
+  const sliceMm = Math.max(stepMm, geometry.spacing[0])
+  const maxGap = Math.max(o.maxGapMm, 1.5 * sliceMm)
 
   const tracks: Member[][] = []
   let open: Member[][] = []
@@ -110,9 +113,14 @@ export function linkBoxes(
       }
     })
   }
-  return tracks
-    .map((track) => measure(track, geometry))
-    .filter((nodule) => nodule.confidence >= o.minConfidence)
+  const nodules = tracks.map((track) => ({ ...measure(track, geometry, sliceMm), id: 0 }))
+  return rankNodules(nodules, o.minConfidence)
+}
+
+/** Nodules of at least this confidence, sorted by it and numbered. */
+export function rankNodules(nodules: readonly Nodule3d[], minConfidence: number): Nodule3d[] {
+  return nodules
+    .filter((nodule) => nodule.confidence >= minConfidence)
     .sort((a, b) => b.confidence - a.confidence || a.slices[0]!.k - b.slices[0]!.k)
     .map((nodule, index) => ({ ...nodule, id: index + 1 }))
 }
@@ -154,8 +162,8 @@ function assign(
   return result
 }
 
-function measure(track: readonly Member[], geometry: VolumeGeometry): Omit<Nodule3d, 'id'> {
-  const [sliceMm, rowMm, columnMm] = geometry.spacing
+function measure(track: readonly Member[], geometry: VolumeGeometry, sliceMm: number): Omit<Nodule3d, 'id'> {
+  const [, rowMm, columnMm] = geometry.spacing
   const best = Math.max(...track.map(({ box }) => box.score))
   let diameterMm = 0
   let weights = 0

@@ -34,7 +34,7 @@ describe('findScans', () => {
       },
     )
     expect(damaged).toEqual([])
-    expect(notes).toEqual(['false C 1.3 left out: one image only'])
+    expect(notes).toEqual(['false C 1.3 left out: one image only; --region all examines it'])
     expect(scans.map(({ patientId }) => patientId)).toEqual(['A', 'B'])
     expect(scans.map(({ paths }) => paths.length)).toEqual([6, 6])
     expect(steps.map(([done]) => done)).toEqual(steps.map((_, index) => index + 1))

@@ -1,0 +1,117 @@
+import { lungFrame, tilesOf } from '../dataset/index.js'
+import type { Tile } from '../dataset/index.js'
+import type { Hypes } from '../config/hypes.js'
+import { frameToImage } from '../geometry/frame.js'
+import type { FrameMapping } from '../geometry/frame.js'
+import { segmentLungs } from '../volume/index.js'
+import type { HuVolume } from '../volume/index.js'
+
+/** What of a volume is examined: the lungs and their surroundings, or all of it, which may be a crop. */
+export const REGIONS = ['lungs', 'all'] as const
+export type Region = (typeof REGIONS)[number]
+
+/** A field of view narrower than this cannot hold both lungs: the volume is a crop, mm. */
+const CHEST_MM = 150
+/** Less lung than this on the average slice is no slice of a chest: mm2. */
+const LUNG_MM2 = 1000
+
+/** What of a volume is examined, and how. */
+export interface Examined {
+  /** One mapping for all slices. */
+  canvas: FrameMapping
+  /** Ascending. */
+  slices: number[]
+  /** The frames of a slice, some of `tiles`. */
+  tilesOfSlice: (k: number) => Tile[]
+  tiles: Tile[]
+  /** Distance of the slices that are examined, mm. */
+  stepMm: number
+  warnings: string[]
+}
+
+/**
+ * Chooses slices and frames. With 'lungs', where the volume shows no lungs or only a part of a chest, all of it is
+ * examined, with a warning. With `data.mm_per_pixel` a slice's tiles are those in whose core lies lung of that slice, or
+ * lung less than `data.lung_margin_mm` away: what is centered there and no larger than the overlap is whole in them.
+ */
+export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes): Examined {
+  const [count, rows, columns] = volume.shape
+  const { spacing } = volume.geometry
+  const warnings: string[] = []
+  const all = (): Examined => {
+    const box = { y: [0, rows] as const, x: [0, columns] as const }
+    const canvas = lungFrame(volume, { box }, { ...hypes, data: { ...hypes.data, lung_margin_mm: 0 } })
+    const tiles = tilesOf(canvas, hypes)
+    return { canvas, tiles, tilesOfSlice: () => tiles, ...steps(volume, 0, count, hypes), warnings }
+  }
+  if (region === 'all') return all()
+  if (Math.min(rows * spacing[1], columns * spacing[2]) < CHEST_MM) {
+    warnings.push(`only a part of a chest (${fieldOfView(volume)}): all of it is examined`)
+    return all()
+  }
+  const lungs = segmentLungs(volume)
+  warnings.push(...lungs.warnings)
+  if (lungs.volumeMl.total * 1000 < LUNG_MM2 * count * spacing[0]) {
+    warnings.push('no lungs found: all of the volume is examined')
+    return all()
+  }
+  const canvas = lungFrame(volume, lungs, hypes)
+  const tiles = tilesOf(canvas, hypes)
+  const [first, end] = lungs.box.z
+  const fit = hypes.data.mm_per_pixel === 0
+  return {
+    canvas,
+    tiles,
+    tilesOfSlice: fit
+      ? () => tiles
+      : (k) => tiles.filter((tile) => holdsLung(tile, canvas, k, volume, lungs.mask, hypes)),
+    ...steps(volume, first, end, hypes),
+    warnings,
+  }
+}
+
+function fieldOfView({ shape: [, rows, columns], geometry: { spacing } }: HuVolume): string {
+  return `${Math.round(columns * spacing[2])} x ${Math.round(rows * spacing[1])} mm`
+}
+
+/** The slices of [first, end) that lie at least `data.slice_step_mm` apart, and their usual distance. */
+function steps(
+  { geometry }: HuVolume,
+  first: number,
+  end: number,
+  hypes: Hypes,
+): Pick<Examined, 'slices' | 'stepMm'> {
+  // Positions are rounded to hundredths in many files.
+  const step = 0.99 * hypes.data.slice_step_mm
+  const positions = geometry.slicePositions
+  const slices: number[] = []
+  for (let k = first; k < end; k++)
+    if (slices.length === 0 || positions[k]! - positions[slices.at(-1)!]! >= step) slices.push(k)
+  const distances = slices.slice(1).map((k, n) => positions[k]! - positions[slices[n]!]!)
+  distances.sort((a, b) => a - b)
+  return { slices, stepMm: distances[distances.length >> 1] ?? geometry.spacing[0] }
+}
+
+function holdsLung(
+  tile: Tile,
+  canvas: FrameMapping,
+  k: number,
+  volume: HuVolume,
+  mask: Uint8Array,
+  hypes: Hypes,
+): boolean {
+  const [, rows, columns] = volume.shape
+  const [, spacingY, spacingX] = volume.geometry.spacing
+  const area = frameToImage(canvas, tile.core)
+  const margin = hypes.data.lung_margin_mm
+  const x1 = Math.max(0, Math.floor(area.x1 - margin / spacingX))
+  const x2 = Math.min(columns, Math.ceil(area.x2 + margin / spacingX))
+  const y1 = Math.max(0, Math.floor(area.y1 - margin / spacingY))
+  const y2 = Math.min(rows, Math.ceil(area.y2 + margin / spacingY))
+  for (let y = y1; y < y2; y++) {
+    const row = (k * rows + y) * columns
+    const at = mask.subarray(row + x1, row + Math.max(x1, x2)).indexOf(1)
+    if (at >= 0) return true
+  }
+  return false
+}

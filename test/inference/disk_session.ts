@@ -1,0 +1,70 @@
+import type { Hypes } from '../../src/config/hypes.js'
+import type { ModelMetadata } from '../../src/onnx/metadata.js'
+import type { Session } from '../../src/inference/index.js'
+
+const SLOTS = 400
+
+/**
+ * A stand-in for a model: every connected bright part of the middle channel is a box; the confidence is how bright it is.
+ */
+export function diskSession(hypes: Hypes): Session & { frames: number } {
+  const { image_width: width, image_height: height } = hypes
+  const pixels = width * height
+  const session = {
+    path: 'disks.onnx',
+    sha256: '',
+    hypes,
+    metadata: {} as ModelMetadata,
+    device: 'cpu' as const,
+    threads: 1,
+    boxesPerFrame: SLOTS,
+    frames: 0,
+    run: async (frames: Uint8Array, n: number) => {
+      session.frames += n
+      const boxes = new Float32Array(n * SLOTS * 4)
+      const confidences = new Float32Array(n * SLOTS)
+      for (let f = 0; f < n; f++) {
+        const from = (f * hypes.data.channels + (hypes.data.channels - 1) / 2) * pixels
+        const found = brightParts(frames.subarray(from, from + pixels), width)
+        for (const [slot, { x1, y1, x2, y2, score }] of found.entries()) {
+          boxes.set([x1, y1, x2, y2], (f * SLOTS + slot) * 4)
+          confidences[f * SLOTS + slot] = score
+        }
+      }
+      return Promise.resolve({ boxes, confidences })
+    },
+    release: () => Promise.resolve(),
+  }
+  return session
+}
+
+function brightParts(
+  plane: Uint8Array,
+  width: number,
+): { x1: number; y1: number; x2: number; y2: number; score: number }[] {
+  const seen = new Uint8Array(plane.length)
+  const parts = []
+  for (let start = 0; start < plane.length; start++) {
+    if (seen[start] === 1 || plane[start]! < 128) continue
+    const stack = [start]
+    seen[start] = 1
+    const part = { x1: width, y1: plane.length, x2: 0, y2: 0, score: 0 }
+    while (stack.length > 0) {
+      const at = stack.pop()!
+      const [x, y] = [at % width, Math.floor(at / width)]
+      part.x1 = Math.min(part.x1, x)
+      part.x2 = Math.max(part.x2, x + 1)
+      part.y1 = Math.min(part.y1, y)
+      part.y2 = Math.max(part.y2, y + 1)
+      part.score = Math.max(part.score, plane[at]! / 255)
+      const next = [at - width, at + width, ...(x > 0 ? [at - 1] : []), ...(x < width - 1 ? [at + 1] : [])]
+      for (const n of next) {
+        if (n < 0 || n >= plane.length || seen[n] === 1 || plane[n]! < 128) continue
+        seen[n] = 1
+        stack.push(n)
+      }
+    }
+    parts.push(part)
+  }
+  return parts
+}

@@ -1,0 +1,360 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
+import type { Hypes } from '../../src/config/hypes.js'
+import { cutTile, tilesOf } from '../../src/dataset/index.js'
+import { encodeFrame } from '../../src/dataset/images.js'
+import type { EdgeBox, ScoredBox } from '../../src/geometry/box.js'
+import { clipBox, iou } from '../../src/geometry/box.js'
+import { DETECT_DEFAULTS, detectList, detectVolume } from '../../src/inference/index.js'
+import { examinedRegion } from '../../src/inference/region.js'
+import { stitchTiles } from '../../src/inference/stitch_tiles.js'
+import { createRandom } from '../../src/random.js'
+import type { HuVolume } from '../../src/volume/index.js'
+import { diskSession } from './disk_session.js'
+
+/** Tiles of 96 x 64 pixels of 0.7 mm that share 40 pixels. */
+const TILE = { width: 96, height: 64, mm: 0.7, overlap: 40 }
+
+function tileHypes(data: Record<string, unknown> = {}, width = TILE.width, height = TILE.height): Hypes {
+  return parseHypes({
+    image_width: width,
+    image_height: height,
+    grid_width: width / 32,
+    grid_height: height / 32,
+    data: { mm_per_pixel: TILE.mm, tile_overlap_mm: TILE.overlap * TILE.mm, ...data },
+  })
+}
+
+const canvasOf = (frameWidth: number, frameHeight: number) => ({
+  originX: 0,
+  originY: 0,
+  scale: 1,
+  frameWidth,
+  frameHeight,
+})
+
+/** What a perfect detector sees of an object in a tile: the part within, tile pixels. */
+function seen(box: EdgeBox, { x1, y1, x2, y2 }: EdgeBox, score: number): ScoredBox[] {
+  const inside = clipBox(
+    { x1: box.x1 - x1, y1: box.y1 - y1, x2: box.x2 - x1, y2: box.y2 - y1 },
+    x2 - x1,
+    y2 - y1,
+  )
+  return inside.x2 > inside.x1 && inside.y2 > inside.y1 ? [{ ...inside, score }] : []
+}
+
+describe('stitchTiles', () => {
+  test('each disk comes out exactly once and whole, whatever the tiles say about its parts', () => {
+    const unit = fc.double({ min: 0, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 20, max: 420 }),
+        fc.integer({ min: 20, max: 420 }),
+        fc.array(fc.tuple(unit, unit, unit), { maxLength: 12 }),
+        fc.integer({ min: 0, max: 2 ** 31 }),
+        (width, height, places, seed) => {
+          const random = createRandom(seed)
+          const disks: EdgeBox[] = []
+          for (const [px, py, ps] of places) {
+            const side = Math.min(2 + ps * (TILE.overlap - 4), width, height)
+            const x1 = px * (width - side)
+            const y1 = py * (height - side)
+            const disk = { x1, y1, x2: x1 + side, y2: y1 + side }
+            if (disks.every((other) => iou(disk, other) === 0)) disks.push(disk)
+          }
+          const tiles = tilesOf(canvasOf(width, height), tileHypes())
+          const parts = tiles.map((tile) => ({
+            tile,
+            boxes: disks.flatMap((disk) => seen(disk, tile.area, 0.2 + 0.8 * random.uniform())),
+          }))
+          const found = stitchTiles(parts, 0.3)
+          expect(found).toHaveLength(disks.length)
+          for (const disk of disks)
+            expect(Math.max(...found.map((box) => iou(box, disk)))).toBeGreaterThan(0.999)
+          const scores = found.map(({ score }) => score)
+          expect(scores).toEqual([...scores].sort((a, b) => b - a))
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
+  test('tiles that see an object a few pixels apart do not leave it to each other', () => {
+    const unit = fc.double({ min: -1, max: 1, noNaN: true })
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 380, noNaN: true }),
+        fc.double({ min: 3, max: 30, noNaN: true }),
+        fc.array(fc.tuple(unit, unit), { minLength: 30, maxLength: 30 }),
+        (x, side, shifts) => {
+          const tiles = tilesOf(canvasOf(420, 60), tileHypes())
+          const parts = tiles.map((tile, n) => {
+            const [dx, dy] = shifts[n]!
+            // No more than a quarter of its side, within 3 pixels.
+            const [ex, ey] = [dx * Math.min(3, side / 4), dy * Math.min(3, side / 4)]
+            const box = { x1: x + ex, y1: 20 + ey, x2: x + side + ex, y2: 20 + side + ey }
+            return { tile, boxes: seen(box, tile.area, 0.5 + 0.1 * dx) }
+          })
+          expect(stitchTiles(parts, 0.3)).toHaveLength(1)
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
+  test('what only a rim shows does not count where the neighbor shows it well inside', () => {
+    const [left, right] = tilesOf(canvasOf(150, 64), tileHypes())
+    // A vessel cut off at the right side of the left tile looks like a nodule there.
+    const cut = { x1: 85, y1: 30, x2: 96, y2: 40, score: 0.9 }
+    expect(right!.area.x1).toBeLessThan(60)
+    expect(
+      stitchTiles(
+        [
+          { tile: left!, boxes: [cut] },
+          { tile: right!, boxes: [] },
+        ],
+        0.3,
+      ),
+    ).toEqual([])
+    // Where the neighbor is not examined, it is all there is.
+    expect(stitchTiles([{ tile: left!, boxes: [cut] }], 0.3)).toEqual([cut])
+  })
+
+  test('boxes of one tile that overlap stay: its own rule has let them', () => {
+    const [tile] = tilesOf(canvasOf(96, 64), tileHypes())
+    const boxes = [
+      { x1: 20, y1: 20, x2: 40, y2: 40, score: 0.9 },
+      { x1: 22, y1: 20, x2: 42, y2: 40, score: 0.8 },
+    ]
+    expect(stitchTiles([{ tile: tile!, boxes }], 0.3)).toEqual(boxes)
+  })
+})
+
+test('cutTile: the canvas where it is, air beyond it', () => {
+  const data = Uint8Array.from({ length: 40 * 30 * 2 }, (_, n) => 1 + (n % 250))
+  const [tile] = tilesOf(canvasOf(40, 30), tileHypes())
+  const cut = cutTile({ data, width: 40, height: 30 }, tile!, 2, { low: -1200, high: 800 })
+  const at = (x: number, y: number, c: number): number => cut[(y * TILE.width + x) * 2 + c]!
+  expect([at(0, 0, 0), at(27, 17, 1), at(68, 17, 0), at(28, 47, 0)]).toEqual([26, 26, 26, 26])
+  for (const [x, y] of [
+    [0, 0],
+    [39, 29],
+    [7, 3],
+  ] as const)
+    expect(at(x + 28, y + 17, 1)).toBe(data[(y * 40 + x) * 2 + 1])
+})
+
+/** A volume of air-filled lung with bright balls, mm apart that no two touch. */
+function ballVolume(seed: number, shape: readonly [number, number, number] = [6, 230, 330]): HuVolume {
+  const [slices, rows, columns] = shape
+  const random = createRandom(seed)
+  const data = new Int16Array(slices * rows * columns).fill(-850)
+  const balls: { x: number; y: number; r: number }[] = []
+  for (let n = 0; n < 200 && balls.length < 24; n++) {
+    const r = 2 + random.uniform() * 15
+    const x = r + 1 + random.uniform() * (columns - 2 * r - 2)
+    const y = r + 1 + random.uniform() * (rows - 2 * r - 2)
+    if (balls.every((b) => Math.max(Math.abs(x - b.x), Math.abs(y - b.y)) > r + b.r + 3))
+      balls.push({ x, y, r })
+  }
+  for (const { x, y, r } of balls)
+    for (let k = 0; k < slices; k++)
+      for (let j = Math.floor(y - r); j <= y + r; j++)
+        for (let i = Math.floor(x - r); i <= x + r; i++)
+          if (Math.hypot(i + 0.5 - x, j + 0.5 - y) <= r) data[(k * rows + j) * columns + i] = 100 + 10 * k
+  return {
+    data,
+    shape,
+    geometry: {
+      origin: [0, 0, 0],
+      rowDirection: [1, 0, 0],
+      columnDirection: [0, 1, 0],
+      sliceDirection: [0, 0, 1],
+      spacing: [1, TILE.mm, TILE.mm],
+      slicePositions: Array.from({ length: slices }, (_, k) => k),
+    },
+    sopInstanceUids: Array.from({ length: slices }, (_, k) => `1.${k}`),
+    seriesInstanceUid: '1',
+    patientId: 'BALLS',
+  }
+}
+
+const parameters = { ...DETECT_DEFAULTS, region: 'all' as const }
+
+describe('detectVolume with data.mm_per_pixel', () => {
+  test.each([1, 7])('finds in tiles what one large frame shows, batch %d', async (batch) => {
+    for (const seed of [1, 2, 3]) {
+      const volume = ballVolume(seed)
+      const whole = await detectVolume(volume, diskSession(tileHypes({}, 352, 256)), { parameters })
+      const session = diskSession(tileHypes())
+      const progress: number[] = []
+      const tiled = await detectVolume(volume, session, {
+        parameters,
+        batch,
+        onSlice: (done, total) => progress.push(done / total),
+      })
+      expect(whole.nodules.length).toBeGreaterThan(10)
+      expect(tiled.slices.map(({ k }) => k)).toEqual([0, 1, 2, 3, 4, 5])
+      const sorted = (boxes: readonly ScoredBox[]): ScoredBox[] =>
+        [...boxes].sort((a, b) => a.x1 - b.x1 || a.y1 - b.y1)
+      for (const [n, slice] of tiled.slices.entries()) {
+        const expected = sorted(whole.slices[n]!.boxes)
+        expect(slice.boxes).toHaveLength(expected.length)
+        for (const [at, box] of sorted(slice.boxes).entries()) {
+          for (const key of ['x1', 'y1', 'x2', 'y2', 'score'] as const)
+            expect(box[key]).toBeCloseTo(expected[at]![key], 4)
+        }
+      }
+      expect(tiled.nodules.length).toBe(whole.nodules.length)
+      // The frame stays the mapping of the whole canvas.
+      expect(tiled.frame).toEqual({ originX: 0, originY: 0, scale: 1, frameWidth: 330, frameHeight: 230 })
+      expect(session.frames).toBe(6 * tilesOf(tiled.frame, session.hypes).length)
+      expect(progress.at(-1)).toBe(1)
+    }
+  })
+
+  test('slices are examined a step apart, and linking bridges what lies between', async () => {
+    const volume = ballVolume(4, [13, 100, 120])
+
+    const session = diskSession(tileHypes({ slice_step_mm: 4 }))
+    const found = await detectVolume(volume, session, {
+      parameters: { ...parameters, link: { ...parameters.link, maxGapMm: 1 } },
+    })
+    expect(found.slices.map(({ k }) => k)).toEqual([0, 4, 8, 12])
+    expect(found.nodules.length).toBeGreaterThan(2)
+    for (const { slices } of found.nodules) expect(slices).toEqual([0, 12])
+    expect(new Set(found.slices.map(({ boxes }) => boxes.length))).toEqual(new Set([found.nodules.length]))
+  })
+
+  test('a second stage judges the linked nodules; they are ranked anew', async () => {
+    const volume = ballVolume(5, [3, 100, 120])
+    const found = await detectVolume(volume, diskSession(tileHypes()), {
+      parameters: { ...parameters, link: { ...parameters.link, minConfidence: 0.1 } },
+      rescore: async (nodules, scan) => {
+        expect(scan).toBe(volume)
+        expect(nodules.length).toBeGreaterThan(2)
+        return Promise.resolve(
+          nodules.map((nodule, n) => ({ ...nodule, confidence: n === 0 ? 0.05 : 0.1 + n / nodules.length })),
+        )
+      },
+    })
+    expect(found.nodules.map(({ id }) => id)).toEqual(found.nodules.map((_, n) => n + 1))
+    const confidences = found.nodules.map(({ confidence }) => confidence)
+    expect(confidences).toEqual([...confidences].sort((a, b) => b - a))
+    expect(Math.min(...confidences)).toBeGreaterThanOrEqual(0.1)
+    // Boxes bear the new numbers; those of the nodule that fell out bear none.
+    const boxes = found.slices.flatMap((slice) => slice.boxes)
+    expect(boxes.filter(({ nodule }) => nodule === undefined)).toHaveLength(3)
+    expect(boxes.filter(({ nodule }) => nodule === 1)).toHaveLength(3)
+  })
+})
+
+describe('examinedRegion', () => {
+  test('only tiles that hold lung of the slice or lie near it; the apex needs fewer', () => {
+    const [slices, rows, columns] = [24, 200, 240]
+    const data = new Int16Array(slices * rows * columns).fill(-1000)
+    for (let k = 0; k < slices; k++)
+      for (let j = 0; j < rows; j++)
+        for (let i = 0; i < columns; i++) {
+          const [x, y, z] = [i - 120, j - 100, (k - 11.5) / 11]
+          const reach = Math.sqrt(Math.max(0, 1 - z * z))
+          const body = (x / 110) ** 2 + (y / 85) ** 2 < 1
+          const lung = [-50, 50].some((c) => ((x - c) / 40) ** 2 + (y / 60) ** 2 < reach ** 2)
+          if (body) data[(k * rows + j) * columns + i] = lung ? -850 : 40
+        }
+    const volume: HuVolume = {
+      ...ballVolume(1, [slices, 1, 1]),
+      data,
+      shape: [slices, rows, columns],
+      geometry: {
+        ...ballVolume(1, [slices, 1, 1]).geometry,
+        spacing: [10, 1.5, 1.5],
+        slicePositions: Array.from({ length: slices }, (_, k) => 10 * k),
+      },
+    }
+    const hypes = tileHypes({ mm_per_pixel: 1.5, tile_overlap_mm: 30, lung_margin_mm: 6 })
+    const found = examinedRegion(volume, 'lungs', hypes)
+    const counts = found.slices.map((k) => found.tilesOfSlice(k).length)
+    const most = Math.max(...counts)
+    expect(most).toBe(found.tiles.length)
+    expect(counts[0]).toBeLessThan(most)
+    expect(counts.at(-1)).toBeLessThan(most)
+    expect(Math.min(...counts)).toBeGreaterThan(0)
+    // A nodule around any voxel of lung, as wide as tiles overlap, lies whole in a tile of its slice or meets the canvas's side.
+    const { canvas } = found
+    for (const k of found.slices) {
+      const tiles = found.tilesOfSlice(k)
+      for (let n = 0; n < rows * columns; n++) {
+        if (data[k * rows * columns + n] !== -850) continue
+        const x = ((n % columns) + 0.5 - canvas.originX) * canvas.scale
+        const y = (Math.floor(n / columns) + 0.5 - canvas.originY) * canvas.scale
+        const whole = tiles.some(
+          ({ area, inner }) =>
+            (x - 10 >= area.x1 || !inner.left) &&
+            (x + 10 <= area.x2 || !inner.right) &&
+            (y - 10 >= area.y1 || !inner.top) &&
+            (y + 10 <= area.y2 || !inner.bottom),
+        )
+        if (!whole) expect.fail(`what lies around voxel ${n} of slice ${k} is in no tile`)
+      }
+    }
+  })
+
+  test('a crop, and a volume without lungs, are examined whole, with a warning', () => {
+    const crop = examinedRegion(ballVolume(1, [3, 128, 128]), 'lungs', tileHypes())
+    expect(crop.warnings).toEqual(['only a part of a chest (90 x 90 mm): all of it is examined'])
+    expect(crop.canvas).toMatchObject({ originX: 0, originY: 0, frameWidth: 128, frameHeight: 128 })
+    const phantom = ballVolume(1, [4, 240, 240])
+    phantom.data.fill(40)
+    const none = examinedRegion(phantom, 'lungs', tileHypes())
+    expect(none.warnings.at(-1)).toBe('no lungs found: all of the volume is examined')
+    expect(none.slices).toEqual([0, 1, 2, 3])
+    expect(none.tilesOfSlice(2)).toEqual(none.tiles)
+    expect(examinedRegion(phantom, 'all', tileHypes()).warnings).toEqual([])
+  })
+})
+
+describe('detectList with data.mm_per_pixel', () => {
+  let folder: string
+  beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'nodule-tiles-'))))
+  afterAll(async () => rm(folder, { recursive: true }))
+
+  test('images of any size are tiled, boxes are in their pixels', async () => {
+    const session = diskSession(tileHypes({ channels: 5 }))
+    const sizes = [
+      [330, 230],
+      [96, 64],
+      [40, 30],
+    ] as const
+    const entries = []
+    for (const [width, height] of sizes) {
+      // Planes one below the other; a disk in the middle one, and a decoy beside it in the first.
+      const data = new Uint8Array(width * height * 5)
+      const disk = (plane: number, cx: number, cy: number, r: number): void => {
+        for (let y = 0; y < height; y++)
+          for (let x = 0; x < width; x++)
+            if (Math.hypot(x + 0.5 - cx, y + 0.5 - cy) < r) data[(plane * height + y) * width + x] = 200
+      }
+      disk(2, width - 12, height - 10, 8)
+      disk(2, 12, 9, 5)
+      disk(0, 20, 20, 5)
+      const name = `${width}.png`
+      await writeFile(join(folder, name), await encodeFrame({ width, height, channels: 5, data }))
+      entries.push({ image_path: name, rects: [], nodule: { channels: 5 } })
+    }
+    await writeFile(join(folder, 'list.json'), JSON.stringify(entries))
+    const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'))
+    expect(result).toMatchObject({ failed: 0, boxes: 6 })
+    for (const [n, [width, height]] of sizes.entries()) {
+      const rects = [...result.entries[n]!.rects].sort((a, b) => a.x1 - b.x1)
+      expect(rects.map(({ x1, y1, x2, y2 }) => [x1, y1, x2, y2])).toEqual([
+        [7, 4, 17, 14],
+        [width - 20, height - 18, width - 4, height - 2],
+      ])
+    }
+  })
+})
