@@ -1,7 +1,9 @@
 /**
  * Runs benchmark subjects, each in a fresh process, and prints one table.
  *
- *   run [NAME...] [--json FILE] [--markdown FILE] [--seconds N]
+ *   run [NAME...] [--json FILE] [--print-json] [--markdown FILE] [--seconds N]
+ *
+ * With --print-json the rows go to stdout as JSON, the tables to stderr.
  */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { invalidParameter } from '../src/check.js'
 import { NoduleError } from '../src/errors.js'
 import { writeFileAtomic } from '../src/files.js'
+import { guardOutput, printLine, printResult, setOutputStyle } from '../src/output.js'
 import { describeMachine, machineLine } from './machine.js'
 import { subjects } from './subjects.js'
 import { formatTable } from './table.js'
@@ -47,6 +50,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       json: { type: 'string' },
+      'print-json': { type: 'boolean', default: false },
       markdown: { type: 'string' },
       seconds: { type: 'string', default: '2' },
       inside: { type: 'string' },
@@ -56,21 +60,23 @@ async function main(): Promise<void> {
   if (!(seconds > 0)) throw invalidParameter('seconds', 'positive number', values.seconds)
   if (values.inside !== undefined) return runHere(values.inside, seconds)
 
+  setOutputStyle({ json: values['print-json'], quiet: false })
   const names = positionals.length > 0 ? positionals : Object.keys(subjects)
   for (const name of names)
     if (!Object.hasOwn(subjects, name))
       throw invalidParameter('subject', Object.keys(subjects).join(', '), name)
   const machine = describeMachine()
-  console.log(`${machineLine(machine)}\n`)
+  printLine(`${machineLine(machine)}\n`)
   const rows: Row[] = []
   for (const name of names) {
     const made = await runInFreshProcess(name, seconds)
     rows.push(...made)
-    console.log(`${formatTable(made)}\n`)
+    printLine(`${formatTable(made)}\n`)
   }
   const command = `npm run bench -- ${names.join(' ')}`
-  if (values.json !== undefined)
-    await writeFileAtomic(values.json, `${JSON.stringify({ machine, command, rows }, null, 2)}\n`)
+  const result = { machine, command, rows }
+  printResult(result, '')
+  if (values.json !== undefined) await writeFileAtomic(values.json, `${JSON.stringify(result, null, 2)}\n`)
   if (values.markdown !== undefined)
     await writeFileAtomic(
       values.markdown,
@@ -78,6 +84,7 @@ async function main(): Promise<void> {
     )
 }
 
+guardOutput()
 try {
   await main()
 } catch (error) {

@@ -2,7 +2,9 @@
 import yargs from 'yargs'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from './errors.js'
+import { guardOutput, printFailure, setOutputStyle } from './output.js'
 import { VERSION } from './version.js'
+import { nearest } from './words.js'
 
 /**
  * The command line. Only the command that is asked for is loaded, so that `nodule --help` answers at once.
@@ -98,14 +100,36 @@ const COMMANDS: readonly {
 ]
 
 export async function main(argv: readonly string[]): Promise<void> {
+  const completing = argv[0] === '--get-yargs-completions'
+  const word = argv.find((part) => !part.startsWith('-'))
+  if (!completing && word !== undefined) checkCommand(word)
   let parser = yargs([...argv])
     .scriptName('nodule')
     .usage('$0 COMMAND: detectors of pulmonary nodules on CT, from DICOM to a report')
     .strict()
-    .demandCommand(1, 1, 'Name a command; see nodule --help.')
-    .recommendCommands()
-    .completion('completion', 'Print a completion script for the shell (add it to ~/.bashrc)')
+    .demandCommand(1, 1, NO_COMMAND)
+    .completion(
+      'completion',
+      'Print a completion script for the shell (add it to ~/.bashrc)',
+      (_current: string, _given: unknown, complete: Complete, done: (found: string[]) => void) =>
+        complete((_error: Error | null, found: string[] | undefined) =>
+          done(withoutAliases(found ?? [], parser)),
+        ),
+    )
+    .option('json', {
+      type: 'boolean',
+      default: false,
+      describe: 'Print the result as one JSON document on stdout, all else on stderr',
+    })
+    .option('quiet', {
+      type: 'boolean',
+      alias: 'q',
+      default: false,
+      describe: 'Print results, failures and errors only: no bar, no log lines, no warnings',
+    })
+    .middleware(({ json, quiet }) => setOutputStyle({ json, quiet }), true)
     .version(VERSION)
+    .alias('V', 'version')
     .help()
     .alias('h', 'help')
     .wrap(Math.min(110, process.stdout.columns ?? 110))
@@ -115,16 +139,60 @@ export async function main(argv: readonly string[]): Promise<void> {
     .fail((message, error, self) => {
       // An error thrown by a handler passes through; what remains is wrong usage.
       if (error instanceof Error && error.name !== 'YError') throw error
-      self.showHelp('error')
-      process.stderr.write(`\n${message ?? error.message}\n`)
-      throw new UsageError(message ?? error.message)
+      const reason = message ?? error.message
+      if (reason === NO_COMMAND) {
+        self.showHelp('error')
+        throw new UsageError(`\n${reason}`)
+      }
+      const asked = word === undefined ? '' : ` ${word}`
+      throw new UsageError(`nodule${asked}: ${explain(reason, argv, parser)} (nodule${asked} --help)`)
     })
   for (const { name, describe, load } of COMMANDS) {
-    parser = argv.includes(name)
+    parser = (completing ? argv.includes(name) : word === name)
       ? parser.command((await load()).command as CommandModule)
       : parser.command({ command: name, describe, handler: () => undefined })
   }
   await parser.parseAsync()
+}
+
+/** yargs' own completion. */
+type Complete = (onCompleted: (error: Error | null, found: string[] | undefined) => void) => void
+
+const NO_COMMAND = 'Name a command; see nodule --help.'
+
+function checkCommand(word: string): void {
+  const names = [...COMMANDS.map(({ name }) => name), 'completion']
+  if (names.includes(word)) return
+  const like = nearest(word, names)
+  const advice = like === undefined ? 'nodule --help lists them' : `did you mean ${like}?`
+  throw new UsageError(`nodule: unknown command ${word}: ${advice}`)
+}
+
+/** Why the usage is wrong; unknown options first, with the one that was meant: what else is amiss may follow from them. */
+function explain(reason: string, argv: readonly string[], parser: unknown): string {
+  const { key, alias } = (parser as ParserOptions).getOptions()
+  const names = [...Object.keys(key), ...Object.values(alias).flat()]
+  const unknown = argv
+    .flatMap((part) => /^--(?:no-)?([^=]+)/.exec(part)?.[1] ?? [])
+    .filter((name) => !names.includes(name))
+    .map((name) => {
+      const like = nearest(
+        name,
+        names.filter((other) => other.length > 1),
+      )
+      return `unknown option --${name}${like === undefined ? '' : `: did you mean --${like}?`}`
+    })
+  return unknown.length > 0 ? unknown.join('; ') : reason.replace(/[.\s]+$/, '')
+}
+
+/** Of the completions, those that are no second names of options. */
+function withoutAliases(found: readonly string[], parser: unknown): string[] {
+  const second = new Set(Object.values((parser as ParserOptions).getOptions().alias).flat())
+  return found.filter((entry) => {
+    // zsh and fish get the description too.
+    const name = /^--?([^:\t]+)/.exec(entry)?.[1]
+    return name === undefined || (name.length > 1 && !second.has(name))
+  })
 }
 
 /** Wrong usage that yargs lets pass: an option given twice that takes one value; no value or a word for a number. */
@@ -150,7 +218,12 @@ function checkValues(
 }
 /** What yargs' types leave out: the names of the options by kind. */
 interface ParserOptions {
-  getOptions: () => { array: string[]; number: string[] }
+  getOptions: () => {
+    array: string[]
+    number: string[]
+    key: Record<string, unknown>
+    alias: Record<string, string[]>
+  }
 }
 
 /** What yargs itself throws for wrong usage. */
@@ -178,18 +251,21 @@ function forTerminal(message: string, argv: readonly string[]): string {
   return named.replace(/[\p{Cc}\p{Co}\uFFFD]/gu, (c) => (c === '\n' || c === '\t' ? c : '?'))
 }
 
+guardOutput()
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  if (error instanceof UsageError) process.exitCode = 2
-  else if (error instanceof NoduleError) {
-    process.stderr.write(`nodule: ${forTerminal(error.message, process.argv.slice(2))}\n`)
+  if (error instanceof UsageError) {
+    printFailure(error.message)
+    process.exitCode = 2
+  } else if (error instanceof NoduleError) {
+    printFailure(`nodule: ${forTerminal(error.message, process.argv.slice(2))}`)
     process.exitCode = error.code === 'INTERRUPTED' ? 130 : 1
   } else if (error instanceof RangeError && /allocation failed|array (buffer )?length/i.test(error.message)) {
-    process.stderr.write(`nodule: not enough memory: ${error.message}\n`)
+    printFailure(`nodule: not enough memory: ${error.message}`)
     process.exitCode = 1
   } else {
-    process.stderr.write(`nodule: this is a bug: ${error instanceof Error ? error.stack : String(error)}\n`)
+    printFailure(`nodule: this is a bug: ${error instanceof Error ? error.stack : String(error)}`)
     process.exitCode = 70
   }
 }

@@ -76,7 +76,11 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
 /** Wraps a system error (ENOENT, EACCES, ...) of a file operation into a NoduleError that names the file. */
 export function fileError(path: string, action: string, error: unknown): NoduleError {
   if (error instanceof NoduleError) return error
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
-  const reason = SYSTEM_ERRORS[code ?? ''] ?? describeError(error)
-  return new NoduleError('FILE', `cannot ${action}: ${reason}`, { path, cause: error })
+  return new NoduleError('FILE', `cannot ${action}: ${systemReason(error)}`, { path, cause: error })
+}
+
+/** A system error (ENOSPC, ...) in words. */
+export function systemReason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return SYSTEM_ERRORS[code] ?? describeError(error)
 }

@@ -1,3 +1,5 @@
+import { printFailure } from './output.js'
+
 /**
  * SIGINT and SIGTERM ask long work to stop after the item at hand; a second SIGINT ends the process at once.
  *
@@ -11,7 +13,7 @@ export function onInterrupt(notice = 'stopping after the item at hand; press Ctr
   const handler = (signal: NodeJS.Signals): void => {
     count++
     if (count > 1) process.exit(signal === 'SIGINT' ? 130 : 143)
-    process.stderr.write(`\n${notice}\n`)
+    printFailure(notice)
   }
   process.on('SIGINT', handler)
   process.on('SIGTERM', handler)

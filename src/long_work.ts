@@ -1,18 +1,23 @@
 import { onInterrupt } from './interrupt.js'
+import { printFailure, printNote } from './output.js'
 import { progress } from './progress.js'
 import type { Progress } from './progress.js'
 
-/** What long work asks and tells while it runs. */
+/** What long work asks and tells while it runs; lines go through output.ts, above the bar. */
 export interface LongWork {
   /** True after Ctrl-C: end after the item at hand. */
   interrupted: () => boolean
   /** Moves the bar on stderr, which appears with the first call; `note` is a word on the item at hand. */
   onProgress: (done: number, total: number, note?: string) => void
-  /** A warning on stderr, above the bar: something that does not end the work. */
+  /** A warning: something that does not end the work. */
   onProblem: (message: string) => void
-  /** A line on stdout, or on stderr, above the bar. */
-  print: (line: string) => void
-  printError: (line: string) => void
+}
+
+export interface LongWorkOptions {
+  /** What Ctrl-C answers. */
+  notice?: string
+  /** The line after Ctrl-C where the work returns what it has; '': none. */
+  cut?: string
 }
 
 /**
@@ -21,31 +26,24 @@ export interface LongWork {
  * that it is not all.
  *
  * @param label stands before the bar
- * @param notice what Ctrl-C answers
  */
 export async function longWork<Result>(
   label: string,
   work: (tools: LongWork) => Promise<Result>,
-  notice?: string,
+  { notice, cut = 'interrupted: what follows is not all' }: LongWorkOptions = {},
 ): Promise<Result> {
   const { interrupted, release } = onInterrupt(notice)
   let bar: Progress | undefined
-  const print = (stream: NodeJS.WritableStream, line: string): void => {
-    if (bar === undefined) stream.write(`${line}\n`)
-    else bar.print(stream, line)
-  }
   try {
     const result = await work({
       interrupted,
       onProgress: (done, total, note) => {
-        bar ??= progress(label, total)
-        bar.update(done, note)
+        bar ??= progress(label)
+        bar.update(done, total, note)
       },
-      onProblem: (message) => print(process.stderr, `warning: ${message}`),
-      print: (line) => print(process.stdout, line),
-      printError: (line) => print(process.stderr, line),
+      onProblem: (message) => printNote(`warning: ${message}`),
     })
-    if (interrupted()) print(process.stderr, 'interrupted: what follows is not all')
+    if (interrupted() && cut !== '') printFailure(cut)
     return result
   } finally {
     bar?.stop()

@@ -31,7 +31,7 @@ const overview = nodule('--help').stdout
 
 describe('nodule', () => {
   it('prints its version and lists every command', () => {
-    expect(nodule('--version').stdout.trim()).toBe(VERSION)
+    for (const flag of ['--version', '-V']) expect(nodule(flag).stdout.trim()).toBe(VERSION)
     const listed = [...overview.matchAll(/^  nodule (\S+)/gm)].map(([, name]) => name)
     expect(new Set(listed)).toEqual(new Set(['completion', ...COMMANDS]))
     expect(nodule('-h').stdout).toBe(overview)
@@ -47,25 +47,45 @@ describe('nodule', () => {
     expect(line.replace(/^ *nodule \S+ +/, '')).toBe(help.stdout.split('\n')[2])
   })
 
-  it('completes commands and options', () => {
+  it('completes commands and options, each by its first name', () => {
     expect(nodule('completion').stdout).toContain('nodule')
-    expect(nodule('--get-yargs-completions', 'nodule', 'det').stdout).toContain('detect')
+    const complete = (...words: string[]): string[] =>
+      nodule('--get-yargs-completions', 'nodule', ...words)
+        .stdout.trim()
+        .split('\n')
+    expect(complete('det')).toContain('detect')
+    const offered = complete('detect', '--m')
+    for (const name of ['--model', '--min-score', '--overlap', '--quiet', '--json'])
+      expect(offered).toContain(name)
+    for (const name of offered) expect(name).toMatch(/^--[a-z]{2}/)
+    expect(offered).not.toContain('--tau')
   })
 
   it.each([
     [[], 'Name a command'],
-    [['nonsense'], 'nonsense'],
-    [['train', 'x.json', '-o', 'nowhere', '--wrong-flag'], 'wrong-flag'],
+    [['nonsense'], 'nodule: unknown command nonsense: nodule --help lists them'],
+    [['detct', 'x'], 'nodule: unknown command detct: did you mean detect?'],
+    [
+      ['train', 'x.json', '-o', 'nowhere', '--wrong-flag'],
+      'nodule train: unknown option --wrong-flag (nodule train --help)',
+    ],
+    [
+      ['detect', 'x', '--modle', 'a'],
+      'nodule detect: unknown option --modle: did you mean --model? (nodule detect --help)',
+    ],
+    [['doctor', 'x'], 'nodule doctor: Unknown argument: x (nodule doctor --help)'],
     [['dump'], 'Not enough non-option arguments'],
-    [['detect', 'x', '-m', 'a', '-m', 'b', '-o', 'found'], '--model is given more than once.'],
-    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score', 'high'], '--min-score needs a number.'],
-    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score'], '--min-score needs a number.'],
-    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score=high'], '--min-score needs a number.'],
-    [['detect', 'x', '-m', 'a', '-o', 'found', '-j'], '-j needs a number.'],
-    [['phantom', '-o'], '--output needs a value.'],
+    [['detect', 'x', '-m', 'a', '-m', 'b', '-o', 'found'], '--model is given more than once'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score', 'high'], '--min-score needs a number'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score'], '--min-score needs a number'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score=high'], '--min-score needs a number'],
+    [['detect', 'x', '-m', 'a', '-o', 'found', '-j'], '-j needs a number'],
+    [['phantom', '-o'], '--output needs a value'],
   ])('usage error %j ends with code 2', (args, message) => {
     const result = nodule(...args)
     expect(result.stderr).toContain(message)
+    // Only who names no command gets the whole help.
+    if (args.length > 0) expect(result.stderr.trim().split('\n')).toHaveLength(1)
     expect(result.code).toBe(2)
   })
 

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { failedItems, longWork } from '../src/long_work.js'
+import { printFailure, printLine } from '../src/output.js'
 
 afterEach(() => {
   process.exitCode = undefined
@@ -12,17 +13,14 @@ describe('longWork', () => {
       vi.spyOn(stream, 'write').mockReturnValue(true),
     )
     const listeners = process.listenerCount('SIGINT')
-    const result = await longWork(
-      'test',
-      async ({ interrupted, onProblem, onProgress, print, printError }) => {
-        expect(process.listenerCount('SIGINT')).toBe(listeners + 1)
-        onProblem('before the bar')
-        onProgress(1, 2, 'one')
-        print('result')
-        printError('failed: two')
-        return interrupted()
-      },
-    )
+    const result = await longWork('test', async ({ interrupted, onProblem, onProgress }) => {
+      expect(process.listenerCount('SIGINT')).toBe(listeners + 1)
+      onProblem('before the bar')
+      onProgress(1, 2, 'one')
+      printLine('result')
+      printFailure('failed: two')
+      return interrupted()
+    })
     expect(result).toBe(false)
     expect(process.exitCode).toBeUndefined()
     expect(process.listenerCount('SIGINT')).toBe(listeners)

@@ -21,6 +21,13 @@ export interface AnnotationIndex {
   problems: readonly { path: string; error: NoduleError }[]
 }
 
+/** How long work is watched and ended. */
+export interface Watch {
+  onProgress?: ((done: number, total: number, note?: string) => void) | undefined
+  /** Asked between items; true ends the work with what was found. */
+  interrupted?: (() => boolean) | undefined
+}
+
 /**
  * Reads XML files and sorts them by series; a file that cannot be read is listed, not thrown.
  *
@@ -29,13 +36,16 @@ export interface AnnotationIndex {
 export async function indexAnnotations(
   xmlPaths: readonly string[],
   wanted?: ReadonlySet<string>,
+  o: Watch = {},
 ): Promise<AnnotationIndex> {
   const bySeries = new Map<string, LidcReading>()
   const problems: { path: string; error: NoduleError }[] = []
   let cxr = 0
   let repeated = 0
   let others = 0
-  for (const path of xmlPaths) {
+  for (const [index, path] of xmlPaths.entries()) {
+    if (o.interrupted?.() === true) break
+    o.onProgress?.(index, xmlPaths.length, 'annotations')
     try {
       if (wanted !== undefined) {
         const named = await seriesInHead(path)

@@ -1,10 +1,12 @@
 import { extname } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { findSeries, listFiles } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { consensusNodules } from './consensus.js'
 import type { ConsensusOptions } from './consensus.js'
 import { NODULE_FIELDS, noduleFields } from './csv.js'
 import { indexAnnotations } from './find.js'
+import type { Watch } from './find.js'
 import { placeOnSeries } from './place.js'
 import type { AnnotatedSeries } from './types.js'
 import { compileWhere } from './where.js'
@@ -21,12 +23,9 @@ export interface AnnotationRun {
   problems: string[]
 }
 
-export interface AnnotationRunOptions extends ConsensusOptions {
+export interface AnnotationRunOptions extends ConsensusOptions, Watch {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
-  onProgress?: ((done: number, total: number) => void) | undefined
-  /** Asked while headers are read; true ends the search with what was found. */
-  interrupted?: (() => boolean) | undefined
   /** Keep the nodules for which this holds; see `compileWhere` and `NODULE_FIELDS`. */
   where?: string | undefined
 }
@@ -48,17 +47,22 @@ export async function annotateFolders(
 ): Promise<AnnotationRun> {
   const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS)
   const { series, skipped } = await findSeries(folders, {
-    onProgress: o.onProgress,
+    onProgress: (done, total) => o.onProgress?.(done, total, 'headers'),
     interrupted: o.interrupted,
   })
   const index = await indexAnnotations(
     await findXml([...folders, ...(o.xml ?? [])]),
     new Set(series.map((one) => one.seriesInstanceUid)),
+    o,
   )
   const problems = index.problems.map(({ error }) => error.message)
   for (const file of skipped) if (file.kind === 'damaged') problems.push(`${file.path}: ${file.reason}`)
   const run: AnnotationRun = { annotated: [], without: [], unused: index.others, cxr: index.cxr, problems }
-  for (const one of series) {
+  for (const [number, one] of series.entries()) {
+    // Signals arrive between turns of the event loop only.
+    await nextTurn()
+    if (o.interrupted?.() === true) break
+    o.onProgress?.(number, series.length, one.patientId)
     const reading = index.bySeries.get(one.seriesInstanceUid)
     if (reading === undefined) {
       if (one.modality === 'CT') run.without.push(one)

@@ -6,6 +6,7 @@ import {
   annotationTable,
   drawNodules,
   findXml,
+  indexAnnotations,
   lunaCsv,
   nodulesCsv,
   summarizeAnnotations,
@@ -13,13 +14,14 @@ import {
 } from '../annotations/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import { progress } from '../progress.js'
-import type { Progress } from '../progress.js'
+import { longWork } from '../long_work.js'
+import type { LongWork } from '../long_work.js'
+import { printFailure, printNote, printResult } from '../output.js'
+import { count } from '../words.js'
 
 interface Flags {
   folders: string[]
   xml: string[]
-  json: boolean
   output: string | undefined
   summary: boolean
   warnings: boolean
@@ -47,7 +49,6 @@ export const command: CommandModule<object, Flags> = {
         default: [],
         describe: 'XML files, or folders of them, that lie elsewhere',
       })
-      .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .option('output', { alias: 'o', type: 'string', describe: 'Write the JSON to this file' })
       .option('summary', {
         type: 'boolean',
@@ -79,61 +80,70 @@ export const command: CommandModule<object, Flags> = {
   },
 }
 
-async function printSummary({ folders, xml, json, warnings }: Flags): Promise<void> {
-  const {
-    summary,
-    problems,
-    warnings: found,
-  } = await summarizeAnnotations(await findXml([...folders, ...xml]))
-  process.stdout.write(json ? `${JSON.stringify(summary, null, 2)}\n` : summaryText(summary))
-  if (warnings) for (const warning of found) process.stderr.write(`${warning}\n`)
+/** Long work of which a part is worth nothing: half a table looks like a whole one. */
+async function watched<Result>(work: (tools: LongWork) => Promise<Result>): Promise<Result> {
+  return longWork('annotations', async (tools) => {
+    const result = await work(tools)
+    if (tools.interrupted()) throw new NoduleError('INTERRUPTED', 'interrupted')
+    return result
+  })
+}
+
+async function printSummary({ folders, xml, warnings }: Flags): Promise<void> {
+  const paths = await findXml([...folders, ...xml])
+  const index = await watched(async (tools) => indexAnnotations(paths, undefined, tools))
+  const { summary, problems, warnings: found } = await summarizeAnnotations(paths, index)
+  printResult(summary, () => summaryText(summary))
+  if (warnings) for (const warning of found) printNote(warning)
   report(problems.map(({ error }) => error.message))
 }
 
 async function printNodules(flags: Flags): Promise<void> {
-  let bar: Progress | undefined
-  const run = await annotateFolders(flags.folders, {
-    onProgress: (done, total) => {
-      bar ??= progress('headers', total)
-      bar.update(done)
-    },
-    xml: flags.xml,
-    minReaders: flags['min-readers'],
-    where: flags.where,
-  })
-  bar?.stop()
+  const run = await watched(async ({ interrupted, onProgress }) =>
+    annotateFolders(flags.folders, {
+      onProgress,
+      interrupted,
+      xml: flags.xml,
+      minReaders: flags['min-readers'],
+      where: flags.where,
+    }),
+  )
   if (run.annotated.length === 0) {
     // What could not be read is the likeliest reason, and says more.
     if (run.problems.length > 0) return report(run.problems)
     throw new NoduleError('FORMAT', 'no CT series with annotations', {
       path: flags.folders.join(', '),
       expected: 'DICOM slices and an XML file that names their series (--summary counts XML files alone)',
-      actual: `${run.without.length} CT series, ${run.unused} readings of other series`,
+      actual: `${run.without.length} CT series, ${count(run.unused, 'reading')} of other series`,
     })
   }
-  const json = `${JSON.stringify(annotationJson(run), null, 2)}\n`
-  if (flags.output !== undefined) await writeFileAtomic(flags.output, json)
+  const json = annotationJson(run)
+  if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json, null, 2)}\n`)
   if (flags.csv !== undefined) await writeFileAtomic(flags.csv, nodulesCsv(run.annotated))
   if (flags.luna !== undefined) await writeFileAtomic(flags.luna, lunaCsv(run.annotated))
-  process.stdout.write(flags.json ? json : annotationTable(run))
-  if (flags.draw !== undefined) {
-    for (const one of run.annotated) {
-      for (const path of await drawNodules(one, flags.draw)) process.stderr.write(`wrote ${path}\n`)
-    }
+  printResult(json, () => annotationTable(run))
+  const { draw } = flags
+  if (draw !== undefined) {
+    await watched(async ({ interrupted, onProgress }) => {
+      for (const [index, one] of run.annotated.entries()) {
+        if (interrupted()) return
+        onProgress(index, run.annotated.length, one.series.patientId)
+        for (const path of await drawNodules(one, draw)) printNote(`wrote ${path}`)
+      }
+    })
   }
   for (const { reading, placed } of run.annotated) {
-    if (flags.warnings)
-      for (const warning of reading.warnings) process.stderr.write(`${reading.path}: ${warning}\n`)
+    if (flags.warnings) for (const warning of reading.warnings) printNote(`${reading.path}: ${warning}`)
     report(placed.unplaced.map((roi) => `${reading.path}: ${roi.noduleId}: not placed: ${roi.reason}`))
   }
-  for (const series of run.without) process.stderr.write(`${series.folder}: no annotations for this series\n`)
-  if (run.unused > 0) process.stderr.write(`${run.unused} readings of series that are not here\n`)
-  if (run.cxr > 0) process.stderr.write(`${run.cxr} X-ray readings skipped\n`)
+  for (const series of run.without) printNote(`${series.folder}: no annotations for this series`)
+  if (run.unused > 0) printNote(`${count(run.unused, 'reading')} of series that are not here`)
+  if (run.cxr > 0) printNote(`${count(run.cxr, 'X-ray reading')} skipped`)
   report(run.problems)
 }
 
 /** Problems go to stderr and make the exit code 1. */
 function report(problems: readonly string[]): void {
-  for (const problem of problems) process.stderr.write(`${problem}\n`)
+  for (const problem of problems) printFailure(problem)
   if (problems.length > 0) process.exitCode = 1
 }

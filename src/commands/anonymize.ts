@@ -2,6 +2,8 @@ import type { CommandModule } from 'yargs'
 import { anonymizeFiles } from '../dicom/index.js'
 import { checkOutside, makeOutputFolder } from '../files.js'
 import { failedItems, longWork } from '../long_work.js'
+import { printFailure, printNote, printResult } from '../output.js'
+import { count } from '../words.js'
 
 interface Flags {
   inputs: string[]
@@ -49,7 +51,7 @@ export const command: CommandModule<object, Flags> = {
     // Copies among the originals would be taken for originals the next time.
     await checkOutside(flags.output, flags.inputs)
     await makeOutputFolder(flags.output)
-    const { written, foreign, problems } = await longWork('files', async ({ interrupted, onProgress }) =>
+    const result = await longWork('files', async ({ interrupted, onProgress }) =>
       anonymizeFiles(flags.inputs, flags.output, {
         key: flags.key,
         keepUids: flags['keep-uids'],
@@ -61,10 +63,13 @@ export const command: CommandModule<object, Flags> = {
         onProgress,
       }),
     )
-    process.stdout.write(`${written} files written below ${flags.output}\n`)
-    if (foreign.length > 0)
-      process.stderr.write(`${foreign.length} files that are not DICOM were not copied\n`)
-    for (const { error } of problems) process.stderr.write(`not written: ${error.message}\n`)
+    const { written, foreign, problems } = result
+    printResult(
+      { output: flags.output, written, foreign, problems: problems.map(({ error }) => error.message) },
+      `${count(written, 'file')} written below ${flags.output}\n`,
+    )
+    if (foreign.length > 0) printNote(`not copied: ${count(foreign.length, 'file')} that are not DICOM`)
+    for (const { error } of problems) printFailure(`not written: ${error.message}`)
     if (problems.length > 0) failedItems()
   },
 }

@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from '../errors.js'
+import { wantsJson } from '../output.js'
 
 interface BenchFlags {
   names: string[]
-  json: string | undefined
+  output: string | undefined
   markdown: string | undefined
   seconds: number
 }
@@ -34,14 +35,15 @@ export const command: CommandModule<object, BenchFlags> = {
         array: true,
         default: [] as string[],
       })
-      .option('json', { describe: 'Also write the rows to this file', type: 'string' })
+      .option('output', { alias: 'o', describe: 'Also write the rows to this JSON file', type: 'string' })
       .option('markdown', { describe: 'Also write the tables to this file', type: 'string' })
       .option('seconds', { describe: 'Time for each case, s', type: 'number', default: 2 })
       .example('$0 bench kernels', 'Native kernels against their TypeScript twins')
-      .example('$0 bench --json bench.json', 'Everything, with the rows as JSON'),
-  handler: async ({ names, json, markdown, seconds }) => {
+      .example('$0 bench -o bench.json', 'Everything, with the rows as JSON'),
+  handler: async ({ names, output, markdown, seconds }) => {
     const flags = [...names, '--seconds', String(seconds)]
-    if (json !== undefined) flags.push('--json', json)
+    if (wantsJson()) flags.push('--print-json')
+    if (output !== undefined) flags.push('--json', output)
     if (markdown !== undefined) flags.push('--markdown', markdown)
     process.exitCode = await runBenchmarks(flags)
   },

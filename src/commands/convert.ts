@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs'
+import { printNote, printResult } from '../output.js'
 import { convertSeries } from '../volume/index.js'
 
 interface Flags {
@@ -34,7 +35,7 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 convert LIDC-IDRI-0001 -o 0001.mhd', "as LUNA16's files"),
   handler: async ({ inputs, output, series, compress }) => {
     const { paths, warnings } = await convertSeries(inputs, output, { series, compress })
-    for (const warning of warnings) process.stderr.write(`${warning}\n`)
-    for (const path of paths) process.stdout.write(`${path}\n`)
+    for (const warning of warnings) printNote(`warning: ${warning}`)
+    printResult({ paths, warnings }, paths.map((path) => `${path}\n`).join(''))
   },
 }

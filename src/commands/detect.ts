@@ -20,6 +20,8 @@ import type {
 } from '../inference/index.js'
 import { failedItems, longWork } from '../long_work.js'
 import type { LongWork } from '../long_work.js'
+import { printFailure, printLine, printNote, printResult } from '../output.js'
+import { count } from '../words.js'
 
 interface Flags {
   folders: string[]
@@ -151,15 +153,14 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
     jobs: flags.jobs,
     interrupted: tools.interrupted,
     onProgress: (done, total, note) => tools.onProgress(Math.floor((100 * done) / total), 100, note),
-    onScan: (scan) => tools.print(scanLine(scan)),
+    onScan: (scan) => printLine(scanLine(scan)),
     onNote: ({ failed, place, message }) =>
-      tools.printError(`${failed ? 'failed' : 'warning'}: ${place}: ${message}`),
+      failed ? printFailure(`failed: ${place}: ${message}`) : printNote(`warning: ${place}: ${message}`),
   })
   const failures = result.notes.filter(({ failed }) => failed).length
   const nodules = result.scans.reduce((sum, scan) => sum + scan.nodules, 0)
-  tools.print(
-    `${result.scans.length} scans, ${nodules} nodules, ${failures} failures; results in ${flags.output}`,
-  )
+  const counts = [count(result.scans.length, 'scan'), count(nodules, 'nodule'), count(failures, 'failure')]
+  printResult({ output: flags.output, ...result }, `${counts.join(', ')}; results in ${flags.output}\n`)
   if (failures > 0) failedItems()
   return result.interrupted
 }
@@ -167,8 +168,8 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
 function scanLine(scan: ScanSummary): string {
   const time = scan.resumed ? 'kept' : `${(scan.ms / 1000).toFixed(1)} s`
   return (
-    `${scan.patientId || '(no patient)'}: ${scan.slices} slices, ${scan.boxes} boxes, ` +
-    `${scan.nodules} nodules, ${time} -> ${scan.path}`
+    `${scan.patientId || '(no patient)'}: ${count(scan.slices, 'slice')}, ${count(scan.boxes, 'box')}, ` +
+    `${count(scan.nodules, 'nodule')}, ${time} -> ${scan.path}`
   )
 }
 
@@ -177,13 +178,17 @@ async function inList(flags: Flags, list: string, session: Session, tools: LongW
     parameters: stitching(flags),
     interrupted: tools.interrupted,
     onProgress: tools.onProgress,
-    onProblem: (message) => tools.printError(`failed: ${message}`),
+    onProblem: (message) => printFailure(`failed: ${message}`),
   })
   for (const warning of result.warnings) tools.onProblem(warning)
-  if (!result.interrupted)
-    tools.print(
-      `${result.entries.length} images, ${result.boxes} boxes, ${result.failed} failures -> ${flags.output}`,
+  if (!result.interrupted) {
+    const { entries, boxes, failed, warnings } = result
+    const counts = [count(entries.length, 'image'), count(boxes, 'box'), count(failed, 'failure')]
+    printResult(
+      { output: flags.output, images: entries.length, boxes, failed, warnings },
+      `${counts.join(', ')} -> ${flags.output}\n`,
     )
+  }
   if (result.failed > 0) failedItems()
   return result.interrupted
 }

@@ -1,11 +1,11 @@
 import type { CommandModule } from 'yargs'
 import { dumpFile } from '../dicom/index.js'
 import { describeError } from '../errors.js'
+import { outputLost, printFailure, printPiece, wantsJson } from '../output.js'
 
 interface Flags {
   files: string[]
   meta: boolean
-  json: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -19,25 +19,36 @@ export const command: CommandModule<object, Flags> = {
         default: false,
         describe: 'Also print the file meta information (group 0002)',
       })
-      .option('json', {
-        type: 'boolean',
-        default: false,
-        describe: 'Print the DICOM JSON model (PS3.18 Annex F)',
-      })
-      .example('$0 dump 000001.dcm', 'one line per tag: tag, name, VR, value'),
-  handler: async ({ files, meta, json }) => {
-    for (const file of files) {
-      if (files.length > 1) process[json ? 'stderr' : 'stdout'].write(`# ${file}\n`)
+      .example('$0 dump 000001.dcm', 'one line per tag: tag, name, VR, value')
+      .example(
+        '$0 dump 000001.dcm --json',
+        'the DICOM JSON model (PS3.18 Annex F); an array for several files',
+      ),
+  handler: async ({ files, meta }) => {
+    const json = wantsJson()
+    // A document at a time: many files do not fit into one string.
+    const several = json && files.length > 1
+    if (several) printPiece('[\n')
+    for (const [index, file] of files.entries()) {
+      if (outputLost()) break
+      if (files.length > 1 && !json) printPiece(`# ${file}\n`)
+      let piece = several ? 'null\n' : ''
       try {
         const { text, stopped } = await dumpFile(file, { meta, json })
-        process.stdout.write(text)
-        if (stopped === undefined) continue
-        process.stderr.write(`${file}: stopped early: ${stopped}\n`)
+        piece = text
+        if (stopped !== undefined) failed(`${file}: stopped early: ${stopped}`)
       } catch (error) {
         if (files.length === 1) throw error
-        process.stderr.write(`${describeError(error)}\n`)
+        failed(describeError(error))
       }
-      process.exitCode = 1
+      printPiece(piece)
+      if (several && index < files.length - 1) printPiece(',\n')
     }
+    if (several) printPiece(']\n')
   },
+}
+
+function failed(message: string): void {
+  printFailure(message)
+  process.exitCode = 1
 }

@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { TENSORFLOW_VERSION, installTensorflow } from '../engine/install_tensorflow.js'
+import { printNote, printResult } from '../output.js'
 
 interface EngineFlags {
   action: string
@@ -38,7 +39,8 @@ export const command: CommandModule<object, EngineFlags> = {
         'TensorFlow from PyPI behind tfjs-node, for --engine tensorflow',
       ),
   handler: async ({ gpu, tensorflow, verbose }) => {
-    const onLine = verbose ? (line: string) => process.stderr.write(`${line}\n`) : undefined
-    process.stdout.write(`${await installTensorflow({ gpu, version: tensorflow, onLine })}\n`)
+    const onLine = verbose ? printNote : undefined
+    const installed = await installTensorflow({ gpu, version: tensorflow, onLine })
+    printResult({ installed }, `${installed}\n`)
   },
 }

@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs'
 import { DRAWN, evaluateFiles, tensorBoxText, writeOfficialFiles } from '../evaluation/index.js'
 import type { Draw } from '../evaluation/index.js'
 import { writeFileAtomic } from '../files.js'
+import { printNote, printResult } from '../output.js'
 import { evaluationCharts, writePlots } from '../report/index.js'
 
 interface Flags {
@@ -27,7 +28,6 @@ interface Flags {
   'luna-output': string | undefined
   rpc: string | undefined
   plots: string | undefined
-  json: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -120,7 +120,6 @@ export const command: CommandModule<object, Flags> = {
         describe: "With lists: write the first one's curve as TensorBox's doRPC.py does to this file",
       })
       .option('plots', { type: 'string', describe: 'Write every curve as SVG and PNG into this folder' })
-      .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .example(
         '$0 evaluate --predictions predictions.json --truth test.json -o evaluation.json',
         'AP, precision and recall of a list that nodule detect or TensorBox wrote',
@@ -142,13 +141,13 @@ export const command: CommandModule<object, Flags> = {
       maxMarks: flags['max-marks'],
       minReaders: flags['min-readers'],
     })
-    for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
+    for (const warning of warnings) printNote(`warning: ${warning}`)
     if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json)}\n`)
     if (flags.rpc !== undefined && 'slices' in results)
       await writeFileAtomic(flags.rpc, tensorBoxText(flags.truth!, flags.predictions![0]!, flags))
     if (flags['luna-output'] !== undefined && 'scans' in results)
       await writeOfficialFiles(flags['luna-output'], results.scans)
     if (flags.plots !== undefined) await writePlots(flags.plots, evaluationCharts(results))
-    process.stdout.write(flags.json ? `${JSON.stringify(json, null, 2)}\n` : table)
+    printResult(json, table)
   },
 }

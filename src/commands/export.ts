@@ -2,6 +2,8 @@ import type { CommandModule } from 'yargs'
 import { ENGINE_NAMES } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
 import { exportOnnx } from '../onnx/index.js'
+import { printResult } from '../output.js'
+import { count } from '../words.js'
 
 interface Flags {
   checkpoint: string
@@ -57,20 +59,24 @@ export const command: CommandModule<object, Flags> = {
       quantize: flags.quantize,
       ...(flags.frames === undefined ? {} : { frames: flags.frames }),
     })
-    const { boxes, confidences, frames, engine } = result.verification
-    process.stdout.write(
-      `${result.path}: ${(result.bytes / 1e6).toFixed(1)} MB, ${result.nodes} nodes, step ${result.step}, ` +
-        `sha256 ${result.sha256.slice(0, 16)}...\n` +
-        `verified on ${frames} frames against tfjs (${engine}): largest difference of boxes ` +
-        `${boxes.difference.toExponential(1)} px (of ${boxes.scale.toPrecision(2)}), ` +
-        `of confidences ${confidences.difference.toExponential(1)}\n`,
-    )
-    if (result.quantization === undefined) return
-    const { boxes: b, confidences: c, calibrationFrames, comparedFrames } = result.quantization
-    process.stdout.write(
-      `int8 with ranges from ${calibrationFrames} frames; against float32 on ${comparedFrames} others: confidences ` +
-        `differ by ${c.mean.toPrecision(2)} on average, ${c.max.toPrecision(2)} at most; boxes of confidence >= 0.1 by ` +
-        `${b.mean.toPrecision(2)} px on average, ${b.max.toPrecision(2)} px at most\n`,
-    )
+    printResult(result, () => summary(result))
   },
+}
+
+function summary(result: Awaited<ReturnType<typeof exportOnnx>>): string {
+  const { boxes, confidences, frames, engine } = result.verification
+  const verified =
+    `${result.path}: ${(result.bytes / 1e6).toFixed(1)} MB, ${count(result.nodes, 'node')}, step ${result.step}, ` +
+    `sha256 ${result.sha256.slice(0, 16)}...\n` +
+    `verified on ${count(frames, 'frame')} against tfjs (${engine}): largest difference of boxes ` +
+    `${boxes.difference.toExponential(1)} px (of ${boxes.scale.toPrecision(2)}), ` +
+    `of confidences ${confidences.difference.toExponential(1)}\n`
+  if (result.quantization === undefined) return verified
+  const { boxes: b, confidences: c, calibrationFrames, comparedFrames } = result.quantization
+  return (
+    `${verified}int8 with ranges from ${count(calibrationFrames, 'frame')}; against float32 on ` +
+    `${count(comparedFrames, 'other frame')}: confidences ` +
+    `differ by ${c.mean.toPrecision(2)} on average, ${c.max.toPrecision(2)} at most; boxes of confidence >= 0.1 by ` +
+    `${b.mean.toPrecision(2)} px on average, ${b.max.toPrecision(2)} px at most\n`
+  )
 }

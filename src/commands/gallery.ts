@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { drawGallery } from '../volume/index.js'
 import { failedItems, longWork } from '../long_work.js'
+import { printResult } from '../output.js'
 
 interface Flags {
   folders: string[]
@@ -61,7 +62,7 @@ export const command: CommandModule<object, Flags> = {
         interrupted,
       }),
     )
-    for (const path of paths) process.stdout.write(`${path}\n`)
+    printResult({ paths, failed }, paths.map((path) => `${path}\n`).join(''))
     if (failed > 0) failedItems()
   },
 }

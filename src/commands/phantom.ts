@@ -1,6 +1,8 @@
 import type { CommandModule } from 'yargs'
 import { kernelNames, writePhantoms } from '../phantom/index.js'
 import { longWork } from '../long_work.js'
+import { printResult } from '../output.js'
+import { count } from '../words.js'
 
 interface Flags {
   output: string
@@ -76,7 +78,8 @@ export const command: CommandModule<object, Flags> = {
         interrupted,
       }),
     )
-    for (const patient of written)
-      process.stdout.write(`${patient.patientId}  ${patient.nodules} nodules  ${patient.folder}\n`)
+    const line = ({ patientId, nodules, folder }: (typeof written)[number]): string =>
+      `${patientId}  ${count(nodules, 'nodule')}  ${folder}\n`
+    printResult(written, written.map(line).join(''))
   },
 }

@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs'
 import { parseHypes, readHypes } from '../config/hypes.js'
 import { DEFAULT_BOX_RULE, drawDataset, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
 import { failedItems, longWork } from '../long_work.js'
+import { printResult } from '../output.js'
 
 interface Flags {
   inputs: string[]
@@ -22,7 +23,6 @@ interface Flags {
   seed: number | undefined
   jobs: number | undefined
   draw: number
-  json: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -114,7 +114,6 @@ export const command: CommandModule<object, Flags> = {
         default: 0,
         describe: 'Also draw this many frames with boxes, to look at',
       })
-      .option('json', { type: 'boolean', default: false, describe: 'Print the manifest as JSON' })
       .example('$0 prepare LIDC-IDRI -o dataset', 'frames, train.json, val.json, test.json, manifest.json')
       .example('$0 prepare scans --xml tcia-lidc-xml -o dataset --folds 10', 'ten folds')
       .example(
@@ -148,14 +147,10 @@ export const command: CommandModule<object, Flags> = {
           onProgress,
           onWarning: onProblem,
         }),
-      'stopping after the scans at hand; press Ctrl-C again to stop at once',
+      { notice: 'stopping after the scans at hand; press Ctrl-C again to stop at once' },
     )
     const drawn = flags.draw > 0 ? await drawDataset(flags.output, result.manifest, flags.draw) : []
-    process.stdout.write(
-      flags.json
-        ? `${JSON.stringify(result.manifest, null, 2)}\n`
-        : preparedTable(flags.output, result, drawn),
-    )
+    printResult(result.manifest, () => preparedTable(flags.output, result, drawn))
     const { failed, damaged } = result.manifest
     if (failed.length + damaged.length > 0) failedItems()
   },

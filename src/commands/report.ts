@@ -1,5 +1,7 @@
 import type { CommandModule } from 'yargs'
+import { printNote, printResult } from '../output.js'
 import { writeReport } from '../report/index.js'
+import { count } from '../words.js'
 
 interface Flags {
   run: string | undefined
@@ -21,7 +23,6 @@ interface Flags {
   mismatch: 'error' | 'miss' | 'skip'
   'ignore-excluded': boolean
   'max-pictures': number
-  json: string | undefined
   plots: string | undefined
   bootstraps: number
   seed: number
@@ -83,7 +84,6 @@ export const command: CommandModule<object, Flags> = {
         describe: 'Boxes on findings that the list of true boxes names as excluded count neither way',
       })
       .option('max-pictures', { type: 'number', default: 300, describe: 'Slices that the page shows' })
-      .option('json', { type: 'string', describe: "Also write the page's figures to this JSON file" })
       .option('plots', { type: 'string', describe: 'Also write its curves as SVG and PNG into this folder' })
       .option('bootstraps', {
         type: 'number',
@@ -104,8 +104,8 @@ export const command: CommandModule<object, Flags> = {
       ignoreExcluded: flags['ignore-excluded'],
       maxPictures: flags['max-pictures'],
     })
-    for (const warning of report.warnings) process.stderr.write(`warning: ${warning}\n`)
+    for (const warning of report.warnings) printNote(`warning: ${warning}`)
     const megabytes = (report.bytes / 1e6).toFixed(1)
-    process.stdout.write(`${report.path}: ${megabytes} MB, ${report.pictures} pictures\n`)
+    printResult(report.figures, `${report.path}: ${megabytes} MB, ${count(report.pictures, 'picture')}\n`)
   },
 }

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { segmentFolders, segmentTable } from '../volume/index.js'
 import { failedItems, longWork } from '../long_work.js'
+import { printResult } from '../output.js'
 
 interface Flags {
   folders: string[]
@@ -8,7 +9,6 @@ interface Flags {
   nifti: boolean
   montage: boolean
   closing: number
-  json: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -35,7 +35,6 @@ export const command: CommandModule<object, Flags> = {
         default: 9,
         describe: 'Fill dents narrower than about twice this, mm',
       })
-      .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .example('$0 segment LIDC-IDRI/LIDC-IDRI-0001 -o lungs', 'mask, montage and volumes of one patient'),
   handler: async (flags) => {
     const { done, failed } = await longWork('lungs', async ({ interrupted, onProblem, onProgress }) =>
@@ -49,7 +48,7 @@ export const command: CommandModule<object, Flags> = {
         interrupted,
       }),
     )
-    process.stdout.write(flags.json ? `${JSON.stringify(done, null, 2)}\n` : segmentTable(done))
+    printResult(done, () => segmentTable(done))
     if (failed > 0) failedItems()
   },
 }

@@ -1,10 +1,10 @@
 import type { CommandModule } from 'yargs'
 import { findSeries, seriesJson, seriesTable } from '../dicom/index.js'
 import { failedItems, longWork } from '../long_work.js'
+import { printResult } from '../output.js'
 
 interface Flags {
   folders: string[]
-  json: boolean
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -18,13 +18,12 @@ export const command: CommandModule<object, Flags> = {
         demandOption: true,
         describe: 'Folders or files',
       })
-      .option('json', { type: 'boolean', default: false, describe: 'Print JSON instead of the table' })
       .example('$0 series LIDC-IDRI', 'one line per series; reads headers only'),
-  handler: async ({ folders, json }) => {
+  handler: async ({ folders }) => {
     const found = await longWork('headers', async ({ interrupted, onProgress }) =>
       findSeries(folders, { interrupted, onProgress }),
     )
-    process.stdout.write(json ? `${JSON.stringify(seriesJson(found), null, 2)}\n` : seriesTable(found))
+    printResult(seriesJson(found), () => seriesTable(found))
     if (found.skipped.some((file) => file.kind === 'damaged')) failedItems()
   },
 }

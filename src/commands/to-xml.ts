@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { jsonToXml } from '../annotations/index.js'
 import { describeError } from '../errors.js'
+import { printFailure, printResult } from '../output.js'
 
 interface Flags {
   files: string[]
@@ -26,14 +27,16 @@ export const command: CommandModule<object, Flags> = {
       })
       .example('$0 to-xml detections/*.json -o xml', 'what was found, for other LIDC tools'),
   handler: async ({ files, output }) => {
+    const written: string[] = []
     for (const file of files) {
       try {
-        for (const path of await jsonToXml(file, output)) process.stdout.write(`${path}\n`)
+        written.push(...(await jsonToXml(file, output)))
       } catch (error) {
         if (files.length === 1) throw error
-        process.stderr.write(`${describeError(error)}\n`)
+        printFailure(describeError(error))
         process.exitCode = 1
       }
     }
+    printResult({ paths: written }, written.map((path) => `${path}\n`).join(''))
   },
 }

@@ -1,5 +1,7 @@
 import type { Argv, CommandModule } from 'yargs'
 import { ENGINE_NAMES } from '../engine/index.js'
+import { longWork } from '../long_work.js'
+import { printLine, printResult } from '../output.js'
 import { train } from '../training/train.js'
 import type { TrainOptions } from '../training/train.js'
 
@@ -61,12 +63,13 @@ export const command: CommandModule<object, TrainOptions> = {
   describe: 'Train a detector from a hypes file',
   builder: builder as (yargs: Argv) => Argv<TrainOptions>,
   handler: async (options) => {
-    const onLine = (line: string): boolean => process.stdout.write(`${line}\n`)
-    const onWarning = (warning: string): boolean => process.stderr.write(`warning: ${warning}\n`)
-    const result = await train({ ...options, onLine, onWarning })
-    process.stdout.write(
-      `${result.interrupted ? 'interrupted at' : 'done:'} step ${result.step}: ${result.checkpoint}\n`,
+    const result = await longWork(
+      'train',
+      async ({ interrupted, onProgress, onProblem }) =>
+        train({ ...options, interrupted, onProgress, onLine: printLine, onWarning: onProblem }),
+      { notice: 'finishing the step and saving; press Ctrl-C again to stop at once', cut: '' },
     )
-    if (result.interrupted) process.exitCode = 130
+    const { step, checkpoint } = result
+    printResult(result, `${result.interrupted ? 'interrupted at' : 'done:'} step ${step}: ${checkpoint}\n`)
   },
 }

@@ -53,8 +53,6 @@ export interface ReportOptions extends RunFiles {
   compare?: string[] | undefined
   /** Slices with a picture in the page, and as many again for nodules. */
   maxPictures?: number | undefined
-  /** Also write the page's figures as JSON to this file. */
-  json?: string | undefined
   /** Also write its curves as SVG and PNG into this folder. */
   plots?: string | undefined
   bootstraps?: number | undefined
@@ -66,6 +64,8 @@ export interface WrittenReport {
   bytes: number
   pictures: number
   warnings: string[]
+  /** The page's figures, plain data. */
+  figures: object
 }
 
 /**
@@ -131,9 +131,14 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   }
   const page = buildPage(input)
   await writeFileAtomic(options.output, page)
-  if (options.json !== undefined) await writeFileAtomic(options.json, `${JSON.stringify(figuresOf(input))}\n`)
   if (options.plots !== undefined) await writePlots(options.plots, pageCharts(input))
-  return { path: options.output, bytes: Buffer.byteLength(page), pictures: pictures.length, warnings }
+  return {
+    path: options.output,
+    bytes: Buffer.byteLength(page),
+    pictures: pictures.length,
+    warnings,
+    figures: figuresOf(input),
+  }
 }
 
 /** This run beside the others, at the levels that it was evaluated at itself. */

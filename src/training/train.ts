@@ -11,9 +11,7 @@ import { describeFallbacks } from '../engine/native.js'
 import { profileTable, startProfile } from '../engine/profile.js'
 import { NoduleError } from '../errors.js'
 import { makeOutputFolder, writeFileAtomic } from '../files.js'
-import { onInterrupt } from '../interrupt.js'
 import { createDetector } from '../model/detector.js'
-import { progress } from '../progress.js'
 import { VERSION } from '../version.js'
 import { checkpointName, copyAsLast, restoreVariables, saveCheckpoint } from './checkpoint.js'
 import { createEma } from './ema.js'
@@ -48,6 +46,10 @@ export interface TrainOptions {
   /** Receives the log lines. */
   onLine?: ((line: string) => void) | undefined
   onWarning?: ((warning: string) => void) | undefined
+  /** Called after each step. */
+  onProgress?: ((step: number, steps: number) => void) | undefined
+  /** Asked before each step; true ends the training with a checkpoint. */
+  interrupted?: (() => boolean) | undefined
 }
 
 export interface TrainResult {
@@ -127,10 +129,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     testList === undefined
       ? undefined
       : batches(testList, hypes, { seed, startStep: Math.ceil(firstStep / displayEvery), ...warn })
-  const { interrupted, release } = onInterrupt(
-    'finishing the step and saving; press Ctrl-C again to stop at once',
-  )
-  const bar = progress('train', lastStep)
+  const interrupted = (): boolean => options.interrupted?.() === true
   const recent: StepResult[] = []
   let msSpent = 0
   let saved = earlier?.path
@@ -168,7 +167,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       step++
       if (options.profile === true) stopProfile ??= startProfile()
       if (step % saveEvery === 0) saved = await save(step)
-      bar.update(step)
+      options.onProgress?.(step, lastStep)
       // Signals arrive between turns of the event loop only.
       await nextTurn()
     }
@@ -181,8 +180,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
       options.onWarning?.(`the native engine left kernels to JavaScript: ${slow.join(', ')}`)
     if (saved === undefined || (step > firstStep && step % saveEvery !== 0)) saved = await save(step)
   } finally {
-    bar.stop()
-    release()
     await Promise.all([trainBatches.return(), testBatches?.return()])
     ema?.dispose()
     optimizer.dispose()

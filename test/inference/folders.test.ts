@@ -184,5 +184,5 @@ test('nodule detect says by its exit code that something failed; several process
   expect(fine.stderr).not.toContain('failed')
   const usage = run('-m', model, '-o', join(folder, 'cli'))
   expect(usage.status).toBe(2)
-  expect(usage.stderr).toContain('Name folders, or a list by --list.')
+  expect(usage.stderr).toContain('nodule detect: Name folders, or a list by --list (nodule detect --help)')
 })

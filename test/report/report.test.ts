@@ -154,8 +154,7 @@ describe('the page', () => {
 
 describe('runs side by side', () => {
   const output = join(temporary, 'side by side.html')
-  const json = join(temporary, 'side by side.json')
-  const options = { run, reference: join(run, 'reference.csv'), output, json, bootstraps: 30 }
+  const options = { run, reference: join(run, 'reference.csv'), output, bootstraps: 30 }
 
   test('a run folder and a CSV: curves, measures, differences', async () => {
     const other = join(temporary, 'second run')
@@ -175,7 +174,7 @@ describe('runs side by side', () => {
     expect(page).toMatch(
       /nodules found at 1 false positive per scan: both 0, only first run 1, only marks\.csv 1/,
     )
-    const { comparison } = JSON.parse(readFileSync(json, 'utf8')) as {
+    const { comparison } = report.figures as {
       comparison: Record<'slices' | 'scans', { runs: { name: string }[] }>
     }
     expect(comparison.slices.runs.map((one) => one.name)).toEqual(['first run', 'second run'])

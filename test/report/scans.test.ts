@@ -57,9 +57,8 @@ describe.skipIf(scan === undefined || luna === undefined)('a real scan', () => {
     const hit = save('hit', [detection(1, 1, 0.9), detection(2, 90, 0.4)])
     const missed = save('missed', [])
     const output = join(folder, 'report.html')
-    const json = join(folder, 'report.json')
 
-    await writeReport({ detections: hit, scans: [scan!], output, json, bootstraps: 20 })
+    const report = await writeReport({ detections: hit, scans: [scan!], output, bootstraps: 20 })
     const found = pageData(output)
     expect(found.pictures).toHaveLength(1)
     expect(found.pictures[0]).toMatchObject({ width: 512, height: 512 })
@@ -70,7 +69,7 @@ describe.skipIf(scan === undefined || luna === undefined)('a real scan', () => {
     expect(x).toBeLessThan(middle.box.x1)
     expect(y + height).toBeGreaterThan(middle.box.y2)
     expect(width).toBe(height)
-    const figures = JSON.parse(readFileSync(json, 'utf8')) as {
+    const figures = report.figures as {
       scans: { evaluation: { counts: object }; nodules: { outcome: string }[] }
     }
     expect(figures.scans.evaluation.counts).toMatchObject({ tp: 1, fp: 1, fn: 0 })
