@@ -5,7 +5,7 @@ export function count(number: number, noun: string): string {
 
 /** The English plural of a noun as this package's messages use them. */
 function plural(noun: string): string {
-  if (/series$/.test(noun)) return noun
+  if (noun.endsWith('series')) return noun
   if (/[^aeiou]y$/.test(noun)) return `${noun.slice(0, -1)}ies`
   return /(s|x|ch|sh)$/.test(noun) ? `${noun}es` : `${noun}s`
 }
