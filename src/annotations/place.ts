@@ -1,4 +1,4 @@
-import type { Series } from '../dicom/index.js'
+import type { Series, SliceHeader } from '../dicom/index.js'
 import type {
   LidcReading,
   PlacedContour,
@@ -10,7 +10,9 @@ import type {
 } from './types.js'
 
 /** What placing needs to know of a series. */
-export type SeriesFrame = Pick<Series, 'seriesInstanceUid' | 'slices' | 'geometry' | 'thickness'>
+export type SeriesFrame = Pick<Series, 'seriesInstanceUid' | 'geometry' | 'thickness'> & {
+  slices: readonly Pick<SliceHeader, 'sopInstanceUid' | 'imagePosition' | 'rows' | 'columns'>[]
+}
 
 /**
  * Finds the slice of every contour and point: by SOP Instance UID, else the slice nearest in z within half a slice

@@ -6,6 +6,7 @@ import { printResult } from '../output.js'
 
 interface Flags {
   inputs: string[]
+  stacks: string | undefined
   output: string
   xml: string[]
   hypes: string | undefined
@@ -26,15 +27,23 @@ interface Flags {
 }
 
 export const command: CommandModule<object, Flags> = {
-  command: 'prepare <inputs..>',
+  command: 'prepare [inputs..]',
   describe: 'Turn scans and annotations into training frames and lists',
   builder: (yargs) =>
     yargs
       .positional('inputs', {
         type: 'string',
         array: true,
-        demandOption: true,
+        default: [],
         describe: 'Folders with DICOM series and LIDC XML files, at any depth',
+      })
+      .option('stacks', {
+        type: 'string',
+        describe: 'Folder of nodule stacks (index.csv), beside scans or alone',
+      })
+      .check(({ inputs, stacks }) => {
+        if (inputs.length > 0 || stacks !== undefined) return true
+        throw new Error('Give folders with scans, or --stacks')
       })
       .option('output', {
         type: 'string',
@@ -117,6 +126,10 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 prepare LIDC-IDRI -o dataset', 'frames, train.json, val.json, test.json, manifest.json')
       .example('$0 prepare scans --xml tcia-lidc-xml -o dataset --folds 10', 'ten folds')
       .example(
+        '$0 prepare --stacks stacks --xml tcia-lidc-xml --hypes hypes.json -o dataset',
+        'real nodules without their scans',
+      )
+      .example(
         '$0 prepare LIDC-IDRI -o dataset --slices all --draw 12',
         'every slice, and pictures to check',
       ),
@@ -127,6 +140,7 @@ export const command: CommandModule<object, Flags> = {
       async ({ interrupted, onProblem, onProgress }) =>
         prepareDataset({
           inputs: flags.inputs,
+          stacks: flags.stacks,
           annotations: flags.xml,
           output: flags.output,
           hypes,

@@ -4,11 +4,12 @@ import type { Sharp } from 'sharp'
 import { checkInteger } from '../check.js'
 import { writeFileAtomic } from '../files.js'
 import type { EdgeBox } from '../geometry/box.js'
-import { readHuImage, readImage } from './images.js'
+import { readPlanes } from './images.js'
 import type { RgbImage } from './bmp.js'
 import { imageFile } from './list.js'
 import type { FrameList, ListEntry } from './list.js'
 import type { Window } from './frames.js'
+import { frameFormat } from './read_frame.js'
 
 const COLUMNS = 3
 const ROWS = 4
@@ -18,7 +19,7 @@ const ZOOM = 2
 /**
  * Draws frames of a list with their boxes (green; excluded findings: orange, dashed) on sheets of 3 x 4, to be looked
  * at: OUTPUT/sheet-01.png ... Frames with boxes come first, evenly chosen from the whole list. The picture shows the
- * middle slice (channel 1).
+ * middle channel, which is the slice itself.
  * @param count frames to draw
  * @param window for frames of HU
  * @returns the files written
@@ -58,11 +59,11 @@ interface Tile {
 }
 
 async function drawFrame(list: FrameList, entry: ListEntry, window: Window): Promise<Tile> {
-  const file = imageFile(list, entry)
-  const image = entry.nodule?.encoding === 'hu16' ? await readHuImage(file, window) : await readImage(file)
+  const { channels, encoding } = frameFormat(entry)
+  const image = await readPlanes(imageFile(list, entry), channels, encoding, window)
   const width = image.width * ZOOM
   const height = image.height * ZOOM
-  const png = await middleSlice(image)
+  const png = await middleSlice(image, channels)
     .resize(width, height, { kernel: 'linear' })
     .composite([{ input: Buffer.from(overlay(entry, width, height)) }])
     .png()
@@ -70,10 +71,10 @@ async function drawFrame(list: FrameList, entry: ListEntry, window: Window): Pro
   return { png, width, height }
 }
 
-/** Channel 1, the slice itself, as a gray picture. */
-function middleSlice(image: RgbImage): Sharp {
+/** The middle channel, which is the slice itself, as a gray picture. */
+function middleSlice(image: RgbImage, channels: number): Sharp {
   const gray = new Uint8Array(image.width * image.height)
-  for (let i = 0; i < gray.length; i++) gray[i] = image.data[i * 3 + 1]!
+  for (let i = 0; i < gray.length; i++) gray[i] = image.data[i * channels + (channels - 1) / 2]!
   return sharp(gray, { raw: { width: image.width, height: image.height, channels: 1 } }).toColorspace('srgb')
 }
 

@@ -36,6 +36,8 @@ export interface FrameSource {
   patientId: string
   seriesInstanceUid: string
   sopInstanceUid: string
+  /** Name of the stack within the patient, where the frame is of one: k and positionMm count within it. */
+  stack?: string
   /** Slice index in the volume, 0 at the feet. */
   k: number
   /** Position of the slice along the slice direction, mm, relative to slice 0. */

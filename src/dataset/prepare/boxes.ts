@@ -30,6 +30,8 @@ export interface SliceFinding {
   box: EdgeBox
   /** Meets minReaders and minDiameterMm. */
   accepted: boolean
+  /** Marked as no nodule, which leaves its slice fit to be a negative. */
+  nonNodule?: boolean
 }
 
 /** The boxes of one slice in its frame. */

@@ -3,6 +3,7 @@ import { consensusNodules, placeOnSeries, readLidcXml } from '../../annotations/
 import type { Series } from '../../dicom/index.js'
 import { NoduleError, describeError } from '../../errors.js'
 import type { BoxRule, SliceFinding } from './boxes.js'
+import { findingsOnSlices, isAccepted } from './marks.js'
 import type { ScanRecord } from './record.js'
 
 const HEAD_BYTES = 8192
@@ -63,7 +64,7 @@ async function seriesOfFile(path: string): Promise<string | undefined> {
 }
 
 /**
- * The findings of a scan on their slices: the readers' consensus nodules, and nodules below 3 mm as excluded points.
+ * The findings of a scan on their slices: the readers' consensus nodules, and everything else that they marked; see `findingsOnSlices`.
  * Six series of LIDC have several files with the same readings: the first is used.
  * Throws NoduleError where the XML cannot be read.
  */
@@ -87,30 +88,14 @@ export async function readFindings(
   if (placed.sessions < rule.minReaders) {
     warnings.push(`${path}: ${placed.sessions} readers, so that no nodule can have ${rule.minReaders}`)
   }
-  const findings: SliceFinding[] = []
-  const nodules: ScanRecord['nodules'] = []
-  for (const nodule of consensusNodules(placed, series.geometry)) {
-    const id = String(nodule.id)
-    const accepted = nodule.readers >= rule.minReaders && nodule.diameterMm >= rule.minDiameterMm
-    const { readers, diameterMm, ratings } = nodule
-    const texture = ratings === undefined ? {} : { texture: ratings.texture.mean }
-    nodules.push({ id, readers, diameterMm, ...texture, accepted })
-    for (const { k, box } of nodule.boxes) findings.push({ id, k, box, accepted })
-  }
-  const [, spacingY, spacingX] = series.geometry.spacing
-  for (const point of placed.smallNodules) {
-    // A point, made a box of the greatest size that a nodule marked so can have.
-    const w = SMALL_NODULE_MM / spacingX / 2
-    const h = SMALL_NODULE_MM / spacingY / 2
-    const [x, y] = [point.x + 0.5, point.y + 0.5]
-    findings.push({
-      id: point.id,
-      k: point.k,
-      box: { x1: x - w, y1: y - h, x2: x + w, y2: y + h },
-      accepted: false,
-    })
-  }
+  const found = consensusNodules(placed, series.geometry)
+  const nodules = found.map(({ id, readers, diameterMm, ratings }) => ({
+    id: String(id),
+    readers,
+    diameterMm,
+    ...(ratings === undefined ? {} : { texture: ratings.texture.mean }),
+    accepted: isAccepted({ readers, diameterMm }, rule),
+  }))
+  const findings = findingsOnSlices(found, placed, series.geometry, rule)
   return { findings, nodules, warnings }
 }
-
-const SMALL_NODULE_MM = 3

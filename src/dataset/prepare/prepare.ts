@@ -2,21 +2,20 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism, freemem } from 'node:os'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
-import { checkInteger, checkNumber } from '../../check.js'
+import { checkInteger } from '../../check.js'
 import type { Hypes } from '../../config/hypes.js'
-import { findSeries, listFiles } from '../../dicom/index.js'
-import type { Series } from '../../dicom/index.js'
 import { NoduleError, describeError } from '../../errors.js'
 import { makeOutputFolder, writeFileAtomic } from '../../files.js'
 import { VERSION } from '../../version.js'
 import type { BoxRule } from './boxes.js'
-import { annotationsBySeries } from './findings.js'
+import { findItems } from './find_items.js'
+import type { PrepareItem } from './find_items.js'
 import type { FrameEncoding } from '../list.js'
 import { emptyLists, listsOfParts, patientOf, writeLists } from './lists_of_parts.js'
 import type { WrittenList } from './lists_of_parts.js'
 import { frameParameters } from './parameters.js'
 import type { FrameParameters } from './parameters.js'
-import { framesExist, readRecord, scanKey, sha256 } from './record.js'
+import { framesExist, readRecord, sha256 } from './record.js'
 import type { ScanRecord } from './record.js'
 import { createScanPool } from './scan_pool.js'
 import type { SliceRule } from './select.js'
@@ -24,8 +23,10 @@ import { splitPatients } from './split.js'
 import type { SplitRule } from './split.js'
 
 export interface PrepareOptions {
-  /** Folders with DICOM series, at any depth, with their LIDC XML files or without. */
+  /** Folders with DICOM series, at any depth, with their LIDC XML files or without; none where stacks are given. */
   inputs: readonly string[]
+  /** A folder of nodule stacks: index.csv, stacks/PATIENT_NODULE.webp and _readers.png. */
+  stacks?: string | undefined
   /** Further folders with LIDC XML files. */
   annotations?: readonly string[] | undefined
   output: string
@@ -108,63 +109,56 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const concurrency = checkInteger('concurrency', options.concurrency ?? defaultConcurrency(), 1, 256)
   const split = options.split ?? DEFAULT_SPLIT
   const parameters = frameParameters(options.hypes, { ...options, seed })
-  const { scans, skipped, damaged, annotationFiles } = await findScans(options, warn)
+  const { items, skipped, damaged } = await findItems(options, parameters, warn)
   // All scans take part in the split, the failed ones too: so it stays when they are mended.
   const parts = splitPatients(
-    scans.map((series) => ({ patientId: patientOf(series), seriesInstanceUid: series.seriesInstanceUid })),
+    items.map((item) => ({ patientId: patientOf(item), seriesInstanceUid: item.seriesInstanceUid })),
     split,
     seed,
   )
-  if (split.kind === 'given') checkGiven(scans, parts, split.path, warn)
+  if (split.kind === 'given') checkGiven(items, parts, split.path, warn)
   await makeOutputFolder(output)
 
-  const records: (ScanRecord | undefined)[] = Array.from({ length: scans.length })
+  const records: (ScanRecord | undefined)[] = Array.from({ length: items.length })
   const failed: DatasetManifest['failed'] = []
   let unchanged = 0
   let done = 0
-  const pool = createScanPool(Math.min(concurrency, scans.length))
+  const pool = createScanPool(Math.min(concurrency, items.length))
   try {
-    await eachAtOnce(scans, concurrency, options.interrupted, async (series, index) => {
-      const { seriesInstanceUid, folder } = series
+    await eachAtOnce(items, concurrency, options.interrupted, async (item, index) => {
+      const { seriesInstanceUid, folder } = item
       try {
-        const files = annotationFiles.get(seriesInstanceUid)!
-        const key = await scanKey(series, files, parameters)
+        const key = await item.key()
         const old = await readRecord(output, seriesInstanceUid)
         if (old?.key === key && framesExist(output, old)) {
           records[index] = old
           unchanged++
-        } else
-          records[index] = await pool.run({
-            series,
-            annotationFiles: files,
-            parameters,
-            output,
-            key,
-            old,
-          })
+        } else records[index] = await pool.run(item.task({ parameters, output, key, old }))
       } catch (error) {
         // What cannot be written here cannot be for the next scan either.
         if (!(error instanceof NoduleError) || (error.code === 'FILE' && liesIn(output, error.path)))
           throw error
         failed.push({ seriesInstanceUid, folder, error: describeError(error) })
-        warn(`${folder}: the scan is left out: ${describeError(error)}`)
+        warn(`${folder}: ${item.what} is left out: ${describeError(error)}`)
       }
       done++
-      options.onProgress?.(done, scans.length, patientOf(series))
+      options.onProgress?.(done, items.length, patientOf(item))
     })
   } finally {
     await pool.close()
   }
-  if (done < scans.length) {
+  if (done < items.length) {
     throw new NoduleError(
       'INTERRUPTED',
-      `stopped after ${done} of ${scans.length} scans; run it again with the same options to go on`,
+      `stopped after ${done} of ${items.length} scans; run it again with the same options to go on`,
       { path: output },
     )
   }
 
   const made = records.filter((record) => record !== undefined)
   for (const record of made) for (const warning of record.warnings) warn(`${patientOf(record)}: ${warning}`)
+  const lost = made.flatMap((record) => record.damaged ?? [])
+  for (const { path, reason } of lost) warn(`${path}: ${reason}`)
   const lists = listsOfParts(made, parts, split)
   const written = await writeLists(output, lists, await listsOfManifest(output))
   for (const warning of emptyLists(written, split, failed.length)) warn(warning)
@@ -185,7 +179,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
     lists: written,
     scans: made.map(summary),
     skipped,
-    damaged,
+    damaged: [...damaged, ...lost],
     failed: failed.sort((a, b) => (a.seriesInstanceUid < b.seriesInstanceUid ? -1 : 1)),
   }
   await writeFileAtomic(join(output, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
@@ -194,7 +188,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
 
 /** Tells how many patients a file of parts leaves out. Throws NoduleError (FORMAT) where it names none of them. */
 function checkGiven(
-  scans: readonly Series[],
+  scans: readonly PrepareItem[],
   parts: ReadonlyMap<string, string>,
   path: string,
   warn: (warning: string) => void,
@@ -211,65 +205,6 @@ function checkGiven(
     warn(
       `${absent.length} of ${patients.size} patients are in no list: ${path} does not name them (${absent[0]})`,
     )
-}
-
-/** The series that can be prepared, with their annotation files, and why the others cannot. */
-async function findScans(
-  options: PrepareOptions,
-  warn: (warning: string) => void,
-): Promise<{
-  scans: Series[]
-  skipped: DatasetManifest['skipped']
-  damaged: DatasetManifest['damaged']
-  annotationFiles: Map<string, string[]>
-}> {
-  const found = await findSeries(options.inputs, {
-    ...(options.interrupted && { interrupted: options.interrupted }),
-  })
-  if (options.interrupted?.() === true)
-    throw new NoduleError('INTERRUPTED', 'stopped while looking for scans', { path: options.output })
-  const damaged = found.skipped
-    .filter((file) => file.kind === 'damaged')
-    .map(({ path, reason }) => ({ path, reason }))
-  const files = await listFiles([...options.inputs, ...(options.annotations ?? [])])
-  const xml = files.filter((path) => /\.xml$/i.test(path))
-  const { bySeries, foreign, problems } = await annotationsBySeries(xml)
-  for (const path of foreign) warn(`${path}: not a LIDC XML file`)
-  damaged.push(...problems)
-  for (const { path, reason } of damaged) warn(`${path}: ${reason}`)
-  const maxThickness = checkNumber('maxThicknessMm', options.maxThicknessMm ?? 1000, 0, 1000)
-  const scans: Series[] = []
-  const skipped: DatasetManifest['skipped'] = []
-  for (const series of found.series) {
-    const { seriesInstanceUid, folder } = series
-    const reason = reasonToSkip(series, bySeries, maxThickness)
-    if (reason === undefined) scans.push(series)
-    else skipped.push({ seriesInstanceUid, folder, reason })
-  }
-  if (scans.length === 0) {
-    const reasons = [...new Set(skipped.map((item) => item.reason))].join('; ')
-    throw new NoduleError('FILE', 'nothing to prepare', {
-      path: options.inputs.join(', '),
-      expected: 'CT series with LIDC XML files',
-      actual: `${found.series.length} series, ${xml.length} XML files${reasons === '' ? '' : ` (${reasons})`}`,
-    })
-  }
-  return { scans, skipped, damaged, annotationFiles: bySeries }
-}
-
-function reasonToSkip(
-  series: Series,
-  bySeries: ReadonlyMap<string, string[]>,
-  maxThickness: number,
-): string | undefined {
-  if (series.modality !== 'CT') return `modality ${series.modality === '' ? 'unknown' : series.modality}`
-  if (series.seriesInstanceUid === '') return 'no Series Instance UID'
-  if (!series.isVolume) return series.problems[0]?.message ?? 'no volume'
-  if (!bySeries.has(series.seriesInstanceUid)) return 'no LIDC XML file'
-  const thickness = Math.max(series.thickness ?? 0, series.geometry.spacing[0])
-  // Distances come from positions: a little above the limit is the limit.
-  if (thickness > maxThickness + 1e-3) return `slices of more than ${maxThickness} mm`
-  return undefined
 }
 
 function liesIn(folder: string, path: string | undefined): boolean {

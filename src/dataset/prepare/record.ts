@@ -6,10 +6,12 @@ import type { Series } from '../../dicom/index.js'
 import { fileError } from '../../errors.js'
 import { writeFileAtomic } from '../../files.js'
 import type { ListEntry, NoduleMeasures } from '../list.js'
+import type { StackEntry } from '../stacks/read_index.js'
+import { stackFiles } from '../stacks/read_stack.js'
 import type { FrameParameters } from './parameters.js'
 
 /** Raised when the same input and parameters would give other frames or entries: older records are then done again. */
-const RECORD_FORMAT = 'nodule-scan/2'
+const RECORD_FORMAT = 'nodule-scan/3'
 
 /** What was made of one scan; kept as OUTPUT/scans/<series UID>.json. */
 export interface ScanRecord {
@@ -26,6 +28,8 @@ export interface ScanRecord {
   /** SHA-256 of each frame file, by path relative to the output folder. */
   frames: Record<string, string>
   warnings: string[]
+  /** Files that could not be used; the rest of the record was made without them. */
+  damaged?: { path: string; reason: string }[]
 }
 
 export function sha256(content: string | Uint8Array): string {
@@ -51,16 +55,42 @@ export async function scanKey(
       throw fileError(slice.path, 'read', error)
     }
   }
-  const xml: string[] = []
-  for (const path of annotationFiles) {
+  hash.update(JSON.stringify(await contentHashes(annotationFiles)))
+  return hash.digest('hex')
+}
+
+/** The key of the stacks of a series: as of a scan; files that are missing count as that. */
+export async function stacksKey(
+  folder: string,
+  stacks: readonly StackEntry[],
+  annotationFiles: readonly string[],
+  parameters: FrameParameters,
+): Promise<string> {
+  const hash = createHash('sha256')
+  hash.update(JSON.stringify([RECORD_FORMAT, parameters, 'stacks']))
+  for (const entry of stacks) {
+    const files = stackFiles(folder, entry)
+    // Where the stack stands in the index does not count.
+    hash.update(JSON.stringify({ ...entry, line: 0 }))
+    for (const path of [files.slices, files.readers]) {
+      const { size, mtimeMs } = (await stat(path).catch(() => undefined)) ?? { size: -1, mtimeMs: 0 }
+      hash.update(JSON.stringify([size, mtimeMs]))
+    }
+  }
+  hash.update(JSON.stringify(await contentHashes(annotationFiles)))
+  return hash.digest('hex')
+}
+
+async function contentHashes(paths: readonly string[]): Promise<string[]> {
+  const hashes: string[] = []
+  for (const path of paths) {
     try {
-      xml.push(sha256(await readFile(path)))
+      hashes.push(sha256(await readFile(path)))
     } catch (error) {
       throw fileError(path, 'read', error)
     }
   }
-  hash.update(JSON.stringify(xml.sort()))
-  return hash.digest('hex')
+  return hashes.sort()
 }
 
 function recordPath(output: string, seriesInstanceUid: string): string {

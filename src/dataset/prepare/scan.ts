@@ -1,25 +1,19 @@
-import { join } from 'node:path'
 import type { Series } from '../../dicom/index.js'
-import { makeFolder, writeFileAtomic } from '../../files.js'
 import { createRandom } from '../../random.js'
 import { loadVolume, segmentLungs } from '../../volume/index.js'
-import type { HuVolume } from '../../volume/index.js'
 import { frameBoxes } from './boxes.js'
 import { readFindings } from './findings.js'
-import { channelSlices, lungFrame, renderPlaneHu } from '../frames.js'
-import type { FrameMapping } from '../../geometry/frame.js'
-import { encodeFrame, encodeHuPng } from '../images.js'
-import type { ListEntry, NoduleMeasures } from '../list.js'
+import { lungFrame } from '../frames.js'
+import type { NoduleMeasures } from '../list.js'
 import type { FrameParameters } from './parameters.js'
-import { fileName, sha256, writeRecord } from './record.js'
+import { fileName, writeRecord } from './record.js'
 import type { ScanRecord } from './record.js'
 import { selectSlices } from './select.js'
-import { renderSliceFrames } from '../slice_frames.js'
+import { writeFrames } from './write_frames.js'
 
-/** One scan to prepare; plain data, so that it can go to another thread. */
-export interface ScanTask {
-  series: Series
-  /** Its LIDC XML files. */
+/** What all tasks have; plain data, so that it can go to another thread. */
+export interface CommonTask {
+  /** LIDC XML files of the series. */
   annotationFiles: string[]
   parameters: FrameParameters
   /** The data set's folder. */
@@ -29,13 +23,16 @@ export interface ScanTask {
   old: ScanRecord | undefined
 }
 
+/** One scan to prepare. */
+export interface ScanTask extends CommonTask {
+  kind: 'scan'
+  series: Series
+}
+
 /** Buffers of an earlier scan, to be used again: fresh memory costs more than the work. For one scan at a time. */
 export interface ScanMemory {
   volume?: Int16Array
 }
-
-/** Frames rendered and encoded together. */
-const FRAMES_AT_ONCE = 16
 
 /**
  * Makes the frames of one scan and its record: volume, lungs, one mapping for all slices, boxes of the consensus
@@ -52,11 +49,13 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
     data: { lung_margin_mm: parameters.lungMarginMm, mm_per_pixel: parameters.mmPerPixel },
   })
   const found = await readFindings(series, task.annotationFiles, parameters.boxes)
-  const { slices: boxes, outside } = frameBoxes(found.findings, mapping, parameters.boxes)
+  const { slices: boxes } = frameBoxes(found.findings, mapping, parameters.boxes)
+  const doubtful = found.findings.filter((finding) => finding.nonNodule !== true)
+  const { slices: nodules, outside } = frameBoxes(doubtful, mapping, parameters.boxes)
   const warnings = [...lungs.warnings, ...found.warnings]
   if (outside > 0) warnings.push(`${outside} boxes lie outside the frame, which is fitted around the lungs`)
   const positive = new Set([...boxes].filter(([, slice]) => slice.rects.length > 0).map(([k]) => k))
-  const excluded = new Set([...boxes].filter(([, slice]) => slice.excluded.length > 0).map(([k]) => k))
+  const excluded = new Set([...nodules].filter(([, slice]) => slice.excluded.length > 0).map(([k]) => k))
   const chosen = selectSlices(
     series.slices.length,
     positive,
@@ -72,7 +71,7 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
     ]),
   )
   const name = `${fileName(series.patientId)}_${fileName(series.seriesInstanceUid)}`
-  const entries: ListEntry[] = chosen.map((k) => {
+  const entries = chosen.map((k) => {
     const slice = boxes.get(k) ?? { rects: [], ids: [], excluded: [] }
     return {
       image_path: `frames/${name}_${String(k).padStart(4, '0')}.png`,
@@ -92,16 +91,7 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
       },
     }
   })
-  const frames: Record<string, string> = {}
-  await makeFolder(join(output, 'frames'))
-  for (let first = 0; first < chosen.length; first += FRAMES_AT_ONCE) {
-    const pngs = await framesAsPng(volume, mapping, chosen.slice(first, first + FRAMES_AT_ONCE), parameters)
-    for (const [n, png] of pngs.entries()) {
-      const path = entries[first + n]!.image_path
-      frames[path] = sha256(png)
-      await writeFileAtomic(join(output, path), png)
-    }
-  }
+  const frames = await writeFrames(volume, entries, parameters, output)
   return writeRecord(
     output,
     {
@@ -116,34 +106,5 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
       warnings,
     },
     task.old,
-  )
-}
-
-async function framesAsPng(
-  volume: HuVolume,
-  mapping: FrameMapping,
-  slices: readonly number[],
-  parameters: FrameParameters,
-): Promise<Buffer[]> {
-  const { frameWidth: width, frameHeight: height } = mapping
-  const { neighborMm, channels, windowLowHu: low, windowHighHu: high } = parameters
-  if (parameters.encoding === 'hu16') {
-    const planes: Record<number, Float32Array> = {}
-    const plane = (k: number): Float32Array =>
-      (planes[k] ??= renderPlaneHu(volume, k, mapping, new Float32Array(width * height)))
-    return Promise.all(
-      slices.map((k) =>
-        encodeHuPng(width, height, channelSlices(volume.geometry, k, neighborMm, channels).map(plane)),
-      ),
-    )
-  }
-  const layout = channels === 3 ? 'NHWC' : 'NCHW'
-  const style = { mapping, window: { low, high }, neighborMm, channels, layout } as const
-  const frames = await renderSliceFrames(volume, slices, style)
-  const size = width * height * channels
-  return Promise.all(
-    slices.map((_, n) =>
-      encodeFrame({ width, height, channels, data: frames.subarray(n * size, (n + 1) * size) }),
-    ),
   )
 }

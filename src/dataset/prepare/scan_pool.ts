@@ -4,18 +4,26 @@ import type { ThreadPool } from '../../threads.js'
 import type { ScanRecord } from './record.js'
 import { prepareScan } from './scan.js'
 import type { ScanMemory, ScanTask } from './scan.js'
+import { prepareStacks } from './stacks.js'
+import type { StacksTask } from './stacks.js'
+
+export type ItemTask = ScanTask | StacksTask
+
+export async function prepareItem(task: ItemTask, memory: ScanMemory): Promise<ScanRecord> {
+  return task.kind === 'scan' ? prepareScan(task, memory) : prepareStacks(task)
+}
 
 /**
  * Prepares scans in threads of their own, since finding the lungs and drawing frames keep a core busy; with one
  * thread, in this one. Whatever happens in a scan, a bug and lack of memory included, becomes the NoduleError of that
  * scan: a run over a thousand scans must not end for one.
  */
-export function createScanPool(threads: number): ThreadPool<ScanTask, ScanRecord> {
+export function createScanPool(threads: number): ThreadPool<ItemTask, ScanRecord> {
   const memory: ScanMemory = {}
   return createThreadPool({
     threads,
     module: new URL('./scan_worker.js', import.meta.url),
-    work: async (task) => prepareScan(task, memory),
+    work: async (task) => prepareItem(task, memory),
     unexpected: (reason, cause) =>
       new NoduleError('FORMAT', `unexpected failure, please report it: ${reason}`, { cause }),
   })

@@ -1,8 +1,9 @@
 /** A thread of `createScanPool`: prepares one scan at a time. */
 import { serveTasks } from '../../threads.js'
-import { prepareScan } from './scan.js'
-import type { ScanMemory, ScanTask } from './scan.js'
+import type { ScanMemory } from './scan.js'
+import { prepareItem } from './scan_pool.js'
+import type { ItemTask } from './scan_pool.js'
 
 const memory: ScanMemory = {}
 
-serveTasks(async (task: ScanTask) => prepareScan(task, memory))
+serveTasks(async (task: ItemTask) => prepareItem(task, memory))
