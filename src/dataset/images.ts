@@ -33,7 +33,12 @@ async function decode(
   const gray16 = depth === 'ushort' && bytes[25] === 0
   try {
     // From bytes, not from the path: libvips caches files by name, even when they change.
-    const image = sharp(bytes, { limitInputPixels: MAX_IMAGE_SIDE ** 2, failOn: 'truncated' })
+    // Gray levels are measurements: a color profile must not change them.
+    const image = sharp(bytes, {
+      limitInputPixels: MAX_IMAGE_SIDE ** 2,
+      failOn: 'truncated',
+      ignoreIcc: true,
+    })
     const { data, info } = await image
       .flatten({ background: '#000' })
       .toColorspace(depth === 'uchar' ? 'srgb' : gray16 ? 'grey16' : 'rgb16')

@@ -5,10 +5,11 @@ import { lookUp } from './dictionary.js'
 import { fileContext, itemContext, itemsOf, vrOf } from './elements.js'
 import type { ElementContext } from './elements.js'
 import { encodeElement, encodeFile, encodeSequence, toLittleEndian } from './encode.js'
-import { PIXEL_DATA, text, texts } from './parse.js'
+import { PIXEL_DATA } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { profileAction } from './profile.js'
 import type { ProfileAction } from './profile.js'
+import { text, texts } from './values.js'
 
 export interface AnonymizeOptions {
   /** Secret from which pseudonyms, UIDs and the shift of dates are made: the same key, the same replacements. */

@@ -78,6 +78,7 @@ function unreadableReason(header: SliceHeader): string | undefined {
     return `color images (${photometric}, ${samplesPerPixel} samples a pixel) have no HU`
   if (
     header.volume === undefined &&
+    header.pixelData === undefined &&
     !isUncompressed(transferSyntax) &&
     COMPRESSED[transferSyntax] === undefined
   )

@@ -1,4 +1,4 @@
-/** WHATWG names of the defined terms of Specific Character Set (PS3.3 C.12.1.1.2). */
+/** WHATWG names of the defined terms of Specific Character Set (PS3.3 C.12.1.1.2), by their number. */
 const ENCODINGS: Record<string, string> = {
   '6': 'latin1',
   '100': 'latin1',
@@ -20,38 +20,119 @@ const ENCODINGS: Record<string, string> = {
   '192': 'utf-8',
 }
 
+/** What an escape sequence (PS3.3 table C.12-3, 4) makes of the bytes behind it: the number of a term. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  '(B': '6',
+  '-A': '100',
+  '-B': '101',
+  '-C': '109',
+  '-D': '110',
+  '-L': '144',
+  '-G': '127',
+  '-F': '126',
+  '-H': '138',
+  '-M': '148',
+  '-b': '203',
+  '-T': '166',
+  ')I': '13',
+  '(J': '13',
+  $B: '87',
+  '$@': '87',
+  '$(D': '159',
+  '$)C': '149',
+  '$)A': '58',
+}
+
+/** Text whose delimiters begin anew with the first character set (PS3.5 6.1.2.5.3): names have two more. */
+const DELIMITERS = new Set([0x09, 0x0a, 0x0c, 0x0d, 0x5c])
+const NAME_DELIMITERS = new Set([...DELIMITERS, 0x3d, 0x5e])
+
 /**
- * Decodes text of a data set.
+ * Decodes text of a data set, with code extensions where its character sets have them: an escape sequence holds up to
+ * the next one or the next delimiter.
  *
  * @param charsets values of Specific Character Set (0008,0005), e.g. 'ISO_IR 100'; none: the default repertoire
+ * @param vr names (PN) have delimiters of their own
  */
-export function decodeText(bytes: Uint8Array, charsets: readonly string[]): string {
-  const ascii = bytes.every((byte) => byte < 0x80 && byte !== 0x1b)
-  if (ascii) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
-  // With code extensions the last set is the one that plain ASCII and Latin 1 cannot write.
-  const encoding = charsets.map(encodingOf).findLast((name) => name !== undefined) ?? 'latin1'
-  if (encoding === 'latin1') {
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+export function decodeText(bytes: Uint8Array, charsets: readonly string[], vr?: string): string {
+  if (bytes.every((byte) => byte < 0x80 && byte !== 0x1b)) return latin1(bytes)
+  const [first = ''] = charsets
+  const initial = numberOf(first)
+  // UTF-8 and GB18030 know no escapes, and their delimiters need no reset.
+  if (initial === '192' || initial === '58') return decode(bytes, initial)
+  if (!bytes.includes(0x1b)) {
+    // Without an escape, the set that these bytes can be in: a single one as a rule, else the one that is not ASCII.
+    const only = charsets.map(numberOf).findLast((number) => number !== undefined && number !== '6')
+    return decode(bytes, initial === undefined || initial === '6' ? (only ?? initial) : initial)
   }
-  return new TextDecoder(encoding).decode(encoding === 'iso-2022-jp' ? bytes : withoutEscapes(bytes))
+  return decodePieces(bytes, initial, vr === 'PN' ? NAME_DELIMITERS : DELIMITERS)
 }
 
-function encodingOf(term: string): string | undefined {
-  if (/^(GB18030|GBK)$/i.test(term)) return 'gb18030'
-  const number = /(\d+)$/.exec(term)?.[1]
-  return number === undefined ? undefined : ENCODINGS[number]
+/** Cuts at escapes and delimiters and decodes each piece by the sets that hold there. */
+function decodePieces(bytes: Uint8Array, initial: string | undefined, delimiters: Set<number>): string {
+  const out: string[] = []
+  let set = initial
+  let start = 0
+  const flush = (end: number): void => {
+    if (end > start) out.push(decode(bytes.subarray(start, end), set))
+  }
+  for (let at = 0; at < bytes.length;) {
+    const byte = bytes[at]!
+    if (byte === 0x1b) {
+      flush(at)
+      let end = at + 1
+      while (end < bytes.length && bytes[end]! >= 0x20 && bytes[end]! <= 0x2f) end++
+      const name = latin1(bytes.subarray(at + 1, end + 1))
+      // An escape that nobody knows changes nothing.
+      const escaped = name === '(B' ? (isMultiByte(set) ? initialAscii(initial) : set) : ESCAPES[name]
+      set = escaped ?? set
+      at = end + 1
+      start = at
+    } else if (delimiters.has(byte) && !isMultiByte(set)) {
+      flush(at)
+      out.push(String.fromCharCode(byte))
+      set = initial
+      at++
+      start = at
+    } else at += isMultiByte(set) && byte > 0x20 && at + 1 < bytes.length ? 2 : 1
+  }
+  flush(bytes.length)
+  return out.join('')
 }
 
-/** Drops ISO 2022 escapes ("ESC $ ) C"), which these decoders do not know and do not need. */
-function withoutEscapes(bytes: Uint8Array): Uint8Array {
-  const kept: number[] = []
+/** ASCII in G0 leaves the upper half as it was, which only a set of one byte has. */
+function initialAscii(initial: string | undefined): string | undefined {
+  return isMultiByte(initial) ? '6' : initial
+}
+
+/** Kanji of two 7-bit bytes, among which delimiters' codes are no delimiters. */
+function isMultiByte(set: string | undefined): boolean {
+  return set === '87' || set === '159'
+}
+
+function decode(bytes: Uint8Array, set: string | undefined): string {
+  const encoding = (set === undefined ? undefined : ENCODINGS[set]) ?? 'latin1'
+  if (encoding === 'latin1') return latin1(bytes)
+  if (encoding !== 'iso-2022-jp') return new TextDecoder(encoding).decode(bytes)
+  // The 7-bit pairs of JIS X 0208 and 0212 are EUC-JP's without its upper bits (0212 behind a single shift).
+  const euc: number[] = []
   for (let at = 0; at < bytes.length; at++) {
-    if (bytes[at] !== 0x1b) {
-      kept.push(bytes[at]!)
-      continue
+    const [byte, next] = [bytes[at]!, bytes[at + 1]]
+    if (byte <= 0x20 || next === undefined) euc.push(byte)
+    else {
+      euc.push(...(set === '159' ? [0x8f] : []), byte | 0x80, next | 0x80)
+      at++
     }
-    at++
-    while (at < bytes.length && bytes[at]! >= 0x20 && bytes[at]! <= 0x2f) at++
   }
-  return Uint8Array.from(kept)
+  return new TextDecoder('euc-jp').decode(Uint8Array.from(euc))
+}
+
+function numberOf(term: string): string | undefined {
+  if (/^(GB18030|GBK)$/i.test(term)) return '58'
+  const number = /(\d+)$/.exec(term)?.[1]
+  return number !== undefined && number in ENCODINGS ? number : undefined
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
 }

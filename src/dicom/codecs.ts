@@ -6,7 +6,7 @@ import type { CodestreamSize } from './codestream.js'
 import { endsStream } from './frames.js'
 import type { SliceHeader } from './header.js'
 import { decodeRle } from './rle.js'
-import { COMPRESSED } from './transfer_syntax.js'
+import type { CompressedFamily } from './transfer_syntax.js'
 
 type Package = { Context: typeof CodecContext; NativeCodecs: typeof Codecs; log: typeof CodecLog }
 
@@ -26,26 +26,56 @@ function loadCodecs(): Promise<Package> {
   return loading
 }
 
+/** What decoding a frame depends on. */
+export type FrameHeader = Pick<
+  SliceHeader,
+  'path' | 'rows' | 'columns' | 'bitsAllocated' | 'bitsStored' | 'signed' | 'photometric' | 'transferSyntax'
+>
+
 /**
  * Decodes one compressed frame to little-endian stored values of the header's depth.
  *
+ * @param family the codec that the codestream asks for; undefined: none is known
  * @throws NoduleError UNSUPPORTED (an unknown transfer syntax), FORMAT (damaged, or not the announced size)
  */
-export async function decodeFrame(bytes: Uint8Array, header: SliceHeader): Promise<Uint8Array> {
-  const { path, rows, columns, transferSyntax } = header
-  const bytesPerPixel = header.bitsAllocated / 8
-  const family = COMPRESSED[transferSyntax]
+export async function decodeFrame(
+  bytes: Uint8Array,
+  header: FrameHeader,
+  family: CompressedFamily | undefined,
+): Promise<Uint8Array> {
+  const { path, rows, columns, bitsAllocated } = header
   if (family === undefined) {
     throw new NoduleError('UNSUPPORTED', 'cannot decode this transfer syntax', {
       path,
       place: '(0002,0010)',
       expected: 'uncompressed, deflated, RLE, JPEG, JPEG-LS, JPEG 2000 or HTJ2K',
-      actual: transferSyntax,
+      actual: header.transferSyntax,
     })
   }
-  if (family === 'rle') return decodeRle(bytes, rows * columns, bytesPerPixel, path)
+  if (family === 'rle') return decodeRle(bytes, rows * columns, bitsAllocated / 8, path)
   const size = family === 'jpeg2000' || family === 'htj2k' ? jpeg2000Size(bytes) : jpegSize(bytes)
   checkSize(size, header)
+  // A stream of 8 bits or fewer decodes to bytes, however many bits are allocated.
+  const narrow = size!.bits <= 8 && bitsAllocated === 16
+  const decoder = narrow ? { ...header, bitsAllocated: 8, bitsStored: size!.bits } : header
+  let failure: unknown
+  for (const candidate of family === 'jpegls' ? jpegLsCandidates(bytes) : [bytes]) {
+    try {
+      const decoded = await decodeWith(family, candidate, decoder)
+      return narrow ? widen(decoded, size!.bits, size!.signed === true) : decoded
+    } catch (error) {
+      failure ??= error
+    }
+  }
+  throw failure
+}
+
+async function decodeWith(
+  family: Exclude<CompressedFamily, 'rle'>,
+  bytes: Uint8Array,
+  header: FrameHeader,
+): Promise<Uint8Array> {
+  const { rows, columns } = header
   const { Context, NativeCodecs } = await loadCodecs()
   const context = new Context({
     width: columns,
@@ -56,7 +86,7 @@ export async function decodeFrame(bytes: Uint8Array, header: SliceHeader): Promi
     pixelRepresentation: header.signed ? 1 : 0,
     planarConfiguration: 0,
     photometricInterpretation: header.photometric || 'MONOCHROME2',
-    encodedBuffer: family === 'jpegls' ? withEnd(bytes) : bytes,
+    encodedBuffer: bytes,
   })
   let decoded: Uint8Array | undefined
   try {
@@ -67,15 +97,41 @@ export async function decodeFrame(bytes: Uint8Array, header: SliceHeader): Promi
     loading = undefined
     throw damaged(header, 'a decodable image', describeError(error))
   }
-  const expected = rows * columns * bytesPerPixel
+  const expected = (rows * columns * header.bitsAllocated) / 8
   if (decoded?.length !== expected)
     throw damaged(header, `${expected} bytes`, `${decoded?.length ?? 0} bytes`)
   return decoded
 }
 
-/** Where a JPEG-LS stream just stops, CharLS may read on for many seconds: an end marker makes that an error at once. */
-function withEnd(bytes: Uint8Array): Uint8Array {
-  return endsStream(bytes, 0, bytes.length) ? bytes : Buffer.concat([bytes, Buffer.from([0xff, 0xd9])])
+/** Bytes as little-endian words, the sign of signed streams spread. */
+function widen(values: Uint8Array, bits: number, signed: boolean): Uint8Array {
+  const wide = new Uint8Array(2 * values.length)
+  for (let i = 0; i < values.length; i++) {
+    wide[2 * i] = values[i]!
+    if (signed && values[i]! >> (bits - 1) !== 0) {
+      wide[2 * i] = values[i]! | (0xff << bits)
+      wide[2 * i + 1] = 0xff
+    }
+  }
+  return wide
+}
+
+/**
+ * A JPEG-LS stream as it is and, where CharLS does not take that, without the zeros that some writers put before the end
+ * marker. Where a stream just stops, CharLS may read on for many seconds: an end marker makes that an error at once.
+ */
+function* jpegLsCandidates(bytes: Uint8Array): Generator<Uint8Array> {
+  const end = Buffer.from([0xff, 0xd9])
+  let length = bytes.length
+  while (length > 0 && bytes[length - 1] === 0) length--
+  const isEnded = endsStream(bytes, 0, length)
+  const data = bytes.subarray(0, isEnded ? length - 2 : bytes.length)
+  yield isEnded ? bytes.subarray(0, length) : Buffer.concat([data, end])
+  let zeros = 0
+  while (zeros < data.length && data[data.length - 1 - zeros] === 0) zeros++
+  // One zero may be the data's own last byte.
+  for (const kept of new Set([zeros - 1, Math.min(1, zeros), 0]))
+    if (kept >= 0 && kept < zeros) yield Buffer.concat([data.subarray(0, data.length - zeros + kept), end])
 }
 
 const DECODERS = {
@@ -86,7 +142,7 @@ const DECODERS = {
 }
 
 /** Compares what the compressed image says of itself with the DICOM header, before any memory is spent. */
-function checkSize(size: CodestreamSize | undefined, header: SliceHeader): void {
+function checkSize(size: CodestreamSize | undefined, header: FrameHeader): void {
   if (size === undefined) throw damaged(header, 'a compressed image with a header', 'none')
   const { rows, columns, bitsAllocated } = header
   const same =
@@ -105,7 +161,7 @@ function checkSize(size: CodestreamSize | undefined, header: SliceHeader): void 
 /** More tiles than this cost more memory than the image: an attack, not a picture. */
 const MAX_TILES = 1024
 
-function damaged(header: SliceHeader, expected: string, actual: string): NoduleError {
+function damaged(header: FrameHeader, expected: string, actual: string): NoduleError {
   return new NoduleError('FORMAT', 'damaged compressed image', {
     path: header.path,
     place: '(7FE0,0010)',

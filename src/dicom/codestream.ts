@@ -1,3 +1,5 @@
+import type { CompressedFamily } from './transfer_syntax.js'
+
 /** What the header of a compressed image says of its size. */
 export interface CodestreamSize {
   width: number
@@ -7,13 +9,49 @@ export interface CodestreamSize {
   bits: number
   /** JPEG 2000 only. */
   tiles?: number
+  /** JPEG 2000 only: two's complement. */
+  signed?: boolean
+}
+
+/**
+ * The codec that a codestream asks for: its first bytes decide, whatever the transfer syntax names; that one only where
+ * they do not tell.
+ */
+export function codestreamFamily(
+  bytes: Uint8Array,
+  named: CompressedFamily | undefined,
+): CompressedFamily | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xd8) {
+    const size = jpegSize(bytes)
+    return size === undefined ? named : size.isLs ? 'jpegls' : 'jpeg'
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const start = codestreamStart(view)
+  if (start !== undefined && start + 4 <= bytes.length && view.getUint32(start) === 0xff4fff51)
+    return hasCapabilities(view, start + 2) ? 'htj2k' : 'jpeg2000'
+  // An RLE header: 1 to 15 segments, the first behind the header.
+  const isRle =
+    bytes.length >= 64 && [1, 2].includes(view.getUint32(0, true)) && view.getUint32(4, true) === 64
+  return isRle ? 'rle' : named
+}
+
+/** A CAP marker in the main header of a JPEG 2000 codestream: Part 15, high throughput. */
+function hasCapabilities(view: DataView, from: number): boolean {
+  for (let at = from; at + 4 <= view.byteLength;) {
+    const marker = view.getUint16(at)
+    if (marker === 0xff50) return true
+    // SOT: the tiles begin.
+    if (marker < 0xff00 || marker === 0xff90) return false
+    at += 2 + view.getUint16(at + 2)
+  }
+  return false
 }
 
 /**
  * Size of a JPEG or JPEG-LS image from its frame header (SOFn), so that nothing is decoded that is not what the DICOM
  * header announces. undefined where there is none.
  */
-export function jpegSize(bytes: Uint8Array): CodestreamSize | undefined {
+export function jpegSize(bytes: Uint8Array): (CodestreamSize & { isLs: boolean }) | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let at = 0; at + 4 <= bytes.length;) {
     if (bytes[at] !== 0xff) {
@@ -35,6 +73,7 @@ export function jpegSize(bytes: Uint8Array): CodestreamSize | undefined {
         height: view.getUint16(at + 5),
         width: view.getUint16(at + 7),
         components: bytes[at + 9]!,
+        isLs: marker === 0xf7,
       }
     }
     if (marker === 0xd9 || marker === 0xda) return undefined
@@ -61,6 +100,7 @@ export function jpeg2000Size(bytes: Uint8Array): CodestreamSize | undefined {
     height,
     components: view.getUint16(start + 40),
     bits: (bytes[start + 42]! & 0x7f) + 1,
+    signed: bytes[start + 42]! >= 0x80,
     tiles: Math.ceil(width / tileWidth) * Math.ceil(height / tileHeight),
   }
 }

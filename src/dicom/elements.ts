@@ -3,8 +3,8 @@ import { decodeText } from './charset.js'
 import { displayName, lookUp } from './dictionary.js'
 import { ElementReader } from './element_reader.js'
 import { ElementBudget } from './limits.js'
-import { texts, uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
+import { texts, uint16 } from './values.js'
 
 /** The value of an element, by kind of value representation. */
 export type ElementValue =

@@ -1,17 +1,19 @@
-import type { DataSet, Element } from 'dicom-parser'
+import type { DataSet } from 'dicom-parser'
 import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import { cross, dot } from '../geometry/patient.js'
 import type { Vector3 } from '../geometry/patient.js'
 import { frameLimit } from './limits.js'
-import { NOT_DICOM, PIXEL_DATA, numbersOf, parseDicom, text, texts, uint16 } from './parse.js'
+import { NOT_DICOM, PIXEL_DATA, parseDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { AXIAL, positionByLocation } from './slice_location.js'
 import { shareArray, shareText } from './share.js'
-import { hasEmbeddedOverlay, readBits, readModalityLut, readPadding } from './pixel_tags.js'
-import { DEFLATED_LITTLE_ENDIAN, isUncompressed } from './transfer_syntax.js'
+import { readBits, readModalityLut, readPadding, readRescale } from './pixel_tags.js'
+import { locatePixels, possibleFrames } from './locate_pixels.js'
+import type { PixelPlace } from './locate_pixels.js'
 import type { VolumeSlice } from './volume_types.js'
+import { decodedTexts, numbersOf, text, texts, uint16 } from './values.js'
 
 /** What the tags of one image say, pixel data aside. Tags are DICOM PS3.6; lengths are mm, positions patient space (LPS). */
 export interface SliceHeader {
@@ -73,11 +75,9 @@ export interface SliceHeader {
   transferSyntax: string
   bigEndian: boolean
   /** Where the stored values lie in the file, bytes; only for native (uncompressed, not deflated) pixel data. */
-  pixelData?: { offset: number; length: number } | undefined
+  pixelData?: PixelPlace | undefined
   /** The slice is one of a MetaImage or NIfTI file. */
   volume?: VolumeSlice | undefined
-  /** Bits above Bits Stored hold overlays and must be masked off. */
-  embeddedOverlay: boolean
   /** Modality LUT (0028,3000), which `readPixels` applies: then slope is 1 and intercept 0. */
   modalityLut?: { first: number; values: Uint16Array } | undefined
   /** A Modality LUT is there that cannot be read: the values have no meaning in HU. */
@@ -194,11 +194,10 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   }
   const frames = Math.max(1, Math.trunc(numbersOf(dataSet, 'x00280008')?.[0] ?? 1))
   const bits = readBits(file)
-  const slope = numbersOf(dataSet, 'x00281053')?.[0]
-  const intercept = numbersOf(dataSet, 'x00281052')?.[0]
+  const { slope, intercept } = readRescale(dataSet, path)
   const lut = readModalityLut(file, bits.signed, slope === undefined)
   const frameBytes = (rows * columns * bits.bitsAllocated) / 8
-  const present = Math.min(frames, possibleFrames(pixelElement, size, frameBytes))
+  const present = Math.min(frames, possibleFrames(file, pixelElement, size, frameBytes))
   if (present > frameLimit(size)) {
     throw new NoduleError('FORMAT', 'too many frames for a file of this size', {
       path,
@@ -209,6 +208,11 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   }
   const shared = (tag: string): string | undefined => {
     const value = text(dataSet, tag)
+    return value === undefined ? undefined : shareText(value)
+  }
+  const charsets = texts(dataSet, 'x00080005')
+  const decoded = (tag: string): string | undefined => {
+    const value = decodedTexts(dataSet, tag, charsets)[0]
     return value === undefined ? undefined : shareText(value)
   }
   const number = (tag: string): number | undefined => numbersOf(dataSet, tag)?.[0]
@@ -223,14 +227,14 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     sopInstanceUid: text(dataSet, 'x00080018') ?? '',
     seriesInstanceUid: shared('x0020000e') ?? '',
     studyInstanceUid: shared('x0020000d') ?? '',
-    patientId: shared('x00100020') ?? '',
+    patientId: decoded('x00100020') ?? '',
     modality: shared('x00080060') ?? '',
     imageType: shareArray(texts(dataSet, 'x00080008')),
     instanceNumber: number('x00200013'),
     acquisitionNumber: number('x00200012'),
     temporalPosition: number('x00200100'),
     acquisitionTime: shared('x00080032'),
-    seriesDescription: shared('x0008103e'),
+    seriesDescription: decoded('x0008103e'),
     rows,
     columns,
     imagePosition: place.imagePosition,
@@ -250,13 +254,12 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     padding: lut.modalityLut === undefined ? readPadding(dataSet, bits.signed) : undefined,
     transferSyntax: shareText(file.transferSyntax),
     bigEndian: file.bigEndian,
-    pixelData: locatePixels(file, pixelElement, size, frameBytes),
-    embeddedOverlay: hasEmbeddedOverlay(dataSet),
+    pixelData: locatePixels(file, pixelElement, size, { frames, frameBytes }),
     modalityLut: lut.modalityLut,
     hasModalityLut: lut.hasModalityLut,
-    manufacturer: shared('x00080070'),
-    model: shared('x00081090'),
-    kernel: shared('x00181210'),
+    manufacturer: decoded('x00080070'),
+    model: decoded('x00081090'),
+    kernel: decoded('x00181210'),
     kvp: number('x00180060'),
     gantryTilt: number('x00181120'),
   }
@@ -264,34 +267,6 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   for (let frame = 1; frame < present; frame++)
     headers.push(Object.assign({ ...first }, plane(frame), { frame }))
   return headers
-}
-
-/** A lying number of frames must not fill the memory: no more than the pixel data has room for. */
-function possibleFrames(element: Element, size: number, frameBytes: number): number {
-  const room = element.hadUndefinedLength === true ? size / 64 : element.length / frameBytes
-  return Math.max(1, Math.min(Math.floor(room), size))
-}
-
-function locatePixels(
-  file: DicomFile,
-  element: Element,
-  size: number,
-  frameBytes: number,
-): SliceHeader['pixelData'] {
-  if (!isUncompressed(file.transferSyntax) || element.hadUndefinedLength === true) return undefined
-  if (file.transferSyntax !== DEFLATED_LITTLE_ENDIAN && element.dataOffset + element.length > size) {
-    const present = Math.max(0, size - element.dataOffset)
-    if (present < frameBytes) {
-      throw new NoduleError('FORMAT', 'file ends inside the pixel data', {
-        path: file.path,
-        place: '(7FE0,0010)',
-        expected: `${element.length} bytes`,
-        actual: String(present),
-      })
-    }
-  }
-  if (file.transferSyntax === DEFLATED_LITTLE_ENDIAN) return undefined
-  return { offset: element.dataOffset, length: Math.min(element.length, size - element.dataOffset) }
 }
 
 type Plane = Pick<
@@ -313,7 +288,7 @@ type Plane = Pick<
 function readPlane(file: DicomFile, frame: number, slope: number, intercept: number): Plane {
   const { dataSet, path } = file
   const find = (sequence: string, tag: string): number[] | undefined =>
-    numbersOf(functionalGroup(dataSet, frame, sequence) ?? dataSet, tag)
+    numbersOf(holderOf(dataSet, frame, sequence, tag), tag)
   const wrong = (place: string, name: string, count: number): NoduleError =>
     new NoduleError('FORMAT', NO_PLACE, {
       path,
@@ -347,9 +322,10 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
     })
   }
   const thickness = find('x00289110', 'x00180050')?.[0]
-  const transform = functionalGroup(dataSet, frame, 'x00289145')
-  const own = (tag: string): number | undefined =>
-    transform === undefined ? undefined : numbersOf(transform, tag)?.[0]
+  const own = (tag: string): { slope?: number | undefined; intercept?: number | undefined } => {
+    const holder = holderOf(dataSet, frame, 'x00289145', tag)
+    return holder === dataSet ? {} : readRescale(holder, path)
+  }
   const pixelSpacing = spacing as unknown as [number, number]
   const plane = {
     rows: uint16(dataSet, 'x00280010') ?? 0,
@@ -366,19 +342,22 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
     columnDirection: shareArray(columnDirection),
     pixelSpacing: shareArray(pixelSpacing),
     sliceThickness: thickness,
-    rescaleSlope: own('x00281053') ?? slope,
-    rescaleIntercept: own('x00281052') ?? intercept,
+    rescaleSlope: own('x00281053').slope ?? slope,
+    rescaleIntercept: own('x00281052').intercept ?? intercept,
   }
 }
 
-/** The item of a functional group macro that holds for a frame: its own, else the shared one (PS3.3 C.7.6.16). */
-function functionalGroup(dataSet: DataSet, frame: number, sequence: string): DataSet | undefined {
+/**
+ * What holds a tag of a functional group macro for a frame: the frame's own item, else the shared one (PS3.3 C.7.6.16),
+ * else the data set itself. Writers divide the tags of one macro among both.
+ */
+function holderOf(dataSet: DataSet, frame: number, sequence: string, tag: string): DataSet {
   const groups = [dataSet.elements['x52009230']?.items?.[frame], dataSet.elements['x52009229']?.items?.[0]]
   for (const group of groups) {
     const item = group?.dataSet?.elements[sequence]?.items?.[0]?.dataSet
-    if (item !== undefined) return item
+    if (item?.elements[tag] !== undefined) return item
   }
-  return undefined
+  return dataSet
 }
 
 function unit(vector: readonly number[]): Vector3 | undefined {

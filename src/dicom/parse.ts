@@ -12,6 +12,7 @@ import {
   IMPLICIT_LITTLE_ENDIAN,
   isUncompressed,
 } from './transfer_syntax.js'
+import { text } from './values.js'
 
 export { PIXEL_DATA } from './element_reader.js'
 
@@ -183,40 +184,6 @@ function inflate(bytes: Uint8Array, start: number, path: string): Uint8Array {
 
 function hex(bytes: Uint8Array, start: number, count: number): string {
   return [...bytes.subarray(start, start + count)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
-}
-
-/** The first value of a text element without padding; undefined where the element is absent or empty. */
-export function text(dataSet: DataSet, tag: string): string | undefined {
-  return texts(dataSet, tag)[0]
-}
-
-/** The values of a text element without padding; empty ones at the end are dropped. */
-export function texts(dataSet: DataSet, tag: string): string[] {
-  const element = dataSet.elements[tag]
-  if (element === undefined || element.length === 0 || element.length > 0xfffff) return []
-  if (element.dataOffset + element.length > dataSet.byteArray.length) return []
-  const { buffer, byteOffset } = dataSet.byteArray as Uint8Array
-  const value = Buffer.from(buffer, byteOffset + element.dataOffset, element.length).toString('latin1')
-  // A zero ends the value, as padding does.
-  const end = value.indexOf('\0')
-  const values = (end < 0 ? value : value.slice(0, end)).split('\\').map((value) => value.trim())
-  while (values.length > 0 && values.at(-1) === '') values.pop()
-  return values
-}
-
-/** The values of a decimal or integer string element; undefined where one is not a number or there are none. */
-export function numbersOf(dataSet: DataSet, tag: string): number[] | undefined {
-  const values = texts(dataSet, tag)
-  if (values.length === 0) return undefined
-  const numbers = values.map((value) => (value === '' ? Number.NaN : Number(value)))
-  return numbers.every((value) => Number.isFinite(value)) ? numbers : undefined
-}
-
-/** A 16-bit element, unsigned, or undefined where it is absent or cut off. */
-export function uint16(dataSet: DataSet, tag: string): number | undefined {
-  const element = dataSet.elements[tag]
-  if (element === undefined || element.length < 2) return undefined
-  return element.dataOffset + 2 <= dataSet.byteArray.length ? dataSet.uint16(tag) : undefined
 }
 
 /** Reads and parses a whole file. Throws NoduleError FILE, FORMAT. */

@@ -1,11 +1,19 @@
 import type { DataSet } from 'dicom-parser'
 import { NoduleError } from '../errors.js'
 import type { SliceHeader } from './header.js'
-import { uint16 } from './parse.js'
 import type { DicomFile } from './parse.js'
+import { COMPRESSED } from './transfer_syntax.js'
+import { numbersOf, texts, uint16 } from './values.js'
 
-/** Depth and sign of the stored values. Throws NoduleError where they cannot be read. */
-export function readBits(file: DicomFile): { bitsAllocated: number; bitsStored: number; signed: boolean } {
+/** Depth and sign of the stored values. */
+export interface PixelBits {
+  bitsAllocated: number
+  bitsStored: number
+  signed: boolean
+}
+
+/** Throws NoduleError where the stored values cannot be read. */
+export function readBits(file: DicomFile): PixelBits {
   const bitsAllocated = uint16(file.dataSet, 'x00280100') ?? 16
   const bitsStored = uint16(file.dataSet, 'x00280101') ?? bitsAllocated
   if (bitsAllocated !== 8 && bitsAllocated !== 16) {
@@ -24,7 +32,52 @@ export function readBits(file: DicomFile): { bitsAllocated: number; bitsStored: 
       actual: String(bitsStored),
     })
   }
+  const highBit = uint16(file.dataSet, 'x00280102') ?? bitsStored - 1
+  if (highBit >= bitsStored && !isCodestream(file.transferSyntax)) {
+    // Either the values lie in the upper bits or the tag is wrong: 16 times one another, and nobody can tell.
+    throw new NoduleError('FORMAT', 'cannot tell which bits hold the pixels', {
+      path: file.path,
+      place: '(0028,0102)',
+      expected: `High Bit ${bitsStored - 1} for ${bitsStored} bits stored`,
+      actual: String(highBit),
+    })
+  }
   return { bitsAllocated, bitsStored, signed: uint16(file.dataSet, 'x00280103') === 1 }
+}
+
+/** Codestreams of JPEG and its kin know their own depth. */
+function isCodestream(transferSyntax: string): boolean {
+  const family = COMPRESSED[transferSyntax]
+  return family !== undefined && family !== 'rle'
+}
+
+/** Rescale Slope or Intercept; undefined only where the tag is absent. Throws NoduleError FORMAT where it is no number. */
+export function readRescale(
+  dataSet: DataSet,
+  path: string,
+): { slope: number | undefined; intercept: number | undefined } {
+  const read = (tag: string, place: string, name: string): number | undefined => {
+    if (dataSet.elements[tag] === undefined) return undefined
+    const numbers = numbersOf(dataSet, tag)
+    const value = numbers?.[0]
+    if (value === undefined || numbers!.some((other) => other !== value))
+      throw new NoduleError('FORMAT', `no number in ${name}`, {
+        path,
+        place,
+        expected: 'one number',
+        actual: texts(dataSet, tag).join('\\') || 'an empty value',
+      })
+    return value
+  }
+  const slope = read('x00281053', '(0028,1053)', 'Rescale Slope')
+  if (slope === 0)
+    throw new NoduleError('FORMAT', 'every pixel would be the same', {
+      path,
+      place: '(0028,1053)',
+      expected: 'a Rescale Slope other than 0',
+      actual: '0',
+    })
+  return { slope, intercept: read('x00281052', '(0028,1052)', 'Rescale Intercept') }
 }
 
 /**
@@ -72,14 +125,4 @@ function readWord(dataSet: DataSet, tag: string, offset: number): number | undef
   return element.dataOffset + offset + 2 <= dataSet.byteArray.length
     ? dataSet.uint16(tag, offset / 2)
     : undefined
-}
-
-/** Overlay planes may hide in unused bits of the pixels: Overlay Bit Position (60xx,0102) not 0, no Overlay Data. */
-export function hasEmbeddedOverlay(dataSet: DataSet): boolean {
-  for (let group = 0x6000; group <= 0x601e; group += 2) {
-    const prefix = `x${group.toString(16)}`
-    if (dataSet.elements[`${prefix}3000`] === undefined && (uint16(dataSet, `${prefix}0102`) ?? 0) > 0)
-      return true
-  }
-  return false
 }

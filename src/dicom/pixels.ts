@@ -2,12 +2,14 @@ import { open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import { decodeFrame } from './codecs.js'
+import { codestreamFamily } from './codestream.js'
 import { encapsulatedFrame } from './frames.js'
 import type { SliceHeader } from './header.js'
 import { decodeCost, memoryLimit } from './limits.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
-import { COMPRESSED, isUncompressed } from './transfer_syntax.js'
+import { isNative, isSwapped } from './locate_pixels.js'
+import { COMPRESSED } from './transfer_syntax.js'
 import { decodeVolumeSlice, readVoxelBytes } from './volume_file.js'
 
 /** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
@@ -36,19 +38,20 @@ export async function readPixels(header: SliceHeader): Promise<StoredPixels> {
 async function readNative(header: SliceHeader): Promise<Uint8Array> {
   const { path, frame } = header
   const size = frameBytes(header)
-  const { offset, length } = header.pixelData!
+  const { offset, length, swapped } = header.pixelData!
   if ((frame + 1) * size > length) throw cutOff(header, (frame + 1) * size, length)
+  const [start, end] = wordsAround(frame * size, size, length, swapped)
   let handle: FileHandle | undefined
   try {
     handle = await open(path, 'r')
-    const bytes = new Uint8Array(size)
+    const bytes = new Uint8Array(end - start)
     let filled = 0
-    while (filled < size) {
-      const { bytesRead } = await handle.read(bytes, filled, size - filled, offset + frame * size + filled)
+    while (filled < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, offset + start + filled)
       if (bytesRead === 0) throw cutOff(header, size, filled)
       filled += bytesRead
     }
-    return bytes
+    return swapped ? swapWords(bytes, frame * size - start, size) : bytes
   } catch (error) {
     throw fileError(path, 'read', error)
   } finally {
@@ -56,24 +59,41 @@ async function readNative(header: SliceHeader): Promise<Uint8Array> {
   }
 }
 
+/** The bytes [start, end) of a value, rounded to whole words where their bytes have changed places. */
+function wordsAround(start: number, size: number, length: number, swapped: boolean): [number, number] {
+  const end = start + size
+  return swapped ? [start - (start % 2), Math.min(length, end + (end % 2))] : [start, end]
+}
+
+/** Puts the bytes of words back and takes `size` of them from `from` on. */
+function swapWords(bytes: Uint8Array, from: number, size: number): Uint8Array {
+  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length - (bytes.length % 2))
+  whole.swap16()
+  return new Uint8Array(bytes.subarray(from, from + size))
+}
+
 /** The stored values of a frame of a parsed file; see `readPixels`. */
 export async function decodePixels(file: DicomFile, header: SliceHeader): Promise<StoredPixels> {
   checkGray(header)
   const element = file.dataSet.elements[PIXEL_DATA]
   const size = frameBytes(header)
-  if (element !== undefined && isUncompressed(file.transferSyntax) && element.hadUndefinedLength !== true) {
-    const start = element.dataOffset + header.frame * size
-    const end = Math.min(element.dataOffset + element.length, file.bytes.length)
-    if (start + size > end) throw cutOff(header, size, Math.max(0, end - start))
+  if (element !== undefined && isNative(file, element, { frames: header.frames, frameBytes: size })) {
+    const length = Math.min(element.length, file.bytes.length - element.dataOffset)
+    if ((header.frame + 1) * size > length)
+      throw cutOff(header, size, Math.max(0, length - header.frame * size))
     // An inflated data set is in the memory already.
     checkCost(file, (file.bytes.length > file.size ? file.bytes.length : 0) + size)
+    const swapped = isSwapped(file, element)
+    const [start, end] = wordsAround(header.frame * size, size, length, swapped)
     // A copy, aligned (a Buffer's own slice would be a view).
-    return storedValues(header, new Uint8Array(file.bytes.subarray(start, start + size)))
+    const bytes = new Uint8Array(file.bytes.subarray(element.dataOffset + start, element.dataOffset + end))
+    return storedValues(header, swapped ? swapWords(bytes, header.frame * size - start, size) : bytes)
   }
-  const family = COMPRESSED[file.transferSyntax]
+  const compressed = encapsulatedFrame(file, header.frame, header.frames)
+  const family = codestreamFamily(compressed, COMPRESSED[file.transferSyntax])
   if (family !== undefined)
     checkCost(file, decodeCost(family, header.rows * header.columns, header.modalityLut !== undefined))
-  const decoded = await decodeFrame(encapsulatedFrame(file, header.frame, header.frames), header)
+  const decoded = await decodeFrame(compressed, header, family)
   return storedValues({ ...header, bigEndian: false }, decoded)
 }
 
@@ -116,9 +136,7 @@ function cutOff(header: SliceHeader, expected: number, actual: number): NoduleEr
 function storedValues(header: SliceHeader, bytes: Uint8Array): StoredPixels {
   const { bitsAllocated, bitsStored, signed } = header
   const values = view(bytes, bitsAllocated, signed, header.bigEndian)
-  if (bitsStored < bitsAllocated && (signed || header.embeddedOverlay)) {
-    cleanHighBits(values, bitsStored, signed, header.embeddedOverlay)
-  }
+  if (bitsStored < bitsAllocated) cleanHighBits(values, bitsStored, signed, header.padding)
   return header.modalityLut === undefined ? values : applyLut(values, header.modalityLut)
 }
 
@@ -145,16 +163,31 @@ function view(bytes: Uint8Array, bitsAllocated: number, signed: boolean, bigEndi
 }
 
 /**
- * PS3.5 8.1.1 leaves the bits above Bits Stored open. Negative values that lack their sign bits there get them, and
- * overlays are masked off; a value that is right as it is, or is outside of what Bits Stored allows (padding), stays.
+ * Drops what stands above Bits Stored (overlay planes, rubbish), which is no part of a value (PS3.5 8.1.1), and spreads
+ * the sign. Padding beyond the values' range is kept: it is stored with all its bits.
  */
-function cleanHighBits(values: StoredPixels, bitsStored: number, signed: boolean, overlay: boolean): void {
-  const sign = 2 ** (bitsStored - 1)
+export function cleanHighBits(
+  values: StoredPixels,
+  bitsStored: number,
+  signed: boolean,
+  padding: SliceHeader['padding'],
+): void {
   const range = 2 ** bitsStored
+  const sign = signed ? range / 2 : range
+  const lowest = sign - range
+  if (!signed && !hasAbove(values, range)) return
+  const beyond = padding !== undefined && (padding.low < lowest || padding.high >= sign) ? padding : undefined
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
-    if (!overlay && (value < sign || value >= range)) continue
+    if (value >= lowest && value < sign) continue
+    if (beyond !== undefined && value >= beyond.low && value <= beyond.high) continue
     const low = value & (range - 1)
-    values[i] = signed && low >= sign ? low - range : low
+    values[i] = low >= sign ? low - range : low
   }
+}
+
+function hasAbove(values: StoredPixels, range: number): boolean {
+  let all = 0
+  for (let i = 0; i < values.length; i++) all |= values[i]!
+  return all >= range
 }

@@ -5,11 +5,12 @@ import type { VolumeGeometry } from '../geometry/patient.js'
 import { buildSeries } from './build_series.js'
 import { NO_IMAGE, NO_PLACE, readHead, sliceHeaders } from './header.js'
 import type { SliceHeader } from './header.js'
-import { NOT_DICOM, readDicom, text } from './parse.js'
+import { NOT_DICOM, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { decodePixels, readPixels } from './pixels.js'
 import type { StoredPixels } from './pixels.js'
 import { decodeVolumeSlice, isVolumeFile, readVolumeHeaders, readVoxelBytes } from './volume_file.js'
+import { text } from './values.js'
 
 export type SeriesProblemKind =
   /** Slices are missing: a distance is more than 1.5 times the median. */

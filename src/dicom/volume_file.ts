@@ -66,7 +66,6 @@ export async function readVolumeHeaders(path: string): Promise<SliceHeader[]> {
     rescaleIntercept: integer ? file.intercept : 0,
     transferSyntax: file.format,
     bigEndian: file.bigEndian,
-    embeddedOverlay: false,
     hasModalityLut: false,
     volume: { file, k, mirrorX, mirrorY },
   }))

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32, deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -117,5 +118,64 @@ describe('frames of HU', () => {
       .png()
       .toFile(path)
     await expect(readHuImage(path, { low: -1000, high: 400 })).rejects.toThrow(/one\.png: not a frame of HU/)
+  })
+})
+
+describe('color profiles', () => {
+  /** An ICC profile of gray levels with a gamma: header, description, white point, curve. */
+  function grayProfile(gamma: number): Buffer {
+    const profile = Buffer.alloc(0x148)
+    profile.writeUInt32BE(0x148, 0)
+    profile.writeUInt32BE(0x02100000, 8)
+    profile.write('mntrGRAYXYZ ', 12, 'latin1')
+    profile.write('acsp', 36, 'latin1')
+    const white = Buffer.from('0000f6d5000100000000d32c', 'hex')
+    white.copy(profile, 68)
+    profile.writeUInt32BE(4, 128)
+    const tags: [string, number, number][] = [
+      ['desc', 0xb4, 0x60],
+      ['wtpt', 0x114, 0x14],
+      ['cprt', 0x128, 0x10],
+      ['kTRC', 0x138, 0x10],
+    ]
+    tags.forEach(([name, offset, length], n) => {
+      profile.write(name, 132 + 12 * n, 'latin1')
+      profile.writeUInt32BE(offset, 136 + 12 * n)
+      profile.writeUInt32BE(length, 140 + 12 * n)
+    })
+    profile.write('desc', 0xb4, 'latin1')
+    profile.writeUInt32BE(6, 0xbc)
+    profile.write('gray', 0xc0, 'latin1')
+    profile.write('XYZ ', 0x114, 'latin1')
+    white.copy(profile, 0x11c)
+    profile.write('text', 0x128, 'latin1')
+    profile.write('curv', 0x138, 'latin1')
+    profile.writeUInt32BE(1, 0x140)
+    profile.writeUInt16BE(gamma * 256, 0x144)
+    return profile
+  }
+
+  function withProfile(png: Buffer, profile: Buffer): Buffer {
+    const content = Buffer.concat([Buffer.from('iCCPp\0\0', 'latin1'), deflateSync(profile)])
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(content.length - 4)
+    const sum = Buffer.alloc(4)
+    sum.writeUInt32BE(crc32(content))
+    return Buffer.concat([png.subarray(0, 33), length, content, sum, png.subarray(33)])
+  }
+
+  it('do not change gray levels', async () => {
+    const values = Uint8Array.from({ length: 256 }, (_, n) => n)
+    const png = await sharp(values, { raw: { width: 16, height: 16, channels: 1 } })
+      .toColorspace('b-w')
+      .png()
+      .toBuffer()
+    for (const gamma of [1, 1.8, 2.2]) {
+      const path = join(folder, `profile-${gamma}.png`)
+      writeFileSync(path, withProfile(png, grayProfile(gamma)))
+      expect((await sharp(path).metadata()).icc).toBeDefined()
+      const image = await readImage(path)
+      expect([...image.data.filter((_, n) => n % 3 === 0)]).toEqual([...values])
+    }
   })
 })

@@ -65,6 +65,34 @@ describe('dumpLines', () => {
     expect(name('nonsense', Buffer.from([0xe9, 0x20]))).toBe("'é'")
   })
 
+  // Values by pydicom 3.0.2 (decode_bytes of pydicom.charset); it leaves the escape of the Chinese set in the text.
+  it.each<[string, string, string, string]>([
+    [
+      'two sets of one byte',
+      'ISO 2022 IR 100\\ISO 2022 IR 144',
+      '\xe4\xf6 \x1b-L\xb3\xe0\xe3\xd4\xec',
+      'äö Грудь',
+    ],
+    ['and back', 'ISO 2022 IR 100\\ISO 2022 IR 144', '\x1b-L\xb3\x1b-A\xe4', 'Гä'],
+    ['two Japanese sets', 'ISO 2022 IR 13\\ISO 2022 IR 87', '\xd4\xcf\xc0\xde=\x1b$B;3ED\x1b(J', 'ﾔﾏﾀﾞ=山田'],
+    [
+      'the first set comes back behind a delimiter',
+      'ISO 2022 IR 100\\ISO 2022 IR 144',
+      '\x1b-L\xb3\r\n\xe4',
+      'Г\\r\\nä',
+    ],
+    ['an escape without an end', 'ISO 2022 IR 6\\ISO 2022 IR 87', '\x1b$B@b', '説'],
+    ['kanji with codes of delimiters', '\\ISO 2022 IR 87', '\x1b$B!=!\\\x1b(B', '―＋'],
+    ['Korean', '\\ISO 2022 IR 149', 'a\x1b$)C\xb1\xe8', 'a김'],
+    ['Chinese', '\\ISO 2022 IR 58', '\x1b$)A\xcd\xf5', '王'],
+  ])('code extensions: %s', (_, charset, bytes, value) => {
+    const element: TestElement = { tag: '0008103e', vr: 'LO', bytes: Buffer.from(bytes, 'latin1') }
+    const single: TestElement = { ...element, tag: '00104000', vr: 'LT' }
+    const used = bytes.includes('\\') || bytes.includes('\r') ? single : element
+    const lines = dump(text('00080005', 'CS', charset), used)
+    expect(lines[1]!.slice(53)).toBe(`'${value}'`)
+  })
+
   it('any number prints and reads back', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true }), (value) => {

@@ -315,10 +315,12 @@ describe('stored values', () => {
 
   it('12-bit signed values get their sign, padding beyond 12 bits stays', async () => {
     const stored = [0x0fff, 0x0800, 0x07ff, 0xffff, 0x8000, ...Array<number>(11).fill(0)]
-    const path = put('a.dcm', sliceFile({ signed: true, bitsStored: 12, pixels: uint16s(stored) }))
-    expect([...(await readPixels(await readSliceHeader(path)))].slice(0, 5)).toEqual([
-      -1, -2048, 2047, -1, -32768,
-    ])
+    const read = async (o: SliceOptions): Promise<number[]> => {
+      const path = put('a.dcm', sliceFile({ signed: true, bitsStored: 12, pixels: uint16s(stored), ...o }))
+      return [...(await readPixels(await readSliceHeader(path)))].slice(0, 5)
+    }
+    expect(await read({ padding: 0x8000 })).toEqual([-1, -2048, 2047, -1, -32768])
+    expect(await read({})).toEqual([-1, -2048, 2047, -1, 0])
   })
 
   it('masks overlays that hide in unused bits', async () => {
