@@ -9,9 +9,17 @@ interface Flags {
   checkpoint: string
   output: string
   frames: string | undefined
+  frame: string | undefined
   engine: EngineName
   fold: boolean
   quantize: boolean
+}
+
+const FRAME = /^(\d{1,4})x(\d{1,4})$/i
+
+function frameSize(text: string): { width: number; height: number } {
+  const [, width, height] = FRAME.exec(text)!
+  return { width: Number(width), height: Number(height) }
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -28,6 +36,10 @@ export const command: CommandModule<object, Flags> = {
       .option('frames', {
         type: 'string',
         describe: 'TensorBox list: verify on some of its frames too, not only on synthetic ones',
+      })
+      .option('frame', {
+        type: 'string',
+        describe: 'Another frame than it was trained on, WIDTHxHEIGHT pixels: multiples of region_size',
       })
       .option('engine', {
         choices: ENGINE_NAMES,
@@ -48,6 +60,14 @@ export const command: CommandModule<object, Flags> = {
         '$0 export runs/tiny/checkpoints/last.safetensors -o model.onnx',
         'the model that detect takes',
       )
+      .check(
+        ({ frame }) =>
+          frame === undefined || FRAME.test(frame) || `--frame: WIDTHxHEIGHT, such as 256x320, not ${frame}`,
+      )
+      .example(
+        '$0 export last.safetensors -o model.onnx --frame 320x256',
+        'trained on crops, runs in larger tiles',
+      )
       .example(
         '$0 export last.safetensors -o model.onnx --frames dataset/test.json',
         'verified on real frames',
@@ -57,6 +77,7 @@ export const command: CommandModule<object, Flags> = {
       foldBatchNorm: flags.fold,
       engine: flags.engine,
       quantize: flags.quantize,
+      ...(flags.frame === undefined ? {} : { frame: frameSize(flags.frame) }),
       ...(flags.frames === undefined ? {} : { frames: flags.frames }),
     })
     printResult(result, () => summary(result))

@@ -10,7 +10,7 @@ export { assembleFrame, hypesWindow, lungFrame, neighbors, renderPlane, renderPl
 export type { PlaneSource, Window } from './frames.js'
 export { renderSliceFrames } from './slice_frames.js'
 export type { FrameStyle } from './slice_frames.js'
-export { airGray, cutTile, tilesOf } from './tiles.js'
+export { cutTile, imageCanvas, tilesOf } from './tiles.js'
 export type { Tile } from './tiles.js'
 export { frameTaps } from './resample.js'
 export { readFrame } from './read_frame.js'

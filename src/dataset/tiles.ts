@@ -69,8 +69,13 @@ function coresOf(ranges: readonly (readonly [number, number])[]): Map<number, re
   )
 }
 
+/** An image as a canvas that tiles lie on: its own pixels. */
+export function imageCanvas({ width, height }: { width: number; height: number }): FrameMapping {
+  return { originX: 0, originY: 0, scale: 1, frameWidth: width, frameHeight: height }
+}
+
 /** The gray level of air, which fills a tile beyond its image. */
-export function airGray({ low, high }: Window): number {
+function airGray({ low, high }: Window): number {
   const level = ((-1000 - low) / (high - low)) * 255
   return Math.floor(Math.min(255, Math.max(0, level)) + 0.5)
 }

@@ -1,4 +1,12 @@
-import { cutTile, hypesWindow, readFrame, readList, tilesOf, writeList } from '../dataset/index.js'
+import {
+  cutTile,
+  hypesWindow,
+  imageCanvas,
+  readFrame,
+  readList,
+  tilesOf,
+  writeList,
+} from '../dataset/index.js'
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { boxArea, clipBox } from '../geometry/box.js'
@@ -103,8 +111,7 @@ async function detectFrame(
 ): Promise<ListEntry['rects']> {
   const { hypes } = session
   const { channels } = hypes.data
-  const canvas = { originX: 0, originY: 0, scale: 1, frameWidth: width, frameHeight: height }
-  const tiles = tilesOf(canvas, hypes)
+  const tiles = tilesOf(imageCanvas({ width, height }), hypes)
   const parts: TileBoxes[] = []
   const batch = session.device === 'cuda' ? MAX_BATCH : 1
   for (let start = 0; start < tiles.length; start += batch) {

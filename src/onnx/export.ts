@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { readFrame, readList } from '../dataset/index.js'
+import { cutTile, hypesWindow, imageCanvas, readFrame, readList, tilesOf } from '../dataset/index.js'
+import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
@@ -28,6 +29,11 @@ export interface ExportOptions {
    * frames then, which the ranges are taken from.
    */
   quantize?: boolean
+  /**
+   * Another frame than the model was trained on, pixels: the weights do not depend on it. Models with data.mm_per_pixel
+   * are trained on small crops and run faster in large tiles.
+   */
+  frame?: { width: number; height: number }
 }
 
 export interface ExportResult {
@@ -58,7 +64,8 @@ export async function exportOnnx(
   if (o.quantize === true && o.frames === undefined)
     throw invalidParameter('frames', 'list of training frames, which quantize needs', o.frames)
   const checkpoint = await loadCheckpoint(checkpointPath)
-  const { hypes, step, seed, codeVersion } = checkpoint
+  const { step, seed, codeVersion } = checkpoint
+  const hypes = o.frame === undefined ? checkpoint.hypes : withFrame(checkpoint.hypes, o.frame)
   const tensors = new Map(
     [...checkpoint.tensors].flatMap(([name, tensor]) =>
       name.startsWith('model/') ? [[name.slice('model/'.length), tensor]] : [],
@@ -115,12 +122,31 @@ async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** Frames spread evenly over a list, at most `count`; [height, width, channels] each. */
+/** The hypes of the same network for frames of another size. Throws NoduleError (INVALID_PARAMETER). */
+export function withFrame(hypes: Hypes, { width, height }: { width: number; height: number }): Hypes {
+  const { region_size: cell } = hypes
+  for (const [name, size] of Object.entries({ width, height }))
+    if (!Number.isInteger(size) || size < cell || size > 4096 || size % cell !== 0)
+      throw invalidParameter(`frame ${name}`, `multiple of the cell's ${cell} px, up to 4096`, size)
+  return parseHypes({
+    ...hypes,
+    image_width: width,
+    image_height: height,
+    grid_width: width / cell,
+    grid_height: height / cell,
+  })
+}
+
+/** Frames spread evenly over a list, at most `count`; [height, width, channels] each. Of tiled images one tile each. */
 async function listFrames(path: string, hypes: Hypes, count: number): Promise<Uint8Array[]> {
   const list = readList(path)
   const step = Math.max(1, list.entries.length / count)
   const frames: Uint8Array[] = []
-  for (let at = 0; at < list.entries.length && frames.length < count; at += step)
-    frames.push((await readFrame(list, list.entries[Math.floor(at)]!, hypes)).data)
+  for (let at = 0; at < list.entries.length && frames.length < count; at += step) {
+    const image = await readFrame(list, list.entries[Math.floor(at)]!, hypes)
+    const tiles = tilesOf(imageCanvas(image), hypes)
+    const tile = tiles[frames.length % tiles.length]!
+    frames.push(cutTile(image, tile, hypes.data.channels, hypesWindow(hypes)))
+  }
   return frames
 }

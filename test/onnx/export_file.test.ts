@@ -4,15 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
+import { encodeFrame } from '../../src/dataset/images.js'
 import { encodePng, writeList } from '../../src/dataset/index.js'
 import { startEngine } from '../../src/engine/index.js'
 import { writeFileAtomic } from '../../src/files.js'
+import { detectList, openSession } from '../../src/inference/index.js'
 import { createDetector } from '../../src/model/detector.js'
 import { exportOnnx } from '../../src/onnx/index.js'
 import { modelMetadata } from '../../src/onnx/metadata.js'
 import { decodeModel } from '../../src/onnx/proto.js'
 import { verifyExport } from '../../src/onnx/verify.js'
 import { loadCheckpoint, saveCheckpoint } from '../../src/training/checkpoint.js'
+import { train } from '../../src/training/train.js'
 
 const hypes = parseHypes({
   slim_basename: 'tiny',
@@ -82,5 +85,72 @@ describe('exportOnnx', () => {
     await expect(exportOnnx(join(folder, 'frame.png'), path)).rejects.toMatchObject({ code: 'FORMAT' })
     await expect(exportOnnx(join(folder, 'missing'), path)).rejects.toMatchObject({ code: 'FILE' })
     expect(await readdir(folder)).not.toContain('other.onnx')
+  })
+
+  test('five channels, trained two steps; another frame, in the metadata and verified', async () => {
+    const data = Uint8Array.from({ length: 150 * 120 * 5 }, (_, n) => (n * 7 + (n % 150) ** 2) % 251)
+    const small = { width: 64, height: 64, channels: 5, data: data.subarray(0, 64 * 64 * 5) }
+    await writeFileAtomic(join(folder, 'five.png'), await encodeFrame(small))
+    await writeFileAtomic(
+      join(folder, 'canvas.png'),
+      await encodeFrame({ width: 150, height: 120, channels: 5, data }),
+    )
+    const entry = (image_path: string) => ({
+      image_path,
+      rects: [{ x1: 20, y1: 20, x2: 40, y2: 44 }],
+      nodule: { channels: 5 },
+    })
+    await writeFileAtomic(join(folder, 'five.json'), JSON.stringify([entry('five.png'), entry('five.png')]))
+    await writeFileAtomic(join(folder, 'canvas.json'), JSON.stringify([entry('canvas.png')]))
+    const five = { ...hypes, data: { ...hypes.data, channels: 5 } }
+    await writeFileAtomic(join(folder, 'five.hypes.json'), JSON.stringify(five))
+    const { checkpoint: trained } = await train({
+      hypes: join(folder, 'five.hypes.json'),
+      train: join(folder, 'five.json'),
+      output: join(folder, 'run'),
+      steps: 2,
+      engine: 'wasm',
+    })
+    const path = join(folder, 'five.onnx')
+    const plain = await exportOnnx(trained, path, { engine: 'wasm', frames: join(folder, 'five.json') })
+    expect(plain).toMatchObject({ step: 2, verification: { frames: 4 } })
+
+    // The same weights for tiles of a fixed scale, larger than the crops of training.
+    const checkpointOfCrops = join(folder, 'crops.safetensors')
+    const { weights } = createDetector(five, 4)
+    await saveCheckpoint(checkpointOfCrops, {
+      hypes: { ...five, data: { ...five.data, mm_per_pixel: 0.7, tile_overlap_mm: 21 } },
+      step: 2,
+      seed: 4,
+      engine: 'wasm',
+      weights,
+      slots: new Map(),
+    })
+    const frame = { width: 128, height: 96 }
+    const result = await exportOnnx(checkpointOfCrops, path, {
+      engine: 'wasm',
+      frame,
+      frames: join(folder, 'canvas.json'),
+    })
+    expect(result.verification.frames).toBe(3)
+    const written = modelMetadata(decodeModel(await readFile(path), path), path).hypes
+    expect(written).toMatchObject({ image_width: 128, image_height: 96, grid_width: 4, grid_height: 3 })
+    const session = await openSession(path, { device: 'cpu', threads: 1 })
+    try {
+      expect(session.boxesPerFrame).toBe(4 * 3 * hypes.rnn_len)
+      const found = await detectList(join(folder, 'canvas.json'), session, join(folder, 'found.json'), {
+        parameters: { stitch: 'greedy', minScore: 0, overlap: 0.3 },
+      })
+      expect(found.failed).toBe(0)
+      expect(found.boxes).toBeGreaterThan(0)
+      for (const { x1, y1, x2, y2 } of found.entries[0]!.rects)
+        expect(Math.min(x1, y1, 150 - x2, 120 - y2)).toBeGreaterThanOrEqual(0)
+    } finally {
+      await session.release()
+    }
+    await expect(exportOnnx(trained, path, { frame: { width: 100, height: 96 } })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: expect.stringContaining("multiple of the cell's 32 px") as string,
+    })
   })
 })
