@@ -1,5 +1,5 @@
 // Steps that say what they do; shared by setup, test, check and demo. Plain JavaScript: they run before `npm ci`.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -16,10 +16,31 @@ export function run(command, args, options = {}) {
   }
 }
 
+/** As run, beside other work. */
+export function start(command, args) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: 'inherit' })
+    child.on('error', (error) => fail(`cannot run ${command}: ${error.message}`))
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve()
+      else if (signal !== null) process.exit(130)
+      else {
+        console.error(`\n${command} ${args.join(' ')} ended with code ${code}`)
+        process.exit(code ?? 1)
+      }
+    })
+  })
+}
+
 /** Runs a command quietly: its trimmed output, or undefined where it fails. */
 export function capture(command, args) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8' })
   return result.status === 0 ? result.stdout.trim() : undefined
+}
+
+/** Whether a program is on the PATH. */
+export function has(command) {
+  return capture('sh', ['-c', `command -v ${command}`]) !== undefined
 }
 
 export function say(text) {
@@ -29,4 +50,23 @@ export function say(text) {
 export function fail(text) {
   console.error(text)
   process.exit(1)
+}
+
+/** What `nodule doctor` finds. */
+export function doctor() {
+  return JSON.parse(
+    spawnSync(process.execPath, ['dist/src/cli.js', 'doctor', '--json'], { cwd: root, encoding: 'utf8' })
+      .stdout || '[]',
+  )
+}
+
+/** Says what is missing on this machine and what to do about it; returns the names of what is missing. */
+export function printMissing() {
+  const missing = doctor().filter(({ state }) => state === 'missing' || state === 'broken')
+  if (missing.length > 0) console.log('missing on this machine (nodule doctor tells all):')
+  for (const { what, detail, advice } of missing) {
+    console.log(`- ${what}: ${detail}`)
+    if (advice !== undefined) console.log(`    ${advice}`)
+  }
+  return missing.map(({ what }) => what)
 }

@@ -1,7 +1,9 @@
 // Leaves the commit that dist/ was built from in dist/commit, for src/version.ts; "-dirty" where a file that the package
 // is made of differs from it. Without git or a checkout there is no such file, and the version tells no commit.
+// And the sources of the addon that dist/ fits, in dist/native-code.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { nativeCode } from './native-code.mjs'
 import { capture, root } from './steps.mjs'
 
 const SOURCES = [
@@ -23,10 +25,9 @@ function currentCommit() {
   return changes === '' ? commit : `${commit}-dirty`
 }
 
+const at = (name) => join(root, 'dist', name)
+mkdirSync(at(''), { recursive: true })
+writeFileSync(at('native-code'), `${nativeCode()}\n`)
 const commit = currentCommit()
-const path = join(root, 'dist', 'commit')
-if (commit === undefined) rmSync(path, { force: true })
-else {
-  mkdirSync(join(root, 'dist'), { recursive: true })
-  writeFileSync(path, `${commit}\n`)
-}
+if (commit === undefined) rmSync(at('commit'), { force: true })
+else writeFileSync(at('commit'), `${commit}\n`)

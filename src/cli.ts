@@ -2,6 +2,7 @@
 import yargs from 'yargs'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from './errors.js'
+import { defaultThreads } from './native/addon.js'
 import { guardOutput, printFailure, setOutputStyle } from './output.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'
@@ -100,6 +101,8 @@ const COMMANDS: readonly {
 ]
 
 export async function main(argv: readonly string[]): Promise<void> {
+  // A wrong NODULE_THREADS is refused here for all commands, also those that use no threads.
+  defaultThreads()
   const completing = argv[0] === '--get-yargs-completions'
   const word = argv.find((part) => !part.startsWith('-'))
   if (!completing && word !== undefined) checkCommand(word)

@@ -5,16 +5,22 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { describeError } from './errors.js'
 import { probeEngines } from './engine/index.js'
+import { tensorAddonProblem } from './engine/native/addon.js'
 import { describeNativeEngine } from './engine/native.js'
 import { hasCudaProvider } from './inference/session.js'
+import { TENSORFLOW_INSTALL } from './engine/install_tensorflow.js'
+import { BUILD_COMMAND } from './native/find_addon.js'
 import { addonStatus } from './native/index.js'
-import { PACKAGE_ROOT, VERSION } from './version.js'
+import { IN_CLONE, PACKAGE_ROOT, VERSION } from './version.js'
 
 /** One thing that was looked at. */
 export interface Finding {
   what: string
-  /** 'ok'; 'missing': nodule works without it, slower or with less; 'broken': the main job cannot be done. */
-  state: 'ok' | 'missing' | 'broken'
+  /**
+   * 'ok'; 'optional': not there, and this machine loses nothing by it; 'missing': nodule works without it, slower or
+   * with less; 'broken': the main job cannot be done.
+   */
+  state: 'ok' | 'optional' | 'missing' | 'broken'
   /** What was found. */
   detail: string
   /** What to do about it. */
@@ -23,27 +29,33 @@ export interface Finding {
 
 const require = createRequire(import.meta.url)
 
+/** How to install the npm packages again, and how to call nodule: in a clone, and where the package is installed. */
+const INSTALL_COMMAND = IN_CLONE ? 'npm run setup' : 'npm install'
+const COMMAND = IN_CLONE ? 'node dist/src/cli.js' : 'npx nodule'
+
 /** Examines the installation. Never throws: what fails is a finding. */
 export async function examine(): Promise<Finding[]> {
+  const gpu = findGpu()
+  const hasGpu = gpu.state === 'ok'
   return [
     machine(),
     node(),
     packages(),
-    ...addon(),
+    ...addon(hasGpu),
     ...(await engines()),
-    await onnxruntime(),
-    gpu(),
-    fonts(),
+    await onnxruntime(hasGpu),
+    gpu,
+    await fonts(),
   ]
 }
 
 /** The findings as a table for people. */
 export function printFindings(findings: readonly Finding[]): string {
-  const marks = { ok: 'ok     ', missing: 'missing', broken: 'BROKEN ' }
+  const marks = { ok: 'ok      ', optional: 'optional', missing: 'missing ', broken: 'BROKEN  ' }
   const width = Math.max(...findings.map((finding) => finding.what.length))
   const lines = findings.flatMap(({ what, state, detail, advice }) => [
     `${marks[state]}  ${what.padEnd(width)}  ${detail}`,
-    ...(advice === undefined ? [] : [`${' '.repeat(11 + width)}  -> ${advice}`]),
+    ...(advice === undefined ? [] : [`${' '.repeat(12 + width)}  -> ${advice}`]),
   ])
   return `nodule ${VERSION}\n\n${lines.join('\n')}\n`
 }
@@ -94,7 +106,7 @@ function packages(): Finding {
         what: 'npm packages',
         state: 'broken',
         detail: `missing: ${absent.join(', ')}`,
-        advice: 'npm run setup',
+        advice: INSTALL_COMMAND,
       }
     : {
         what: 'npm packages',
@@ -103,19 +115,46 @@ function packages(): Finding {
       }
 }
 
-function addon(): Finding[] {
-  const status = addonStatus()
-  if (!status.available) {
+/** What scripts/build-addon.mjs noted about the last build: what it left out, and why. */
+function leftOut(): { onednn?: string; cuda?: string } {
+  try {
+    const text = readFileSync(join(PACKAGE_ROOT, 'build', 'nodule.json'), 'utf8')
+    return (JSON.parse(text) as { left?: { onednn?: string; cuda?: string } }).left ?? {}
+  } catch {
+    return {}
+  }
+}
+
+const COMPILER = 'apt-get install g++ make cmake'
+const ONEDNN = 'apt-get install libdnnl-dev ocl-icd-opencl-dev'
+
+/** What to do about a missing module: first what its build lacks, then the build. */
+function buildAdvice(packages: readonly { program: string; install: string }[], also: string[] = []): string {
+  const lacking = packages.filter(({ program }) => firstLine(program, ['--version']) === undefined)
+  const installs = [...new Set(lacking.map(({ install }) => install)), ...also]
+  return [...installs, BUILD_COMMAND].join(', then ')
+}
+
+const BUILD_TOOLS = ['c++', 'make', 'cmake'].map((program) => ({ program, install: COMPILER }))
+
+function addon(hasGpu: boolean): Finding[] {
+  let status: ReturnType<typeof addonStatus>
+  try {
+    status = addonStatus()
+  } catch (error) {
+    return [{ what: 'native addon', state: 'broken', detail: describeError(error) }]
+  }
+  if (!status.available)
     return [
       {
         what: 'native addon',
         state: 'missing',
         detail: `${status.problem ?? 'not built'}; the kernels run in JavaScript, many times slower`,
-        advice: (status.solutions ?? ['npm run build:addon']).join('; or '),
+        advice: buildAdvice(BUILD_TOOLS),
       },
     ]
-  }
-  const cuda = status.cuda === 'not built' || status.cuda === 'no device' ? 'missing' : 'ok'
+  const built = status.cuda !== 'not built'
+  const reason = built ? undefined : leftOut().cuda
   return [
     {
       what: 'native addon',
@@ -125,38 +164,44 @@ function addon(): Finding[] {
     },
     {
       what: 'CUDA kernels',
-      state: cuda,
-      detail: status.cuda,
-      ...(status.cuda === 'not built'
-        ? { advice: 'with a CUDA toolkit on the PATH (nvcc): npm run build:addon' }
-        : status.cuda === 'no device'
-          ? { advice: 'they need an NVIDIA GPU with its driver; everything runs on the CPU' }
-          : {}),
+      state: built && status.cuda !== 'no device' ? 'ok' : hasGpu ? 'missing' : 'optional',
+      detail: status.cuda + (reason === undefined ? '' : `: ${reason}`),
+      ...(built || !hasGpu
+        ? {}
+        : { advice: `put the CUDA toolkit (nvcc) on the PATH, then ${BUILD_COMMAND}` }),
     },
   ]
 }
 
 async function engines(): Promise<Finding[]> {
   const probed = await probeEngines()
-  const usable = probed.filter((engine) => engine.reason === undefined)
-  const automatic = usable[0]?.name
-  const advice: Record<string, string> = {
-    tensorflow: 'optional: nodule engine install tensorflow',
-    native: 'apt-get install libdnnl-dev, then npm run build:addon',
-    wasm: 'npm run setup',
-  }
-  return probed.map(({ name, reason }) => ({
-    what: `engine ${name}`,
-    state: reason === undefined ? 'ok' : automatic === undefined ? 'broken' : 'missing',
-    detail:
-      reason ??
-      (name === automatic ? 'trains by default here' : 'can train') +
-        (name === 'native' ? ` (${describeNativeEngine()})` : ''),
-    ...(reason === undefined || advice[name] === undefined ? {} : { advice: advice[name] }),
-  }))
+  const automatic = probed.find((engine) => engine.reason === undefined)?.name
+  const left = leftOut().onednn
+  return probed.map(({ name, reason }) => {
+    const what = `engine ${name}`
+    if (reason === undefined) {
+      const how = name === automatic ? 'trains by default here' : 'can train'
+      return { what, state: 'ok', detail: how + (name === 'native' ? ` (${describeNativeEngine()})` : '') }
+    }
+    // TensorFlow is for whoever wants it; without any engine nobody can train.
+    const state = automatic === undefined ? 'broken' : name === 'tensorflow' ? 'optional' : 'missing'
+    const advice: Record<string, string> = {
+      tensorflow: `to have it: ${TENSORFLOW_INSTALL}, then ${COMMAND} engine install tensorflow`,
+      native: buildAdvice(BUILD_TOOLS, addonStatus().available && left === 'switched off' ? [] : [ONEDNN]),
+      wasm: INSTALL_COMMAND,
+    }
+    if (name !== 'native') return { what, state, detail: reason, advice: advice[name]! }
+    const problem = tensorAddonProblem() ?? reason
+    return {
+      what,
+      state,
+      detail: left === undefined ? problem : `${problem}; ${left}`,
+      advice: advice[name]!,
+    }
+  })
 }
 
-async function onnxruntime(): Promise<Finding> {
+async function onnxruntime(hasGpu: boolean): Promise<Finding> {
   try {
     const runtime = await import('onnxruntime-node')
     // Those that the binding knows; CUDA and TensorRT also need a library that the package does not carry.
@@ -164,13 +209,17 @@ async function onnxruntime(): Promise<Finding> {
       .listSupportedBackends()
       .map(({ name }) => name)
       .filter((name) => !['cuda', 'tensorrt'].includes(name) || hasCudaProvider())
+    const lacksCuda = hasGpu && !providers.includes('cuda')
     return {
       what: 'onnxruntime',
-      state: 'ok',
-      detail: `${packageVersion('onnxruntime-node')}, providers: ${providers.join(', ')}`,
+      state: lacksCuda ? 'missing' : 'ok',
+      detail:
+        `${packageVersion('onnxruntime-node')}, providers: ${providers.join(', ')}` +
+        (lacksCuda ? '; its CUDA libraries were not downloaded, so the CPU detects' : ''),
+      ...(lacksCuda ? { advice: 'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node' } : {}),
     }
   } catch (error) {
-    return { what: 'onnxruntime', state: 'broken', detail: describeError(error), advice: 'npm run setup' }
+    return { what: 'onnxruntime', state: 'broken', detail: describeError(error), advice: INSTALL_COMMAND }
   }
 }
 
@@ -179,24 +228,43 @@ function firstLine(command: string, args: readonly string[]): string | undefined
   return result.status === 0 ? result.stdout.trim().split('\n')[0] : undefined
 }
 
-function gpu(): Finding {
+function findGpu(): Finding {
   const found = firstLine('nvidia-smi', [
     '--query-gpu=name,memory.total,driver_version',
     '--format=csv,noheader',
   ])
   return found === undefined
-    ? { what: 'NVIDIA GPU', state: 'missing', detail: 'none found by nvidia-smi; everything runs on the CPU' }
+    ? {
+        what: 'NVIDIA GPU',
+        state: 'optional',
+        detail: 'none found by nvidia-smi; everything runs on the CPU',
+      }
     : { what: 'NVIDIA GPU', state: 'ok', detail: found }
 }
 
-function fonts(): Finding {
-  const found = firstLine('fc-match', ['sans'])
-  return found === undefined
-    ? {
-        what: 'fonts',
-        state: 'missing',
-        detail: 'fontconfig finds none: labels on pictures may stay empty',
-        advice: 'apt-get install fonts-dejavu-core',
-      }
-    : { what: 'fonts', state: 'ok', detail: found }
+/** Looks at what matters: whether a label on a picture shows its letters. */
+async function fonts(): Promise<Finding> {
+  const missing = {
+    what: 'fonts',
+    state: 'missing',
+    advice: 'apt-get install fontconfig-config fonts-dejavu-core',
+  } as const
+  try {
+    const [narrow, wide] = await Promise.all(['ii', 'WW'].map(inkOf))
+    // Without a font nothing is drawn, or the same box for every letter.
+    if (narrow! > 0 && wide! > narrow!)
+      return { what: 'fonts', state: 'ok', detail: 'labels on pictures are drawn' }
+    return { ...missing, detail: 'none is found: labels on pictures stay empty' }
+  } catch (error) {
+    return { ...missing, detail: `labels on pictures cannot be drawn: ${describeError(error)}` }
+  }
+}
+
+/** How many pixels a word in the labels' font covers. */
+async function inkOf(word: string): Promise<number> {
+  const { default: sharp } = await import('sharp')
+  const text = `<text x="4" y="30" font-family="sans-serif" font-size="24" fill="white">${word}</text>`
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="80" height="40">${text}</svg>`
+  const pixels = await sharp(Buffer.from(svg)).extractChannel(3).raw().toBuffer()
+  return pixels.reduce((sum, value) => sum + (value > 127 ? 1 : 0), 0)
 }

@@ -11,9 +11,11 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 /** A small checkout with the real script and the real, compiled src/version.ts. */
 beforeAll(() => {
-  mkdirSync(join(root, 'src'), { recursive: true })
-  for (const name of ['scripts/write-commit.mjs', 'scripts/steps.mjs', 'src/version.ts', 'package.json'])
+  for (const name of ['src', 'native']) mkdirSync(join(root, name), { recursive: true })
+  const scripts = ['write-commit', 'native-code', 'steps'].map((name) => `scripts/${name}.mjs`)
+  for (const name of [...scripts, 'src/version.ts', 'package.json', 'CMakeLists.txt'])
     cpSync(join(PACKAGE_ROOT, name), join(root, name))
+  writeFileSync(join(root, 'native/a.cpp'), 'int a;')
   writeFileSync(join(root, '.gitignore'), 'dist/\n')
   const tsc = join(PACKAGE_ROOT, 'node_modules/typescript/bin/tsc')
   const types = ['--typeRoots', join(PACKAGE_ROOT, 'node_modules/@types'), '--types', 'node']

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -88,19 +87,11 @@ class Pool {
   int size_ = 1;
 };
 
-int DefaultSize() {
-  if (const char* text = std::getenv("NODULE_THREADS")) {
-    const long wanted = std::strtol(text, nullptr, 10);
-    if (wanted >= 1) return static_cast<int>(std::min<long>(wanted, kMaxThreads));
-  }
-  return std::max(1U, std::thread::hardware_concurrency());
-}
-
 // Never destroyed: its threads sleep until the process ends.
 Pool& ThePool() {
   static Pool* pool = [] {
     auto* made = new Pool;
-    made->SetSize(DefaultSize());
+    made->SetSize(std::max(1U, std::thread::hardware_concurrency()));
     return made;
   }();
   return *pool;

@@ -29,10 +29,9 @@ bool CudaUsable() {
 #endif
 }
 
-// () -> {version, cuda, cudaUsable, threads, isa}
+// () -> {cuda, cudaUsable, threads, isa}
 Napi::Value Status(const Napi::CallbackInfo& info) {
   Napi::Object status = Napi::Object::New(info.Env());
-  status.Set("version", NODULE_VERSION);
   status.Set("cuda", CudaStatus());
   status.Set("cudaUsable", CudaUsable());
   status.Set("threads", ThreadCount());
@@ -79,6 +78,8 @@ Napi::Value ReadBytes(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void InitStatus(Napi::Env env, Napi::Object exports) {
+  exports.Set("version", NODULE_VERSION);
+  exports.Set("code", NODULE_CODE);
   exports.Set("status", Napi::Function::New(env, Status));
   exports.Set("setThreads", Napi::Function::New(env, SetThreads));
   exports.Set("readBytes", Napi::Function::New(env, ReadBytes));

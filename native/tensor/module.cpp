@@ -48,6 +48,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Set<Bfloat16Call>(exports, "bfloat16");
   Set<DescribePrimitivesCall>(exports, "describePrimitives");
   Set<AddressCall>(exports, "address");
+  exports.Set("version", NODULE_VERSION);
+  exports.Set("code", NODULE_CODE);
   exports.Set("isa", ActiveLoops().isa);
   exports.Set("onednn", OnednnVersion());
   exports.Set("hasBfloat16", Napi::Boolean::New(env, HasBfloat16()));

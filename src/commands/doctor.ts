@@ -2,16 +2,26 @@ import type { CommandModule } from 'yargs'
 import { examine, printFindings } from '../doctor.js'
 import { printResult } from '../output.js'
 
-export const command: CommandModule = {
+interface Flags {
+  strict: boolean
+}
+
+export const command: CommandModule<object, Flags> = {
   command: 'doctor',
   describe: 'Tell what is installed and what to do about what is missing',
   builder: (yargs) =>
     yargs
+      .option('strict', {
+        type: 'boolean',
+        default: false,
+        describe: 'Exit with code 1 also where something is missing, not only where the main job cannot be done',
+      })
       .example('$0 doctor', 'versions, addon, CUDA, training engines, onnxruntime providers')
       .example('$0 doctor --json', 'the same for a program'),
-  handler: async () => {
+  handler: async ({ strict }) => {
     const findings = await examine()
     printResult(findings, () => printFindings(findings))
-    if (findings.some((finding) => finding.state === 'broken')) process.exitCode = 1
+    const bad = strict ? ['missing', 'broken'] : ['broken']
+    if (findings.some((finding) => bad.includes(finding.state))) process.exitCode = 1
   },
 }

@@ -2,14 +2,21 @@ import * as tf from '@tensorflow/tfjs'
 import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { nativeEngine } from './native.js'
-import { tensorflowEngine } from './tensorflow.js'
+import { tensorflowEngine, tensorflowHasGpu } from './tensorflow.js'
 import type { Engine, EngineName, StartedEngine } from './types.js'
 import { wasmEngine } from './wasm.js'
 
 export type { EngineName, StartedEngine } from './types.js'
 
-/** All engines in the order of 'auto'. TensorFlow comes first because whoever installed it wants it, and it knows GPUs. */
-export const ENGINES: readonly Engine[] = [tensorflowEngine, nativeEngine, wasmEngine]
+const ENGINES: readonly Engine[] = [nativeEngine, tensorflowEngine, wasmEngine]
+
+/**
+ * All engines in the order of 'auto': TensorFlow first where it has a GPU; on a CPU the native engine, which is three to
+ * four times as fast.
+ */
+export function enginesInOrder(): readonly Engine[] {
+  return tensorflowHasGpu() ? [tensorflowEngine, nativeEngine, wasmEngine] : ENGINES
+}
 
 export const ENGINE_NAMES = ['auto', 'tensorflow', 'native', 'wasm'] as const
 
@@ -21,8 +28,9 @@ export async function startEngine(name: EngineName = 'auto'): Promise<StartedEng
   if (!ENGINE_NAMES.includes(name))
     throw invalidParameter('engine', `one of ${ENGINE_NAMES.join(', ')}`, name)
   const reasons: string[] = []
-  for (const engine of ENGINES) {
-    if (name !== 'auto' && name !== engine.name) continue
+  // Looking for a GPU loads TensorFlow: not where another engine is named.
+  const engines = name === 'auto' ? enginesInOrder() : ENGINES.filter((engine) => engine.name === name)
+  for (const engine of engines) {
     const reason = await engine.probe()
     if (reason === undefined) return engine.start()
     reasons.push(`${engine.name}: ${reason}`)
@@ -33,9 +41,11 @@ export async function startEngine(name: EngineName = 'auto'): Promise<StartedEng
   })
 }
 
-/** Name, and for each engine why it cannot be used (undefined: it can): what `nodule doctor` prints. */
-export async function probeEngines(): Promise<{ name: string; reason: string | undefined }[]> {
-  return Promise.all(ENGINES.map(async (engine) => ({ name: engine.name, reason: await engine.probe() })))
+/** The engines in the order of 'auto', and why each cannot be used (undefined: it can): what `nodule doctor` prints. */
+export async function probeEngines(): Promise<{ name: EngineName; reason: string | undefined }[]> {
+  return Promise.all(
+    enginesInOrder().map(async (engine) => ({ name: engine.name, reason: await engine.probe() })),
+  )
 }
 
 /** The name of the tfjs backend that computes now: 'tensorflow', 'native', 'wasm' or 'cpu'. */

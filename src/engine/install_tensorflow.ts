@@ -7,12 +7,18 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { NoduleError, describeError } from '../errors.js'
-import { PACKAGE_ROOT } from '../version.js'
+import { IN_CLONE, PACKAGE_ROOT } from '../version.js'
 
 /** The TensorFlow release that is installed by default: the one that this was tested with. */
 export const TENSORFLOW_VERSION = '2.21.0'
 /** The Python that the wheel is made for: the machine's own may be newer than TensorFlow knows. */
 const WHEEL_PYTHON = '3.11'
+
+/**
+ * Installs the package whose sources are compiled. It is an optional peer: its own script would download TensorFlow 2.9.1
+ * for everybody. --no-save: a clone's lock file stays as it is.
+ */
+export const TENSORFLOW_INSTALL = `npm install --ignore-scripts ${IN_CLONE ? '--no-save ' : ''}@tensorflow/tfjs-node-gpu@4.22.0`
 
 export interface InstallOptions {
   /** With CUDA 12: TensorFlow's GPU wheel and NVIDIA's libraries (about 4 GB). */
@@ -35,7 +41,7 @@ function tfjsNodeFolder(): string {
     'UNAVAILABLE',
     'neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node is installed',
     {
-      expected: 'npm install --ignore-scripts @tensorflow/tfjs-node-gpu',
+      expected: `${TENSORFLOW_INSTALL}; then this command again`,
     },
   )
 }

@@ -1,7 +1,6 @@
 /** The native engine: a tfjs backend by oneDNN and our own kernels. See native/README.md. */
 import * as tf from '@tensorflow/tfjs'
 import { checkInteger } from '../check.js'
-import { defaultThreads } from '../native/addon.js'
 import type { Engine } from './types.js'
 import { TENSOR_SOLUTIONS, requireTensorAddon, tensorAddonProblem } from './native/addon.js'
 import { NativeBackend } from './native/backend.js'
@@ -16,7 +15,6 @@ import { reduceKernels } from './native/reduce.js'
 export function registerNativeBackend(): void {
   if (tf.findBackendFactory(BACKEND) != null) return
   const addon = requireTensorAddon()
-  addon.threads(defaultThreads())
   if (process.env['NODULE_BFLOAT16'] === '1') addon.bfloat16(true)
   registerKernels({
     ...elementwiseKernels,

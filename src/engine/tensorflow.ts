@@ -47,6 +47,13 @@ function load(): { name?: string; reason: string } {
   return (found = { reason: reasons.join('; ') })
 }
 
+/** Whether TensorFlow can be loaded and computes on a GPU. */
+export function tensorflowHasGpu(): boolean {
+  if (load().name === undefined) return false
+  const backend = tf.findBackend('tensorflow') as { isUsingGpuDevice?: boolean } | null
+  return backend?.isUsingGpuDevice === true
+}
+
 /** TensorFlow's C library through tfjs-node(-gpu), where it is installed. */
 export const tensorflowEngine: Engine = {
   name: 'tensorflow',

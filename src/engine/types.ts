@@ -1,4 +1,4 @@
-/** What computes the tensors of a training run. 'auto' takes the first of ENGINES that can start. */
+/** What computes the tensors of a training run. 'auto' takes the first of enginesInOrder() that can start. */
 export type EngineName = 'auto' | 'tensorflow' | 'native' | 'wasm'
 
 /** An engine that runs: its tfjs backend is set and ready. */
@@ -8,7 +8,7 @@ export interface StartedEngine {
   describe: () => string
 }
 
-/** One choice of ENGINES. */
+/** One engine to choose. */
 export interface Engine {
   name: Exclude<EngineName, 'auto'>
   /** Why the engine cannot be used here, in one line; undefined where it can. Never throws, never sets a backend. */

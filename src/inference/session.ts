@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { checkInteger, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError, describeError, fileError } from '../errors.js'
+import { defaultThreads } from '../native/addon.js'
 import { modelMetadata, sha256 } from '../onnx/metadata.js'
 import type { ModelMetadata } from '../onnx/metadata.js'
 import { decodeModel } from '../onnx/proto.js'
@@ -106,11 +106,6 @@ export async function openSession(path: string, options: SessionOptions = {}): P
   }
 }
 
-function defaultThreads(): number {
-  const given = Number(process.env['NODULE_THREADS'])
-  return Number.isInteger(given) && given >= 1 ? given : availableParallelism()
-}
-
 // Errors reach the caller as exceptions; onnxruntime would print them to stderr as well.
 ort.env.logLevel = 'fatal'
 
@@ -154,12 +149,15 @@ async function createSession(
   }
 }
 
-/** Whether onnxruntime's CUDA library lies beside its addon: npm installs it only on request. */
+/**
+ * Whether onnxruntime's CUDA library lies beside its addon: it is downloaded only on request, and scripts/preinstall.mjs
+ * leaves an empty file in its place.
+ */
 export function hasCudaProvider(): boolean {
   const main = createRequire(import.meta.url).resolve('onnxruntime-node')
   const folder = join(dirname(main), '..', 'bin', 'napi-v6', process.platform, process.arch)
   const names = ['libonnxruntime_providers_cuda.so', 'onnxruntime_providers_cuda.dll']
-  return names.some((name) => existsSync(join(folder, name)))
+  return names.some((name) => (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0) > 0)
 }
 
 /** The inputs and outputs that `run` relies on. */

@@ -1,11 +1,10 @@
 /** Finds and loads the addon; says what to do when it is missing. */
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
 import { checkInteger, invalidParameter } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
-import { PACKAGE_ROOT } from '../version.js'
+import { IN_CLONE } from '../version.js'
+import { BUILD_COMMAND, loadAddon } from './find_addon.js'
+import type { Found } from './find_addon.js'
 import type { Parts } from './reference/masks.js'
 
 /** A kernel of the addon: `name` runs off the event loop, `nameSync` at once. Both write into the argument's buffers. */
@@ -27,8 +26,8 @@ export type MatchArguments = [
 
 /** What native/addon.cpp exports. Internal: the functions of this folder check what they pass. */
 export interface Addon {
+  readonly version: string
   status: () => {
-    version: string
     cuda: string
     cudaUsable: boolean
     threads: number
@@ -74,45 +73,34 @@ export interface AddonStatus {
   threads: number
   /** Instruction set chosen at run time: 'x86-64-v4' (AVX-512), 'x86-64-v3' (AVX2), ..., 'none' without the addon. */
   isa: string
-  /** Whether nodule_tensor.node, the kernels of the native engine (oneDNN), lies beside it. */
-  tensor: boolean
   /** Why it is not available. */
   problem?: string
   solutions?: string[]
 }
 
-interface Loaded {
-  addon?: Addon
-  path: string
-  problem?: string
-}
+let loaded: Found<Addon> | undefined
 
-let loaded: Loaded | undefined
-
-/** Loads once. NODULE_ADDON names another build of the addon; 'none' runs without. */
-function load(): Loaded {
+/**
+ * Loads once. NODULE_ADDON names another build of the addon; 'none' runs without.
+ * Throws NoduleError (INVALID_PARAMETER) where NODULE_THREADS is no number of threads.
+ */
+function load(): Found<Addon> {
   if (loaded !== undefined) return loaded
-  const wanted = process.env['NODULE_ADDON']
-  if (wanted === 'none') return (loaded = { path: '', problem: 'switched off by NODULE_ADDON=none' })
-  const path =
-    wanted !== undefined && wanted !== '' ? wanted : join(PACKAGE_ROOT, 'build', 'Release', 'nodule.node')
-  if (!existsSync(path)) return (loaded = { path, problem: `${path}: no such file` })
-  try {
-    loaded = { path, addon: createRequire(import.meta.url)(path) as Addon }
-  } catch (error) {
-    loaded = { path, problem: describeError(error) }
-  }
+  const threads = defaultThreads()
+  loaded = loadAddon<Addon>('nodule.node', process.env['NODULE_ADDON'])
+  loaded.addon?.setThreads(threads)
   return loaded
 }
 
 const solutions = [
-  'npm run build:addon (needs cmake, make and a C++17 compiler: apt-get install cmake make g++)',
-  'npm run setup installs what is missing where it may',
-  `after changing the version of Node.js or the machine (now ${process.version} on ${process.platform} ${process.arch}), remove build/ and build again`,
+  IN_CLONE
+    ? 'npm run setup (installs the compiler and libraries where it may, and builds)'
+    : 'npx nodule engine install native (needs cmake, make and a C++17 compiler: apt-get install cmake make g++)',
+  `after changing the version of Node.js or the machine (now ${process.version} on ${process.platform} ${process.arch}) the same`,
   "device 'reference' runs the same kernels in TypeScript, slower",
 ]
 
-/** What the addon is and what it can use here; never throws. */
+/** What the addon is and what it can use here. Throws NoduleError (INVALID_PARAMETER) for a wrong NODULE_THREADS. */
 export function addonStatus(): AddonStatus {
   const { addon, path, problem } = load()
   if (addon === undefined)
@@ -122,15 +110,14 @@ export function addonStatus(): AddonStatus {
       cudaUsable: false,
       threads: 1,
       isa: 'none',
-      tensor: false,
       problem: problem ?? 'unknown',
       solutions,
     }
   return {
     available: true,
     path,
+    version: addon.version,
     ...addon.status(),
-    tensor: existsSync(join(dirname(path), 'nodule_tensor.node')),
   }
 }
 
@@ -159,11 +146,30 @@ export function setThreads(count: number): void {
   findAddon()?.setThreads(count)
 }
 
-/** The number of threads to use where nobody said: NODULE_THREADS, or the cores. */
+/**
+ * The number of threads to use where nobody said: NODULE_THREADS, or the cores.
+ * Throws NoduleError (INVALID_PARAMETER) where NODULE_THREADS is no integer between 1 and 1024.
+ */
 export function defaultThreads(): number {
   const text = process.env['NODULE_THREADS']
   if (text === undefined || text === '') return availableParallelism()
-  return checkInteger('NODULE_THREADS', Number(text), 1, 1024)
+  const threads = /^\d{1,4}$/.test(text) ? Number(text) : 0
+  if (threads < 1 || threads > 1024)
+    throw invalidParameter('NODULE_THREADS', 'integer between 1 and 1024', text)
+  return threads
+}
+
+let warned = false
+
+/** JavaScript computes the same, so slowly that nobody should find out by waiting: says so once in a process. */
+function warnOfReference(): void {
+  if (warned || process.env['NODULE_ADDON'] === 'none') return
+  warned = true
+  process.emitWarning(
+    `the native kernels cannot be used (${load().problem}); JavaScript computes instead, many times slower. ` +
+      `${BUILD_COMMAND} builds them; nodule doctor tells more`,
+    'NoduleWarning',
+  )
 }
 
 export type Device = 'auto' | 'reference' | 'cpu' | 'cuda'
@@ -175,7 +181,11 @@ export type Device = 'auto' | 'reference' | 'cpu' | 'cuda'
  */
 export function chooseDevice(device: Device = 'auto'): 'reference' | 'cpu' | 'cuda' {
   if (device === 'reference') return device
-  if (device === 'auto') return findAddon() === undefined ? 'reference' : 'cpu'
+  if (device === 'auto') {
+    if (findAddon() !== undefined) return 'cpu'
+    warnOfReference()
+    return 'reference'
+  }
   if (device !== 'cpu' && device !== 'cuda')
     throw invalidParameter('device', "'auto', 'reference', 'cpu' or 'cuda'", device)
   const { status } = requireAddon()

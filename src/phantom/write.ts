@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os'
 import { checkInteger } from '../check.js'
 import { makeOutputFolder } from '../files.js'
+import { defaultThreads } from '../native/addon.js'
 import { createRandom } from '../random.js'
 import { checkOptions, type PhantomOptions } from './options.js'
 import { createPhantomPool, type PhantomTask } from './pool.js'
@@ -11,7 +11,7 @@ export interface PhantomsOptions extends Omit<PhantomOptions, 'patientId'> {
   patients?: number
   /** Number of the first patient ID: PHANTOM-0001 by default. */
   first?: number
-  /** Patients made at a time, each in a thread of its own; default the number of cores. */
+  /** Patients made at a time, each in a thread of its own; default NODULE_THREADS, else the cores. */
   threads?: number
   onPatient?: (written: WrittenPatient, done: number) => void
   /** Asked before each patient; true ends the work with what is written. */
@@ -26,7 +26,7 @@ export interface PhantomsOptions extends Omit<PhantomOptions, 'patientId'> {
  * @throws NoduleError FILE, INVALID_PARAMETER
  */
 export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promise<WrittenPatient[]> {
-  const { patients = 1, first = 1, threads = availableParallelism(), onPatient, interrupted, ...options } = o
+  const { patients = 1, first = 1, threads = defaultThreads(), onPatient, interrupted, ...options } = o
   checkInteger('patients', patients, 1, 9999)
   checkInteger('first', first, 1, 9999)
   checkInteger('threads', threads, 1, 256)

@@ -1,9 +1,8 @@
 /** Finds and loads nodule_tensor.node, the tensor kernels of the native engine. */
-import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { NoduleError, describeError } from '../../errors.js'
-import { PACKAGE_ROOT } from '../../version.js'
+import { NoduleError } from '../../errors.js'
+import { defaultThreads } from '../../native/addon.js'
+import { BUILD_COMMAND, loadAddon } from '../../native/find_addon.js'
+import type { Found } from '../../native/find_addon.js'
 
 export type Data = Float32Array | Int32Array | Uint8Array
 type Opcodes<N extends string> = Readonly<Record<N, number>>
@@ -173,25 +172,17 @@ export interface TensorAddon {
  */
 const SPIN_COUNT = '3000'
 
-let loaded: { addon?: TensorAddon; path: string; problem?: string } | undefined
+let loaded: Found<TensorAddon> | undefined
 
-function load(): NonNullable<typeof loaded> {
+/** Loads once, with defaultThreads() (which may throw). NODULE_TENSOR_ADDON names another build; 'none': without. */
+function load(): Found<TensorAddon> {
   if (loaded !== undefined) return loaded
-  const wanted = process.env['NODULE_TENSOR_ADDON']
-  if (wanted === 'none') return (loaded = { path: '', problem: 'switched off by NODULE_TENSOR_ADDON=none' })
-  const path =
-    wanted !== undefined && wanted !== ''
-      ? wanted
-      : join(PACKAGE_ROOT, 'build', 'Release', 'nodule_tensor.node')
-  if (!existsSync(path)) return (loaded = { path, problem: `${path} was not built` })
+  const threads = defaultThreads()
   const spin = process.env['GOMP_SPINCOUNT']
   if (spin === undefined && process.env['OMP_WAIT_POLICY'] === undefined)
     process.env['GOMP_SPINCOUNT'] = SPIN_COUNT
-  try {
-    loaded = { path, addon: createRequire(import.meta.url)(path) as TensorAddon }
-  } catch (error) {
-    loaded = { path, problem: describeError(error) }
-  }
+  loaded = loadAddon<TensorAddon>('nodule_tensor.node', process.env['NODULE_TENSOR_ADDON'])
+  loaded.addon?.threads(threads)
   // OpenMP has read it; children of this process must not inherit it.
   if (spin === undefined) delete process.env['GOMP_SPINCOUNT']
   return loaded
@@ -199,12 +190,12 @@ function load(): NonNullable<typeof loaded> {
 
 /** What a person can do when the tensor kernels are missing. */
 export const TENSOR_SOLUTIONS = [
-  'install oneDNN (Debian and Ubuntu: apt-get install libdnnl-dev) and run `npm run build:addon -- --force`',
+  `install oneDNN (Debian and Ubuntu: apt-get install libdnnl-dev ocl-icd-opencl-dev), then: ${BUILD_COMMAND}`,
   'oneDNN elsewhere: set CMAKE_PREFIX_PATH or dnnl_DIR to it before building',
   'at run time libdnnl must be found: apt-get install libdnnl2, or set LD_LIBRARY_PATH',
 ]
 
-/** Why the tensor kernels cannot be used here, or undefined when they can. Never throws. */
+/** Why the tensor kernels cannot be used here, or undefined when they can. */
 export function tensorAddonProblem(): string | undefined {
   return load().problem
 }
