@@ -14,7 +14,8 @@ export const command: CommandModule<object, Flags> = {
       .option('strict', {
         type: 'boolean',
         default: false,
-        describe: 'Exit with code 1 also where something is missing, not only where the main job cannot be done',
+        describe:
+          'Exit with code 1 also where something is missing, not only where the main job cannot be done',
       })
       .example('$0 doctor', 'versions, addon, CUDA, training engines, onnxruntime providers')
       .example('$0 doctor --json', 'the same for a program'),

@@ -8,7 +8,8 @@ import { wasmEngine } from './wasm.js'
 
 export type { EngineName, StartedEngine } from './types.js'
 
-const ENGINES: readonly Engine[] = [nativeEngine, tensorflowEngine, wasmEngine]
+/** All engines, in the order of 'auto' where there is no GPU. */
+export const ENGINES: readonly Engine[] = [nativeEngine, tensorflowEngine, wasmEngine]
 
 /**
  * All engines in the order of 'auto': TensorFlow first where it has a GPU; on a CPU the native engine, which is three to

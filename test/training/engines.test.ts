@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
-import { enginesInOrder, startEngine } from '../../src/engine/index.js'
+import { ENGINES, startEngine } from '../../src/engine/index.js'
 import type { EngineName } from '../../src/engine/index.js'
 import { createDetector } from '../../src/model/detector.js'
 import { createRandom } from '../../src/random.js'
@@ -9,8 +9,8 @@ import { createOptimizer } from '../../src/training/optimizer.js'
 import { trainStep } from '../../src/training/step.js'
 
 const STEPS = 20
-const reasons = await Promise.all(enginesInOrder().map((engine) => engine.probe()))
-const names: EngineName[] = enginesInOrder().map((engine) => engine.name)
+const reasons = await Promise.all(ENGINES.map((engine) => engine.probe()))
+const names: EngineName[] = ENGINES.map((engine) => engine.name)
 const present = names.filter((_, index) => reasons[index] === undefined)
 
 /** The losses of the first steps on a fixed pair of frames with one disk each. */
