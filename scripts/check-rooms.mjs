@@ -7,7 +7,18 @@ import { root } from './steps.mjs'
 // In the order in which data flows. The rooms of the first line may be used by all.
 const ROOMS = [
   ...['', 'config', 'geometry', 'native', 'engine'],
-  ...['dicom', 'annotations', 'volume', 'phantom', 'dataset', 'targets', 'model', 'loss', 'training'],
+  ...[
+    'dicom',
+    'annotations',
+    'volume',
+    'phantom',
+    'dataset',
+    'targets',
+    'model',
+    'loss',
+    'training',
+    'patches',
+  ],
   ...['onnx', 'nodules', 'inference', 'evaluation', 'report', 'commands'],
 ]
 const MAX_LINES = 400

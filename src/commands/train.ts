@@ -1,7 +1,10 @@
 import type { Argv, CommandModule } from 'yargs'
+import { isPatchHypes } from '../config/patch_hypes.js'
 import { ENGINE_NAMES } from '../engine/index.js'
+import { NoduleError } from '../errors.js'
 import { longWork } from '../long_work.js'
 import { printLine, printResult } from '../output.js'
+import { trainPatches } from '../patches/index.js'
 import { train } from '../training/train.js'
 import type { TrainOptions } from '../training/train.js'
 
@@ -15,14 +18,18 @@ const builder = (yargs: Argv): Argv =>
     .option('train', {
       type: 'string',
       array: true,
-      describe: 'JSON lists of training frames, taken together [data.train_idl of the hypes]',
+      describe:
+        'JSON lists of training frames, taken together [data.train_idl of the hypes]; with the hypes of a second stage folders of cubes (nodule mine)',
+    })
+    .option('test', {
+      type: 'string',
+      describe: 'JSON list of test frames [data.test_idl of the hypes], or a folder of cubes',
     })
     .option('set', {
       type: 'string',
       array: true,
       describe: 'Changes a key of the hypes, such as solver.learning_rate=3e-4',
     })
-    .option('test', { type: 'string', describe: 'JSON list of test frames [data.test_idl of the hypes]' })
     .option('output', {
       alias: 'o',
       type: 'string',
@@ -57,6 +64,10 @@ const builder = (yargs: Argv): Argv =>
       '$0 train hypes/tiny.json --train dataset/train.json -o runs/tiny --resume --steps 8000',
       'Train it further',
     )
+    .example(
+      '$0 train hypes/lung_second.json --train cubes/train --test cubes/val -o runs/second',
+      'Train the second stage on the cubes of nodule mine',
+    )
 
 export const command: CommandModule<object, TrainOptions> = {
   command: 'train <hypes>',
@@ -65,11 +76,22 @@ export const command: CommandModule<object, TrainOptions> = {
   handler: async (options) => {
     const result = await longWork(
       'train',
-      async ({ interrupted, onProgress, onProblem }) =>
-        train({ ...options, interrupted, onProgress, onLine: printLine, onWarning: onProblem }),
+      async ({ interrupted, onProgress, onProblem }) => {
+        const tools = { ...options, interrupted, onProgress, onLine: printLine, onWarning: onProblem }
+        if (!isPatchHypes(options.hypes)) return train(tools)
+        return trainPatches({ ...tools, train: cubesOf(options) })
+      },
       { notice: 'finishing the step and saving; press Ctrl-C again to stop at once', cut: '' },
     )
     const { step, checkpoint } = result
     printResult(result, `${result.interrupted ? 'interrupted at' : 'done:'} step ${step}: ${checkpoint}\n`)
   },
+}
+
+function cubesOf({ train: folders, hypes }: TrainOptions): readonly string[] {
+  if (folders !== undefined) return [folders].flat()
+  throw new NoduleError('FORMAT', 'no cubes to train on', {
+    path: hypes,
+    expected: 'a folder of cubes on the command line (--train)',
+  })
 }

@@ -228,9 +228,14 @@ const MAX_BASE_DEPTH = 8
  * @param changes of single keys, `group.key=value`; a value that is not JSON is text
  */
 export function readHypes(path: string, changes: readonly string[] = []): Hypes {
+  return parseHypes(readChanged(path, changes), path)
+}
+
+/** The object of a hypes file of any kind, laid over those that it names as its "base", with changes of single keys. */
+export function readChanged(path: string, changes: readonly string[] = []): Record<string, unknown> {
   let value = readMerged(path, [])
   for (const change of changes) value = merge(value, parseChange(change))
-  return parseHypes(value, path)
+  return value
 }
 
 function parseChange(change: string): Record<string, unknown> {

@@ -90,6 +90,25 @@ export function numbers(
   }
 }
 
+/** One or more of the choices, each once. */
+export function choices<const T extends string>(
+  doc: string,
+  fallback: NoInfer<T>[],
+  all: readonly T[],
+): Key<T[]> {
+  return {
+    doc,
+    unit: '',
+    default: fallback,
+    expected: `array of one or more of ${all.map((item) => JSON.stringify(item)).join(', ')}, each once`,
+    accepts: (value): value is T[] =>
+      Array.isArray(value) &&
+      value.length > 0 &&
+      new Set(value).size === value.length &&
+      value.every((item) => all.some((choice) => choice === item)),
+  }
+}
+
 function isKey(entry: Key<unknown> | Keys): entry is Key<unknown> {
   return typeof entry.accepts === 'function'
 }

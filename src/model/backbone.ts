@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs'
-import { addRelu, batchNormRelu } from '../engine/fused.js'
+import { addRelu, batchNormRelu, moveAverage } from '../engine/fused.js'
 import { BATCH_NORM_EPSILON, INPUT } from './graph.js'
 import type { BackboneGraph, ConvNode } from './graph.js'
 
@@ -89,4 +89,17 @@ function convolve(
     BATCH_NORM_EPSILON,
   ) as tf.Tensor4D
   return relu ? tf.relu(normal) : normal
+}
+
+/** Moves the batch-norm averages towards the statistics of a training pass and disposes of these. */
+export function moveAverages(
+  weights: ReadonlyMap<string, tf.Variable>,
+  statistics: readonly BatchStatistics[],
+  momentum: number,
+): void {
+  for (const { name, mean, variance } of statistics) {
+    moveAverage(weights.get(`${name}/BatchNorm/moving_mean`)!, mean, momentum)
+    moveAverage(weights.get(`${name}/BatchNorm/moving_variance`)!, variance, momentum)
+  }
+  tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
 }

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
-import { moveAverage } from '../engine/fused.js'
 import { buildBackbone } from './backbones.js'
-import { runBackbone } from './backbone.js'
+import { moveAverages, runBackbone } from './backbone.js'
 import type { BatchStatistics } from './backbone.js'
 import { decodeCells, widenCoarse } from './decoder.js'
 import { graphShapes } from './graph.js'
@@ -62,7 +61,7 @@ export function createDetector(hypes: Hypes, seed: number): Detector {
     forward: (frames, o) =>
       forward(hypes, graph, weights, seed, frames, o.training ? (o.step ?? 0) : undefined),
     decode: (outputs) => decode(hypes, outputs),
-    updateAverages: (statistics) => updateAverages(weights, statistics, hypes.batch_norm_momentum),
+    updateAverages: (statistics) => moveAverages(weights, statistics, hypes.batch_norm_momentum),
     dispose: () => tf.dispose([...weights.values()]),
   }
 }
@@ -167,18 +166,6 @@ function cellCenters(hypes: Hypes): tf.Tensor3D {
 function firstChannels(x: tf.Tensor4D, channels: number): tf.Tensor4D {
   const [n, h, w, all] = x.shape
   return channels === all ? x : tf.slice(x, [0, 0, 0, 0], [n, h, w, channels])
-}
-
-function updateAverages(
-  weights: ReadonlyMap<string, tf.Variable>,
-  statistics: readonly BatchStatistics[],
-  momentum: number,
-): void {
-  for (const { name, mean, variance } of statistics) {
-    moveAverage(weights.get(`${name}/BatchNorm/moving_mean`)!, mean, momentum)
-    moveAverage(weights.get(`${name}/BatchNorm/moving_variance`)!, variance, momentum)
-  }
-  tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
 }
 
 function checkShapes(hypes: Hypes, graph: BackboneGraph): void {

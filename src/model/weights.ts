@@ -20,11 +20,12 @@ export const DECONV_CHANNELS = 256
 
 /** Every weight of the model in the order of computation; the names of the backbone's are explained in graph.ts. */
 export function weightSpecs(hypes: Hypes, graph: BackboneGraph): WeightSpec[] {
-  return [...backboneSpecs(hypes, graph), ...decoderSpecs(hypes, graph)]
+  return [...backboneSpecs(graph, hypes.image_height, hypes.image_width), ...decoderSpecs(hypes, graph)]
 }
 
-function backboneSpecs(hypes: Hypes, graph: BackboneGraph): WeightSpec[] {
-  const shapes = graphShapes(graph, hypes.image_height, hypes.image_width)
+/** The weights of a backbone's nodes for frames of `height` x `width`. */
+export function backboneSpecs(graph: BackboneGraph, height: number, width: number): WeightSpec[] {
+  const shapes = graphShapes(graph, height, width)
   const specs: WeightSpec[] = []
   for (const node of graph.nodes) {
     if (node.op !== 'conv') continue

@@ -12,12 +12,15 @@ import type { HostTensor } from './safetensors.js'
 
 const FORMAT = 'nodule-checkpoint/1'
 
+/** What a checkpoint is of: a detector, or a classifier of cubes around its marks. */
+export type ModelKind = 'detector' | 'patches'
+
 /**
  * All that a run needs to go on exactly: one safetensors file with the tensors `model/<weight>` (moving averages
  * included) and `optimizer/<slot>/<weight>`; hypes, step, seed, code version and engine stand in its metadata.
  */
-export interface Checkpoint {
-  hypes: Hypes
+export interface Checkpoint<H = Hypes> {
+  hypes: H
   /** Steps done; the next one has this number. */
   step: number
   seed: number
@@ -33,7 +36,16 @@ export type Variables = ReadonlyMap<string, tf.Variable>
 /** Writes a checkpoint; throws NoduleError (FILE). */
 export async function saveCheckpoint(
   path: string,
-  state: { hypes: Hypes; step: number; seed: number; engine: string; weights: Variables; slots: Variables },
+  state: {
+    /** Default 'detector'. */
+    kind?: ModelKind
+    hypes: object
+    step: number
+    seed: number
+    engine: string
+    weights: Variables
+    slots: Variables
+  },
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>()
   const add = (prefix: string, variables: Variables): void => {
@@ -44,6 +56,7 @@ export async function saveCheckpoint(
   add('optimizer/', state.slots)
   const metadata = {
     format: FORMAT,
+    kind: state.kind ?? 'detector',
     hypes: JSON.stringify(state.hypes),
     step: String(state.step),
     seed: String(state.seed),
@@ -53,8 +66,23 @@ export async function saveCheckpoint(
   await writeSafeTensors(path, { metadata, tensors })
 }
 
-/** Reads and checks a checkpoint. Throws NoduleError (FILE, FORMAT, UNSUPPORTED). */
+/** Reads and checks a detector's checkpoint. Throws NoduleError (FILE, FORMAT, UNSUPPORTED). */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
+  return loadCheckpointOf(path, 'detector', parseHypes)
+}
+
+/** What a checkpoint is of. Throws NoduleError (FILE, FORMAT, UNSUPPORTED). */
+export async function checkpointKind(path: string): Promise<ModelKind> {
+  const { metadata } = await readSafeTensors(path)
+  return metadata['kind'] === 'patches' ? 'patches' : 'detector'
+}
+
+/** Reads and checks a checkpoint of that kind, with hypes that `parse` checks. Throws as `loadCheckpoint`. */
+export async function loadCheckpointOf<H>(
+  path: string,
+  kind: ModelKind,
+  parse: (value: unknown, path: string) => H,
+): Promise<Checkpoint<H>> {
   const { metadata, tensors } = await readSafeTensors(path)
   const wrong = (key: string, expected: string): NoduleError =>
     new NoduleError('FORMAT', 'not a checkpoint of nodule', {
@@ -64,6 +92,14 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
       actual: show(metadata[key]),
     })
   if (metadata['format'] !== FORMAT) throw wrong('format', `"${FORMAT}"`)
+  const found = metadata['kind'] ?? 'detector'
+  if (found !== kind)
+    throw new NoduleError('FORMAT', 'a checkpoint of another kind', {
+      path,
+      place: '__metadata__.kind',
+      expected: `"${kind}"`,
+      actual: show(found),
+    })
   const count = (key: string, highest: number): number => {
     const text = metadata[key] ?? ''
     if (!/^\d{1,16}$/.test(text) || Number(text) > highest) throw wrong(key, `integer up to ${highest}`)
@@ -76,7 +112,7 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     throw Object.assign(wrong('hypes', 'JSON'), { cause: describeError(error) })
   }
   return {
-    hypes: parseHypes(hypes, `${path}: hypes`),
+    hypes: parse(hypes, `${path}: hypes`),
     step: count('step', Number.MAX_SAFE_INTEGER),
     seed: count('seed', 0xffffffff),
     codeVersion: metadata['code_version'] ?? '',

@@ -59,16 +59,28 @@ export async function recordStart(folder: string, start: RunStart): Promise<void
   }
 }
 
+/** Numbers of a step by name. */
+type Values = { step: number } & Partial<Record<string, number>>
+
 /** Writes log.jsonl and events/ in a run's folder. */
-export interface Log {
-  write: (entry: LogEntry) => Promise<void>
+export interface Log<Entry = LogEntry> {
+  write: (entry: Entry) => Promise<void>
+}
+
+/** The log of a detector's run; see `openLogOf`. */
+export async function openLog(folder: string, step: number): Promise<Log> {
+  return openLogOf<LogEntry>(folder, step, TAGS)
 }
 
 /**
- * Starts a run's log or goes on with it. What an earlier call logged of `step`, which is done next, and of later ones
+ * Starts a run's log or goes on with it; `tags` are the values' names in the event files. What an earlier call logged of `step`, which is done next, and of later ones
  * is dropped: it was killed after its last checkpoint. Throws NoduleError (FILE).
  */
-export async function openLog(folder: string, step: number): Promise<Log> {
+export async function openLogOf<Entry extends { step: number }>(
+  folder: string,
+  step: number,
+  tags: Readonly<Record<Exclude<keyof Entry, 'step'>, string>>,
+): Promise<Log<Entry>> {
   const path = join(folder, 'log.jsonl')
   const eventFolder = join(folder, 'events')
   await writeFileAtomic(path, await linesBefore(path, step))
@@ -81,8 +93,9 @@ export async function openLog(folder: string, step: number): Promise<Log> {
       } catch (error) {
         throw fileError(path, 'write', error)
       }
-      const { step: at, ...values } = entry
-      await events.scalars(at, scalarTags(values))
+      const { step: at, ...values } = entry as Values
+      const named = Object.entries(values).map(([name, value]) => [tags[name as keyof typeof tags], value])
+      await events.scalars(at, Object.fromEntries(named) as Record<string, number>)
     },
   }
 }
@@ -117,10 +130,4 @@ const TAGS: Record<Exclude<keyof LogEntry, 'step'>, string> = {
   testAccuracy: 'test/accuracy',
   testLoss: 'test/loss',
   msPerImage: 'ms_per_image',
-}
-
-function scalarTags(values: Omit<LogEntry, 'step'>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [TAGS[name as keyof typeof TAGS], value]),
-  )
 }

@@ -35,8 +35,14 @@ export interface Optimizer {
   dispose: () => void
 }
 
+/** The hypes that an optimizer depends on. */
+interface OptimizerHypes {
+  clip_norm: number
+  solver: Pick<Hypes['solver'], 'opt' | 'epsilon' | 'weight_decay'>
+}
+
 /** RMSProp's slot starts at 1, as TensorFlow 1 has it: the first steps are small. */
-export function createOptimizer(hypes: Hypes, weights: ReadonlyMap<string, tf.Variable>): Optimizer {
+export function createOptimizer(hypes: OptimizerHypes, weights: ReadonlyMap<string, tf.Variable>): Optimizer {
   const kind = hypes.solver.opt
   const epsilon = hypes.solver.epsilon
   const slots = new Map<string, tf.Variable>()

@@ -1,11 +1,17 @@
 import type { Hypes } from '../config/hypes.js'
 
+/** What a schedule depends on. */
+type Solver = Pick<
+  Hypes['solver'],
+  'learning_rate' | 'learning_rate_step' | 'schedule' | 'warmup_steps' | 'max_iter'
+>
+
 /**
  * The learning rate of a step. "halving": constant for three periods of learning_rate_step, then halved at each.
  * "cosine": half a cosine from learning_rate to 0 at max_iter (Loshchilov and Hutter, arXiv 1608.03983). Before either
  * is reached the rate rises from 0 in warmup_steps.
  */
-export function learningRate(solver: Hypes['solver'], step: number): number {
+export function learningRate(solver: Solver, step: number): number {
   const { learning_rate: rate, warmup_steps: warmup } = solver
   if (step < warmup) return (rate * (step + 1)) / (warmup + 1)
   if (solver.schedule === 'cosine') {

@@ -1,5 +1,4 @@
 /** What a run starts from: an earlier one, a checkpoint's weights, or the seed alone. */
-import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
 import type { Detector } from '../model/detector.js'
 import { loadCheckpoint, newestCheckpoint, restoreVariables } from './checkpoint.js'
@@ -11,6 +10,12 @@ interface RunOptions {
   hypes: string
   resume?: boolean | undefined
   seed?: number | undefined
+}
+
+/** What may change when a run goes on, of the hypes of any model. */
+interface RunHypes {
+  logging: object
+  solver: { max_iter: number }
 }
 
 export function required(path: string, file: string): string {
@@ -26,18 +31,19 @@ export function required(path: string, file: string): string {
  * The newest checkpoint of the folder, when asked to resume; undefined for a new run, whose folder must hold no
  * checkpoints (they would be taken for its own). Throws NoduleError (FILE, FORMAT).
  */
-export async function findEarlier(
+export async function findEarlier<H extends RunHypes>(
   folder: string,
-  hypes: Hypes,
+  hypes: H,
   options: RunOptions,
-): Promise<(Checkpoint & { path: string }) | undefined> {
+  load: (path: string) => Promise<Checkpoint<H>>,
+): Promise<(Checkpoint<H> & { path: string }) | undefined> {
   const path = await newestCheckpoint(folder)
   if (options.resume !== true) {
     if (path === undefined) return undefined
     throw new NoduleError('FILE', 'the folder holds another run: resume it or name another folder', { path })
   }
   if (path === undefined) throw new NoduleError('FILE', 'no checkpoint to resume from', { path: folder })
-  const earlier = await loadCheckpoint(path)
+  const earlier = await load(path)
   checkSameRun(earlier, path, hypes, options)
   return { ...earlier, path }
 }
@@ -59,8 +65,13 @@ export async function loadStart(detector: Detector, near: (path: string) => stri
 }
 
 /** A run goes on with the hypes and the seed that it started with; only its length and its logging may change. */
-function checkSameRun(earlier: Checkpoint, path: string, hypes: Hypes, options: RunOptions): void {
-  const fixed = (value: Hypes): Record<string, unknown> => {
+function checkSameRun<H extends RunHypes>(
+  earlier: Checkpoint<H>,
+  path: string,
+  hypes: H,
+  options: RunOptions,
+): void {
+  const fixed = (value: H): Record<string, unknown> => {
     const { logging: _, solver, ...rest } = value
     const { max_iter: __, ...solving } = solver
     return { ...rest, ...Object.fromEntries(Object.entries(solving).map(([key, v]) => [`solver.${key}`, v])) }

@@ -13,7 +13,7 @@ import { NoduleError } from '../errors.js'
 import { makeOutputFolder, writeFileAtomic } from '../files.js'
 import { createDetector } from '../model/detector.js'
 import { VERSION } from '../version.js'
-import { checkpointName, copyAsLast, restoreVariables, saveCheckpoint } from './checkpoint.js'
+import { checkpointName, copyAsLast, loadCheckpoint, restoreVariables, saveCheckpoint } from './checkpoint.js'
 import { createEma } from './ema.js'
 import { logLine, openLog, recordStart } from './log.js'
 import type { LogEntry } from './log.js'
@@ -79,7 +79,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const folder = join(options.output, 'checkpoints')
 
   // What goes on: an earlier run, or a new model from the seed.
-  const earlier = await findEarlier(folder, hypes, options)
+  const earlier = await findEarlier(folder, hypes, options, loadCheckpoint)
   const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
   const firstStep = earlier?.step ?? 0
 

@@ -1,0 +1,147 @@
+import type { PatchHypes } from '../config/patch_hypes.js'
+import { NoduleError } from '../errors.js'
+import { createRandom } from '../random.js'
+import type { Random } from '../random.js'
+import { randomView, renderView, storedSpec } from './augment.js'
+import { cubePlanes, cubeSpec } from './cube.js'
+import type { CubeRecord, CubeStore } from './store.js'
+
+/** What a training step takes. */
+export interface PatchBatch {
+  /** Gray levels 0..255, [n, size, size, planes]. */
+  cubes: Float32Array
+  /** [n, targets]; NaN: none. */
+  labels: Float32Array
+}
+
+/** What is drawn: a nodule with its cubes, or a single cube that is none. */
+interface Choices {
+  groups: number[][]
+  /** Weights of the groups, summed up. */
+  cumulative: Float64Array
+  /** Share of what is drawn that ends in z as a stack does. */
+  ended: number
+}
+
+export interface PatchSampler {
+  /** The batch of a step: the same for a seed and step, whatever was drawn before. */
+  batch: (step: number) => PatchBatch
+  nodules: number
+  others: number
+}
+
+/**
+ * Draws training cubes: nodules and others by `sampling.positive_share`, each in a random view. Cubes of stacks end in z
+ * where the nodule does; the others get such ends as often, drawn from those of the nodules, among nodules and others
+ * alike, so that the ends tell nothing.
+ *
+ * @throws NoduleError (FORMAT) where there are no nodules or nothing else
+ */
+export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number): PatchSampler {
+  const { sampling, augment, targets } = hypes
+  const spec = cubeSpec(hypes)
+  const positives = new Map<string, number[]>()
+  const negatives: { index: number; weight: number }[] = []
+  const ends: [number, number][] = []
+  for (const [index, { record, source }] of store.cubes.entries()) {
+    if (record.labels.nodule === undefined) continue
+    if (record.labels.nodule < 0.5) {
+      negatives.push({ index, weight: record.reason === 'mark' ? sampling.hard_weight : 1 })
+      continue
+    }
+    const name = `${source.key} ${record.finding ?? index}`
+    const group = positives.get(name)
+    if (group === undefined) positives.set(name, [index])
+    else group.push(index)
+    if (record.ends !== undefined) ends.push(record.ends)
+  }
+  const recordOf = (index: number): CubeRecord => store.cubes[index]!.record
+  const choices = (groups: number[][], weights: readonly number[], what: string): Choices => {
+    let sum = 0
+    let ended = 0
+    const cumulative = Float64Array.from(groups, (group, n) => {
+      ended +=
+        (weights[n]! * group.filter((index) => recordOf(index).ends !== undefined).length) / group.length
+      return (sum += weights[n]!)
+    })
+    if (!(sum > 0))
+      throw new NoduleError('FORMAT', `the cubes hold no ${what}`, {
+        path: store.folder,
+        expected: `cubes of ${what}`,
+      })
+    return { groups, cumulative, ended: ended / sum }
+  }
+  const nodules = choices(
+    [...positives.values()],
+    [...positives].map(() => 1),
+    'nodules',
+  )
+  const others = choices(
+    negatives.map(({ index }) => [index]),
+    negatives.map(({ weight }) => weight),
+    'marks or background without a nodule',
+  )
+  const share = ends.length === 0 ? 0 : Math.max(augment.z_truncation, nodules.ended, others.ended)
+  const toEnd = ({ ended }: Choices): number => (ended >= 1 ? 0 : (share - ended) / (1 - ended))
+  const [endNodules, endOthers] = [toEnd(nodules), toEnd(others)]
+
+  const planes = cubePlanes(spec)
+  const size = spec.fine.size ** 2 * planes
+  return {
+    nodules: nodules.groups.length,
+    others: others.groups.length,
+    batch: (step) => {
+      const random = createRandom(seed).fork(`cubes/${step}`)
+      const n = hypes.batch_size
+      const cubes = new Float32Array(n * size)
+      const labels = new Float32Array(n * targets.length).fill(Number.NaN)
+      for (let row = 0; row < n; row++) {
+        const positive = random.uniform() < sampling.positive_share
+        const index = draw(positive ? nodules : others, random)
+        const record = recordOf(index)
+        const view = randomView(augment, random)
+        const cut = random.uniform() < (positive ? endNodules : endOthers)
+        if (cut && record.ends === undefined) {
+          const [below, above] = ends[random.integer(ends.length)]!
+          Object.assign(view, { belowMm: below, aboveMm: above })
+        }
+        renderView(store.read(index), spec, view, random, cubes.subarray(row * size, (row + 1) * size))
+        targets.forEach((target, at) => {
+          const label = record.labels[target]
+          if (label !== undefined) labels[row * targets.length + at] = smooth(label, sampling.label_smoothing)
+        })
+      }
+      return { cubes, labels }
+    },
+  }
+}
+
+/** A label of a binary target drawn towards 0.5. */
+function smooth(label: number, part: number): number {
+  return label * (1 - part) + part / 2
+}
+
+function draw({ groups, cumulative }: Choices, random: Random): number {
+  const at = random.uniform() * cumulative.at(-1)!
+  let low = 0
+  let high = groups.length - 1
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (cumulative[middle]! > at) high = middle
+    else low = middle + 1
+  }
+  const group = groups[low]!
+  return group[random.integer(group.length)]!
+}
+
+/** Throws NoduleError (FORMAT) where the stored cubes are not what the hypes need. */
+export function checkStore(store: CubeStore, hypes: PatchHypes): void {
+  const [wanted, found] = [storedSpec(cubeSpec(hypes)), store.header.spec].map((spec) => JSON.stringify(spec))
+  if (wanted === found) return
+  throw new NoduleError('FORMAT', 'the cubes were made for other hypes', {
+    path: store.folder,
+    place: 'cube',
+    expected: wanted,
+    actual: found,
+  })
+}

@@ -1,0 +1,202 @@
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parsePatchHypes } from '../../src/config/patch_hypes.js'
+import { NoduleError } from '../../src/errors.js'
+import { createSampler } from '../../src/patches/batches.js'
+import { areaUnderCurve, openCubes, trainPatches, writeCubes } from '../../src/patches/index.js'
+import type { TrainPatchesOptions, TrainPatchesResult } from '../../src/patches/index.js'
+import { checkpointKind, loadCheckpoint, loadCheckpointOf } from '../../src/training/checkpoint.js'
+import { smallHypes, temporaryFolder, writeHypes, writeSmallCubes } from './small_cubes.js'
+
+const root = temporaryFolder()
+let cubes: string
+let others: string
+const hypes = writeHypes(root)
+
+beforeAll(async () => {
+  cubes = await writeSmallCubes(join(root, 'train'), 40, 1)
+  others = await writeSmallCubes(join(root, 'test'), 20, 2)
+})
+afterAll(() => rmSync(root, { recursive: true }))
+
+async function run(name: string, o: Partial<TrainPatchesOptions> = {}): Promise<TrainPatchesResult> {
+  return trainPatches({ hypes, train: cubes, output: join(root, name), engine: 'wasm', ...o })
+}
+
+async function refused(work: Promise<unknown>): Promise<NoduleError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(NoduleError)
+  return error as NoduleError
+}
+
+describe('training the second stage', () => {
+  it('learns 40 cubes in seconds, and tells balls from rods that it has not seen', async () => {
+    const lines: string[] = []
+    const result = await run('overfit', { test: others, onLine: (line) => lines.push(line) })
+    expect(result.step).toBe(120)
+    expect(result.last!.loss).toBeLessThan(0.2)
+    expect(result.last!.testAuc).toBeGreaterThan(0.95)
+    expect(result.last!.testLoss).toBeLessThan(0.3)
+    expect(lines.at(-1)).toMatch(/^Step: 119, lr: .*, Train Loss: 0\.\d+, Test Loss: .*, Test AUC: /)
+    const logged = readFileSync(join(root, 'overfit', 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+    expect(JSON.parse(logged.at(-1)!)).toEqual(result.last)
+    expect(await checkpointKind(result.checkpoint)).toBe('patches')
+    const error = await refused(loadCheckpoint(result.checkpoint))
+    expect(error.message).toContain('a checkpoint of another kind')
+    expect(error.message).toContain('expected "detector" but received "patches"')
+  }, 60_000)
+
+  it('gives the same weights when it is interrupted and resumed, moving averages included', async () => {
+    const whole = await run('whole', { steps: 12 })
+    await run('parts', { steps: 5 })
+    const resumed = await run('parts', { steps: 12, resume: true })
+    const [a, b] = await Promise.all(
+      [whole, resumed].map(async ({ checkpoint }) =>
+        loadCheckpointOf(checkpoint, 'patches', parsePatchHypes),
+      ),
+    )
+    expect([...b!.tensors.keys()]).toEqual([...a!.tensors.keys()])
+    expect([...a!.tensors.keys()].filter((name) => name.startsWith('optimizer/raw/')).length).toBeGreaterThan(
+      10,
+    )
+    for (const [name, tensor] of a!.tensors)
+      expect([name, b!.tensors.get(name)!.data]).toEqual([name, tensor.data])
+    const average = a!.tensors.get('model/head/dense/weights')!.data
+    expect(average).not.toEqual(a!.tensors.get('optimizer/raw/head/dense/weights')!.data)
+  }, 60_000)
+
+  it('refuses cubes of other hypes, cubes of one kind, and another run', async () => {
+    const wider = writeHypes(temporaryFolder(), { cube: { planes: 7, plane_mm: 2, size: 16, pixel_mm: 1 } })
+    const error = await refused(run('wider', { hypes: wider }))
+    expect(error.code).toBe('FORMAT')
+    expect(error.message).toContain('the cubes were made for other hypes')
+    expect(existsSync(join(root, 'wider'))).toBe(false)
+
+    const same = await writeSmallCubes(join(root, 'same'), 4, 3, () => ({ labels: { nodule: 1 } }))
+    expect((await refused(run('same', { train: same, output: join(root, 'same-run') }))).message).toContain(
+      'the cubes hold no marks or background without a nodule',
+    )
+    await run('again', { steps: 1 })
+    expect((await refused(run('again', { steps: 2 }))).message).toContain('the folder holds another run')
+  }, 60_000)
+})
+
+describe('the sampler', () => {
+  it('draws the same batch for a step, by the shares of the hypes', async () => {
+    const store = await openCubes(cubes)
+    const settings = smallHypes({
+      batch_size: 400,
+      sampling: { positive_share: 0.25, label_smoothing: 0 },
+    })
+    const sampler = createSampler(store, settings, 7)
+    expect([sampler.nodules, sampler.others]).toEqual([20, 20])
+    const { labels, cubes: values } = sampler.batch(3)
+    const same = (other: Float32Array): boolean =>
+      Buffer.from(other.buffer).equals(Buffer.from(values.buffer))
+    expect(same(sampler.batch(3).cubes)).toBe(true)
+    expect(same(sampler.batch(4).cubes)).toBe(false)
+    const positive = labels.reduce((sum, label) => sum + label, 0) / labels.length
+    expect(positive).toBeGreaterThan(0.18)
+    expect(positive).toBeLessThan(0.32)
+    store.close()
+  })
+
+  it('ends nodules and others in z equally often, so that an end tells nothing', async () => {
+    // Three quarters of the nodules are cut out, a tenth of the others.
+    const folder = await writeSmallCubes(join(root, 'ends'), 80, 5, (n, ball) =>
+      ball ? (n % 8 === 0 ? {} : { ends: [2, 2] }) : n % 20 === 1 ? { ends: [2, 2] } : {},
+    )
+    const store = await openCubes(folder)
+    const settings = smallHypes({
+      batch_size: 500,
+      sampling: { label_smoothing: 0 },
+      augment: {
+        rotate: false,
+        mirror: false,
+        scale: 0,
+        shift_px: 0,
+        shift_planes: 0,
+        noise: 0,
+        z_truncation: 0.2,
+      },
+    })
+    // The sampler knows the ends from the records; the cubes themselves hold all slices, so that what it ends shows.
+    const { cubes: values, labels } = createSampler(store, settings, 1).batch(0)
+    const ended = [0, 0]
+    const drawn = [0, 0]
+    labels.forEach((label, row) => {
+      const cube = values.subarray(row * 16 * 16 * 5, (row + 1) * 16 * 16 * 5)
+      drawn[label]!++
+      // The outermost planes 0 and 1, 4 and 2 mm below the center, are equal only where the cube was ended.
+      let same = true
+      for (let n = 0; n < 256; n++) same &&= cube[n * 5] === cube[n * 5 + 1]
+      if (same) ended[label]!++
+    })
+    // Of the whole nodules all must be ended or none; shares: 0.75 of both, of which the records hold 0.75 and 0.1.
+    expect(ended[1]! / drawn[1]!).toBeLessThan(0.05)
+    expect(ended[0]! / drawn[0]!).toBeGreaterThan(0.55)
+    expect(ended[0]! / drawn[0]!).toBeLessThan(0.75)
+    store.close()
+  })
+})
+
+describe('a folder of cubes', () => {
+  it('goes on after an interruption in the middle of a source', async () => {
+    const folder = await writeSmallCubes(join(root, 'cut'), 6, 9)
+    const { header } = await openCubes(folder)
+    const store = await openCubes(folder)
+    const fourth = store.read(3)
+    // As it lies while it is written: the fifth source's line is cut off, and the bytes go further.
+    const index = readFileSync(join(folder, 'cubes.jsonl'), 'utf8').split('\n')
+    writeFileSync(join(folder, 'cubes.jsonl.part'), [...index.slice(0, 5), index[5]!.slice(0, 40)].join('\n'))
+    writeFileSync(join(folder, 'cubes.bin.part'), readFileSync(join(folder, 'cubes.bin')))
+    for (const name of ['cubes.jsonl', 'cubes.bin']) rmSync(join(folder, name))
+    expect((await refused(openCubes(folder))).message).toContain('the cubes are not finished')
+    expect((await refused(writeCubes(folder, header, { resume: false }))).message).toContain(
+      'the folder holds cubes',
+    )
+    const writer = await writeCubes(folder, header, { resume: true })
+    expect([...writer.done]).toEqual(['9 0', '9 1', '9 2', '9 3'])
+    await writer.add({ ...store.sources[4]!, key: 'new' }, store.read(3))
+    await writer.finish()
+    store.close()
+    const again = await openCubes(folder)
+    expect(again.cubes).toHaveLength(5)
+    expect(again.read(3)).toEqual(fourth)
+    expect(again.read(4)).toEqual(fourth)
+    again.close()
+    const other = { ...header, model: 'second' }
+    expect((await refused(writeCubes(folder, other, { resume: true }))).message).toContain(
+      'were made otherwise',
+    )
+  })
+
+  it('that is damaged is refused with the place', async () => {
+    const folder = await writeSmallCubes(join(root, 'damaged'), 2, 11)
+    const path = join(folder, 'cubes.jsonl')
+    const text = readFileSync(path, 'utf8')
+    writeFileSync(path, text.replace('"labels":{"nodule":0}', '"labels":{"nodul":0}'))
+    const wrong = await refused(openCubes(folder))
+    expect(wrong.message).toContain('cubes.jsonl: line 3 /cubes/0/labels: not an index of cubes')
+    expect(wrong.message).toContain('expected of nodule but received "nodul"')
+    writeFileSync(path, text)
+    truncateSync(join(folder, 'cubes.bin'), 100)
+    const error = await refused(openCubes(folder))
+    expect(error.message).toContain('the cubes do not fit their index')
+    expect(error.message).toContain('received 100 bytes')
+  })
+})
+
+describe('areaUnderCurve', () => {
+  it('counts pairs in order, ties half', () => {
+    expect(areaUnderCurve([1, 2, 3, 4], [false, true, false, true])).toBe(0.75)
+    expect(areaUnderCurve([1, 1, 1], [true, false, false])).toBe(0.5)
+    expect(areaUnderCurve([1, 2], [true, true])).toBeNaN()
+  })
+})
