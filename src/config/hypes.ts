@@ -149,6 +149,13 @@ export const HYPES_KEYS = {
       0,
       500,
     ),
+    min_lung_share: number(
+      'Boxes of which a smaller part lies in the lungs are dropped, where the lungs are known; 0: none (nodule).',
+      0,
+      '',
+      0,
+      1,
+    ),
     slice_step_mm: number(
       'Slices that are examined lie at least this far apart; 0: every slice (nodule).',
       0,

@@ -1,6 +1,7 @@
 import { lungFrame, tilesOf } from '../dataset/index.js'
 import type { Tile } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
+import type { EdgeBox } from '../geometry/box.js'
 import { frameToImage } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { segmentLungs } from '../volume/index.js'
@@ -24,6 +25,8 @@ export interface Examined {
   /** The frames of a slice, some of `tiles`. */
   tilesOfSlice: (k: number) => Tile[]
   tiles: Tile[]
+  /** Whether a box (image pixels) of a slice lies far enough in the lungs, by `data.min_lung_share`. */
+  inLungs: (k: number, box: EdgeBox) => boolean
   /** Distance of the slices that are examined, mm. */
   stepMm: number
   warnings: string[]
@@ -42,7 +45,8 @@ export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes): 
     const box = { y: [0, rows] as const, x: [0, columns] as const }
     const canvas = lungFrame(volume, { box }, { ...hypes, data: { ...hypes.data, lung_margin_mm: 0 } })
     const tiles = tilesOf(canvas, hypes)
-    return { canvas, tiles, tilesOfSlice: () => tiles, ...steps(volume, 0, count, hypes), warnings }
+    const everywhere = { tilesOfSlice: () => tiles, inLungs: () => true }
+    return { canvas, tiles, ...everywhere, ...steps(volume, 0, count, hypes), warnings }
   }
   if (region === 'all') return all()
   if (Math.min(rows * spacing[1], columns * spacing[2]) < CHEST_MM) {
@@ -65,9 +69,22 @@ export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes): 
     tilesOfSlice: fit
       ? () => tiles
       : (k) => tiles.filter((tile) => holdsLung(tile, canvas, k, volume, lungs.mask, hypes)),
+    inLungs: (k, box) => lungShare(volume, lungs.mask, k, box) >= hypes.data.min_lung_share,
     ...steps(volume, first, end, hypes),
     warnings,
   }
+}
+
+/** The part of a box's pixels, those that it covers in part included, that lies in the lungs. */
+function lungShare(volume: HuVolume, mask: Uint8Array, k: number, box: EdgeBox): number {
+  const [, rows, columns] = volume.shape
+  const [x1, x2] = [Math.max(0, Math.floor(box.x1)), Math.min(columns, Math.ceil(box.x2))]
+  const [y1, y2] = [Math.max(0, Math.floor(box.y1)), Math.min(rows, Math.ceil(box.y2))]
+  let inside = 0
+  for (let y = y1; y < y2; y++)
+    for (let x = x1, at = (k * rows + y) * columns + x1; x < x2; x++, at++) inside += mask[at]!
+  const pixels = Math.max(0, x2 - x1) * Math.max(0, y2 - y1)
+  return pixels > 0 ? inside / pixels : 0
 }
 
 function fieldOfView({ shape: [, rows, columns], geometry: { spacing } }: HuVolume): string {

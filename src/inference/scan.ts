@@ -9,6 +9,7 @@ import type { Nodule3d } from '../nodules/index.js'
 import type { HuVolume } from '../volume/index.js'
 import type { DetectParameters, DetectTiming, DetectedNodule, DetectedSlice } from './detections.js'
 import { REGIONS, examinedRegion } from './region.js'
+import type { Examined } from './region.js'
 import { frameBytes, renderAhead } from './render_ahead.js'
 import type { Session } from './session.js'
 import { STITCH_DEFAULTS, checkStitchParameters, frameOf, stitchFrame } from './stitch.js'
@@ -82,7 +83,7 @@ export async function detectVolume(
       o.onSlice?.(slices.length + Math.floor(share * chunk.slices.length), examined.slices.length)
     }
     for (const [k, parts] of found)
-      slices.push(detectedSlice(volume, k, stitchTiles(parts, tileOverlap(parameters)), canvas))
+      slices.push(detectedSlice(volume, k, stitchTiles(parts, tileOverlap(parameters)), examined))
     clock('stitch')
   }
   const linked = linkBoxes(slices, volume.geometry, parameters.link, examined.stepMm)
@@ -107,13 +108,13 @@ function detectedSlice(
   volume: HuVolume,
   k: number,
   stitched: readonly ScoredBox[],
-  mapping: FrameMapping,
+  { canvas, inLungs }: Pick<Examined, 'canvas' | 'inLungs'>,
 ): DetectedSlice {
   const [, rows, columns] = volume.shape
   const boxes: ScoredBox[] = stitched
-    .map((box) => ({ ...clipBox(frameToImage(mapping, box), columns, rows), score: box.score }))
+    .map((box) => ({ ...clipBox(frameToImage(canvas, box), columns, rows), score: box.score }))
     // The frame may reach beyond the image.
-    .filter((box) => box.x2 > box.x1 && box.y2 > box.y1)
+    .filter((box) => box.x2 > box.x1 && box.y2 > box.y1 && inLungs(k, box))
   return {
     k,
     sopInstanceUid: volume.sopInstanceUids[k] ?? '',

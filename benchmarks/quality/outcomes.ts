@@ -1,0 +1,36 @@
+/** What a detector made of the nodules of the stacks and of whole scans: what all figures are computed from. */
+
+export interface NoduleOutcome {
+  patientId: string
+  nodule: string
+  readers: number
+  /** Greatest axial diameter of the consensus, mm. */
+  diameterMm: number
+  /** Confidence of the best mark that hits it; 0: none. */
+  score: number
+  /** As the detector measured it; absent without a hit. */
+  measuredMm?: number
+}
+
+export interface FalseMark {
+  score: number
+  /** Patient mm, LPS. */
+  center: readonly [number, number, number]
+  diameterMm: number
+}
+
+export interface ScanOutcome {
+  patientId: string
+  seriesUid: string
+  /** Marks on nothing that a reader outlined or pointed at; falling confidence. */
+  falseMarks: FalseMark[]
+  /** Nodules of at least three readers (and lesions): confidence of the best mark that hits each. */
+  nodules: { id: string; diameterMm: number; score: number; falseMarksAbove: number }[]
+  seconds: number
+}
+
+export interface Outcomes {
+  model: { first: string; second: string | undefined; sha256: string }
+  stacks: NoduleOutcome[]
+  scans: ScanOutcome[]
+}
