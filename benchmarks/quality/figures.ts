@@ -47,7 +47,10 @@ function withInterval(
   value: (drawn: readonly NoduleOutcome[]) => number,
   samples = 1000,
 ): Share {
-  const patients = [...Map.groupBy(nodules, ({ patientId }) => patientId).values()]
+  const byPatient = new Map<string, NoduleOutcome[]>()
+  for (const nodule of nodules)
+    byPatient.set(nodule.patientId, [...(byPatient.get(nodule.patientId) ?? []), nodule])
+  const patients = [...byPatient.values()]
   const random = createRandom(1)
   const values: number[] = []
   for (let s = 0; s < samples && patients.length > 1; s++) {
@@ -55,7 +58,8 @@ function withInterval(
     values.push(value(drawn))
   }
   values.sort((a, b) => a - b)
-  const at = (part: number): number => values[Math.min(values.length - 1, Math.floor(part * values.length))] ?? NaN
+  const at = (part: number): number =>
+    values[Math.min(values.length - 1, Math.floor(part * values.length))] ?? NaN
   return { value: value(nodules), low: at(0.025), high: at(0.975), n: nodules.length }
 }
 
@@ -65,7 +69,9 @@ export function figures(outcomes: Outcomes, defaultConfidence: number): Figures 
   const scores = scans.flatMap((scan) => scan.falseMarks.map((mark) => mark.score))
   const thresholds = RATES.map((rate) => thresholdAt(scores, scans.length, rate))
   const errors = nodules
-    .flatMap(({ measuredMm, diameterMm }) => (measuredMm === undefined ? [] : [Math.abs(measuredMm - diameterMm)]))
+    .flatMap(({ measuredMm, diameterMm }) =>
+      measuredMm === undefined ? [] : [Math.abs(measuredMm - diameterMm)],
+    )
     .sort((a, b) => a - b)
   return {
     falseMarksAtDefault: scans.map(

@@ -3,8 +3,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readStack, readStackIndex } from '../../src/dataset/index.js'
 import { ownNodule } from '../../src/dataset/stacks/own_nodule.js'
+import { readStackIndex } from '../../src/dataset/stacks/read_index.js'
+import { readStack } from '../../src/dataset/stacks/read_stack.js'
 import type { NoduleStack } from '../../src/dataset/stacks/read_stack.js'
 import { findSeries } from '../../src/dicom/index.js'
 import { readReferences } from '../../src/evaluation/index.js'
@@ -45,7 +46,10 @@ const hits = (mark: Vector3, center: Vector3, diameterMm: number): boolean =>
   distance(mark, center) < (diameterMm < 0 ? 5 : diameterMm / 2)
 
 const best = (marks: readonly DetectedNodule[]): DetectedNodule | undefined =>
-  marks.reduce<DetectedNodule | undefined>((a, b) => (a === undefined || b.confidence > a.confidence ? b : a), undefined)
+  marks.reduce<DetectedNodule | undefined>(
+    (a, b) => (a === undefined || b.confidence > a.confidence ? b : a),
+    undefined,
+  )
 
 function centerOf(stack: NoduleStack, agreement: number): Vector3 {
   const [, rows, columns] = stack.volume.shape
@@ -122,8 +126,14 @@ async function judgeScans(folders: readonly string[]): Promise<ScanOutcome[]> {
       nodules: findings
         .filter(({ excluded }) => !excluded)
         .map(({ id, x, y, z, diameterMm }) => {
-          const score = best(nodules.filter((mark) => hits(mark.center, [x, y, z], diameterMm)))?.confidence ?? 0
-          return { id, diameterMm, score, falseMarksAbove: falseMarks.filter((mark) => mark.score >= score).length }
+          const score =
+            best(nodules.filter((mark) => hits(mark.center, [x, y, z], diameterMm)))?.confidence ?? 0
+          return {
+            id,
+            diameterMm,
+            score,
+            falseMarksAbove: falseMarks.filter((mark) => mark.score >= score).length,
+          }
         }),
       seconds,
     })

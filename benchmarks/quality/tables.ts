@@ -23,9 +23,16 @@ export function figureTable(result: Figures, outcomes: Outcomes): string {
     ...outcomes.scans.map((scan): [string, string] => [
       `${scan.patientId} (${scan.seconds.toFixed(1)} s)`,
       scan.nodules
-        .map((nodule) => `${nodule.diameterMm.toFixed(1)} mm: ${nodule.score.toFixed(3)}, ${nodule.falseMarksAbove} false above`)
+        .map(
+          (nodule) =>
+            `${nodule.diameterMm.toFixed(1)} mm: ${nodule.score.toFixed(3)}, ${nodule.falseMarksAbove} false above`,
+        )
         .join('; '),
     ]),
   ]
-  return ['| figure | value [95 % by patients] (nodules) |', '| --- | --- |', ...rows.map((row) => `| ${row.join(' | ')} |`)].join('\n')
+  return [
+    '| figure | value [95 % by patients] (nodules) |',
+    '| --- | --- |',
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+  ].join('\n')
 }
