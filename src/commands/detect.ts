@@ -9,6 +9,7 @@ import {
   detectFolders,
   detectList,
   openSession,
+  shippedModel,
 } from '../inference/index.js'
 import type {
   Region,
@@ -26,7 +27,7 @@ import { count } from '../words.js'
 interface Flags {
   folders: string[]
   list: string | undefined
-  model: string
+  model: string | undefined
   output: string
   'min-score': number
   stitch: StitchRule
@@ -52,7 +53,11 @@ export const command: CommandModule<object, Flags> = {
         describe: 'Folders or files of DICOM; every CT series below them',
       })
       .option('list', { type: 'string', describe: 'Detect in the images of a TensorBox JSON list instead' })
-      .option('model', { type: 'string', alias: 'm', demandOption: true, describe: 'Model of nodule export' })
+      .option('model', {
+        type: 'string',
+        alias: 'm',
+        describe: 'Model of nodule export [default: the one of the package, models/lung.onnx]',
+      })
       .option('output', {
         type: 'string',
         alias: 'o',
@@ -116,10 +121,14 @@ export const command: CommandModule<object, Flags> = {
         '$0 detect archive -m model.onnx -o found -j 4 --resume',
         'go on with an archive, 4 scans at once',
       )
+      .example('$0 detect crop.nii.gz --region all -o found', 'a crop, by the model of the package')
       .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
   handler: async (flags) => {
     const { device, threads } = flags
-    const session = await openSession(flags.model, { device, ...(threads === undefined ? {} : { threads }) })
+    const session = await openSession(flags.model ?? shippedModel(), {
+      device,
+      ...(threads === undefined ? {} : { threads }),
+    })
     try {
       await longWork('detect', async (tools) => {
         const stopped =

@@ -9,6 +9,7 @@ export {
   stitchFrame,
 } from './stitch.js'
 export type { RawFrame, StitchOptions, StitchParameters, StitchRule } from './stitch.js'
+export { shippedModel } from './shipped_model.js'
 export { stitchTensorBox } from './stitch_tensorbox.js'
 export type { StitchGrid } from './stitch_tensorbox.js'
 export { DETECT_DEFAULTS, detectVolume } from './scan.js'
