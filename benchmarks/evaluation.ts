@@ -26,7 +26,7 @@ function lunaStudy(): { series: string[]; findings: Finding[]; marks: Mark[] } {
     seriesUid: series[random.integer(888)]!,
     id: `${i}`,
     ...place(),
-    diameterMm: 4 + 16 * random.uniform(),
+    equivalentDiameterMm: 4 + 16 * random.uniform(),
     excluded: false,
   }))
   const marks = Array.from({ length: 55_000 }, (_, i): Mark => {

@@ -60,7 +60,7 @@ function describe(
   )
   const ratings = summarizeRatings(marks)
   const maskVolumeMm3 = maskVolume(mask, geometry)
-  const average = (key: 'diameterMm' | 'volumeMm3' | 'surfaceMm2'): number =>
+  const average = (key: 'axialDiameterMm' | 'contourVolumeMm3' | 'surfaceMm2'): number =>
     mean(measures.map((m) => m[key]))
   return {
     id,
@@ -71,8 +71,8 @@ function describe(
     boxes: boxesOf(mask),
     centroid: voxelToPatient(geometry, ...centroidVoxel),
     centroidVoxel,
-    diameterMm: average('diameterMm'),
-    volumeMm3: average('volumeMm3'),
+    axialDiameterMm: average('axialDiameterMm'),
+    contourVolumeMm3: average('contourVolumeMm3'),
     surfaceMm2: average('surfaceMm2'),
     maskVolumeMm3,
     equivalentDiameterMm: Math.cbrt((6 * maskVolumeMm3) / Math.PI),

@@ -5,9 +5,10 @@ import type { ConsensusNodule } from './types.js'
 import type { Fields } from './where.js'
 
 /**
- * What a nodule can be asked for, and the columns of the CSV: places in mm and voxels, pylidc's measures averaged over
- * the readers (`axialDiameter`, `volume`, `surface`), the consensus mask's (`diameter`: the sphere of equal volume,
- * `maskVolume`), and mean (`malignancy`) and median (`malignancyMedian`) of each rating.
+ * What a nodule can be asked for, and the columns of the CSV: places in mm and voxels; of the consensus mask its
+ * volume (`maskVolume`) and the diameter of the sphere of that volume (`equivalentDiameter`); pylidc's measures averaged
+ * over the readers: the greatest distance of two contour points on one slice (`axialDiameter`), the volume inside the
+ * contours (`contourVolume`), the surface; mean (`malignancy`) and median (`malignancyMedian`) of each rating.
  */
 export function noduleFields({ series }: AnnotatedSeries, nodule: ConsensusNodule): Fields {
   const [x, y, z] = nodule.centroid
@@ -26,10 +27,10 @@ export function noduleFields({ series }: AnnotatedSeries, nodule: ConsensusNodul
     firstSlice: nodule.boxes[0]?.k,
     lastSlice: nodule.boxes.at(-1)?.k,
     slices: nodule.boxes.length,
-    diameter: nodule.equivalentDiameterMm,
-    axialDiameter: nodule.diameterMm,
-    volume: nodule.volumeMm3,
+    equivalentDiameter: nodule.equivalentDiameterMm,
+    axialDiameter: nodule.axialDiameterMm,
     maskVolume: nodule.maskVolumeMm3,
+    contourVolume: nodule.contourVolumeMm3,
     surface: nodule.surfaceMm2,
     ...Object.fromEntries(
       RATING_NAMES.flatMap((name) => [
@@ -57,9 +58,15 @@ export const NODULE_FIELDS: readonly string[] = [
     'lastSlice',
     'slices',
   ],
-  ...['diameter', 'axialDiameter', 'volume', 'maskVolume', 'surface'],
+  ...['equivalentDiameter', 'axialDiameter', 'maskVolume', 'contourVolume', 'surface'],
   ...RATING_NAMES.flatMap((name) => [name, `${name}Median`]),
 ]
+
+/** Short names that conditions may use, and the field that each stands for. */
+export const FIELD_ALIASES: Readonly<Record<string, string>> = {
+  diameter: 'equivalentDiameter',
+  volume: 'maskVolume',
+}
 
 /** One row a nodule, with a header. */
 export function nodulesCsv(annotated: readonly AnnotatedSeries[]): string {
@@ -79,7 +86,10 @@ export function lunaCsv(annotated: readonly AnnotatedSeries[], minReaders = 3): 
       .filter((nodule) => nodule.readers >= minReaders)
       .map((nodule) => lunaNodule(nodule, series.geometry))
       .filter((nodule) => nodule !== undefined)
-      .map(({ center, diameterMm }) => [series.seriesInstanceUid, ...[...center, diameterMm].map(cell)]),
+      .map(({ center, equivalentDiameterMm }) => [
+        series.seriesInstanceUid,
+        ...[...center, equivalentDiameterMm].map(cell),
+      ]),
   )
   return lines([['seriesuid', 'coordX', 'coordY', 'coordZ', 'diameter_mm'], ...rows])
 }

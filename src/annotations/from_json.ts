@@ -9,7 +9,7 @@ import type { LidcXmlToWrite, NoduleToWrite, PointToWrite, SessionToWrite } from
 type Json = Record<string, unknown>
 
 /**
- * Writes our own JSON as LIDC XML, which other LIDC tools read: readers' marks ("nodule-annotations/1") as they were;
+ * Writes our own JSON as LIDC XML, which other LIDC tools read: readers' marks ("nodule-annotations/2"; /1 had other names for measures) as they were;
  * detections ("nodule-detections/1") as one reading without ratings, each slice box as the pixels around it.
  *
  * @returns the files written, one per series, `SERIESUID.xml`
@@ -36,11 +36,11 @@ async function readMessages(path: string): Promise<LidcXmlToWrite[]> {
   }
   const reader = new Reader(path)
   const file = reader.object(value, '')
-  if (file['format'] === 'nodule-annotations/1') {
+  if (file['format'] === 'nodule-annotations/2' || file['format'] === 'nodule-annotations/1') {
     return reader.list(file, 'series', '').map((series, s) => annotations(reader, series, `/series/${s}`))
   }
   if (file['format'] === 'nodule-detections/1') return [detections(reader, file)]
-  throw reader.wrong('/format', '"nodule-annotations/1" or "nodule-detections/1"', file['format'])
+  throw reader.wrong('/format', '"nodule-annotations/2" or "nodule-detections/1"', file['format'])
 }
 
 /** Typed access to parsed JSON; every miss is an error with its pointer. */

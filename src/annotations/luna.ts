@@ -7,7 +7,8 @@ import type { ConsensusNodule, PlacedMark } from './types.js'
 export interface LunaNodule {
   /** Patient space (LPS), mm. */
   center: Vector3
-  diameterMm: number
+  /** Of the readers' own outlines, averaged; the consensus mask's is another number. */
+  equivalentDiameterMm: number
 }
 
 /**
@@ -29,7 +30,7 @@ export function lunaNodule(
             center: [0, 1, 2].map(
               (axis) => (merged.center[axis]! + mark.center[axis]!) / 2,
             ) as unknown as Vector3,
-            diameterMm: (merged.diameterMm + mark.diameterMm) / 2,
+            equivalentDiameterMm: (merged.equivalentDiameterMm + mark.equivalentDiameterMm) / 2,
           },
     undefined,
   )
@@ -51,6 +52,6 @@ function describeMark(mark: PlacedMark, geometry: VolumeGeometry): LunaNodule | 
   const [z, y, x] = geometry.spacing
   return {
     center: voxelToPatient(geometry, sum[0] / count, sum[1] / count, sum[2] / count),
-    diameterMm: Math.cbrt((6 * count * z * y * x) / Math.PI),
+    equivalentDiameterMm: Math.cbrt((6 * count * z * y * x) / Math.PI),
   }
 }

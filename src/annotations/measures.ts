@@ -13,8 +13,8 @@ export function measureMark(mark: PlacedMark, geometry: VolumeGeometry, thicknes
   const pixel = geometry.spacing[1]
   const mask = fillContours(mark.contours, contourExtent(mark.contours))
   return {
-    diameterMm: diameterOf(mark) * pixel,
-    volumeMm3: volumeOf(mark, pixel, thickness),
+    axialDiameterMm: diameterOf(mark) * pixel,
+    contourVolumeMm3: volumeOf(mark, pixel, thickness),
     surfaceMm2: surfaceArea(mask, pixel, thickness),
     centroidVoxel: centroidOf(mark),
   }

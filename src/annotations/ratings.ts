@@ -31,6 +31,20 @@ const MEANINGS: Record<RatingName, readonly string[]> = {
   ],
 }
 
+/** The types of nodules by their texture. */
+export const TEXTURE_TYPES = ['ground glass', 'part-solid', 'solid'] as const
+
+export type TextureType = (typeof TEXTURE_TYPES)[number]
+
+/**
+ * The type that a texture rating (1 to 5, or a mean of readers) stands for, rounded as `ratingMeaning` rounds it:
+ * 1 and 2 (Non-Solid) ground glass, 3 part-solid, 4 and 5 (Solid) solid. Below 2.5, below 3.5, from 3.5 on.
+ */
+export function textureType(texture: number): TextureType {
+  const rating = Math.round(texture)
+  return rating <= 2 ? 'ground glass' : rating === 3 ? 'part-solid' : 'solid'
+}
+
 /** What a rating means in words; "beyond the scale" for values that have no meaning. */
 export function ratingMeaning(name: RatingName, value: number): string {
   return MEANINGS[name][Math.round(value) - 1] ?? 'beyond the scale'

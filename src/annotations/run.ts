@@ -4,7 +4,7 @@ import { findSeries, listFiles } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { consensusNodules } from './consensus.js'
 import type { ConsensusOptions } from './consensus.js'
-import { NODULE_FIELDS, noduleFields } from './csv.js'
+import { FIELD_ALIASES, NODULE_FIELDS, noduleFields } from './csv.js'
 import { indexAnnotations } from './find.js'
 import type { Watch } from './find.js'
 import { placeOnSeries } from './place.js'
@@ -26,7 +26,7 @@ export interface AnnotationRun {
 export interface AnnotationRunOptions extends ConsensusOptions, Watch {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
-  /** Keep the nodules for which this holds; see `compileWhere` and `NODULE_FIELDS`. */
+  /** Keep the nodules for which this holds; see `compileWhere`, `NODULE_FIELDS` and `FIELD_ALIASES`. */
   where?: string | undefined
 }
 
@@ -45,7 +45,7 @@ export async function annotateFolders(
   folders: readonly string[],
   o: AnnotationRunOptions = {},
 ): Promise<AnnotationRun> {
-  const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS)
+  const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES)
   const { series, skipped } = await findSeries(folders, {
     onProgress: (done, total) => o.onProgress?.(done, total, 'headers'),
     interrupted: o.interrupted,

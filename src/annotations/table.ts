@@ -11,8 +11,9 @@ const COLUMNS = [
   'y mm',
   'z mm',
   'slices',
-  'diameter',
-  'volume',
+  'equivalentDiameter',
+  'axialDiameter',
+  'maskVolume',
   'malignancy',
 ] as const
 
@@ -52,6 +53,7 @@ function row(nodule: ConsensusNodule): string[] {
     z.toFixed(1),
     slices.length === 0 ? '-' : `${slices[0]}-${slices.at(-1)}`,
     `${nodule.equivalentDiameterMm.toFixed(1)} mm`,
+    `${nodule.axialDiameterMm.toFixed(1)} mm`,
     `${nodule.maskVolumeMm3.toFixed(0)} mm3`,
     nodule.malignancy === undefined
       ? '-'
@@ -62,7 +64,7 @@ function row(nodule: ConsensusNodule): string[] {
 /** The run as JSON: everything that the table shows, and each reader's ratings, measures and contours. */
 export function annotationJson(run: AnnotationRun): unknown {
   return {
-    format: 'nodule-annotations/1',
+    format: 'nodule-annotations/2',
     series: run.annotated.map(({ series, reading, placed, nodules }) => ({
       patientId: series.patientId,
       studyInstanceUid: series.studyInstanceUid,

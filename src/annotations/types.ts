@@ -135,10 +135,10 @@ export interface PlacedReading {
 
 /** Measures of one reader's outline, as pylidc defines them. */
 export interface MarkMeasures {
-  /** Greatest distance of two contour points on one slice, mm. */
-  diameterMm: number
-  /** Area inside the contour line times slice distance, mm3. */
-  volumeMm3: number
+  /** Greatest distance of two contour points on one slice, mm (pylidc's diameter). */
+  axialDiameterMm: number
+  /** Area inside the contour line times slice distance, mm3 (pylidc's volume). */
+  contourVolumeMm3: number
   /** Area of the mask's triangulated surface, mm2. */
   surfaceMm2: number
   /** Mean of the contour points, voxel indices [k, j, i]. */
@@ -178,8 +178,8 @@ export interface ConsensusNodule {
   /** The same as fractional voxel indices [k, j, i]. */
   centroidVoxel: Vector3
   /** Means over the marks, which follow the contour lines (pylidc's measures). */
-  diameterMm: number
-  volumeMm3: number
+  axialDiameterMm: number
+  contourVolumeMm3: number
   surfaceMm2: number
   /** Volume of the consensus mask, mm3; the contour line itself lies outside of it. */
   maskVolumeMm3: number

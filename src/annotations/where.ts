@@ -11,14 +11,19 @@ type Value = number | string | boolean | undefined
 const MAX_LENGTH = 1000
 
 /**
- * Compiles a condition such as `malignancy >= 4 && readers >= 3 && diameter > 8`: numbers, 'texts', the given names,
+ * Compiles a condition such as `malignancy >= 4 && readers >= 3 && equivalentDiameter > 8`: numbers, 'texts', the given names,
  * + - * / %, comparisons, && || !, and brackets. It is parsed, never run as code. A comparison with a missing value is
  * false.
  *
  * @param names what may be named
+ * @param aliases other names for some of them
  * @throws NoduleError INVALID_PARAMETER that says what is wrong with the expression
  */
-export function compileWhere(expression: string, names: readonly string[]): (fields: Fields) => boolean {
+export function compileWhere(
+  expression: string,
+  names: readonly string[],
+  aliases: Readonly<Record<string, string>> = {},
+): (fields: Fields) => boolean {
   const wrong = (expected: string, actual: string): NoduleError =>
     new NoduleError('INVALID_PARAMETER', `wrong condition ${show(expression)}`, { expected, actual })
   if (expression.length > MAX_LENGTH)
@@ -29,7 +34,7 @@ export function compileWhere(expression: string, names: readonly string[]): (fie
   } catch (error) {
     throw wrong('an expression', error instanceof Error ? error.message : show(error))
   }
-  check(tree, names, wrong)
+  check(tree, names, aliases, wrong)
   return (fields) => evaluate(tree, fields) === true
 }
 
@@ -46,18 +51,24 @@ const isUnary = (node: Expression): node is Unary => node.type === 'UnaryExpress
 const isName = (node: Expression): node is Name => node.type === 'Identifier'
 const isLiteral = (node: Expression): node is Literal => node.type === 'Literal'
 
-/** Refuses everything that `evaluate` does not know, before the first nodule is looked at. */
-function check(node: Expression, names: readonly string[], wrong: Wrong): void {
+/** Refuses everything that `evaluate` does not know, before the first nodule is looked at, and puts names for aliases. */
+function check(
+  node: Expression,
+  names: readonly string[],
+  aliases: Readonly<Record<string, string>>,
+  wrong: Wrong,
+): void {
   if (isBinary(node)) {
     if (BINARY[node.operator] === undefined)
       throw wrong(`one of ${Object.keys(BINARY).join(' ')}`, node.operator)
-    check(node.left, names, wrong)
-    check(node.right, names, wrong)
+    check(node.left, names, aliases, wrong)
+    check(node.right, names, aliases, wrong)
   } else if (isUnary(node)) {
     if (UNARY[node.operator] === undefined)
       throw wrong(`one of ${Object.keys(UNARY).join(' ')}`, node.operator)
-    check(node.argument, names, wrong)
+    check(node.argument, names, aliases, wrong)
   } else if (isName(node)) {
+    if (Object.hasOwn(aliases, node.name)) node.name = aliases[node.name]!
     if (!names.includes(node.name)) throw wrong(`one of ${names.join(', ')}`, node.name)
   } else if (!isLiteral(node) || (typeof node.value !== 'number' && typeof node.value !== 'string')) {
     throw wrong('names, numbers, texts and operators', isLiteral(node) ? node.raw : node.type)

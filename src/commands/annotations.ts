@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
 import {
+  FIELD_ALIASES,
   NODULE_FIELDS,
   annotateFolders,
   annotationJson,
@@ -64,13 +65,17 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('where', {
         type: 'string',
-        describe: `Keep the nodules for which this holds; names: ${NODULE_FIELDS.slice(2).join(', ')}`,
+        describe: `Keep the nodules for which this holds; names: ${NODULE_FIELDS.slice(2).join(', ')}; ${Object.entries(
+          FIELD_ALIASES,
+        )
+          .map(([alias, name]) => `${alias} is ${name}`)
+          .join(', ')}`,
       })
       .option('min-readers', { type: 'number', default: 1, describe: 'Leave out nodules of fewer readers' })
       .example('$0 annotations LIDC-IDRI-0001', 'consensus nodules in mm')
       .example('$0 annotations LIDC-IDRI-0001 --draw pictures', "with each reader's contours in color")
       .example(
-        "$0 annotations LIDC-IDRI --where 'malignancy >= 4 && readers >= 3 && diameter > 8'",
+        "$0 annotations LIDC-IDRI --where 'malignancy >= 4 && readers >= 3 && equivalentDiameter > 8'",
         'a query',
       )
       .example('$0 annotations tcia-lidc-xml --summary', 'count the marks of all XML files'),

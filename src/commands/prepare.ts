@@ -13,7 +13,7 @@ interface Flags {
   slices: 'all' | 'nodules' | 'ratio'
   negatives: number
   'min-readers': number
-  'min-diameter': number
+  'min-axial-diameter': number
   'min-box': number
   'pad-box': number
   encoding: 'gray8' | 'hu16'
@@ -77,10 +77,11 @@ export const command: CommandModule<object, Flags> = {
         default: DEFAULT_BOX_RULE.minReaders,
         describe: 'Readers who must have marked a nodule',
       })
-      .option('min-diameter', {
+      .option('min-axial-diameter', {
         type: 'number',
-        default: DEFAULT_BOX_RULE.minDiameterMm,
-        describe: 'Smallest nodule, mm',
+        default: DEFAULT_BOX_RULE.minAxialDiameterMm,
+        alias: 'min-diameter',
+        describe: 'Smallest nodule by its axialDiameter (see nodule annotations), mm',
       })
       .option('min-box', {
         type: 'number',
@@ -148,7 +149,7 @@ export const command: CommandModule<object, Flags> = {
             flags.slices === 'ratio' ? { kind: 'ratio', negatives: flags.negatives } : { kind: flags.slices },
           boxes: {
             minReaders: flags['min-readers'],
-            minDiameterMm: flags['min-diameter'],
+            minAxialDiameterMm: flags['min-axial-diameter'],
             minBoxPx: flags['min-box'],
             padBoxPx: flags['pad-box'],
           },

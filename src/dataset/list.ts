@@ -22,8 +22,8 @@ export type FrameEncoding = 'gray8' | 'hu16'
 /** A consensus nodule as its readers saw it. */
 export interface NoduleMeasures {
   readers: number
-  /** Greatest diameter, mm: mean over the readers. */
-  diameterMm: number
+  /** Greatest distance of two contour points on one slice, mm, mean over the readers; older lists call it diameterMm. */
+  axialDiameterMm: number
   /** LIDC's texture rating, mean over the readers: 1 ground glass, 3 part-solid, 5 solid; absent without ratings. */
   texture?: number
 }

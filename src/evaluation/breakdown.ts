@@ -1,3 +1,4 @@
+import { TEXTURE_TYPES, textureType } from '../annotations/index.js'
 import type { NoduleMeasures } from '../dataset/index.js'
 import type { ImagePair } from './pairs.js'
 import { outcomesAt } from './slices.js'
@@ -60,19 +61,19 @@ function classOf(value: number, bounds: readonly number[], unit: string): { inde
   return { index, name }
 }
 
-/** Found and missed nodules by diameter class. */
-export function byDiameter(findings: readonly FindingOutcome[]): GroupRow[] {
+/** Found and missed nodules by class of the equivalent diameter. */
+export function byEquivalentDiameter(findings: readonly FindingOutcome[]): GroupRow[] {
   return DIAMETER_CLASSES.map((bound, index) => {
     const members = findings.filter(
-      (finding) => classOf(finding.diameterMm, DIAMETER_CLASSES, 'mm').index === index,
+      (finding) => classOf(finding.equivalentDiameterMm, DIAMETER_CLASSES, 'mm').index === index,
     )
     const name = diameterClass(bound)
     return row(name, members.length, members.filter((finding) => finding.score !== null).length)
   })
 }
 
-function diameterClass(diameterMm: number): string {
-  return classOf(diameterMm, DIAMETER_CLASSES, 'mm').name
+function diameterClass(millimeters: number): string {
+  return classOf(millimeters, DIAMETER_CLASSES, 'mm').name
 }
 
 /** Found and missed nodules by type, as `typeOf` names it; findings without a type are left out. */
@@ -90,13 +91,6 @@ export function byType(
     groups.set(type, group)
   }
   return [...groups].sort((a, b) => (a[0] < b[0] ? -1 : 1)).map(([name, g]) => row(name, g.total, g.found))
-}
-
-const TYPES = ['ground glass', 'part-solid', 'solid'] as const
-
-/** LIDC's texture rating (1 to 5) in words: below 2.5 ground glass, to 3.5 part-solid, above solid. */
-export function textureType(texture: number): (typeof TYPES)[number] {
-  return texture < 2.5 ? 'ground glass' : texture <= 3.5 ? 'part-solid' : 'solid'
 }
 
 /** Lower bounds of the box classes, pixels of the longer side. */
@@ -120,14 +114,14 @@ export function byBoxSize(images: readonly ImagePair[], threshold: number, minIo
 }
 
 /**
- * Hits and misses of true boxes by their nodule's type and by its diameter, where detections of `threshold` are kept.
+ * Hits and misses of true boxes by their nodule's type and its axial diameter, where detections of `threshold` are kept.
  * Boxes of lists that do not say it stand in a group of their own, "type unknown" and "diameter unknown".
  */
 export function byMeasures(
   images: readonly ImagePair[],
   threshold: number,
   minIou: number,
-): { byType: GroupRow[]; byDiameter: GroupRow[] } {
+): { byType: GroupRow[]; byAxialDiameter: GroupRow[] } {
   const boxes = outcomesAt(images, threshold, minIou).flatMap(({ matched }, i) => {
     const found = new Set(matched.map((pair) => pair.truth))
     const { truth, measures } = images[i]!
@@ -144,11 +138,11 @@ export function byMeasures(
         : [row(name, members.length, members.filter((box) => box.found).length)]
     })
   return {
-    byType: group([...TYPES, 'type unknown'], (measured) =>
+    byType: group([...TEXTURE_TYPES, 'type unknown'], (measured) =>
       measured?.texture === undefined ? 'type unknown' : textureType(measured.texture),
     ),
-    byDiameter: group([...DIAMETER_CLASSES.map(diameterClass), 'diameter unknown'], (measured) =>
-      measured === undefined ? 'diameter unknown' : diameterClass(measured.diameterMm),
+    byAxialDiameter: group([...DIAMETER_CLASSES.map(diameterClass), 'diameter unknown'], (measured) =>
+      measured === undefined ? 'diameter unknown' : diameterClass(measured.axialDiameterMm),
     ),
   }
 }

@@ -38,7 +38,7 @@ export {
 export type { BlandAltman, Difference, McNemar, SampledInterval } from './compare.js'
 export { cocoAveragePrecision } from './coco.js'
 export type { CocoAp } from './coco.js'
-export { byBoxSize, byDiameter, byMeasures, byType, textureType, wilson } from './breakdown.js'
+export { byBoxSize, byEquivalentDiameter, byMeasures, byType, wilson } from './breakdown.js'
 export type { GroupRow, SizeRow } from './breakdown.js'
 export { evaluateFiles, writeOfficialFiles } from './run.js'
 export { officialFiles } from './luna_output.js'

@@ -24,7 +24,7 @@ export function readMarksCsv(path: string): Mark[] {
     y: number(path, row, at[2]!, 'coordY'),
     z: number(path, row, at[3]!, 'coordZ'),
     probability: number(path, row, at[4]!, 'probability'),
-    ...(diameter < 0 ? {} : { diameterMm: number(path, row, diameter, 'diameter_mm') }),
+    ...(diameter < 0 ? {} : { measuredDiameterMm: number(path, row, diameter, 'diameter_mm') }),
   }))
 }
 
@@ -37,7 +37,7 @@ export function readFindingsCsv(path: string, excluded: boolean): Finding[] {
     x: number(path, row, at[1]!, 'coordX'),
     y: number(path, row, at[2]!, 'coordY'),
     z: number(path, row, at[3]!, 'coordZ'),
-    diameterMm: number(path, row, at[4]!, 'diameter_mm'),
+    equivalentDiameterMm: number(path, row, at[4]!, 'diameter_mm'),
     excluded,
   }))
 }

@@ -40,7 +40,10 @@ export function officialFiles(evaluation: ScanEvaluation, name: string): Record<
   )
   const missed = evaluation.findings
     .filter((finding) => finding.score === null)
-    .map(({ seriesUid, x, y, z, diameterMm }) => `${seriesUid},None,${x},${y},${z},${nine(diameterMm)},-1`)
+    .map(
+      ({ seriesUid, x, y, z, equivalentDiameterMm }) =>
+        `${seriesUid},None,${x},${y},${z},${nine(equivalentDiameterMm)},-1`,
+    )
   const files: Record<string, string[]> = {
     'CADAnalysis.txt': analysis,
     [`froc_${name}.txt`]: froc,

@@ -16,7 +16,7 @@ export function detectionMarks(detections: readonly SeriesDetections[]): Mark[] 
       y: nodule.center[1],
       z: nodule.center[2],
       probability: nodule.confidence,
-      diameterMm: nodule.diameterMm,
+      measuredDiameterMm: nodule.boxDiameterMm,
     })),
   )
 }

@@ -214,8 +214,8 @@ function readMeasures(
       actual: Array.isArray(list) ? String(list.length) : typeof list,
     })
   }
-  return list.map((item: Partial<NoduleMeasures> | null, r) => {
-    for (const name of ['diameterMm', 'texture'] as const) {
+  return list.map((item: (Partial<NoduleMeasures> & { diameterMm?: number }) | null, r) => {
+    for (const name of ['axialDiameterMm', 'diameterMm', 'texture'] as const) {
       const value = item?.[name]
       if (value !== undefined && !Number.isFinite(value)) {
         throw new NoduleError('FORMAT', 'wrong measures', {
@@ -226,7 +226,8 @@ function readMeasures(
         })
       }
     }
-    return item?.diameterMm === undefined ? undefined : (item as NoduleMeasures)
+    const axialDiameterMm = item?.axialDiameterMm ?? item?.diameterMm
+    return axialDiameterMm === undefined ? undefined : ({ ...item, axialDiameterMm } as NoduleMeasures)
   })
 }
 

@@ -1,5 +1,5 @@
 import { checkInteger, checkNumber } from '../check.js'
-import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../annotations/index.js'
+import { consensusNodules, lunaNodule, placeOnSeries, readAnnotationsFor } from '../annotations/index.js'
 import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../annotations/index.js'
 import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
@@ -9,8 +9,8 @@ import type { Finding } from './scans.js'
 export interface ReferenceOptions {
   /** Readers that must have outlined a nodule for it to count; LUNA16 takes 3 of 4. */
   minReaders?: number | undefined
-  /** Nodules whose greatest diameter is smaller are excluded findings, mm; LUNA16 takes 3. */
-  minDiameterMm?: number | undefined
+  /** Nodules whose axial diameter is smaller are excluded findings, mm; LUNA16 takes 3. */
+  minAxialDiameterMm?: number | undefined
 }
 
 /** A scan and what its readers marked. */
@@ -72,24 +72,27 @@ export function referenceOf(
   options: ReferenceOptions = {},
 ): ScanReference {
   const minReaders = checkInteger('minReaders', options.minReaders ?? 3, 1, 100)
-  const minDiameter = checkNumber('minDiameterMm', options.minDiameterMm ?? 3, 0, 1000)
+  const minAxialDiameter = checkNumber('minAxialDiameterMm', options.minAxialDiameterMm ?? 3, 0, 1000)
   const consensus = consensusNodules(placed, series.geometry)
   const seriesUid = series.seriesInstanceUid
   const included: Finding[] = []
   const excluded: Finding[] = []
   for (const nodule of consensus) {
     const [x, y, z] = nodule.centroid
-    const counts = nodule.readers >= minReaders && nodule.diameterMm >= minDiameter
-    // LUNA16's diameters are those of spheres of the same volume; an empty consensus mask has none.
-    const diameterMm = nodule.equivalentDiameterMm > 0 ? nodule.equivalentDiameterMm : nodule.diameterMm
-    const finding = { seriesUid, id: `nodule ${nodule.id}`, x, y, z, diameterMm }
+    const counts = nodule.readers >= minReaders && nodule.axialDiameterMm >= minAxialDiameter
+    // An empty consensus mask has none: then that of the readers' own outlines, else unknown.
+    const equivalentDiameterMm =
+      nodule.equivalentDiameterMm > 0
+        ? nodule.equivalentDiameterMm
+        : (lunaNodule(nodule, series.geometry)?.equivalentDiameterMm ?? -1)
+    const finding = { seriesUid, id: `nodule ${nodule.id}`, x, y, z, equivalentDiameterMm }
     if (counts) included.push({ ...finding, excluded: false })
     else excluded.push({ ...finding, excluded: true })
   }
   const points = (kind: string, marks: readonly PlacedPoint[]): Finding[] =>
     marks.map((mark, index) => {
       const [x, y, z] = voxelToPatient(series.geometry, mark.k, mark.y, mark.x)
-      return { seriesUid, id: `${kind} ${index + 1}`, x, y, z, diameterMm: -1, excluded: true }
+      return { seriesUid, id: `${kind} ${index + 1}`, x, y, z, equivalentDiameterMm: -1, excluded: true }
     })
   return {
     series,

@@ -1,5 +1,6 @@
+import { textureType } from '../annotations/index.js'
 import { invalidParameter } from '../check.js'
-import { byDiameter, byType, textureType } from './breakdown.js'
+import { byEquivalentDiameter, byType } from './breakdown.js'
 import type { GroupRow } from './breakdown.js'
 import { blandAltman, compareCpm, foundAt, mcNemar } from './compare.js'
 import type { BlandAltman, Difference, McNemar } from './compare.js'
@@ -26,10 +27,10 @@ export interface ScanRunOptions extends ScanOptions, ReferenceOptions {
 
 export interface ScanRun extends ScanEvaluation {
   name: string
-  byDiameter: GroupRow[]
+  byEquivalentDiameter: GroupRow[]
   /** By the readers' texture rating; only with `scans`. */
   byType: GroupRow[]
-  /** Measured against true diameters of the nodules that were hit, mm; null where no mark has a diameter. */
+  /** Diameters as the detector measured them against the equivalent ones of the nodules that were hit, mm; null where no mark has one. */
   sizes: BlandAltman | null
 }
 
@@ -104,14 +105,16 @@ export function evaluateScansInDetail(
 ): Omit<ScanRun, 'name'> {
   const evaluation = evaluateScans(series, findings, marks, options)
   const texture = textureOf(scans)
-  const diameters = new Map(marks.map((mark) => [`${mark.seriesUid} ${mark.id}`, mark.diameterMm]))
+  const diameters = new Map(marks.map((mark) => [`${mark.seriesUid} ${mark.id}`, mark.measuredDiameterMm]))
   const pairs = evaluation.findings.flatMap((finding) => {
     const measured = diameters.get(`${finding.seriesUid} ${finding.hitBy}`)
-    return measured === undefined || finding.hitBy === null ? [] : [[measured, finding.diameterMm] as const]
+    return measured === undefined || finding.hitBy === null
+      ? []
+      : [[measured, finding.equivalentDiameterMm] as const]
   })
   return {
     ...evaluation,
-    byDiameter: byDiameter(evaluation.findings),
+    byEquivalentDiameter: byEquivalentDiameter(evaluation.findings),
     byType: byType(evaluation.findings, (finding) => texture.get(`${finding.seriesUid} ${finding.id}`)),
     sizes:
       pairs.length === 0

@@ -13,8 +13,8 @@ export interface Finding {
   x: number
   y: number
   z: number
-  /** Below 0: unknown, counts as 10 mm (LUNA16's excluded findings). */
-  diameterMm: number
+  /** Of the sphere of the same volume, LUNA16's diameter_mm; below 0: unknown, counts as 10 mm (its excluded findings). */
+  equivalentDiameterMm: number
   /** Neither a hit nor a false positive: a finding that the reference leaves open. */
   excluded: boolean
 }
@@ -28,8 +28,8 @@ export interface Mark {
   y: number
   z: number
   probability: number
-  /** As the detector measured it, where it did. */
-  diameterMm?: number | undefined
+  /** As the detector measured it, where it did; nodule's own is the box diameter. */
+  measuredDiameterMm?: number | undefined
 }
 
 /** What became of one finding that counts. */
@@ -188,7 +188,7 @@ export function prepareScans(
   warnUnknown(marks, known, 'marks', warnings)
   // LUNA16's own list of excluded findings has thousands that repeat; they count neither way.
   const counting = findings.filter((finding) => !finding.excluded)
-  warnRepeated(counting, 'nodules', (nodule) => nodule.diameterMm, warnings)
+  warnRepeated(counting, 'nodules', (nodule) => nodule.equivalentDiameterMm, warnings)
   warnRepeated(marks, 'marks', (mark) => mark.probability, warnings)
   for (const item of [...findings, ...marks]) {
     if (![item.x, item.y, item.z].every(Number.isFinite))
@@ -272,7 +272,7 @@ function matchScan(
   const result = { excluded: 0, doubleHits: 0, onExcluded: 0 }
   const nodules: FindingOutcome[] = []
   for (const finding of findings) {
-    const diameter = finding.diameterMm < 0 ? 10 : finding.diameterMm
+    const diameter = finding.equivalentDiameterMm < 0 ? 10 : finding.equivalentDiameterMm
     const radiusSquared = (diameter / 2) ** 2
     let best: MarkOutcome | undefined
     let inside = 0

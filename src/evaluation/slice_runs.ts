@@ -25,9 +25,9 @@ export interface SliceRun extends SliceEvaluation {
   draw: Draw | null
   /** At the threshold of the best F1, or with every detection where there is none. */
   bySize: SizeRow[]
-  /** The same by the nodule's texture and greatest diameter, where the list of true boxes says them. */
+  /** The same by the nodule's texture and axial diameter, where the list of true boxes says them. */
   byType: GroupRow[]
-  byDiameter: GroupRow[]
+  byAxialDiameter: GroupRow[]
   /** The files and the code that the figures come from. */
   source: { truth: string; predictions: string; codeVersion: string }
 }
@@ -44,7 +44,10 @@ export interface SliceRuns {
 }
 
 /** What a slice-level evaluation says beyond the curve. */
-export type SliceDetails = Pick<SliceRun, 'coco' | 'apInterval' | 'draw' | 'bySize' | 'byType' | 'byDiameter'>
+export type SliceDetails = Pick<
+  SliceRun,
+  'coco' | 'apInterval' | 'draw' | 'bySize' | 'byType' | 'byAxialDiameter'
+>
 
 /** How the figures of slices are compared and their intervals found. */
 export interface SliceBootstrap extends ComparisonOptions {

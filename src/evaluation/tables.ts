@@ -140,7 +140,7 @@ export function sliceTable(all: SliceRuns): string {
         ['  precision', ...run.precisionAtRecall.map((point) => ratio(point.value))],
       ]),
       groupLines('box size at the best F1', run.bySize),
-      groupLines('diameter at the best F1', run.byDiameter),
+      groupLines('axial diameter at the best F1', run.byAxialDiameter),
       groupLines('type at the best F1', run.byType),
     ]),
     ...(comparisons.length > 0 ? ['\n'] : []),
@@ -167,7 +167,7 @@ export function scanMeasures(runs: readonly ScanRun[]): Measures<ScanRun> {
     ...(runs.some((run) => run.sizes !== null)
       ? [
           [
-            'diameter, measured - true (mm)',
+            'measured - equivalent diameter (mm)',
             ({ sizes }: ScanRun) =>
               sizes === null
                 ? '-'
@@ -203,7 +203,7 @@ export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
       : `  (95 % intervals of ${bootstrap.samples} scan-level bootstraps, seed ${bootstrap.seed})\n`,
     ...runs.flatMap((run) => [
       runs.length > 1 ? `\n${run.name}\n` : '',
-      groupLines('diameter', run.byDiameter),
+      groupLines('equivalent diameter', run.byEquivalentDiameter),
       groupLines('type', run.byType),
     ]),
     readers.length === 0
@@ -219,10 +219,12 @@ export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
     runs.length > 1 || missed.length === 0 || missed.length > 30
       ? ''
       : `\n${alignColumns([
-          ['missed', 'x (mm)', 'y (mm)', 'z (mm)', 'diameter (mm)'],
+          ['missed', 'x (mm)', 'y (mm)', 'z (mm)', 'equivalent diameter (mm)'],
           ...missed.map((finding) => [
             `${finding.seriesUid} ${finding.id}`,
-            ...[finding.x, finding.y, finding.z, finding.diameterMm].map((value) => value.toFixed(1)),
+            ...[finding.x, finding.y, finding.z, finding.equivalentDiameterMm].map((value) =>
+              value.toFixed(1),
+            ),
           ]),
         ])}`,
     ...(comparisons.length > 0 ? ['\n'] : []),

@@ -33,7 +33,8 @@ export interface DetectedNodule {
   center: Vector3
   /** Fractional voxel indices k, j, i. */
   centerVoxel: Vector3
-  diameterMm: number
+  /** Mean width and height of its largest well-scored slice box, mm; see `linkNodules`. */
+  boxDiameterMm: number
   extentMm: number
   /** In [0, 1]. */
   confidence: number
@@ -143,7 +144,10 @@ export async function readDetections(path: string): Promise<SeriesDetections> {
       checkNumbers(box, ['x1', 'y1', 'x2', 'y2', 'score'], `/slices/${index}/boxes/${at}`, fail)
   }
   for (const [index, nodule] of (value['nodules'] as unknown[]).entries()) {
-    checkNumbers(nodule, ['diameterMm', 'confidence'], `/nodules/${index}`, fail)
+    // As the first versions called it.
+    if (isObject(nodule) && nodule['boxDiameterMm'] === undefined)
+      nodule['boxDiameterMm'] = nodule['diameterMm']
+    checkNumbers(nodule, ['boxDiameterMm', 'confidence'], `/nodules/${index}`, fail)
     const center = (nodule as Record<string, unknown>)['center']
     if (!Array.isArray(center) || center.length !== 3 || !center.every((n) => Number.isFinite(n)))
       throw fail(`/nodules/${index}/center`, 'three numbers', center)

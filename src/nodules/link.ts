@@ -46,11 +46,11 @@ export interface Nodule3d {
    * mm: the largest mean of a slice box's width and height, over the slices that score at least half of the best
    * (the rim slices of a sphere are smaller, and weak boxes are the badly placed ones).
    */
-  diameterMm: number
+  boxDiameterMm: number
   /** mm along the slice direction from the first to the last slice, one slice distance included. */
   extentMm: number
   /**
-   * In [0, 1]: the mean score over the n slices that score best, where n = diameter / slice distance, within 1 to 3,
+   * In [0, 1]: the mean score over the n slices that score best, where n = box diameter / slice distance, within 1 to 3,
    * is the number of slices that a ball of this diameter must be seen on. Missing slices count as 0, so that a large
    * box on a single slice does not pass for a nodule that is there on all of its slices.
    */
@@ -165,7 +165,7 @@ function assign(
 function measure(track: readonly Member[], geometry: VolumeGeometry, sliceMm: number): Omit<Nodule3d, 'id'> {
   const [, rowMm, columnMm] = geometry.spacing
   const best = Math.max(...track.map(({ box }) => box.score))
-  let diameterMm = 0
+  let boxDiameterMm = 0
   let weights = 0
   let x = 0
   let y = 0
@@ -173,7 +173,8 @@ function measure(track: readonly Member[], geometry: VolumeGeometry, sliceMm: nu
   for (const { box, position } of track) {
     const width = box.x2 - box.x1
     const height = box.y2 - box.y1
-    if (box.score >= best / 2) diameterMm = Math.max(diameterMm, (width * columnMm + height * rowMm) / 2)
+    if (box.score >= best / 2)
+      boxDiameterMm = Math.max(boxDiameterMm, (width * columnMm + height * rowMm) / 2)
     // Never 0: a score may be.
     const weight = Math.max(box.score, 1e-6) * Math.max(width * height, 1e-6)
     weights += weight
@@ -183,12 +184,12 @@ function measure(track: readonly Member[], geometry: VolumeGeometry, sliceMm: nu
   }
   // Edge coordinates to voxel indices, which name centers: half a pixel less.
   const centerVoxel: Vector3 = [positionToSlice(geometry, z / weights), y / weights - 0.5, x / weights - 0.5]
-  const expected = Math.min(Math.max(Math.floor(diameterMm / sliceMm), 1), 3)
+  const expected = Math.min(Math.max(Math.floor(boxDiameterMm / sliceMm), 1), 3)
   const scores = track.map(({ box }) => box.score).sort((a, b) => b - a)
   return {
     center: voxelToPatient(geometry, ...centerVoxel),
     centerVoxel,
-    diameterMm,
+    boxDiameterMm,
     extentMm: track.at(-1)!.position - track[0]!.position + sliceMm,
     confidence: scores.slice(0, expected).reduce((sum, score) => sum + score, 0) / expected,
     slices: track.map(({ k, sopInstanceUid, index, box: { x1, y1, x2, y2, score } }) => ({

@@ -41,7 +41,7 @@ export interface NoduleMeasures {
   /** Centroid, the patient's mm. */
   center: Point
   /** Diameter of the ball of the same volume. */
-  diameterMm: number
+  equivalentDiameterMm: number
   volumeMm3: number
 }
 
@@ -294,7 +294,7 @@ export function measureNodule(anatomy: Anatomy, nodule: NoduleShape): NoduleMeas
   return {
     center: [cx + sum[0]! / count, cy + sum[1]! / count, cz + sum[2]! / count],
     volumeMm3,
-    diameterMm: Math.cbrt((6 * volumeMm3) / Math.PI),
+    equivalentDiameterMm: Math.cbrt((6 * volumeMm3) / Math.PI),
   }
 }
 

@@ -17,7 +17,7 @@ export interface TrueNodule {
   /** Centroid as fractional voxel indices (k, j, i). */
   centerVoxel: Vector3
   /** Diameter of the ball of the same volume, mm. */
-  diameterMm: number
+  equivalentDiameterMm: number
   volumeMm3: number
   /** HU of the bulk; of the core too, where there is one. */
   hu: number
@@ -30,7 +30,7 @@ export interface TrueNodule {
 
 /** What is in a synthetic scan, exactly. Written beside it as PATIENT.truth.json. */
 export interface PhantomTruth {
-  format: 'nodule-phantom-truth/1'
+  format: 'nodule-phantom-truth/2'
   patientId: string
   studyInstanceUid: string
   seriesInstanceUid: string
@@ -49,7 +49,7 @@ export interface PhantomTruth {
   lungsMl: number
   nodules: TrueNodule[]
   /** Solid dots below 3 mm. */
-  dots: { id: string; center: Vector3; diameterMm: number }[]
+  dots: { id: string; center: Vector3; equivalentDiameterMm: number }[]
   sopInstanceUids: string[]
 }
 
@@ -72,7 +72,7 @@ export function makeTruth(input: TruthInput): PhantomTruth {
   const { volume, shift } = input
   const move = (p: Vector3): Vector3 => [p[0] + shift[0], p[1] + shift[1], p[2] + shift[2]]
   return {
-    format: 'nodule-phantom-truth/1',
+    format: 'nodule-phantom-truth/2',
     patientId: volume.patientId,
     studyInstanceUid: input.studyInstanceUid,
     seriesInstanceUid: volume.seriesInstanceUid,
@@ -102,7 +102,7 @@ export function makeTruth(input: TruthInput): PhantomTruth {
         calcification: shape.calcification,
         center,
         centerVoxel: patientToVoxel(volume.geometry, center),
-        diameterMm: measures.diameterMm,
+        equivalentDiameterMm: measures.equivalentDiameterMm,
         volumeMm3: measures.volumeMm3,
         hu: shape.hu,
         ...(shape.core > 0 ? { coreHu: shape.coreHu } : {}),
@@ -110,7 +110,11 @@ export function makeTruth(input: TruthInput): PhantomTruth {
         slices: [],
       }
     }),
-    dots: input.dots.map((dot) => ({ id: dot.id, center: move(dot.center), diameterMm: 2 * dot.radius })),
+    dots: input.dots.map((dot) => ({
+      id: dot.id,
+      center: move(dot.center),
+      equivalentDiameterMm: 2 * dot.radius,
+    })),
     sopInstanceUids: volume.sopInstanceUids,
   }
 }

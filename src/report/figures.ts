@@ -335,10 +335,10 @@ export function blandAltmanChart(sizes: BlandAltman): Chart {
     width: 1.5,
   })
   return {
-    title: 'Diameter: measured against true',
+    title: 'Diameter: as measured against the equivalent one',
     subtitle: `${sizes.pairs} nodules that were hit (Bland and Altman)`,
-    x: { name: 'Mean of measured and true diameter (mm)', min: low, max: high },
-    y: { name: 'Measured − true (mm)' },
+    x: { name: 'Mean of measured and equivalent diameter (mm)', min: low, max: high },
+    y: { name: 'Measured − equivalent (mm)' },
     lines: [
       { name: 'nodule', points: sizes.points.map((p) => [p.mean, p.difference]), scatter: true },
       level('bias', sizes.bias, false),

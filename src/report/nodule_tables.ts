@@ -9,7 +9,7 @@ export interface NoduleRow {
   id: number
   /** Patient mm (LPS). */
   center: readonly [number, number, number]
-  diameterMm: number
+  boxDiameterMm: number
   confidence: number
   /** First and last slice. */
   slices: readonly [number, number]
@@ -72,7 +72,7 @@ export function noduleTable(rows: readonly NoduleRow[], judged: boolean): string
     },
     { title: 'No.', number: true, text: (row) => row.id },
     { title: 'Confidence', number: true, text: (row) => row.confidence.toFixed(3) },
-    millimeters('Diameter (mm)', (row) => row.diameterMm),
+    millimeters('Box diameter (mm)', (row) => row.boxDiameterMm),
     millimeters('x (mm)', (row) => row.center[0]),
     millimeters('y (mm)', (row) => row.center[1]),
     millimeters('z (mm)', (row) => row.center[2]),
@@ -103,7 +103,7 @@ export function findingTable(rows: readonly FindingRow[]): string {
     ...(rows.some((row) => row.views.length > 0) ? [picture<FindingRow>()] : []),
     { title: 'Patient', text: (row) => row.patientId },
     { title: 'Nodule', text: (row) => row.outcome.id },
-    millimeters('Diameter (mm)', (row) => row.outcome.diameterMm),
+    millimeters('Equivalent diameter (mm)', (row) => row.outcome.equivalentDiameterMm),
     millimeters('x (mm)', (row) => row.outcome.x),
     millimeters('y (mm)', (row) => row.outcome.y),
     millimeters('z (mm)', (row) => row.outcome.z),

@@ -251,7 +251,7 @@ function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation'])
   ]
   const groups = [
     groupTable('sizes', 'Box size at the best F1', evaluation.bySize ?? []),
-    groupTable('box-diameters', 'Diameter at the best F1', evaluation.byDiameter ?? []),
+    groupTable('box-diameters', 'Axial diameter at the best F1', evaluation.byAxialDiameter ?? []),
     groupTable('box-types', 'Type at the best F1', evaluation.byType ?? []),
   ].join('')
   const note = intervalNote({ apInterval: apInterval ?? null, draw: evaluation.draw ?? null })
@@ -311,12 +311,12 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
           ? []
           : [
               [
-                'Diameter, measured − true',
+                'Measured − equivalent diameter',
                 `${evaluation.sizes.bias.toFixed(1)} mm${limitsText(evaluation.sizes)}`,
               ] as const,
             ]),
       ])}</div></div>`,
-      `<div class="plots">${groupTable('diameters', 'Diameter', evaluation.byDiameter)}${groupTable('types', 'Type', evaluation.byType)}</div>`,
+      `<div class="plots">${groupTable('diameters', 'Equivalent diameter', evaluation.byEquivalentDiameter)}${groupTable('types', 'Type', evaluation.byType)}</div>`,
     )
   }
   parts.push(`<div class="controls"><label>Confidence <input type="range" id="scan-confidence" min="0" max="1" step="0.01" value="0"><output id="scan-confidence-value"></output></label></div>

@@ -98,7 +98,7 @@ export async function scanPart(
     if (seen !== undefined) {
       const found = outcome.score === null ? 'missed' : `found at confidence ${outcome.score.toFixed(2)}`
       const readers = nodule === undefined ? '' : `${nodule.readers} readers, `
-      const caption = `${detection.patientId}, ${outcome.id}: ${outcome.diameterMm.toFixed(1)} mm, ${readers}${found}`
+      const caption = `${detection.patientId}, ${outcome.id}: ${outcome.equivalentDiameterMm.toFixed(1)} mm, ${readers}${found}`
       const range = [nodule?.boxes[0]?.k ?? seen.k, nodule?.boxes.at(-1)?.k ?? seen.k] as const
       // Without outlines only the place is known: a box of the diameter around it.
       const own = nodule !== undefined ? undefined : outcome.score === null ? 'missed' : 'truth'
@@ -118,13 +118,13 @@ export async function scanPart(
       seriesUid: detection.seriesInstanceUid,
       id: nodule.id,
       center: nodule.center,
-      diameterMm: nodule.diameterMm,
+      boxDiameterMm: nodule.boxDiameterMm,
       confidence: nodule.confidence,
       slices: nodule.slices,
       ...(outcome === undefined ? {} : { outcome: outcome.outcome, finding: outcome.finding }),
       views: [],
     }
-    const caption = `${detection.patientId}, nodule ${nodule.id}: ${nodule.diameterMm.toFixed(1)} mm, confidence ${nodule.confidence.toFixed(2)}${outcome === undefined ? '' : `, ${outcome.outcome}`}`
+    const caption = `${detection.patientId}, nodule ${nodule.id}: ${nodule.boxDiameterMm.toFixed(1)} mm, confidence ${nodule.confidence.toFixed(2)}${outcome === undefined ? '' : `, ${outcome.outcome}`}`
     const wanted = Math.round(nodule.centerVoxel[0])
     const view = await source.view(detection, nodule.slices, wanted, nodule.box, caption)
     if (view !== undefined) row.views.push(views.push(view) - 1)
@@ -139,7 +139,7 @@ function sphereBox(finding: Finding, detection: SeriesDetections): { k: number; 
   const geometry = (detection.volume as Partial<SeriesDetections['volume']> | undefined)?.geometry
   if (geometry === undefined) return undefined
   const [k, j, i] = patientToVoxel(geometry, [finding.x, finding.y, finding.z])
-  const radius = (finding.diameterMm < 0 ? 10 : finding.diameterMm) / 2
+  const radius = (finding.equivalentDiameterMm < 0 ? 10 : finding.equivalentDiameterMm) / 2
   // Indices name pixel centers, boxes the edges.
   const [x, y] = [i + 0.5, j + 0.5]
   const [, dy, dx] = geometry.spacing

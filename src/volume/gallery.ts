@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { annotateFolders, drawNodules, type ConsensusNodule } from '../annotations/index.js'
+import { annotateFolders, drawNodules, textureType, type ConsensusNodule } from '../annotations/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { loadVolume, type HuVolume } from './hu_volume.js'
@@ -13,7 +13,7 @@ import { lungWindow, windowToGray } from './window.js'
 export const noduleForms = [
   'solid',
   'part-solid',
-  'ground-glass',
+  'ground glass',
   'lobulated',
   'spiculated',
   'calcified',
@@ -30,8 +30,7 @@ export function formsOf(
   const forms: NoduleForm[] = []
   const { ratings } = nodule
   if (ratings !== undefined) {
-    const texture = ratings.texture.mean
-    forms.push(texture >= 4.5 ? 'solid' : texture >= 2.5 ? 'part-solid' : 'ground-glass')
+    forms.push(textureType(ratings.texture.mean))
     if (ratings.lobulation.mean >= 3) forms.push('lobulated')
     if (ratings.spiculation.mean >= 3) forms.push('spiculated')
     if (ratings.calcification.median < 6) forms.push('calcified')
@@ -183,7 +182,7 @@ async function formPanel(
   const { ratings, malignancy } = nodule
   const label = [
     `${volume.patientId} #${nodule.id}`,
-    `${nodule.diameterMm.toFixed(1)} mm, ${nodule.readers} readers`,
+    `eq. diam. ${nodule.equivalentDiameterMm.toFixed(1)} mm, ${nodule.readers} readers`,
     ratings === undefined
       ? 'no ratings'
       : `tex ${ratings.texture.mean.toFixed(1)} spic ${ratings.spiculation.mean.toFixed(1)} mal ${malignancy?.toFixed(1) ?? '-'}`,

@@ -5,20 +5,28 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
+  FIELD_ALIASES,
+  NODULE_FIELDS,
   annotateFolders,
   annotationJson,
   annotationTable,
+  compileWhere,
   consensusNodules,
   drawNodules,
   findXml,
   indexAnnotations,
+  noduleFields,
+  nodulesCsv,
   parseLidcXml,
   placeOnSeries,
+  ratingMeaning,
+  textureType,
 } from '../../src/annotations/index.js'
 import type { LidcReading, PlacedContour, SeriesFrame } from '../../src/annotations/index.js'
 import { contourExtent, fillContours } from '../../src/annotations/mask.js'
 import { surfaceArea } from '../../src/annotations/measures.js'
 import type { VolumeGeometry } from '../../src/geometry/patient.js'
+import type { Series } from '../../src/dicom/index.js'
 import { sliceFile, uint16s } from '../dicom/bytes.js'
 import { characteristics, message, nodule, nonNodule, roi, session, square } from './xml.js'
 
@@ -103,17 +111,56 @@ describe('consensusNodules', () => {
   it('measures a box as pylidc defines it', () => {
     const [one] = find(session(box('1', 10, 10, 4, 2, 3)))
     // The line runs through the pixels around the 4 x 4 square: a square of side 5 from center to center.
-    expect(one!.diameterMm).toBeCloseTo(0.5 * Math.hypot(5, 5), 9)
-    expect(one!.volumeMm3).toBeCloseTo(25 * 0.25 * 2.5 * 2, 9)
+    expect(one!.axialDiameterMm).toBeCloseTo(0.5 * Math.hypot(5, 5), 9)
+    expect(one!.contourVolumeMm3).toBeCloseTo(25 * 0.25 * 2.5 * 2, 9)
     expect(one!.centroidVoxel).toEqual([2.5, 11.5, 11.5])
     expect(one!.centroid).toEqual([5.75, 5.75, 6.25])
+  })
+
+  it('calls each measure by one name in table, JSON, CSV and conditions', () => {
+    const one = frame()
+    const placed = placeOnSeries(reading(session(box('1', 10, 10, 4, 2, 3))), one)
+    const annotated = {
+      series: { ...one, patientId: 'P1', folder: 'f' } as unknown as Series,
+      reading: reading(),
+      placed,
+      nodules: consensusNodules(placed, one.geometry),
+    }
+    // Of 4 x 4 x 2 voxels of 0.5 x 0.5 x 2.5 mm, and of the line around them, a square of side 5.
+    const expected = {
+      equivalentDiameter: Math.cbrt((6 * 20) / Math.PI),
+      axialDiameter: 0.5 * Math.hypot(5, 5),
+      maskVolume: 20,
+      contourVolume: 31.25,
+    }
+    const fields = noduleFields(annotated, annotated.nodules[0]!)
+    const [header, row] = nodulesCsv([annotated])
+      .trim()
+      .split('\n')
+      .map((line) => line.split(','))
+    const run = { annotated: [annotated], without: [], unused: 0, cxr: 0, problems: [] }
+    const { series } = annotationJson(run) as { series: { nodules: Record<string, number>[] }[] }
+    for (const [name, value] of Object.entries(expected)) {
+      expect(fields[name], name).toBeCloseTo(value, 9)
+      expect(Number(row![header!.indexOf(name)]), name).toBeCloseTo(value, 6)
+      expect(series[0]!.nodules[0]![`${name}${name.endsWith('Volume') ? 'Mm3' : 'Mm'}`]).toBeCloseTo(value, 9)
+    }
+    // The two short names stand for what the mask measures, never for the contours.
+    const holds = (text: string): boolean => compileWhere(text, NODULE_FIELDS, FIELD_ALIASES)(fields)
+    expect(holds('diameter == equivalentDiameter && diameter != axialDiameter')).toBe(true)
+    expect(holds('volume == maskVolume && volume < contourVolume')).toBe(true)
+    expect(header).not.toContain('diameter')
+    expect(header).not.toContain('volume')
+    expect(annotationTable(run)).toMatch(
+      / equivalentDiameter +axialDiameter +maskVolume +malignancy\n.* 3\.4 mm +3\.5 mm +20 mm3 /,
+    )
   })
 
   it('takes exclusions out, line included', () => {
     const rois = [roi(5, square(10, 10, 9), 'TRUE', 'uid2'), roi(5, square(13, 13, 3), 'FALSE', 'uid2')]
     const [one] = find(session(nodule('1', characteristics(), ...rois)))
     expect(one!.mask.voxels.reduce((sum, voxel) => sum + voxel, 0)).toBe(81 - 25)
-    expect(one!.volumeMm3).toBeCloseTo((100 - 16) * 0.25 * 2.5, 9)
+    expect(one!.contourVolumeMm3).toBeCloseTo((100 - 16) * 0.25 * 2.5, 9)
   })
 
   it('separates what is far apart and sorts by height', () => {
@@ -248,4 +295,17 @@ describe('annotateFolders', () => {
     expect(colors.has('e69f00')).toBe(true)
     expect(colors.has('56b4e9')).toBe(true)
   })
+})
+
+it('the type of a nodule is the rounded texture in words, everywhere', () => {
+  const types = [1, 2, 2.49, 2.5, 3, 3.49, 3.5, 4, 5].map(textureType)
+  expect(types).toEqual([
+    ...['ground glass', 'ground glass', 'ground glass', 'part-solid', 'part-solid', 'part-solid'],
+    ...['solid', 'solid', 'solid'],
+  ])
+  expect([2.49, 3.49, 3.5].map((mean) => ratingMeaning('texture', mean))).toEqual([
+    'Non-Solid/Mixed',
+    'Part Solid/Mixed',
+    'Solid/Mixed',
+  ])
 })

@@ -117,7 +117,7 @@ describe('jsonToXml', () => {
   it.each<[unknown, RegExp]>([
     ['{', /not JSON/],
     [[], /expected an object/],
-    [{ format: 'x' }, /\/format: .*expected "nodule-annotations\/1" or/],
+    [{ format: 'x' }, /\/format: .*expected "nodule-annotations\/2" or/],
     [
       { format: 'nodule-annotations/1', series: [{}] },
       /\/series\/0\/sessions: .*a list but received undefined/,
@@ -166,7 +166,15 @@ describe.skipIf(folders.includes(undefined))('the two LIDC scans', () => {
   })
 
   it('queries and CSV', async () => {
-    const { annotated } = await run('malignancy >= 4 && readers >= 3 && diameter > 8')
+    const { annotated } = await run('malignancy >= 4 && readers >= 3 && equivalentDiameter > 8')
+    // One nodule by mask, none of its other volumes: the contours of LIDC-IDRI-0001's hold 6,990 mm3, its mask 6,709.
+    const counts = async (where: string): Promise<number[]> =>
+      (await run(where)).annotated.map(({ nodules }) => nodules.length)
+    expect(await counts('volume > 6800 && contourVolume < 7000')).toEqual([0, 0])
+    expect(await counts('volume > 6700 && volume < 6800')).toEqual([1, 0])
+    expect(
+      await counts('diameter > 23 && diameter < 24 && axialDiameter > 32 && axialDiameter < 33'),
+    ).toEqual([1, 0])
     expect(annotated.map(({ nodules }) => nodules.map((nodule) => nodule.id))).toEqual([[1], [2]])
     const [header, ...rows] = nodulesCsv(annotated).trim().split('\n')
     expect(header!.split(',')).toEqual(NODULE_FIELDS)

@@ -58,8 +58,8 @@ describe.each(golden)('$patientId as in pylidc', (scan) => {
         const { centroidVoxel, ...measures } = one.markMeasures[m]!
         expect(mark.noduleId).toBe(pylidc.noduleId)
         expect(mark.ratings).toEqual(pylidc.ratings)
-        expect(measures.diameterMm).toBeCloseTo(pylidc.diameter, 9)
-        expect(measures.volumeMm3).toBeCloseTo(pylidc.volume, 6)
+        expect(measures.axialDiameterMm).toBeCloseTo(pylidc.diameter, 9)
+        expect(measures.contourVolumeMm3).toBeCloseTo(pylidc.volume, 6)
         expect(measures.surfaceMm2).toBeCloseTo(pylidc.surface, 6)
         centroidVoxel.forEach((value, axis) => expect(value).toBeCloseTo(pylidc.centroid[axis]!, 9))
         expect(maskOf(fillContours(mark.contours, contourExtent(mark.contours)))).toEqual(
@@ -175,8 +175,8 @@ function clusterScan(reading: LidcReading, scan: GoldenCluster): Row[] {
       return [
         group.length,
         centroid,
-        mean(measures.map((m) => m.diameterMm)),
-        mean(measures.map((m) => m.volumeMm3)),
+        mean(measures.map((m) => m.axialDiameterMm)),
+        mean(measures.map((m) => m.contourVolumeMm3)),
       ]
     })
     .sort((a, b) => a[1][0]! - b[1][0]!)

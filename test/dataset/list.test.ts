@@ -51,7 +51,7 @@ describe('readList', () => {
 
   it('keeps ids and measures beside their boxes where a box is dropped', () => {
     const box = { x1: 1, y1: 2, x2: 3, y2: 4 }
-    const measures = [4, 5, 6].map((diameterMm) => ({ readers: 4, diameterMm }))
+    const measures = [4, 5, 6].map((axialDiameterMm) => ({ readers: 4, axialDiameterMm }))
     const nodule = { k: 1, nodules: ['1', '2', '3'], measures }
     const list = parseList([{ image_path: 'a', rects: [box, { ...box, x2: 1 }, box], nodule }], 'l.json')
     expect(list.entries[0]!.nodule).toEqual({

@@ -84,9 +84,9 @@ describe('prepareDataset', () => {
       expect(image).toMatchObject({ width: 96, height: 64 })
       expect(source.nodules).toHaveLength(entry.rects.length)
       expect(source.measures).toHaveLength(entry.rects.length)
-      for (const { readers, diameterMm, texture } of source.measures!) {
+      for (const { readers, axialDiameterMm, texture } of source.measures!) {
         expect(readers).toBe(4)
-        expect(diameterMm).toBeGreaterThan(3)
+        expect(axialDiameterMm).toBeGreaterThan(3)
         expect(texture).toBe(3)
       }
       for (const rect of entry.rects) {

@@ -136,7 +136,7 @@ describe('selectSlices', () => {
 
 describe('frameBoxes', () => {
   const mapping = { originX: 100, originY: 50, scale: 0.8, frameWidth: 352, frameHeight: 256 }
-  const boxRule = { minReaders: 3, minDiameterMm: 3, minBoxPx: 4, padBoxPx: 0 }
+  const boxRule = { minReaders: 3, minAxialDiameterMm: 3, minBoxPx: 4, padBoxPx: 0 }
 
   it('maps boxes so that they map back exactly, clips, excludes and counts', () => {
     const box = { x1: 200, y1: 100, x2: 220, y2: 130 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { byBoxSize, byDiameter, byType, textureType, wilson } from '../../src/evaluation/breakdown.js'
+import { byBoxSize, byEquivalentDiameter, byType, wilson } from '../../src/evaluation/breakdown.js'
 import { drawScans } from '../../src/evaluation/bootstrap.js'
 import {
   averagePrecisionInterval,
@@ -12,6 +12,7 @@ import type { ImagePair } from '../../src/evaluation/pairs.js'
 import { evaluateScans } from '../../src/evaluation/scans.js'
 import type { Finding, FindingOutcome, Mark } from '../../src/evaluation/scans.js'
 import { evaluatePairs } from '../../src/evaluation/slices.js'
+import { textureType } from '../../src/annotations/index.js'
 import { createRandom } from '../../src/random.js'
 
 const random = createRandom(99)
@@ -24,7 +25,13 @@ function scans(count: number): { series: string[]; findings: Finding[]; first: M
   const place = (): { x: number; y: number; z: number } => ({ x: random.uniform() * 100, y: 0, z: 0 })
   for (const seriesUid of series) {
     for (let n = random.integer(3); n > 0; n--) {
-      const finding = { seriesUid, id: `${findings.length}`, ...place(), diameterMm: 6, excluded: false }
+      const finding = {
+        seriesUid,
+        id: `${findings.length}`,
+        ...place(),
+        equivalentDiameterMm: 6,
+        excluded: false,
+      }
       findings.push(finding)
       const { x, y, z } = finding
       for (const [marks, rate] of [
@@ -174,13 +181,13 @@ test('groups', () => {
   expect(wilson(8, 10)!.low).toBeCloseTo(0.4901624715, 9)
   expect(wilson(8, 10)!.high).toBeCloseTo(0.9433178485, 9)
   expect(wilson(0, 0)).toBeNull()
-  const finding = (diameterMm: number, score: number | null): FindingOutcome => ({
+  const finding = (equivalentDiameterMm: number, score: number | null): FindingOutcome => ({
     seriesUid: 's',
-    id: `${diameterMm}`,
+    id: `${equivalentDiameterMm}`,
     x: 0,
     y: 0,
     z: 0,
-    diameterMm,
+    equivalentDiameterMm,
     excluded: false,
     hitBy: null,
     score,
@@ -188,7 +195,7 @@ test('groups', () => {
     marks: 0,
   })
   const findings = [finding(3.9, null), finding(4, 0.5), finding(7, 0.4), finding(40, null)]
-  expect(byDiameter(findings).map((row) => [row.group, row.total, row.found])).toEqual([
+  expect(byEquivalentDiameter(findings).map((row) => [row.group, row.total, row.found])).toEqual([
     ['below 4 mm', 1, 0],
     ['4 to 6 mm', 1, 1],
     ['6 to 8 mm', 1, 1],
@@ -197,7 +204,9 @@ test('groups', () => {
     ['30 mm and more', 1, 0],
   ])
   expect(
-    byType(findings, (item) => (item.diameterMm > 30 ? undefined : textureType(item.diameterMm - 2))),
+    byType(findings, (item) =>
+      item.equivalentDiameterMm > 30 ? undefined : textureType(item.equivalentDiameterMm - 2),
+    ),
   ).toMatchObject([
     { group: 'ground glass', total: 2, found: 1 },
     { group: 'solid', total: 1, found: 1 },

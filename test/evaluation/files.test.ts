@@ -56,7 +56,8 @@ describe('what the files are decides the level', () => {
 
   test('slices: by type and diameter of the nodule, where the list says them', async () => {
     const measures = [
-      { readers: 4, diameterMm: 5, texture: 4.75 },
+      { readers: 4, axialDiameterMm: 5, texture: 4.75 },
+      // As the first versions called the axial diameter.
       { readers: 3, diameterMm: 9, texture: 1.5 },
     ]
     const entries = (first: unknown, second: unknown): unknown => [
@@ -70,7 +71,7 @@ describe('what the files are decides the level', () => {
     ]
     const typed = file(
       'typed.json',
-      entries([{ diameterMm: 40, texture: 1 }, ...measures], [{ diameterMm: 9 }]),
+      entries([{ axialDiameterMm: 40, texture: 1 }, ...measures], [{ axialDiameterMm: 9 }]),
     )
     const { results, table } = await evaluateFiles({ truth: typed, predictions: [bad], bootstraps: 0 })
     const [run] = (results as { slices: SliceRuns }).slices.runs
@@ -80,7 +81,7 @@ describe('what the files are decides the level', () => {
       ['solid', 1, 1],
       ['type unknown', 1, 0],
     ])
-    expect(rows(run!.byDiameter)).toEqual([
+    expect(rows(run!.byAxialDiameter)).toEqual([
       ['4 to 6 mm', 1, 1],
       ['8 to 15 mm', 2, 0],
     ])
@@ -91,7 +92,7 @@ describe('what the files are decides the level', () => {
     expect(old.json).toMatchObject({ apInterval: null })
     const faulty: [unknown, RegExp][] = [
       [measures, /\/1\/nodule\/measures.*one for each of the 1 rects/],
-      [[{ diameterMm: 'big' }], /\/1\/nodule\/measures\/0\/diameterMm/],
+      [[{ axialDiameterMm: 'big' }], /\/1\/nodule\/measures\/0\/axialDiameterMm/],
     ]
     for (const [second, message] of faulty) {
       const path = file('faulty.json', entries([{ diameterMm: 40 }, ...measures], second))
@@ -128,7 +129,10 @@ describe('what the files are decides the level', () => {
     expect(run.counts).toMatchObject({ nodules: 2, tp: 1, fn: 1, fp: 2 })
     expect(run.scans).toBe(3)
     expect(run.sizes).toMatchObject({ pairs: 1, bias: 2 })
-    expect(run.byDiameter.find((row) => row.group === '8 to 15 mm')).toMatchObject({ total: 2, found: 1 })
+    expect(run.byEquivalentDiameter.find((row) => row.group === '8 to 15 mm')).toMatchObject({
+      total: 2,
+      found: 1,
+    })
     expect(table).toMatch(/found \/ missed +1 \/ 1/)
     expect(table).toContain('1.2 nodule 2')
     expect(warnings).toHaveLength(1)
@@ -208,7 +212,7 @@ describe('a folder of detections', () => {
     const warnings: string[] = []
     expect(await readMarks(place, warnings)).toEqual({
       name: 'found',
-      marks: [{ seriesUid: '1.1', id: '1.1 4', x: 1, y: 2, z: 3, probability: 0.5, diameterMm: 7 }],
+      marks: [{ seriesUid: '1.1', id: '1.1 4', x: 1, y: 2, z: 3, probability: 0.5, measuredDiameterMm: 7 }],
       series: ['1.1'],
     })
     expect(warnings).toEqual([`1 JSON files of ${place} are not nodule-detections/1, first b.json`])
@@ -243,7 +247,7 @@ describe.skipIf(lidc.length < 2 || luna === undefined)('consensus of real scans'
           Math.hypot(own.x - nodule.x, own.y - nodule.y, own.z - nodule.z)
         const nearest = [...ours].sort((a, b) => distance(a) - distance(b))[0]!
         expect(distance(nearest)).toBeLessThan(1.5)
-        expect(Math.abs(nearest.diameterMm / nodule.diameterMm - 1)).toBeLessThan(0.1)
+        expect(Math.abs(nearest.equivalentDiameterMm / nodule.equivalentDiameterMm - 1)).toBeLessThan(0.1)
         compared++
       }
     }

@@ -90,7 +90,7 @@ describe('what the bootstrap of slices draws', () => {
 })
 
 it('the nodules of one scan give no interval of the FROC curve, but with the official script', () => {
-  const finding = { seriesUid: 'a', id: 'n', x: 0, y: 0, z: 0, diameterMm: 10, excluded: false }
+  const finding = { seriesUid: 'a', id: 'n', x: 0, y: 0, z: 0, equivalentDiameterMm: 10, excluded: false }
   const mark = { seriesUid: 'a', id: 'm', x: 0, y: 0, z: 0, probability: 0.5 }
   const one = evaluateScans(['a', 'b'], [finding], [mark])
   expect(one.counts.scansWithNodules).toBe(1)

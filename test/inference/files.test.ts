@@ -70,7 +70,14 @@ describe('the file of detections', () => {
       { k: 5, sopInstanceUid: '1.10', z: -10, boxes: [] },
     ],
     nodules: [
-      { id: 1, center: [1, 2, 3], centerVoxel: [4, 5, 6], diameterMm: 7.5, confidence: 0.5, slices: [4, 4] },
+      {
+        id: 1,
+        center: [1, 2, 3],
+        centerVoxel: [4, 5, 6],
+        boxDiameterMm: 7.5,
+        confidence: 0.5,
+        slices: [4, 4],
+      },
     ],
     warnings: [],
   } as unknown as SeriesDetections

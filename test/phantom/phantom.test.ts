@@ -74,26 +74,26 @@ describe('makePatient', () => {
     for (const nodule of truth.nodules) {
       const back = voxelToPatient(volume.geometry, ...nodule.centerVoxel)
       for (const axis of [0, 1, 2] as const) expect(back[axis]).toBeCloseTo(nodule.center[axis], 6)
-      expect(nodule.diameterMm).toBeGreaterThan(3)
-      expect(nodule.diameterMm).toBeLessThan(31)
+      expect(nodule.equivalentDiameterMm).toBeGreaterThan(3)
+      expect(nodule.equivalentDiameterMm).toBeLessThan(31)
       expect(nodule.readers.length).toBeGreaterThanOrEqual(2)
       for (const { box, k, sopInstanceUid } of nodule.slices) {
         expect(box.x2).toBeGreaterThan(box.x1)
         expect(box.y2).toBeGreaterThan(box.y1)
         expect(sopInstanceUid).toBe(volume.sopInstanceUids[k])
-        expect(box.x1).toBeLessThanOrEqual(nodule.centerVoxel[2] + nodule.diameterMm)
+        expect(box.x1).toBeLessThanOrEqual(nodule.centerVoxel[2] + nodule.equivalentDiameterMm)
       }
       for (const other of truth.nodules) {
         if (other === nodule) continue
         const distance = Math.hypot(...nodule.center.map((c, axis) => c - other.center[axis as 0 | 1 | 2]))
-        expect(distance).toBeGreaterThan((nodule.diameterMm + other.diameterMm) / 2)
+        expect(distance).toBeGreaterThan((nodule.equivalentDiameterMm + other.equivalentDiameterMm) / 2)
       }
     }
   })
 
   it('makes nodules brighter than the lung around them', () => {
     const { truth, volume } = patient
-    for (const nodule of truth.nodules.filter((n) => n.diameterMm > 6 && n.type === 'solid')) {
+    for (const nodule of truth.nodules.filter((n) => n.equivalentDiameterMm > 6 && n.type === 'solid')) {
       const [k, j, i] = nodule.centerVoxel.map(Math.round) as [number, number, number]
       const hu = volume.data[(k * volume.shape[1] + j) * volume.shape[2] + i]!
       expect(hu, nodule.id).toBeGreaterThan(-250)
@@ -105,7 +105,7 @@ describe('makePatient', () => {
     for (const seed of [1, 2, 3]) {
       const { truth } = makePatient({ matrix: 64, spacing: 10, seed, hard: true })
       expect(truth.noiseHu).toBeGreaterThan(10)
-      for (const nodule of truth.nodules) expect(nodule.diameterMm).toBeLessThan(16)
+      for (const nodule of truth.nodules) expect(nodule.equivalentDiameterMm).toBeLessThan(16)
       findings.patches += truth.findings.patches
       findings.scars += truth.findings.scars
       findings.plaques += truth.findings.plaques
@@ -162,7 +162,7 @@ describe('written patients', () => {
       const near = nodules.find(
         (n) =>
           Math.hypot(...n.centroid.map((c, axis) => c - truth.center[axis as 0 | 1 | 2])) <
-          truth.diameterMm / 2,
+          truth.equivalentDiameterMm / 2,
       )
       expect(near, truth.id).toBeDefined()
       expect(near!.readers).toBe(truth.readers.length)
@@ -171,8 +171,8 @@ describe('written patients', () => {
       expect(Math.abs(d[0]! * dz)).toBeLessThan(1.0 * dz)
       expect(Math.abs(d[1]! * dy)).toBeLessThan(1.5 * dy)
       expect(Math.abs(d[2]! * dx)).toBeLessThan(1.5 * dx)
-      expect(Math.abs(near!.equivalentDiameterMm - truth.diameterMm)).toBeLessThan(
-        0.12 * truth.diameterMm + dy,
+      expect(Math.abs(near!.equivalentDiameterMm - truth.equivalentDiameterMm)).toBeLessThan(
+        0.12 * truth.equivalentDiameterMm + dy,
       )
       const type = near!.ratings!.texture.mean
       if (truth.type === 'ground-glass') expect(type).toBeLessThan(2)

@@ -42,7 +42,7 @@ async function makeRun(run: string): Promise<{ truth: EvaluatedEntry[]; predicti
     id,
     center: [x, 0, 0],
     centerVoxel: [3, 10, 10],
-    diameterMm: 8 + id,
+    boxDiameterMm: 8 + id,
     extentMm: 8,
     confidence,
     slices: [2, 4],

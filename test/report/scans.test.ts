@@ -32,7 +32,7 @@ describe.skipIf(scan === undefined || luna === undefined)('a real scan', () => {
       id,
       center: nodule.centroid.map((value) => value + offset),
       centerVoxel: [middle.k, 0, 0],
-      diameterMm: 20,
+      boxDiameterMm: 20,
       extentMm: 20,
       confidence,
       slices: [middle.k, middle.k],

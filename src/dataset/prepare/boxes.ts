@@ -8,8 +8,8 @@ import type { FrameMapping } from '../../geometry/frame.js'
 export interface BoxRule {
   /** Readers who marked the nodule. */
   minReaders: number
-  /** Diameter of the consensus nodule, mm. */
-  minDiameterMm: number
+  /** Axial diameter of the consensus nodule (see `ConsensusNodule`), mm. */
+  minAxialDiameterMm: number
   /** Boxes narrower or lower than this are excluded, frame pixels. */
   minBoxPx: number
   /** Boxes are grown about their center to at least this side, frame pixels; the reference used 32. 0: as they are. */
@@ -18,7 +18,7 @@ export interface BoxRule {
 
 export function checkBoxRule(rule: BoxRule): void {
   checkNumber('minReaders', rule.minReaders, 1, 100)
-  checkNumber('minDiameterMm', rule.minDiameterMm, 0, 1000)
+  checkNumber('minAxialDiameterMm', rule.minAxialDiameterMm, 0, 1000)
   checkNumber('minBoxPx', rule.minBoxPx, 0, 4096)
   checkNumber('padBoxPx', rule.padBoxPx, 0, 4096)
 }
@@ -28,7 +28,7 @@ export interface SliceFinding {
   id: string
   k: number
   box: EdgeBox
-  /** Meets minReaders and minDiameterMm. */
+  /** Meets minReaders and minAxialDiameterMm. */
   accepted: boolean
   /** Marked as no nodule, which leaves its slice fit to be a negative. */
   nonNodule?: boolean

@@ -89,12 +89,12 @@ export async function readFindings(
     warnings.push(`${path}: ${placed.sessions} readers, so that no nodule can have ${rule.minReaders}`)
   }
   const found = consensusNodules(placed, series.geometry)
-  const nodules = found.map(({ id, readers, diameterMm, ratings }) => ({
+  const nodules = found.map(({ id, readers, axialDiameterMm, ratings }) => ({
     id: String(id),
     readers,
-    diameterMm,
+    axialDiameterMm,
     ...(ratings === undefined ? {} : { texture: ratings.texture.mean }),
-    accepted: isAccepted({ readers, diameterMm }, rule),
+    accepted: isAccepted({ readers, axialDiameterMm }, rule),
   }))
   const findings = findingsOnSlices(found, placed, series.geometry, rule)
   return { findings, nodules, warnings }

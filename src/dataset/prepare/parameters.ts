@@ -24,7 +24,7 @@ export interface FrameParameters {
 
 export const DEFAULT_BOX_RULE: Readonly<BoxRule> = {
   minReaders: 3,
-  minDiameterMm: 3,
+  minAxialDiameterMm: 3,
   minBoxPx: 0,
   padBoxPx: 0,
 }

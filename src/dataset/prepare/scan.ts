@@ -65,9 +65,9 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
     createRandom(parameters.seed).fork(`slices ${series.seriesInstanceUid}`),
   )
   const measures = new Map(
-    found.nodules.map(({ id, readers, diameterMm, texture }): [string, NoduleMeasures] => [
+    found.nodules.map(({ id, readers, axialDiameterMm, texture }): [string, NoduleMeasures] => [
       id,
-      { readers, diameterMm, ...(texture === undefined ? {} : { texture }) },
+      { readers, axialDiameterMm, ...(texture === undefined ? {} : { texture }) },
     ]),
   )
   const name = `${fileName(series.patientId)}_${fileName(series.seriesInstanceUid)}`
