@@ -237,7 +237,7 @@ class YError extends Error {
 class UsageError extends Error {}
 
 /**
- * An error's message for the terminal: options are called as they were given (minDiameterMm is --min-diameter), and a
+ * An error's message for the terminal: options are called as they were given (minBoxPx is --min-box), and a
  * file's bytes that a message quotes cannot steer the terminal.
  */
 function forTerminal(message: string, argv: readonly string[]): string {
