@@ -76,21 +76,23 @@ async function judgeStacks(folder: string): Promise<NoduleOutcome[]> {
     const { nodules } = await detectVolume(stack.volume, session, {
       parameters: parameters('all'),
     })
-    const hit = best(nodules.filter((mark) => hits(mark.center, center, own.diameterMm)))
+    const hit = best(nodules.filter((mark) => hits(mark.center, center, own.axialDiameterMm)))
     const { patientId, nodule } = entry
-    const { readers, diameterMm } = own
+    const { readers, axialDiameterMm: diameterMm } = own
     outcomes.push({
       patientId,
       nodule,
       readers,
       diameterMm,
       score: hit?.confidence ?? 0,
-      ...(hit === undefined ? {} : { measuredMm: hit.diameterMm }),
+      ...(hit === undefined ? {} : { measuredMm: hit.boxDiameterMm }),
     })
     if (process.stderr.isTTY) process.stderr.write(`\r${outcomes.length} stacks`)
   }
   return outcomes
 }
+
+type Place = Pick<Finding, 'id' | 'x' | 'y' | 'z' | 'excluded'> & { diameterMm: number }
 
 async function judgeScans(folders: readonly string[]): Promise<ScanOutcome[]> {
   const { scans: references } = await readReferences(folders)
@@ -102,8 +104,10 @@ async function judgeScans(folders: readonly string[]): Promise<ScanOutcome[]> {
   for (const series of found.series) {
     if (series.modality !== 'CT' || !series.isVolume) continue
     const uid = series.seriesInstanceUid
-    const findings: Pick<Finding, 'id' | 'x' | 'y' | 'z' | 'diameterMm' | 'excluded'>[] = [
-      ...(references.find((reference) => reference.series.seriesInstanceUid === uid)?.findings ?? []),
+    const findings: Place[] = [
+      ...(references.find((reference) => reference.series.seriesInstanceUid === uid)?.findings ?? []).map(
+        ({ equivalentDiameterMm, ...finding }) => ({ ...finding, diameterMm: equivalentDiameterMm }),
+      ),
       ...lesions
         .filter((lesion) => lesion.seriesUid === uid)
         .map(({ center: [x, y, z], diameterMm }) => ({ id: 'lesion', x, y, z, diameterMm, excluded: false })),
@@ -118,7 +122,11 @@ async function judgeScans(folders: readonly string[]): Promise<ScanOutcome[]> {
       findings.some(({ x, y, z, diameterMm }) => hits(mark.center, [x, y, z], diameterMm))
     const falseMarks = nodules
       .filter((mark) => !on(mark))
-      .map(({ confidence, center, diameterMm }) => ({ score: confidence, center, diameterMm }))
+      .map(({ confidence, center, boxDiameterMm }) => ({
+        score: confidence,
+        center,
+        diameterMm: boxDiameterMm,
+      }))
     outcomes.push({
       patientId: series.patientId,
       seriesUid: uid,

@@ -9,8 +9,8 @@ const SMALL_NODULE_MM = 3
 const NON_NODULE_MM = 5
 
 /** Whether a nodule is one to train on. */
-export function isAccepted(nodule: { readers: number; diameterMm: number }, rule: BoxRule): boolean {
-  return nodule.readers >= rule.minReaders && nodule.diameterMm >= rule.minDiameterMm
+export function isAccepted(nodule: { readers: number; axialDiameterMm: number }, rule: BoxRule): boolean {
+  return nodule.readers >= rule.minReaders && nodule.axialDiameterMm >= rule.minAxialDiameterMm
 }
 
 /**

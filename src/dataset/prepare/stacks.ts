@@ -86,9 +86,9 @@ function stackEntries(
   const mapping = canvasFrame(area, entry.pixelSpacing / parameters.mmPerPixel)
   const { slices } = frameBoxes(findings, mapping, parameters.boxes)
   const measures = new Map(
-    nodules.map(({ id, readers, diameterMm, texture }): [string, NoduleMeasures] => [
+    nodules.map(({ id, readers, axialDiameterMm, texture }): [string, NoduleMeasures] => [
       id,
-      { readers, diameterMm, ...(texture === undefined ? {} : { texture }) },
+      { readers, axialDiameterMm, ...(texture === undefined ? {} : { texture }) },
     ]),
   )
   const name = `${fileName(entry.patientId)}_${fileName(entry.nodule)}`
@@ -125,7 +125,7 @@ export function stackFindings(
   rule: BoxRule,
 ): { findings: SliceFinding[]; nodules: Measured[] } {
   const own = ownNodule(stack)
-  const { readers, diameterMm } = own
+  const { readers, axialDiameterMm } = own
   const accepted = isAccepted(own, rule)
   const id = stack.entry.nodule
   const findings: SliceFinding[] = own.boxes.map(({ k, box, agreed }) => ({
@@ -134,7 +134,7 @@ export function stackFindings(
     box,
     accepted: accepted && agreed,
   }))
-  const nodules: Measured[] = [{ id, readers, diameterMm, accepted }]
+  const nodules: Measured[] = [{ id, readers, axialDiameterMm, accepted }]
   if (reading === undefined) return { findings, nodules }
 
   const grid = seriesGrid(stack, reading)
@@ -148,11 +148,11 @@ export function stackFindings(
     const others = inStack(findingsOnSlices([nodule], NO_POINTS, grid.series.geometry, rule), stack, grid)
     if (others.length === 0) continue
     const name = `xml-${nodule.id}`
-    const { readers: by, diameterMm: size } = nodule
+    const { readers: by, axialDiameterMm: size } = nodule
     nodules.push({
       id: name,
       readers: by,
-      diameterMm: size,
+      axialDiameterMm: size,
       ...texture,
       accepted: isAccepted(nodule, rule),
     })

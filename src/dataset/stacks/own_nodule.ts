@@ -9,7 +9,7 @@ export interface OwnNodule {
   /** Readers that make the consensus: at least half of them. */
   agreement: number
   /** Greatest diameter of the consensus on one slice, outer edges, mm; of all outlines where there is none. */
-  diameterMm: number
+  axialDiameterMm: number
   /** For each slice what the consensus holds, or, where it holds nothing, what any reader outlined. */
   boxes: { k: number; box: EdgeBox; agreed: boolean }[]
 }
@@ -18,7 +18,7 @@ export function ownNodule(stack: NoduleStack): OwnNodule {
   const { readers: counts, volume } = stack
   const readers = counts.reduce((a, b) => Math.max(a, b), 0)
   const agreement = Math.ceil(readers / 2)
-  const own: OwnNodule = { readers, agreement, diameterMm: 0, boxes: [] }
+  const own: OwnNodule = { readers, agreement, axialDiameterMm: 0, boxes: [] }
   let widest = 0
   for (let k = 0; k < volume.shape[0]; k++) {
     const agreed = extent(counts, k, agreement)
@@ -27,7 +27,7 @@ export function ownNodule(stack: NoduleStack): OwnNodule {
     own.boxes.push({ k, box: any.box, agreed: agreed !== undefined })
     if (agreed !== undefined) widest = Math.max(widest, agreed.diameter)
   }
-  own.diameterMm = widest * volume.geometry.spacing[2]
+  own.axialDiameterMm = widest * volume.geometry.spacing[2]
   return own
 }
 
