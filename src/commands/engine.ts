@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs'
+import { installNative } from '../engine/install_native.js'
 import { TENSORFLOW_VERSION, installTensorflow } from '../engine/install_tensorflow.js'
 import { printNote, printResult } from '../output.js'
 
@@ -24,23 +25,30 @@ export const command: CommandModule<object, EngineFlags> = {
       .positional('name', {
         describe: 'The engine',
         type: 'string',
-        choices: ['tensorflow'],
+        choices: ['native', 'tensorflow'],
         demandOption: true,
       })
-      .option('gpu', { describe: 'With CUDA 12 (about 4 GB to download)', type: 'boolean', default: false })
+      .option('gpu', {
+        describe: 'With CUDA: TensorFlow of CUDA 12 (about 4 GB to download); native kernels for all GPUs',
+        type: 'boolean',
+        default: false,
+      })
       .option('tensorflow', {
         describe: 'TensorFlow release',
         type: 'string',
         default: TENSORFLOW_VERSION,
       })
       .option('verbose', { describe: 'Show what pip and the compiler say', type: 'boolean', default: false })
+      .example('$0 engine install native', 'Build the C++ kernels and the engine on oneDNN from source')
       .example(
         '$0 engine install tensorflow',
-        'TensorFlow from PyPI behind tfjs-node, for --engine tensorflow',
+        'TensorFlow from PyPI behind tfjs-node, for --engine tensorflow; npm install tfjs-node-gpu first',
       ),
-  handler: async ({ gpu, tensorflow, verbose }) => {
+  handler: async ({ name, gpu, tensorflow, verbose }) => {
     const onLine = verbose ? printNote : undefined
-    const installed = await installTensorflow({ gpu, version: tensorflow, onLine })
+    const installed = await (name === 'native'
+      ? installNative({ gpu, onLine })
+      : installTensorflow({ gpu, version: tensorflow, onLine }))
     printResult({ installed }, `${installed}\n`)
   },
 }

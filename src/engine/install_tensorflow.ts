@@ -2,11 +2,11 @@
  * Builds tfjs-node's binding against the TensorFlow library of PyPI's wheel. tfjs-node downloads a binding for TensorFlow
  * 2.9.1 and CUDA 11.2 when it is installed, which fails on many machines; its sources compile against a current one.
  */
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError } from '../errors.js'
+import { runProgram } from './run_program.js'
 import { IN_CLONE, PACKAGE_ROOT } from '../version.js'
 
 /** The TensorFlow release that is installed by default: the one that this was tested with. */
@@ -44,33 +44,6 @@ function tfjsNodeFolder(): string {
       expected: `${TENSORFLOW_INSTALL}; then this command again`,
     },
   )
-}
-
-/** Runs a program; its output goes to `onLine`. Throws NoduleError (UNAVAILABLE) with its last lines where it fails. */
-async function runProgram(
-  program: string,
-  flags: readonly string[],
-  advice: string,
-  onLine: ((line: string) => void) | undefined,
-): Promise<void> {
-  onLine?.(`${program} ${flags.join(' ')}`)
-  const last: string[] = []
-  const child = spawn(program, flags, { stdio: ['ignore', 'pipe', 'pipe'] })
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      for (const line of text.split(/[\r\n]+/)) {
-        if (line.trim() === '') continue
-        last.push(line)
-        if (last.length > 5) last.shift()
-        onLine?.(line)
-      }
-    })
-  const problem = await new Promise<string | undefined>((resolve) => {
-    child.on('error', (error) => resolve(describeError(error)))
-    child.on('close', (code) => resolve(code === 0 ? undefined : `exit status ${code}: ${last.join(' / ')}`))
-  })
-  if (problem !== undefined)
-    throw new NoduleError('UNAVAILABLE', `${program} failed`, { expected: advice, actual: problem })
 }
 
 /**
