@@ -11,6 +11,7 @@ import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { firstError, suspectOf } from './build-errors.mjs'
 import { nativeCode } from './native-code.mjs'
 import { capture, root } from './steps.mjs'
 
@@ -124,28 +125,6 @@ function build(cmakeJs, flags) {
   })
 }
 
-/** The first error that CMake or a compiler printed, in one line. */
-function firstError(output) {
-  const lines = output.split('\n')
-  const at = lines.findIndex((line) => /^CMake Error|(^|\s)(fatal )?error:/i.test(line))
-  if (at < 0) return 'no error was printed'
-  const text = lines[at].startsWith('CMake Error') ? `${lines[at + 1] ?? ''} ${lines[at + 2] ?? ''}` : lines[at]
-  return text.trim().replace(/\s+/g, ' ')
-}
-
-/** What to try after an attempt failed: without what AUTO chose, first without what the errors name. */
-function withoutSuspects(flags, output) {
-  const suspects = [
-    { name: 'onednn', chosen: values.onednn === 'AUTO' && flags.onednn !== 'OFF', named: /dnnl|OpenCL|native\/tensor/ },
-    { name: 'cuda', chosen: values.cuda === 'AUTO' && flags.cuda === 'ON', named: /nvcc|cuda|\.cu\b/i },
-  ].filter(({ chosen }) => chosen)
-  const errors = output
-    .split('\n')
-    .filter((line, at, lines) => /error/i.test(line) || /^CMake Error/.test(lines[at - 1] ?? '') || /dnnl-config/.test(line))
-    .join('\n')
-  return (suspects.find(({ named }) => named.test(errors)) ?? suspects[0])?.name
-}
-
 const NAMES = { onednn: 'oneDNN (the native training engine)', cuda: 'CUDA' }
 
 const cmake = version('cmake')
@@ -189,7 +168,11 @@ for (;;) {
   if (flags.onednn === 'OFF') rmSync(join(release, 'nodule_tensor.node'), { force: true })
   const { built, output } = await build(cmakeJs, flags)
   if (built) break
-  const suspect = withoutSuspects(flags, output)
+  const chosenByUs = {
+    onednn: values.onednn === 'AUTO' && flags.onednn !== 'OFF',
+    cuda: values.cuda === 'AUTO' && flags.cuda === 'ON',
+  }
+  const suspect = suspectOf(output, chosenByUs)
   if (suspect === undefined)
     fail(`the build failed: ${firstError(output)}`, ['read the first error above', `remove ${folder} and build again`])
   left[suspect] = `its build failed: ${firstError(output)}`
