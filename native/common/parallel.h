@@ -6,8 +6,8 @@
 
 namespace nodule {
 
-// The number of threads that share a ParallelFor, the caller among them. At first the cores; JavaScript
-// sets NODULE_THREADS.
+// The number of threads that share a ParallelFor, the caller among them. At first the cores;
+// JavaScript sets what NODULE_THREADS asks for.
 int ThreadCount();
 
 // Takes effect with the next ParallelFor. 1: everything runs on the caller.
