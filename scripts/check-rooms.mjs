@@ -19,7 +19,7 @@ const ROOMS = [
     'training',
     'patches',
   ],
-  ...['onnx', 'nodules', 'inference', 'evaluation', 'report', 'commands'],
+  ...['onnx', 'nodules', 'inference', 'mining', 'evaluation', 'report', 'commands'],
 ]
 const MAX_LINES = 400
 const problems = []

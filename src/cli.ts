@@ -73,6 +73,11 @@ const COMMANDS: readonly {
     load: () => import('./commands/engine.js'),
   },
   {
+    name: 'mine',
+    describe: 'Run a model over known scans: cubes for the second stage, false marks for the first',
+    load: () => import('./commands/mine.js'),
+  },
+  {
     name: 'export',
     describe: 'Export a checkpoint to ONNX and verify it',
     load: () => import('./commands/export.js'),

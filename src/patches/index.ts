@@ -3,7 +3,15 @@ export { cubeBytes, cubePlanes, cubeSpec, sampleCubes, slicesAround } from './cu
 export type { CubeGrid, CubeSpec } from './cube.js'
 export { storedSpec } from './augment.js'
 export { CUBES_FORMAT, openCubes, writeCubes } from './store.js'
-export type { CubeReason, CubeRecord, CubeSource, CubeStore, CubesHeader, CubeWriter } from './store.js'
+export type {
+  CubeReason,
+  CubeRecord,
+  CubeSource,
+  CubeStore,
+  CubesHeader,
+  CubeWriter,
+  MarkBox,
+} from './store.js'
 export { createPatchModel, patchGraph } from './model.js'
 export type { PatchModel } from './model.js'
 export { areaUnderCurve } from './step.js'

@@ -5,6 +5,7 @@ import { invalidParameter, show } from '../check.js'
 import { PATCH_TARGETS } from '../config/patch_hypes.js'
 import { NoduleError, fileError } from '../errors.js'
 import { makeOutputFolder, readText, writeFileAtomic } from '../files.js'
+import type { EdgeBox } from '../geometry/box.js'
 import type { Vector3 } from '../geometry/patient.js'
 import { cubeBytes } from './cube.js'
 import type { CubeSpec } from './cube.js'
@@ -22,6 +23,11 @@ export const CUBES_FORMAT = 'nodule-cubes/1'
 export type CubeReason = 'nodule' | 'mark' | 'background'
 const REASONS: readonly CubeReason[] = ['nodule', 'mark', 'background']
 
+/** A box of a mark on one slice of its volume, image pixels at the edges. */
+export interface MarkBox extends EdgeBox {
+  k: number
+}
+
 export interface CubeRecord {
   reason: CubeReason
   labels: CubeLabels
@@ -33,7 +39,10 @@ export interface CubeRecord {
   score?: number
   /** The nodule of a positive cube, unique within its source: it may have several cubes. */
   finding?: string
-  diameterMm?: number
+  axialDiameterMm?: number
+  /** Of a false mark: mm, and its boxes. */
+  boxDiameterMm?: number
+  boxes?: MarkBox[]
   /** mm from the center to the first and to the last slice, where these are the ends of a stack. */
   ends?: [number, number]
 }
@@ -44,6 +53,8 @@ export interface CubeSource {
   key: string
   patientId: string
   seriesInstanceUid: string
+  /** Name of the stack within the patient, where it is one. */
+  stack?: string
   /** 'scan', 'phantom', 'stack' or 'insertion'. */
   origin: string
   cubes: CubeRecord[]

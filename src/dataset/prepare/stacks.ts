@@ -68,7 +68,8 @@ export async function prepareStacks(task: StacksTask): Promise<ScanRecord> {
   return writeRecord(output, record, task.old)
 }
 
-async function readReading(files: readonly string[]): Promise<LidcReading | undefined> {
+/** The CT reading of the first of the files; undefined where there is none. Throws NoduleError. */
+export async function readReading(files: readonly string[]): Promise<LidcReading | undefined> {
   const [path] = files
   if (path === undefined) return undefined
   const reading = await readLidcXml(path)

@@ -1,0 +1,168 @@
+import type { CommandModule } from 'yargs'
+import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
+import { splitRule } from '../dataset/index.js'
+import { NoduleError } from '../errors.js'
+import { SESSION_DEVICES, openSession } from '../inference/index.js'
+import type { SessionDevice } from '../inference/index.js'
+import { failedItems, longWork } from '../long_work.js'
+import { MINE_DEFAULTS, mine } from '../mining/index.js'
+import type { MineResult } from '../mining/index.js'
+import { printResult } from '../output.js'
+
+interface Flags {
+  scans: string[]
+  stacks: string | undefined
+  xml: string[]
+  model: string | undefined
+  output: string
+  hypes: string | undefined
+  'min-score': number
+  'max-marks': number
+  'split-file': string | undefined
+  part: string | undefined
+  lists: string[]
+  seed: number
+  device: SessionDevice
+  threads: number | undefined
+  resume: boolean
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'mine [scans..]',
+  describe: 'Run a model over known scans: cubes for the second stage, false marks for the first',
+  builder: (yargs) =>
+    yargs
+      .positional('scans', {
+        type: 'string',
+        array: true,
+        default: [] as string[],
+        describe: 'Folders of DICOM with their LIDC XML (patients, phantoms)',
+      })
+      .option('stacks', { type: 'string', describe: 'Folder of nodule stacks (index.csv)' })
+      .option('xml', {
+        type: 'string',
+        array: true,
+        default: [] as string[],
+        describe: 'Further folders with LIDC XML files',
+      })
+      .option('model', {
+        type: 'string',
+        alias: 'm',
+        describe: 'First stage (nodule export); without it only nodules and background become cubes',
+      })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'Folder of the cubes: cubes.bin, cubes.jsonl',
+      })
+      .option('hypes', {
+        type: 'string',
+        describe: 'Hypes of the second stage, which say what a cube is (default: hypes/lung_second.json)',
+      })
+      .option('min-score', {
+        type: 'number',
+        default: MINE_DEFAULTS.minScore,
+        describe: 'Leave out marks below this confidence',
+      })
+      .option('max-marks', {
+        type: 'number',
+        default: MINE_DEFAULTS.maxMarks,
+        describe: 'The most confident marks of a volume that are kept',
+      })
+      .option('split-file', {
+        type: 'string',
+        describe: 'CSV with lines PATIENT_OR_SERIES,PART: only those of --part',
+      })
+      .option('part', { type: 'string', describe: 'Part of the split file, such as train' })
+      .option('lists', {
+        type: 'string',
+        array: true,
+        default: [] as string[],
+        describe: 'Lists of frames (nodule prepare) whose entries get the false marks, in place',
+      })
+      .option('seed', { type: 'number', default: MINE_DEFAULTS.seed, describe: 'Seed of the random points' })
+      .option('device', {
+        choices: SESSION_DEVICES,
+        default: 'auto' as const,
+        describe: 'Where the model runs',
+      })
+      .option('threads', {
+        type: 'number',
+        describe: 'CPU threads (default: NODULE_THREADS, else the cores)',
+      })
+      .option('resume', {
+        type: 'boolean',
+        default: false,
+        describe: 'Add to the cubes that are there; volumes that have theirs are left as they are',
+      })
+      .implies('split-file', 'part')
+      .implies('part', 'split-file')
+      .check(
+        ({ scans, stacks }) =>
+          scans.length > 0 || stacks !== undefined || 'Name folders of scans, or stacks by --stacks.',
+      )
+      .example(
+        '$0 mine --stacks stacks --xml lidc-xml -m first.onnx --split-file split.csv --part train -o cubes/train',
+        'cubes of the training patients',
+      ),
+  handler: async (flags) => {
+    const { device, threads } = flags
+    const hypes = flags.hypes === undefined ? parsePatchHypes({}) : readPatchHypes(flags.hypes)
+    const wanted = partOf(flags['split-file'], flags.part)
+    const session =
+      flags.model === undefined
+        ? undefined
+        : await openSession(flags.model, { device, ...(threads === undefined ? {} : { threads }) })
+    try {
+      const result = await longWork('mine', async (tools) =>
+        mine({
+          ...tools,
+          session,
+          hypes,
+          wanted,
+          scans: flags.scans,
+          stacks: flags.stacks,
+          xml: flags.xml,
+          output: flags.output,
+          lists: flags.lists,
+          resume: flags.resume,
+          rule: { minScore: flags['min-score'], maxMarks: flags['max-marks'], seed: flags.seed },
+        }),
+      )
+      if (result.interrupted)
+        throw new NoduleError('INTERRUPTED', 'interrupted; --resume goes on where this run stopped')
+      printResult(result, () => summary(result, flags))
+      if (result.failed > 0) failedItems()
+    } finally {
+      await session?.release()
+    }
+  },
+}
+
+function partOf(
+  file: string | undefined,
+  part: string | undefined,
+): ((patientId: string, seriesInstanceUid: string) => boolean) | undefined {
+  if (file === undefined) return undefined
+  const rule = splitRule('', undefined, file)
+  if (rule.kind !== 'given') return undefined
+  const { parts } = rule
+  const known = new Set(parts.values())
+  if (part !== undefined && !known.has(part))
+    throw new NoduleError('FORMAT', 'no such part', {
+      path: file,
+      expected: `one of ${[...known].sort().join(', ')}`,
+      actual: part,
+    })
+  return (patientId, series) => (parts.get(series) ?? parts.get(patientId)) === part
+}
+
+function summary(result: MineResult, { model, output, lists }: Flags): string {
+  const found = model === undefined ? '' : ` (${result.found} marked), ${result.falseMarks} false marks`
+  const hard = lists.length === 0 ? '' : `; ${result.hardEntries} entries of lists have false marks`
+  return (
+    `${result.volumes} volumes, ${result.failed} failures: ${result.nodules} nodules${found}, ` +
+    `${result.background} points of background -> ${output}${hard}\n`
+  )
+}

@@ -1,0 +1,124 @@
+import { checkInteger, checkNumber } from '../check.js'
+import { DEFAULT_BOX_RULE, readList } from '../dataset/index.js'
+import type { BoxRule } from '../dataset/index.js'
+import { checkBoxRule } from '../dataset/prepare/boxes.js'
+import type { PatchHypes } from '../config/patch_hypes.js'
+import { NoduleError } from '../errors.js'
+import type { Session } from '../inference/index.js'
+import { CUBES_FORMAT, cubeSpec, openCubes, storedSpec, writeCubes } from '../patches/index.js'
+import { writeHardMarks } from './hard_marks.js'
+import { mineVolume } from './mine_volume.js'
+import type { MineRule } from './mine_volume.js'
+import { findSources } from './sources.js'
+import type { FindSourcesOptions } from './sources.js'
+
+export const MINE_DEFAULTS: MineRule = {
+  minScore: 0.02,
+  maxMarks: 300,
+  cubesPerNodule: 4,
+  backgroundOfScan: 150,
+  backgroundOfStack: 4,
+  seed: 1,
+}
+
+export interface MineOptions extends Omit<FindSourcesOptions, 'rule'> {
+  /** The first stage; without it only nodules and background become cubes. */
+  session?: Session | undefined
+  /** What the second stage will see. */
+  hypes: PatchHypes
+  /** Folder of the cubes. */
+  output: string
+  rule?: Partial<MineRule> | undefined
+  boxes?: Partial<BoxRule> | undefined
+  /** Lists of frames that get the false marks. */
+  lists?: readonly string[] | undefined
+  /** Add to the cubes that are there. */
+  resume?: boolean | undefined
+  onProgress?: ((done: number, total: number, note: string) => void) | undefined
+  interrupted?: (() => boolean) | undefined
+}
+
+export interface MineResult {
+  /** Volumes that have cubes now, and those that could not be read. */
+  volumes: number
+  failed: number
+  nodules: number
+  /** Nodules that the first stage marked. */
+  found: number
+  falseMarks: number
+  background: number
+  /** Entries of the lists that have false marks now. */
+  hardEntries: number
+  interrupted: boolean
+}
+
+/**
+ * Runs the first stage over volumes whose nodules are known and keeps cubes of nodules, marks and background, to train
+ * a second stage on; writes the false marks into lists of frames, for the first stage to be trained on again. A volume
+ * that cannot be used is told and left out. Throws NoduleError INVALID_PARAMETER, FILE, FORMAT.
+ */
+export async function mine(o: MineOptions): Promise<MineResult> {
+  const rule = { ...MINE_DEFAULTS, ...o.rule }
+  checkNumber('minScore', rule.minScore, 0, 1)
+  checkInteger('maxMarks', rule.maxMarks, 0, 1e6)
+  checkInteger('cubesPerNodule', rule.cubesPerNodule, 1, 1000)
+  checkInteger('backgroundOfScan', rule.backgroundOfScan, 0, 1e6)
+  checkInteger('backgroundOfStack', rule.backgroundOfStack, 0, 1e6)
+  checkInteger('seed', rule.seed, 0, 0xffffffff)
+  const boxes = { ...DEFAULT_BOX_RULE, ...o.boxes }
+  checkBoxRule(boxes)
+  // Read first: a list that is damaged is better known before the work.
+  const lists = (o.lists ?? []).map((path) => readList(path))
+  const fine = cubeSpec(o.hypes).fine
+  const spec = storedSpec(cubeSpec(o.hypes))
+  const sources = await findSources({ ...o, rule: boxes })
+  const { minReaders, minAxialDiameterMm } = boxes
+  const writer = await writeCubes(
+    o.output,
+    {
+      format: CUBES_FORMAT,
+      spec,
+      ...(o.session === undefined ? {} : { model: o.session.sha256 }),
+      parameters: { ...rule, minReaders, minAxialDiameterMm },
+    },
+    { resume: o.resume ?? false },
+  )
+  const result: MineResult = {
+    ...{ volumes: 0, failed: 0, nodules: 0, found: 0, falseMarks: 0, background: 0 },
+    ...{ hardEntries: 0, interrupted: false },
+  }
+  for (const [n, source] of sources.entries()) {
+    if (o.interrupted?.() === true) {
+      result.interrupted = true
+      return result
+    }
+    o.onProgress?.(n, sources.length, source.patientId)
+    if (writer.done.has(source.key)) continue
+    try {
+      const volume = await source.load()
+      for (const warning of volume.warnings) o.onProblem?.(`${source.place}: ${warning}`)
+      const mined = await mineVolume(source, volume, o.session, spec, fine.size * fine.pixelMm, rule)
+      await writer.add(mined.source, mined.bytes)
+    } catch (error) {
+      // Cubes that cannot be written will not be for the next volume either.
+      if (!(error instanceof NoduleError) || error.path === o.output) throw error
+      result.failed++
+      o.onProblem?.(`${source.place}: left out: ${error.message}`)
+    }
+  }
+  await writer.finish()
+  o.onProgress?.(sources.length, sources.length, '')
+  const store = await openCubes(o.output)
+  store.close()
+  result.volumes = store.sources.length
+  for (const { cubes } of store.sources) {
+    const known = new Set(cubes.flatMap(({ reason, finding }) => (reason === 'nodule' ? [finding] : [])))
+    const hit = new Set(cubes.flatMap(({ score, finding }) => (score === undefined ? [] : [finding])))
+    result.nodules += known.size
+    result.found += [...known].filter((id) => hit.has(id)).length
+    result.falseMarks += cubes.filter(({ reason, labels }) => reason === 'mark' && labels.nodule === 0).length
+    result.background += cubes.filter(({ reason }) => reason === 'background').length
+  }
+  for (const list of lists) result.hardEntries += await writeHardMarks(list, store.sources)
+  return result
+}
