@@ -1,16 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { constants, readFileSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { access, mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { NoduleError, fileError } from './errors.js'
+import { MAX_TEXT_BYTES, readRegularSync } from './read_files.js'
 
-/** A text file whole. `action` says in the error what it was read for. Throws NoduleError (FILE). */
-export function readText(path: string, action: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    throw fileError(path, action, error)
-  }
+/** A text file whole. `action` says in the error what it was read for. Throws NoduleError (FILE, FORMAT: too large). */
+export function readText(path: string, action: string, limit = MAX_TEXT_BYTES): string {
+  return readRegularSync(path, { action, limit }).toString('utf8')
 }
 
 /**

@@ -1,9 +1,9 @@
-import { open, readdir } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
 import { readLidcXml } from './read_xml.js'
 import type { LidcReading } from './types.js'
+import { nameOf, osPath, readStart } from '../read_files.js'
 
 /** Bytes in which the response header ends. */
 const HEAD = 8192
@@ -88,24 +88,16 @@ export async function readAnnotationsFor(
 
 /** The CT series that the head of a file names; undefined where it does not show one. */
 async function seriesInHead(path: string): Promise<string | undefined> {
-  let handle: FileHandle | undefined
-  try {
-    handle = await open(path, 'r')
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(HEAD), 0, HEAD, 0)
-    const head = buffer.toString('latin1', 0, bytesRead)
-    if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return undefined
-    return /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1]
-  } catch (error) {
-    throw fileError(path, 'read', error)
-  } finally {
-    await handle?.close()
-  }
+  const head = (await readStart(path, HEAD)).toString('latin1')
+  if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return undefined
+  return /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1]
 }
 
 async function xmlFilesIn(folder: string): Promise<string[]> {
   try {
-    const entries = await readdir(folder)
+    const entries = await readdir(osPath(folder), { encoding: 'buffer' })
     return entries
+      .map(nameOf)
       .filter((entry) => /\.xml$/i.test(entry))
       .sort()
       .map((entry) => join(folder, entry))

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { show } from '../check.js'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
 import { RATING_NAMES } from './types.js'
 import { writeLidcXml } from './writer.js'
 import type { LidcXmlToWrite, NoduleToWrite, PointToWrite, SessionToWrite } from './writer.js'
+import { MAX_TEXT_BYTES, readRegular } from '../read_files.js'
 
 type Json = Record<string, unknown>
 
@@ -29,9 +29,9 @@ export async function jsonToXml(path: string, directory: string): Promise<string
 async function readMessages(path: string): Promise<LidcXmlToWrite[]> {
   let value: unknown
   try {
-    value = JSON.parse(await readFile(path, 'utf8'))
+    value = JSON.parse((await readRegular(path, { limit: MAX_TEXT_BYTES })).toString('utf8'))
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw fileError(path, 'read', error)
+    if (!(error instanceof SyntaxError)) throw error
     throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
   }
   const reader = new Reader(path)

@@ -1,6 +1,5 @@
-import { readFile, stat } from 'node:fs/promises'
 import { XMLParser, XMLValidator, type ValidationError } from 'fast-xml-parser'
-import { NoduleError, fileError } from '../errors.js'
+import { NoduleError } from '../errors.js'
 import { show } from '../check.js'
 import { RATING_NAMES } from './types.js'
 import type {
@@ -13,6 +12,7 @@ import type {
   Ratings,
   ReadingSession,
 } from './types.js'
+import { readRegular } from '../read_files.js'
 
 /** The largest file of LIDC-IDRI has 2.2 MB. */
 const MAX_BYTES = 64 * 1024 * 1024
@@ -50,21 +50,26 @@ type Node = Record<string, unknown>
  * @throws NoduleError FILE; FORMAT where it is not XML, not LIDC's, or a place or number is missing (with the element)
  */
 export async function readLidcXml(path: string): Promise<LidcReading | CxrReading> {
-  let content: string
+  const bytes = await readRegular(path, { limit: MAX_BYTES })
+  return parseLidcXml(decodeXml(bytes), path)
+}
+
+/** The text of an XML file: UTF-8, or what its first bytes or its declaration say. */
+function decodeXml(bytes: Buffer): string {
+  const [first, second] = bytes
+  if ((first === 0xff && second === 0xfe) || (first === 0x3c && second === 0))
+    return new TextDecoder('utf-16le').decode(bytes)
+  if ((first === 0xfe && second === 0xff) || (first === 0 && second === 0x3c))
+    return new TextDecoder('utf-16be').decode(bytes)
+  const declared = /^<\?xml[^>]{0,200}?encoding\s{0,9}=\s{0,9}["']([\w.:-]{1,40})["']/.exec(
+    bytes.toString('latin1', 0, 400),
+  )?.[1]
   try {
-    const { size } = await stat(path)
-    if (size > MAX_BYTES) {
-      throw new NoduleError('FORMAT', 'file too large for LIDC annotations', {
-        path,
-        expected: `at most ${MAX_BYTES} bytes`,
-        actual: String(size),
-      })
-    }
-    content = await readFile(path, 'utf8')
-  } catch (error) {
-    throw fileError(path, 'read', error)
+    return new TextDecoder(declared ?? 'utf-8').decode(bytes)
+  } catch {
+    // An encoding that nobody knows: LIDC's numbers are ASCII in nearly all of them.
+    return bytes.toString('utf8')
   }
-  return parseLidcXml(content, path)
 }
 
 /** The same from a string; `path` is for the messages. */
@@ -134,7 +139,7 @@ function joinPoints(text: string): string {
       /<edgeMap>\s*<xCoord>\s*(\d{1,9})\s*<\/xCoord>\s*<yCoord>\s*(\d{1,9})\s*<\/yCoord>\s*<\/edgeMap>/g,
       '<edgeMap>$1 $2</edgeMap>',
     )
-    .replace(/(?<=<edgeMap>\d+ \d+)<\/edgeMap>\s*<edgeMap>(?=\d+ \d+<)/g, ';')
+    .replace(/(?<=<edgeMap>\d{1,9} \d{1,9})<\/edgeMap>\s*<edgeMap>(?=\d{1,9} \d{1,9}<)/g, ';')
 }
 
 /** A quick bound before the real parser sees the text: LIDC nests 6 deep. */

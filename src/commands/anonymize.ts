@@ -63,12 +63,19 @@ export const command: CommandModule<object, Flags> = {
         onProgress,
       }),
     )
-    const { written, foreign, problems } = result
+    const { written, foreign, problems, warnings } = result
     printResult(
-      { output: flags.output, written, foreign, problems: problems.map(({ error }) => error.message) },
+      {
+        output: flags.output,
+        written,
+        foreign,
+        problems: problems.map(({ error }) => error.message),
+        warnings,
+      },
       `${count(written, 'file')} written below ${flags.output}\n`,
     )
     if (foreign.length > 0) printNote(`not copied: ${count(foreign.length, 'file')} that are not DICOM`)
+    for (const { path, message } of warnings) printNote(`warning: ${path}: ${message}`)
     for (const { error } of problems) printFailure(`not written: ${error.message}`)
     if (problems.length > 0) failedItems()
   },

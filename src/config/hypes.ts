@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
+import { readText } from '../files.js'
 import { invalidParameter, show } from '../check.js'
 import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
@@ -229,6 +229,8 @@ export const HYPES_KEYS = {
 export type Hypes = Parsed<typeof HYPES_KEYS>
 
 const MAX_BASE_DEPTH = 8
+/** The longest of TensorBox's has 4 KB. */
+const MAX_BYTES = 1024 * 1024
 
 /**
  * Reads a hypes file with its bases. Throws NoduleError (FILE, FORMAT) that names file and key.
@@ -330,12 +332,7 @@ function readMerged(path: string, chain: string[]): Record<string, unknown> {
       actual: [...chain, absolute].join(' -> '),
     })
   }
-  let content: string
-  try {
-    content = readFileSync(absolute, 'utf8')
-  } catch (error) {
-    throw fileError(path, 'read hypes', error)
-  }
+  const content = readText(path, 'read hypes', MAX_BYTES)
   let value: unknown
   try {
     value = JSON.parse(content)

@@ -136,9 +136,9 @@ export function parseKeys<K extends Keys>(
     if (!Object.hasOwn(keys, name)) {
       throw new NoduleError('FORMAT', 'unknown key', {
         path,
-        place: place + name,
+        place: place + (name.length > 80 ? `${name.slice(0, 77)}...` : name),
         expected: closest(name, Object.keys(keys), all),
-        actual: JSON.stringify(name),
+        actual: show(name),
       })
     }
   }
@@ -164,7 +164,8 @@ export function parseKeys<K extends Keys>(
  * (as "solver.learning_rate"), else all that are here.
  */
 function closest(name: string, names: string[], all: Keys): string {
-  const isNear = (candidate: string): boolean => editDistance(name, candidate) <= 3
+  const isNear = (candidate: string): boolean =>
+    Math.abs(name.length - candidate.length) <= 3 && editDistance(name, candidate) <= 3
   const near = names.filter(isNear)
   const elsewhere = keyPaths(all).filter((path) => isNear(path.slice(path.lastIndexOf('.') + 1)))
   const meant = [near, elsewhere, names].find((list) => list.length > 0) ?? []

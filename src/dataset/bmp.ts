@@ -1,4 +1,5 @@
 import { NoduleError } from '../errors.js'
+import { memoryLimit } from '../limits.js'
 
 export interface RgbImage {
   width: number
@@ -52,6 +53,12 @@ export function decodeBmp(bytes: Uint8Array, path: string): RgbImage {
   const start = view.getUint32(10, true)
   if (start + rowBytes * height > bytes.length)
     throw damaged(`${start + rowBytes * height} bytes`, bytes.length)
+  if (width * height * 3 > memoryLimit(bytes.length))
+    throw new NoduleError('FORMAT', 'image too large for its file', {
+      path,
+      expected: `at most ${memoryLimit(bytes.length)} bytes of pixels`,
+      actual: `${width} x ${height}`,
+    })
   const bottomUp = core || view.getInt32(22, true) > 0
   const palette = bits <= 8 ? readPalette(bytes, view, headerSize, bits, start) : new Uint8Array(0)
   const data = new Uint8Array(width * height * 3)
@@ -62,7 +69,10 @@ export function decodeBmp(bytes: Uint8Array, path: string): RgbImage {
       if (bits <= 8) {
         const byte = bytes[row + ((x * bits) >> 3)]!
         const shift = 8 - bits - ((x * bits) & 7)
-        data.set(palette.subarray(((byte >> shift) & ((1 << bits) - 1)) * 3).subarray(0, 3), out)
+        const color = ((byte >> shift) & ((1 << bits) - 1)) * 3
+        data[out] = palette[color]!
+        data[out + 1] = palette[color + 1]!
+        data[out + 2] = palette[color + 2]!
       } else {
         const at = row + x * (bits >> 3)
         data[out] = bytes[at + 2]!

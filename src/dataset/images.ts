@@ -1,9 +1,13 @@
-import { open, readFile } from 'node:fs/promises'
 import sharp from 'sharp'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
+import { memoryLimit } from '../limits.js'
 import { MAX_IMAGE_SIDE, bmpSize, decodeBmp } from './bmp.js'
 import type { RgbImage } from './bmp.js'
+import { readRegular, readStart } from '../read_files.js'
+
+/** A file of more bytes is no frame. */
+const MAX_IMAGE_BYTES = 2 ** 30
 
 /**
  * Reads a PNG, JPEG or BMP as RGB; gray images become three equal channels, 16-bit ones are scaled to 8 bits,
@@ -18,12 +22,7 @@ async function decode(
   path: string,
   depth: 'uchar' | 'ushort',
 ): Promise<{ data: Uint8Array; width: number; height: number; channels: number }> {
-  let bytes: Buffer
-  try {
-    bytes = await readFile(path)
-  } catch (error) {
-    throw fileError(path, 'read image', error)
-  }
+  const bytes = await readRegular(path, { action: 'read image', limit: MAX_IMAGE_BYTES })
   if (depth === 'uchar' && bytes[0] === 0x42 && bytes[1] === 0x4d)
     return { ...decodeBmp(bytes, path), channels: 3 }
   // In the header of a PNG, bytes 24 and 25 are the bit depth and the color type.
@@ -31,7 +30,12 @@ async function decode(
   if (depth === 'ushort' && !isHu)
     throw new NoduleError('FORMAT', 'not a frame of HU', { path, expected: '16-bit RGB PNG' })
   const gray16 = depth === 'ushort' && bytes[25] === 0
+  if (isPng(bytes)) checkCost(path, bytes, bytes.readUInt32BE(16), bytes.readUInt32BE(20), depth)
   try {
+    if (!isPng(bytes)) {
+      const { width, height } = await sharp(bytes).metadata()
+      checkCost(path, bytes, width, height, depth)
+    }
     // From bytes, not from the path: libvips caches files by name, even when they change.
     // Gray levels are measurements: a color profile must not change them.
     const image = sharp(bytes, {
@@ -46,6 +50,7 @@ async function decode(
       .toBuffer({ resolveWithObject: true })
     return { data, width: info.width, height: info.height, channels: info.channels }
   } catch (error) {
+    if (error instanceof NoduleError) throw error
     throw new NoduleError('FORMAT', 'not an image that can be read', {
       path,
       expected: 'PNG, JPEG or BMP',
@@ -53,6 +58,23 @@ async function decode(
       cause: error,
     })
   }
+}
+
+/** Throws NoduleError FORMAT where the decoded image takes more memory than its file may cost: a bomb. */
+function checkCost(
+  path: string,
+  file: Buffer,
+  width: number,
+  height: number,
+  depth: 'uchar' | 'ushort',
+): void {
+  const cost = width * height * 3 * (depth === 'uchar' ? 1 : 2)
+  if (cost <= memoryLimit(file.length)) return
+  throw new NoduleError('FORMAT', 'image too large for its file', {
+    path,
+    expected: `at most ${memoryLimit(file.length)} bytes of pixels`,
+    actual: `${width} x ${height}`,
+  })
 }
 
 function isPng(bytes: Buffer): boolean {
@@ -70,22 +92,13 @@ function toRgb(data: Uint8Array, channels: number): Uint8Array {
 
 /** Width and height of an image file from its header. Throws NoduleError (FILE, FORMAT). */
 export async function readImageSize(path: string): Promise<{ width: number; height: number }> {
-  const head = Buffer.alloc(26)
-  try {
-    const file = await open(path)
-    try {
-      await file.read(head, 0, head.length, 0)
-    } finally {
-      await file.close()
-    }
-  } catch (error) {
-    throw fileError(path, 'read image', error)
-  }
+  const head = await readStart(path, 26, 'read image')
   const bmp = bmpSize(head)
   if (bmp !== undefined) return bmp
   if (isPng(head)) return { width: head.readUInt32BE(16), height: head.readUInt32BE(20) }
   try {
-    const { width, height } = await sharp(await readFile(path)).metadata()
+    const bytes = await readRegular(path, { action: 'read image', limit: MAX_IMAGE_BYTES })
+    const { width, height } = await sharp(bytes).metadata()
     return { width, height }
   } catch (error) {
     throw new NoduleError('FORMAT', 'not an image that can be read', {

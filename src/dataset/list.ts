@@ -144,8 +144,8 @@ function parseJson(content: string, path: string): unknown {
     return JSON.parse(text)
   } catch (error) {
     // Python writes NaN and Infinity, which JSON does not have: as strings they get an error that names their place.
-    const quoted = text.replace(/(?<=[:,[]\s*)-?(?:NaN|Infinity)\b/g, (word) => JSON.stringify(word))
-    if (quoted !== text) {
+    const quoted = quoteNumberWords(text)
+    if (quoted !== undefined) {
       try {
         return JSON.parse(quoted)
       } catch {
@@ -154,6 +154,28 @@ function parseJson(content: string, path: string): unknown {
     }
     throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
   }
+}
+
+/** JSON with NaN and Infinity outside of strings quoted; undefined where there are none. One pass, whatever the text. */
+function quoteNumberWords(text: string): string | undefined {
+  const pieces: string[] = []
+  let from = 0
+  let isString = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (isString) {
+      if (character === '\\') at++
+      else if (character === '"') isString = false
+    } else if (character === '"') isString = true
+    else if (character === 'N' || character === 'I' || character === '-') {
+      const word = ['NaN', 'Infinity', '-NaN', '-Infinity'].find((one) => text.startsWith(one, at))
+      if (word === undefined) continue
+      pieces.push(text.slice(from, at), JSON.stringify(word))
+      from = at + word.length
+      at = from - 1
+    }
+  }
+  return pieces.length === 0 ? undefined : pieces.join('') + text.slice(from)
 }
 
 function parseEntry(

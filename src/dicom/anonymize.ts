@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import type { DataSet, Element } from 'dicom-parser'
 import { NoduleError } from '../errors.js'
 import { lookUp } from './dictionary.js'
+import { clearHiddenBits } from './hidden_bits.js'
 import { fileContext, itemContext, itemsOf, vrOf } from './elements.js'
 import type { ElementContext } from './elements.js'
 import { encodeElement, encodeFile, encodeSequence, toLittleEndian } from './encode.js'
@@ -28,6 +29,8 @@ export interface AnonymizeOptions {
 
 export interface AnonymizedFile {
   bytes: Buffer
+  /** What a person should look at, such as pixels that may show a name. */
+  warnings: string[]
   patientId: string
   studyInstanceUid: string
   seriesInstanceUid: string
@@ -46,11 +49,13 @@ const MAX_SHIFT_DAYS = 3650
 /**
  * De-identifies an object by the Basic Application Level Confidentiality Profile (PS3.15 Annex E): attributes are
  * removed, emptied or replaced as its table says; private and unknown attributes, curves and overlays are removed; names
- * that the table does not have are emptied. Pixels stay as they are: text that is burned into them is refused.
+ * that the table does not have are emptied. What stands above Bits Stored in the pixels is cleared; text that is burned
+ * into them is refused. What an earlier de-identification says of itself stays.
  *
- * @throws NoduleError FORMAT (damaged, no identity), UNSUPPORTED (burned-in annotations, a DICOMDIR)
+ * @throws NoduleError FORMAT (damaged, no identity), UNSUPPORTED (burned-in annotations, hidden bits in compressed
+ *   pixels, a DICOMDIR)
  */
-export function anonymize(file: DicomFile, o: AnonymizeOptions): AnonymizedFile {
+export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<AnonymizedFile> {
   const { dataSet, path } = file
   if (file.stopped !== undefined) {
     throw new NoduleError('FORMAT', 'cannot anonymize a damaged file', { path, actual: file.stopped })
@@ -66,7 +71,7 @@ export function anonymize(file: DicomFile, o: AnonymizeOptions): AnonymizedFile 
   if (dataSet.elements['x00041220'] !== undefined) {
     throw new NoduleError('UNSUPPORTED', 'cannot anonymize a DICOMDIR', { path })
   }
-  const plan = new Plan(file, o)
+  const plan = new Plan(file, o, await clearHiddenBits(file))
   const written = plan.dataSet(dataSet, fileContext(file), true)
   const uid = (tag: string): string => {
     const old = text(dataSet, tag) ?? ''
@@ -76,11 +81,27 @@ export function anonymize(file: DicomFile, o: AnonymizeOptions): AnonymizedFile 
   const sopClass = text(dataSet, 'x00080016') ?? ''
   return {
     bytes: encodeFile(file, { sopClass, sopInstance: sopInstanceUid }, written),
+    warnings: mayShowText(dataSet) ? [MAY_SHOW_TEXT] : [],
     patientId: plan.patientId,
     studyInstanceUid: uid('x0020000d'),
     seriesInstanceUid: uid('x0020000e'),
     sopInstanceUid,
   }
+}
+
+const MAY_SHOW_TEXT =
+  'a secondary capture that does not say whether text is burned into the pixels (0028,0301): look at it'
+
+/** Screen shots and scans of film, which show names as a rule, without a word on Burned In Annotation. */
+function mayShowText(dataSet: DataSet): boolean {
+  if (text(dataSet, 'x00280301')?.toUpperCase() === 'NO' || dataSet.elements[PIXEL_DATA] === undefined)
+    return false
+  const isCapture = (text(dataSet, 'x00080016') ?? '').startsWith('1.2.840.10008.5.1.4.1.1.7')
+  // Conversion Type: synthetic or of the scanner itself (SYN) tells nothing.
+  const conversion = text(dataSet, 'x00080064')
+  const isConverted = conversion !== undefined && conversion !== 'SYN'
+  const isScreen = texts(dataSet, 'x00080008').some((value) => /SCREEN|CAPTURE/i.test(value))
+  return isCapture || isConverted || isScreen
 }
 
 /** What happens to an element: its bytes are kept, replaced, or it is dropped. */
@@ -91,8 +112,10 @@ class Plan {
   private readonly shiftDays: number
 
   constructor(
-    file: DicomFile,
+    private readonly file: DicomFile,
     private readonly o: AnonymizeOptions,
+    /** Pixel Data without hidden bits; undefined: as it is. */
+    private readonly pixels: Uint8Array | undefined,
   ) {
     const old = text(file.dataSet, 'x00100020') ?? ''
     this.patientId = o.patientId ?? `P${this.hash('patient', old).toString('hex').slice(0, 12).toUpperCase()}`
@@ -135,6 +158,8 @@ class Plan {
         itemsOf(element, context).map((item) => this.dataSet(item, inner, false)),
       )
     }
+    if (element.tag === PIXEL_DATA && context.depth === 0 && this.pixels !== undefined)
+      return encodeElement(tag, vr, this.pixels)
     const value = context.bytes.subarray(element.dataOffset, element.dataOffset + element.length)
     const encapsulated = element.tag === PIXEL_DATA && element.encapsulatedPixelData === true
     return encodeElement(tag, vr, context.bigEndian ? toLittleEndian(value, vr) : value, encapsulated)
@@ -186,6 +211,27 @@ class Plan {
     return Buffer.from(values.join('\\'), 'latin1')
   }
 
+  /** What an earlier de-identification says of itself (PS3.15 E.1.1): it is added to. */
+  private earlierMethods(): {
+    codes: Set<string>
+    items: Buffer[]
+    methodWith: (added: string) => Uint8Array
+  } {
+    const { dataSet } = this.file
+    const context = fileContext(this.file)
+    const sequence = dataSet.elements['x00120064']
+    const codes = new Set<string>()
+    const items: Buffer[] = []
+    for (const item of sequence === undefined ? [] : itemsOf(sequence, context)) {
+      if (text(item, 'x00080102') === 'DCM') codes.add(text(item, 'x00080100') ?? '')
+      items.push(this.dataSet(item, itemContext(sequence!, context), false))
+    }
+    const methods = texts(dataSet, 'x00120063').filter((value) => value !== '')
+    const methodWith = (added: string): Uint8Array =>
+      Buffer.from((methods.includes(added) ? methods : [...methods, added]).join('\\'), 'latin1')
+    return { codes, items, methodWith }
+  }
+
   /** Attributes that say who it is now and what was done (PS3.15 E.3, codes of CID 7050). */
   private added(): [string, Buffer][] {
     const { o } = this
@@ -200,19 +246,22 @@ class Plan {
       tag,
       encodeElement(tag, vr, Buffer.from(value, 'latin1')),
     ]
-    const items = codes.map((code) =>
-      Buffer.concat([
-        attribute('00080100', 'SH', code)[1],
-        attribute('00080102', 'SH', 'DCM')[1],
-        attribute('00080104', 'LO', METHODS[code]!)[1],
-      ]),
-    )
+    const earlier = this.earlierMethods()
+    const items = codes
+      .filter((code) => !earlier.codes.has(code))
+      .map((code) =>
+        Buffer.concat([
+          attribute('00080100', 'SH', code)[1],
+          attribute('00080102', 'SH', 'DCM')[1],
+          attribute('00080104', 'LO', METHODS[code]!)[1],
+        ]),
+      )
     return [
       attribute('00100010', 'PN', ''),
       attribute('00100020', 'LO', this.patientId),
       attribute('00120062', 'CS', 'YES'),
-      attribute('00120063', 'LO', `DCM:${codes.join('/')}`),
-      ['00120064', encodeSequence('00120064', items)],
+      ['00120063', encodeElement('00120063', 'LO', earlier.methodWith(`DCM:${codes.join('/')}`))],
+      ['00120064', encodeSequence('00120064', [...earlier.items, ...items])],
       attribute('00280303', 'CS', times),
     ]
   }

@@ -20,6 +20,8 @@ export interface AnonymizedTree {
   foreign: string[]
   /** DICOM files that were not written, with the reason. */
   problems: { path: string; error: NoduleError }[]
+  /** What a person should look at in files that were written, by the path of the original. */
+  warnings: { path: string; message: string }[]
 }
 
 /**
@@ -35,12 +37,12 @@ export async function anonymizeFiles(
 ): Promise<AnonymizedTree> {
   const files = await listFiles(inputs)
   const options = { ...o, key: o.key ?? randomBytes(32).toString('hex') }
-  const result: AnonymizedTree = { written: 0, foreign: [], problems: [] }
+  const result: AnonymizedTree = { written: 0, foreign: [], problems: [], warnings: [] }
   const targets = new Set<string>()
   for (const [n, path] of files.entries()) {
     if (o.interrupted?.() === true) break
     try {
-      const made = anonymize(await readDicom(path), options)
+      const made = await anonymize(await readDicom(path), options)
       const parts = [
         made.patientId,
         made.studyInstanceUid,
@@ -54,6 +56,7 @@ export async function anonymizeFiles(
       targets.add(target)
       await writeFileAtomic(target, made.bytes)
       result.written++
+      for (const message of made.warnings) result.warnings.push({ path, message })
     } catch (error) {
       if (!(error instanceof NoduleError)) {
         result.problems.push({

@@ -3,6 +3,7 @@ import { dot } from '../geometry/patient.js'
 import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
 import { sliceNormal } from './header.js'
 import type { SliceHeader } from './header.js'
+import { separateReconstructions } from './reconstructions.js'
 import type { Series, SeriesProblem } from './series.js'
 import { COMPRESSED, isUncompressed } from './transfer_syntax.js'
 
@@ -24,7 +25,12 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
   if (unreadable !== undefined) problems.unshift({ kind: 'unreadable', message: unreadable })
   const direction = headwards(sliceNormal(alike[0]!))
   const along = (header: SliceHeader): number => dot(header.imagePosition, direction)
-  const sorted = [...alike].sort(
+  const { kept, left, messages } = separateReconstructions(alike, along)
+  if (left.length > 0) {
+    const paths = left.map((header) => header.path)
+    problems.push({ kind: 'several-reconstructions', message: messages.join('; '), paths })
+  }
+  const sorted = [...kept].sort(
     (a, b) =>
       along(a) - along(b) ||
       (a.instanceNumber ?? 0) - (b.instanceNumber ?? 0) ||
@@ -46,6 +52,8 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
       message: 'the images give no position; stacked by Slice Location, places in the patient are not known',
     })
   }
+  const plane = planeName(direction)
+  if (plane !== undefined) problems.push({ kind: 'not-axial', message: `the slices are ${plane}, not axial` })
   const isLocalizer = first.imageType.includes('LOCALIZER')
   if (isLocalizer) problems.push({ kind: 'localizer', message: 'a scout image, no cross-section' })
   if (slices.length === 1) problems.push({ kind: 'single-slice', message: 'one image only' })
@@ -53,7 +61,8 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
     slices.map((slice) => slice.sliceThickness).filter((value) => value !== undefined),
   )
   return {
-    patientId: first.patientId,
+    // Where some slices name none, the series' is meant.
+    patientId: first.patientId || (slices.find(({ patientId }) => patientId !== '')?.patientId ?? ''),
     studyInstanceUid: first.studyInstanceUid,
     seriesInstanceUid: first.seriesInstanceUid,
     modality: first.modality,
@@ -219,6 +228,16 @@ function geometryOf(
   }
 }
 
+/** Slices whose normal is farther than this from the body's axis are not axial: cosine of 32 degrees; gantries tilt by 30. */
+const AXIAL_COSINE = 0.848
+
+/** What slices that are not axial are called; undefined for axial ones. */
+function planeName([x, y, z]: Vector3): string | undefined {
+  if (Math.abs(z) >= AXIAL_COSINE) return undefined
+  if (Math.abs(y) >= AXIAL_COSINE) return 'coronal'
+  return Math.abs(x) >= AXIAL_COSINE ? 'sagittal' : 'oblique'
+}
+
 /** Reports slices whose origin is more than a pixel off the line from the first to the last one. */
 function checkLine(
   slices: readonly SliceHeader[],
@@ -242,7 +261,10 @@ function checkLine(
   }
 }
 
-/** Median distance of neighbors, mm; for a single slice its thickness, else 1. Reports gaps and uneven distances. */
+/**
+ * Mean distance of neighbors without gaps, mm (positions are rounded, so that a median would drift); for a single slice
+ * its thickness, else 1. Reports gaps and uneven distances, and how far slices lie from where even ones would.
+ */
 function sliceSpacing(
   slices: readonly SliceHeader[],
   positions: readonly number[],
@@ -250,11 +272,15 @@ function sliceSpacing(
 ): number {
   const distances = positions.slice(1).map((position, k) => position - positions[k]!)
   if (distances.length === 0) return slices[0]!.sliceThickness ?? 1
-  const spacing = median(distances)
+  const usual = median(distances)
+  const near = distances.filter((distance) => distance <= GAP_RATIO * usual)
+  const isWhole = near.length === distances.length
+  const spacing = isWhole ? positions.at(-1)! / distances.length : mean(near)
+  const drift = Math.max(...positions.map((position, k) => Math.abs(position - k * spacing)))
   const gaps: string[] = []
   let missing = 0
   distances.forEach((distance, k) => {
-    if (distance <= GAP_RATIO * spacing) return
+    if (distance <= GAP_RATIO * usual) return
     missing += Math.round(distance / spacing) - 1
     gaps.push(`${distance.toFixed(2)} mm between slices ${k} and ${k + 1}`)
   })
@@ -262,13 +288,16 @@ function sliceSpacing(
     const shown = gaps.slice(0, 3).join('; ') + (gaps.length > 3 ? `; ${gaps.length - 3} more` : '')
     problems.push({
       kind: 'gap',
-      message: `about ${missing} slices missing (${shown}; median ${spacing.toFixed(2)} mm)`,
+      message: `about ${missing} slices missing (${shown}; mean ${spacing.toFixed(2)} mm)`,
     })
-  } else if (distances.some((distance) => Math.abs(distance - spacing) > 0.05 * spacing)) {
+  } else if (
+    drift > 0.5 * spacing ||
+    distances.some((distance) => Math.abs(distance - spacing) > 0.05 * spacing)
+  ) {
     const range = `${Math.min(...distances).toFixed(2)} to ${Math.max(...distances).toFixed(2)} mm`
     problems.push({
       kind: 'uneven-spacing',
-      message: `slice distances differ: ${range}, median ${spacing.toFixed(2)} mm`,
+      message: `slice distances differ: ${range}, mean ${spacing.toFixed(2)} mm; positions are up to ${drift.toFixed(1)} mm off even ones`,
     })
   }
   return spacing
@@ -289,6 +318,10 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 function mostFrequent(values: readonly number[]): number | undefined {

@@ -1,6 +1,7 @@
 import { NoduleError } from '../errors.js'
+import { PIXEL_DATA } from './parse.js'
 import type { DicomFile } from './parse.js'
-import { isUncompressed } from './transfer_syntax.js'
+import { EXPLICIT_LITTLE_ENDIAN, isUncompressed } from './transfer_syntax.js'
 
 /** VRs with a 4-byte length. */
 const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
@@ -75,7 +76,18 @@ export function encodeFile(
       actual: 'none',
     })
   }
-  const syntax = isUncompressed(file.transferSyntax) ? '1.2.840.10008.1.2.1' : file.transferSyntax
+  const pixels = file.dataSet.elements[PIXEL_DATA]
+  const isEncapsulated = pixels?.encapsulatedPixelData === true
+  if (isEncapsulated && isUncompressed(file.transferSyntax))
+    throw new NoduleError('FORMAT', 'compressed pixels under a transfer syntax that has none', {
+      path: file.path,
+      place: '(0002,0010)',
+      expected: 'the transfer syntax of the compression',
+      actual: file.transferSyntax,
+    })
+  // Native pixels under the name of a compression are written as what they are.
+  const isCompressed = !isUncompressed(file.transferSyntax) && (pixels === undefined || isEncapsulated)
+  const syntax = isCompressed ? file.transferSyntax : EXPLICIT_LITTLE_ENDIAN
   const text = (tag: string, vr: string, value: string): Buffer =>
     encodeElement(tag, vr, Buffer.from(value, 'latin1'))
   const meta = Buffer.concat([

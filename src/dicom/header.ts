@@ -1,10 +1,9 @@
 import type { DataSet } from 'dicom-parser'
-import { open } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import { cross, dot } from '../geometry/patient.js'
 import type { Vector3 } from '../geometry/patient.js'
-import { frameLimit } from './limits.js'
+import { frameLimit } from '../limits.js'
+import { fillFrom, openRegular } from '../read_files.js'
 import { NOT_DICOM, PIXEL_DATA, parseDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { AXIAL, positionByLocation } from './slice_location.js'
@@ -118,29 +117,19 @@ export async function readSliceHeader(path: string): Promise<SliceHeader> {
 
 /** Parses as much of a file's head as holds everything before the pixel data. */
 export async function readHead(path: string): Promise<{ file: DicomFile; size: number }> {
-  let handle: FileHandle | undefined
+  const { handle, size } = await openRegular(path)
   try {
-    handle = await open(path, 'r')
-    const stats = await handle.stat()
-    if (!stats.isFile()) throw new NoduleError('FILE', 'not a regular file', { path })
-    const size = stats.size
     for (let wanted = FIRST_READ; ; wanted *= 8) {
       const length = Math.min(wanted, size)
-      const bytes = new Uint8Array(length)
-      let filled = 0
-      while (filled < length) {
-        const { bytesRead } = await handle.read(bytes, filled, length - filled, filled)
-        if (bytesRead === 0) break
-        filled += bytesRead
-      }
-      const whole = length === size || filled < length
-      const file = parseHead(bytes.subarray(0, filled), path, whole ? filled : size, whole)
+      const bytes = await fillFrom(handle, 0, length)
+      const whole = length === size || bytes.length < length
+      const file = parseHead(bytes, path, whole ? bytes.length : size, whole)
       if (file !== undefined) return { file, size }
     }
   } catch (error) {
     throw fileError(path, 'read', error)
   } finally {
-    await handle?.close()
+    await handle.close()
   }
 }
 

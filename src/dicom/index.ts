@@ -12,6 +12,7 @@ export { decodePixels, readPixels } from './pixels.js'
 export type { StoredPixels } from './pixels.js'
 export { seriesJson, seriesTable } from './series_table.js'
 export { findSeries, listFiles, readSeriesPixels } from './series.js'
+export { volumeNames } from './volume_file.js'
 export type {
   FindSeriesOptions,
   FoundSeries,

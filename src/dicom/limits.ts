@@ -1,16 +1,7 @@
-/**
- * What one file may cost, so that no file can fill the memory: about 4 times its size and 64 MB at the peak. What would
- * take more ends in an error before the memory is spent.
- */
+/** What DICOM files may cost beyond the rule of ../limits.ts. */
 import { NoduleError } from '../errors.js'
+import { memoryLimit } from '../limits.js'
 import type { CompressedFamily } from './transfer_syntax.js'
-
-const ALLOWANCE = 64 * 1024 * 1024
-
-/** Bytes that reading a file of `size` bytes may take at the peak. */
-export function memoryLimit(size: number): number {
-  return 4 * size + ALLOWANCE
-}
 
 /** Bytes that a deflated data set of a file may have: a quarter of the memory is left for what is made of it. */
 export function inflateLimit(size: number): number {
@@ -20,11 +11,6 @@ export function inflateLimit(size: number): number {
 /** Elements and items of sequences that a file may have: each takes about 1 KB when it is parsed and printed. */
 export function elementLimit(size: number): number {
   return 60_000 + Math.floor(size / 256)
-}
-
-/** Frames that a file may have: each gets a header. */
-export function frameLimit(size: number): number {
-  return 20_000 + Math.floor(size / 512)
 }
 
 /** Working memory of the codecs per pixel, bytes, measured; the decoded values (up to 16 bits) are among them. */

@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
-import { NoduleError, fileError } from '../errors.js'
+import { NoduleError } from '../errors.js'
+import { readStart } from '../read_files.js'
 import type { Vector3 } from '../geometry/patient.js'
 import { besideOf, checkVolumeFile } from './volume_types.js'
 import type { ElementType, VolumeFile } from './volume_types.js'
@@ -44,7 +43,8 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
       throw wrong(name, `${count} numbers`)
     return values
   }
-  const flag = (name: string): boolean => /^(true|1)$/i.test(keys.get(name) ?? '')
+  const flag = (name: string): boolean => /^[t1]/i.test(keys.get(name) ?? '')
+  const either = (...names: string[]): string => names.find((name) => keys.has(name)) ?? names[0]!
   if (numbers('NDims', 1)[0] !== 3) throw wrong('NDims', '3')
   if (numbers('ElementNumberOfChannels', 1, [1])[0] !== 1) throw wrong('ElementNumberOfChannels', '1')
   const type = TYPES[keys.get('ElementType') ?? '']
@@ -54,21 +54,23 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
     throw wrong('ElementDataFile', 'LOCAL or the name of one file')
   const local = data.toUpperCase() === 'LOCAL'
   const [nx, ny, nz] = numbers('DimSize', 3) as [number, number, number]
-  const matrix = numbers('TransformMatrix', 9, [1, 0, 0, 0, 1, 0, 0, 0, 1])
+  const matrix = numbers(either('TransformMatrix', 'Rotation', 'Orientation'), 9, [1, 0, 0, 0, 1, 0, 0, 0, 1])
   const axis = (n: number): Vector3 => unit(matrix.slice(3 * n, 3 * n + 3))
-  const offsetName = ['Offset', 'Position', 'Origin'].find((name) => keys.has(name)) ?? 'Offset'
+  const text = keys.has('BinaryData') && !flag('BinaryData')
+  if (text && flag('CompressedData')) throw wrong('CompressedData', 'False with BinaryData = False')
   return checkVolumeFile({
     path,
     dataPath: local ? path : besideOf(path, data),
     format: 'MetaImage',
+    text,
     offset: local ? end : numbers('HeaderSize', 1, [0])[0]!,
     compression: flag('CompressedData') ? 'zlib' : 'none',
     type,
-    bigEndian: flag('BinaryDataByteOrderMSB') || flag('ElementByteOrderMSB'),
+    bigEndian: flag(either('BinaryDataByteOrderMSB', 'ElementByteOrderMSB')),
     shape: [nz, ny, nx],
     axes: [axis(0), axis(1), axis(2)],
-    spacing: numbers('ElementSpacing', 3, [1, 1, 1]) as unknown as Vector3,
-    origin: numbers(offsetName, 3, [0, 0, 0]) as unknown as Vector3,
+    spacing: numbers(either('ElementSpacing', 'ElementSize'), 3, [1, 1, 1]) as unknown as Vector3,
+    origin: numbers(either('Offset', 'Position', 'Origin'), 3, [0, 0, 0]) as unknown as Vector3,
     slope: 1,
     intercept: 0,
   })
@@ -92,16 +94,7 @@ function parseKeys(head: string): { keys: Map<string, string>; end: number } {
 }
 
 async function readHeader(path: string): Promise<string> {
-  let handle: FileHandle | undefined
-  try {
-    handle = await open(path, 'r')
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(MAX_HEADER), 0, MAX_HEADER, 0)
-    return buffer.toString('latin1', 0, bytesRead)
-  } catch (error) {
-    throw fileError(path, 'read', error)
-  } finally {
-    await handle?.close()
-  }
+  return (await readStart(path, MAX_HEADER)).toString('latin1')
 }
 
 function unit(vector: readonly number[]): Vector3 {

@@ -1,12 +1,13 @@
-import { open } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { constants, gunzipSync } from 'node:zlib'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
+import { readStart } from '../read_files.js'
 import type { Vector3 } from '../geometry/patient.js'
 import { checkVolumeFile } from './volume_types.js'
 import type { ElementType, VolumeFile } from './volume_types.js'
 
 const HEADER = 348
+/** Of NIfTI-2. */
+const HEADER_2 = 540
 /** Compressed bytes that surely hold a header. */
 const FIRST_READ = 4096
 
@@ -33,6 +34,8 @@ export async function readNifti(path: string): Promise<VolumeFile> {
     new NoduleError('FORMAT', 'wrong NIfTI header', { path, place, expected, actual: String(actual) })
   if (bytes.length < HEADER) throw wrong('header', `${HEADER} bytes`, bytes.length)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if ([true, false].some((order) => view.getInt32(0, order) === HEADER_2))
+    throw new NoduleError('UNSUPPORTED', 'NIfTI-2 is not read: convert it to NIfTI-1', { path })
   const little = view.getInt32(0, true) === HEADER
   if (!little && view.getInt32(0, false) !== HEADER)
     throw wrong('sizeof_hdr', `${HEADER}`, view.getInt32(0, true))
@@ -55,11 +58,17 @@ export async function readNifti(path: string): Promise<VolumeFile> {
   const axis = (n: number): Vector3 => column(n).map((value) => value / lengths[n]!) as unknown as Vector3
   const slope = float(112)
   const scaled = Number.isFinite(slope) && slope !== 0
+  // 0 in files of some writers: the voxels follow the header and the four bytes of its extension flag.
+  const stated = float(108)
+  const offset = stated === 0 ? HEADER + 4 : stated
+  if (!Number.isInteger(offset) || offset < HEADER || offset > 2 ** 31)
+    throw wrong('vox_offset', `an integer from ${HEADER + 4} on`, stated)
   return checkVolumeFile({
     path,
     dataPath: path,
     format: 'NIfTI-1',
-    offset: Math.max(HEADER + 4, Math.round(float(108))),
+    offset,
+    text: false,
     compression: compressed ? 'gzip' : 'none',
     type,
     bigEndian: !little,
@@ -92,17 +101,7 @@ function qform(float: Float): number[][] {
 }
 
 async function readHeader(path: string): Promise<{ bytes: Uint8Array; compressed: boolean }> {
-  let handle: FileHandle | undefined
-  let bytes: Uint8Array
-  try {
-    handle = await open(path, 'r')
-    const { bytesRead, buffer } = await handle.read(new Uint8Array(FIRST_READ), 0, FIRST_READ, 0)
-    bytes = buffer.subarray(0, bytesRead)
-  } catch (error) {
-    throw fileError(path, 'read', error)
-  } finally {
-    await handle?.close()
-  }
+  const bytes = await readStart(path, FIRST_READ)
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return { bytes, compressed: false }
   try {
     // The data breaks off here; what came out until then is enough.

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { inflateRawSync } from 'node:zlib'
 import type { DataSet } from 'dicom-parser'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
+import { readRegular } from '../read_files.js'
 import { VRS } from './element_head.js'
 import { ElementReader, isDamage, newDataSet } from './element_reader.js'
 import { ElementBudget, inflateLimit } from './limits.js'
@@ -188,11 +188,5 @@ function hex(bytes: Uint8Array, start: number, count: number): string {
 
 /** Reads and parses a whole file. Throws NoduleError FILE, FORMAT. */
 export async function readDicom(path: string, o: ParseOptions = {}): Promise<DicomFile> {
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(path)
-  } catch (error) {
-    throw fileError(path, 'read', error)
-  }
-  return parseDicom(bytes, path, o)
+  return parseDicom(await readRegular(path), path, o)
 }

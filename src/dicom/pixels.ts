@@ -1,11 +1,11 @@
-import { open } from 'node:fs/promises'
-import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
 import { decodeFrame } from './codecs.js'
 import { codestreamFamily } from './codestream.js'
 import { encapsulatedFrame } from './frames.js'
 import type { SliceHeader } from './header.js'
-import { decodeCost, memoryLimit } from './limits.js'
+import { memoryLimit } from '../limits.js'
+import { fillFrom, openRegular } from '../read_files.js'
+import { decodeCost } from './limits.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { isNative, isSwapped } from './locate_pixels.js'
@@ -41,21 +41,15 @@ async function readNative(header: SliceHeader): Promise<Uint8Array> {
   const { offset, length, swapped } = header.pixelData!
   if ((frame + 1) * size > length) throw cutOff(header, (frame + 1) * size, length)
   const [start, end] = wordsAround(frame * size, size, length, swapped)
-  let handle: FileHandle | undefined
+  const { handle } = await openRegular(path)
   try {
-    handle = await open(path, 'r')
-    const bytes = new Uint8Array(end - start)
-    let filled = 0
-    while (filled < bytes.length) {
-      const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, offset + start + filled)
-      if (bytesRead === 0) throw cutOff(header, size, filled)
-      filled += bytesRead
-    }
+    const bytes = await fillFrom(handle, offset + start, end - start)
+    if (bytes.length < end - start) throw cutOff(header, size, bytes.length)
     return swapped ? swapWords(bytes, frame * size - start, size) : bytes
   } catch (error) {
     throw fileError(path, 'read', error)
   } finally {
-    await handle?.close()
+    await handle.close()
   }
 }
 
@@ -135,7 +129,7 @@ function cutOff(header: SliceHeader, expected: number, actual: number): NoduleEr
 /** Views the bytes of one frame as stored values; copies only where the machine's byte order or alignment asks for it. */
 function storedValues(header: SliceHeader, bytes: Uint8Array): StoredPixels {
   const { bitsAllocated, bitsStored, signed } = header
-  const values = view(bytes, bitsAllocated, signed, header.bigEndian)
+  const values = viewValues(bytes, bitsAllocated, signed, header.bigEndian)
   if (bitsStored < bitsAllocated) cleanHighBits(values, bitsStored, signed, header.padding)
   return header.modalityLut === undefined ? values : applyLut(values, header.modalityLut)
 }
@@ -151,7 +145,13 @@ function applyLut(
   return out
 }
 
-function view(bytes: Uint8Array, bitsAllocated: number, signed: boolean, bigEndian: boolean): StoredPixels {
+/** Bytes as values of a depth and sign, a copy only where the byte order or the alignment asks for it. */
+export function viewValues(
+  bytes: Uint8Array,
+  bitsAllocated: number,
+  signed: boolean,
+  bigEndian: boolean,
+): StoredPixels {
   const { length } = bytes
   if (bitsAllocated === 8) return signed ? new Int8Array(bytes.buffer, bytes.byteOffset, length) : bytes
   const swap = bigEndian === LITTLE_ENDIAN_MACHINE

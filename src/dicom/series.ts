@@ -1,5 +1,5 @@
 import { realpath, readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { NoduleError, describeError, fileError } from '../errors.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { buildSeries } from './build_series.js'
@@ -9,7 +9,14 @@ import { NOT_DICOM, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { decodePixels, readPixels } from './pixels.js'
 import type { StoredPixels } from './pixels.js'
-import { decodeVolumeSlice, isVolumeFile, readVolumeHeaders, readVoxelBytes } from './volume_file.js'
+import {
+  decodeVolumeSlice,
+  isVolumeFile,
+  readVolumeHeaders,
+  readVoxelBytes,
+  volumeNames,
+} from './volume_file.js'
+import { nameOf, osPath, readStart } from '../read_files.js'
 import { text } from './values.js'
 
 export type SeriesProblemKind =
@@ -35,6 +42,10 @@ export type SeriesProblemKind =
   | 'no-series-uid'
   /** The images give no position; Slice Location stands in, and only the distances of the slices are known. */
   | 'no-position'
+  /** Two reconstructions (kernel, thickness, acquisition) under one Series Instance UID; one is kept whole. */
+  | 'several-reconstructions'
+  /** Coronal, sagittal or far from axial: lungs and nodules are looked for in axial slices only. */
+  | 'not-axial'
   /** The pixels cannot be used: color, or a compression without decoder. */
   | 'unreadable'
 
@@ -84,6 +95,8 @@ export interface FoundSeries {
 export interface FindSeriesOptions {
   /** Files read at a time; default 16. */
   concurrency?: number
+  /** What the series of volume files are called, by path, where these are some of many. Default: `volumeNames`. */
+  volumeNames?: ReadonlyMap<string, string> | undefined
   /** Called for each file that is skipped because it cannot be read. */
   onProblem?: (path: string, error: NoduleError) => void
   onProgress?: ((done: number, total: number) => void) | undefined
@@ -99,6 +112,7 @@ export interface FindSeriesOptions {
  */
 export async function findSeries(paths: readonly string[], o: FindSeriesOptions = {}): Promise<FoundSeries> {
   const files = await listFiles(paths)
+  const names = o.volumeNames ?? volumeNames(files)
   const skipped: SkippedFile[] = []
   const headers: SliceHeader[] = []
   let done = 0
@@ -106,8 +120,9 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
     if (o.interrupted?.() === true) return
     let modality: string | undefined
     try {
+      if (await isAppleDouble(path)) throw new NoduleError('FORMAT', APPLE_DOUBLE, { path })
       if (isVolumeFile(path)) {
-        for (const header of await readVolumeHeaders(path)) headers.push(header)
+        for (const header of await readVolumeHeaders(path, names.get(path))) headers.push(header)
         o.onProgress?.(++done, files.length)
         return
       }
@@ -115,9 +130,9 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
       modality = text(file.dataSet, 'x00080060')
       for (const header of sliceHeaders(file, size)) headers.push(header)
     } catch (error) {
-      const problem = error instanceof NoduleError ? error : unexpected(path, error)
+      const problem = error instanceof NoduleError ? packedError(path, error) : unexpected(path, error)
       const known = modality === undefined ? {} : { modality }
-      skipped.push({ path, kind: skipKind(path, problem), reason: reasonOf(problem), ...known })
+      skipped.push({ path, kind: skipKind(path, problem), reason: reasonOf(path, problem), ...known })
       o.onProblem?.(path, problem)
     }
     o.onProgress?.(++done, files.length)
@@ -163,17 +178,20 @@ export async function listFiles(paths: readonly string[]): Promise<string[]> {
   const seen = new Set<string>()
   const visit = async (path: string, asked: boolean): Promise<void> => {
     try {
-      const stats = await stat(path)
+      const place = osPath(path)
+      const stats = await stat(place)
       if (stats.isFile()) files.add(path)
       else if (stats.isDirectory()) {
-        const real = await realpath(path)
+        const real = (await realpath(place, { encoding: 'buffer' })).toString('latin1')
         if (seen.has(real)) return
         seen.add(real)
-        for (const entry of await readdir(path)) await visit(join(path, entry), false)
-      }
+        const entries = await readdir(place, { encoding: 'buffer' })
+        for (const entry of entries) await visit(join(path, nameOf(entry)), false)
+      } else if (asked) throw new NoduleError('FILE', 'neither a file nor a folder', { path })
     } catch (error) {
-      // A broken link or a locked folder somewhere inside is no reason to stop.
       if (asked) throw fileError(path, 'read', error)
+      // A broken link or a locked folder somewhere inside is no reason to stop; whoever reads it hears of it.
+      files.add(path)
     }
   }
   for (const path of paths) await visit(path, true)
@@ -182,9 +200,11 @@ export async function listFiles(paths: readonly string[]): Promise<string[]> {
 
 function groupBySeries(headers: SliceHeader[]): SliceHeader[][] {
   const groups = new Map<string, SliceHeader[]>()
+  const patients = onlyPatients(headers)
   for (const header of headers) {
     // Two patients are never one series, whatever became of the UIDs when somebody anonymized them.
-    const key = `${header.patientId}\n${
+    const patient = header.patientId || (patients.get(header.seriesInstanceUid) ?? '')
+    const key = `${patient}\n${header.volume === undefined ? '' : header.path}\n${
       header.seriesInstanceUid === ''
         ? `folder ${dirname(header.path)} ${header.studyInstanceUid} ${header.modality}`
         : header.seriesInstanceUid
@@ -194,6 +214,18 @@ function groupBySeries(headers: SliceHeader[]): SliceHeader[][] {
     else group.push(header)
   }
   return [...groups.values()]
+}
+
+/** The patient of each series that names one alone: slices without Patient ID are that one's too. */
+function onlyPatients(headers: readonly SliceHeader[]): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const { patientId, seriesInstanceUid } of headers) {
+    if (patientId === '' || seriesInstanceUid === '') continue
+    const before = found.get(seriesInstanceUid)
+    // Of several patients none is meant.
+    found.set(seriesInstanceUid, before === undefined || before === patientId ? patientId : '')
+  }
+  return found
 }
 
 /** Runs `work` over the items, at most `concurrency` at a time; the first error ends it. */
@@ -216,16 +248,38 @@ function unexpected(path: string, error: unknown): NoduleError {
   return new NoduleError('FORMAT', `cannot read: ${describeError(error)}`, { path, cause: error })
 }
 
+const APPLE_DOUBLE = "macOS's notes on another file"
+
+/** Files `._NAME` that macOS leaves on disks and in archives that are not its own. */
+async function isAppleDouble(path: string): Promise<boolean> {
+  if (!basename(path).startsWith('._')) return false
+  const start = await readStart(path, 4)
+  return start.length === 4 && [0x00051607, 0x00051600].includes(start.readUInt32BE())
+}
+
+const PACKED = 'packed: unpack it first'
+
+/** What the first bytes of gzip, zip, bzip2, xz, 7z and zstd say. */
+const PACKED_STARTS = /^bytes (1f 8b|50 4b 03 04|42 5a 68|fd 37 7a 58|37 7a bc af|28 b5 2f fd)/
+
+/** A file that is packed may hold slices: it is named as what it is. */
+function packedError(path: string, error: NoduleError): NoduleError {
+  const isPacked = error.message.includes(NOT_DICOM) && PACKED_STARTS.test(error.actual ?? '')
+  return isPacked ? new NoduleError('FORMAT', PACKED, { path, cause: error }) : error
+}
+
 function skipKind(path: string, error: NoduleError): SkippedFile['kind'] {
+  if (error.message.includes(APPLE_DOUBLE)) return 'foreign'
+  if (error.message.includes(PACKED)) return /\.(dcm|dicom|ima)(\.\w+)?$/i.test(path) ? 'damaged' : 'foreign'
   if (error.message.includes(NOT_DICOM)) return /\.(dcm|dicom|ima)$/i.test(path) ? 'damaged' : 'foreign'
   const intact =
     error.code === 'UNSUPPORTED' || [NO_IMAGE, NO_PLACE].some((text) => error.message.includes(text))
   return intact ? 'not-a-slice' : 'damaged'
 }
 
-/** The message without the path, which stands beside it. */
-function reasonOf(error: NoduleError): string {
-  const prefix = `${error.path ?? ''}: `
+/** The message without the path, which stands beside it; that of another file (of voxels) stays. */
+function reasonOf(path: string, error: NoduleError): string {
+  const prefix = `${path}: `
   return error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
 }
 

@@ -1,4 +1,4 @@
-import type { FoundSeries, Series } from './series.js'
+import type { FoundSeries, Series, SkippedFile } from './series.js'
 
 const COLUMNS: readonly [string, (series: Series) => string][] = [
   ['patient', (series) => series.patientId],
@@ -48,15 +48,24 @@ function skippedLines({ skipped }: FoundSeries): string[] {
   const parts = [...counts].map(([name, number]) => `${number} ${name}`)
   return [
     ...(rest.length > 0 ? [`${count(rest.length, 'file')} without a slice: ${parts.join(', ')}\n`] : []),
-    ...reasonLines(rest.filter(({ modality }) => modality === 'CT')),
+    ...reasonLines(
+      rest.filter(({ modality }) => modality === 'CT'),
+      'CT',
+    ),
+    ...reasonLines(rest.filter(isPacked), 'packed'),
     ...skipped
       .filter((file) => file.kind === 'damaged')
       .map((file) => `damaged: ${file.path}: ${file.reason}\n`),
   ]
 }
 
-/** CT files that are no slices, by reason, with one of them as an example. */
-function reasonLines(files: FoundSeries['skipped']): string[] {
+/** Files that may hold slices once they are unpacked. */
+function isPacked({ reason, kind }: SkippedFile): boolean {
+  return kind === 'foreign' && reason.startsWith('packed')
+}
+
+/** Files that are no slices, by reason, with one of them as an example. */
+function reasonLines(files: FoundSeries['skipped'], what: string): string[] {
   const byReason = new Map<string, string[]>()
   for (const { reason, path } of files) {
     const known = byReason.get(reason)
@@ -65,7 +74,7 @@ function reasonLines(files: FoundSeries['skipped']): string[] {
   }
   return [...byReason]
     .sort((a, b) => b[1].length - a[1].length)
-    .map(([reason, paths]) => `  ${paths.length} CT: ${reason}, such as ${paths[0]}\n`)
+    .map(([reason, paths]) => `  ${paths.length} ${what}: ${reason}, such as ${paths[0]}\n`)
 }
 
 /** The same as JSON. */

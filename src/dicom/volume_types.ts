@@ -1,4 +1,5 @@
 import { dirname, join } from 'node:path'
+import { show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import type { Vector3 } from '../geometry/patient.js'
 
@@ -14,6 +15,8 @@ export interface VolumeFile {
   /** Offset of the first voxel in the uncompressed data, bytes; -1: the voxels end the file. */
   offset: number
   compression: 'none' | 'gzip' | 'zlib'
+  /** The voxels are numbers in words. */
+  text: boolean
   type: ElementType
   bigEndian: boolean
   /** [z, y, x] */
@@ -48,8 +51,14 @@ export const ELEMENT_BYTES: Record<ElementType, number> = {
   float64: 8,
 }
 
-/** The file of voxels beside a header. */
+/** The file of voxels beside a header. Throws NoduleError FORMAT where it would lie elsewhere: a header is no guide. */
 export function besideOf(path: string, name: string): string {
+  if (/[\\/]|^\.{0,2}$|\0/.test(name))
+    throw new NoduleError('FORMAT', 'the voxels must lie beside their header', {
+      path,
+      expected: 'the name of a file without folders',
+      actual: show(name),
+    })
   return join(dirname(path), name)
 }
 

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { show } from '../check.js'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
@@ -8,6 +7,7 @@ import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
 import type { LinkOptions } from '../nodules/index.js'
 import type { Region } from './region.js'
 import type { StitchParameters } from './stitch.js'
+import { readText } from '../files.js'
 
 export const DETECTIONS_FORMAT = 'nodule-detections/1'
 
@@ -115,12 +115,7 @@ export async function writeDetections(path: string, detections: SeriesDetections
 
 /** Reads and checks such a file. Throws NoduleError (FILE, FORMAT) with the JSON pointer. */
 export async function readDetections(path: string): Promise<SeriesDetections> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    throw fileError(path, 'read detections', error)
-  }
+  const text = readText(path, 'read detections')
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { findSeries, listFiles } from '../dicom/index.js'
+import { findSeries, listFiles, volumeNames } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 
 /** Tells of a file or scan that is left out (failed: although it should have been used) or noteworthy. */
@@ -13,6 +13,8 @@ export interface ScanFiles {
   folder: string
   /** All files of the series, those included that are no part of the volume. */
   paths: string[]
+  /** Another scan of the run has the same UID: another patient's. */
+  isRepeated?: true
 }
 
 export interface FoundScans {
@@ -50,6 +52,7 @@ export async function findScans(
 ): Promise<FoundScans> {
   const files = await listFiles(paths)
   const single = o.single ?? false
+  const names = volumeNames(files)
   const damaged: string[] = []
   const met = new Map<string, Met>()
   let done = 0
@@ -58,21 +61,24 @@ export async function findScans(
     const found = await findSeries(chunk, {
       interrupted: o.interrupted,
       onProgress: (count) => o.onProgress?.(start + count, files.length),
+      volumeNames: names,
     })
     done += chunk.length
     for (const { path, kind, reason } of found.skipped) {
+      if (reason.startsWith('packed') && kind === 'foreign') note(false, path, `left out: ${reason}`)
       if (kind !== 'damaged') continue
       damaged.push(path)
       note(true, path, reason)
     }
     for (const series of found.series) {
-      const key =
-        series.seriesInstanceUid || `${start} ${series.folder} ${series.studyInstanceUid} ${series.modality}`
+      const { seriesInstanceUid: uid, folder, studyInstanceUid: study, modality } = series
+      // One UID of two patients is two series, whatever became of the UIDs when somebody anonymized them.
+      const key = JSON.stringify(uid === '' ? [start, folder, study, modality] : [series.patientId, uid])
       const before = met.get(key)
       if (before === undefined)
         met.set(key, { scan: filesOf(series), reason: unusable(series, single), chunks: 1 })
       else {
-        before.scan.paths.push(...filesOf(series).paths)
+        for (const path of filesOf(series).paths) before.scan.paths.push(path)
         before.chunks++
       }
     }
@@ -85,9 +91,17 @@ export async function findScans(
     if (reason === undefined) scans.push(scan)
     else note(false, scanPlace(scan), `left out: ${reason}`)
   }
+  markRepeated(scans)
   if (scans.length === 0 && o.interrupted?.() !== true)
     note(true, paths.join(', '), 'no CT series that makes a volume')
   return { scans, damaged }
+}
+
+/** Scans that share their UID need names of their own. */
+function markRepeated(scans: ScanFiles[]): void {
+  const counts = new Map<string, number>()
+  for (const { seriesInstanceUid: uid } of scans) counts.set(uid, (counts.get(uid) ?? 0) + 1)
+  for (const scan of scans) if (counts.get(scan.seriesInstanceUid)! > 1) scan.isRepeated = true
 }
 
 /** Reads the headers of a scan again. */
@@ -95,7 +109,9 @@ export async function seriesOf(
   scan: ScanFiles,
   without: readonly string[] = [],
 ): Promise<Series | undefined> {
-  const { series } = await findSeries(scan.paths.filter((path) => !without.includes(path)))
+  const paths = scan.paths.filter((path) => !without.includes(path))
+  const volumeNames = new Map(paths.map((path) => [path, scan.seriesInstanceUid]))
+  const { series } = await findSeries(paths, { volumeNames })
   return series.find(
     (item) => item.seriesInstanceUid === scan.seriesInstanceUid && item.patientId === scan.patientId,
   )
@@ -111,6 +127,8 @@ function filesOf(series: Series): ScanFiles {
 /** Why nodules cannot be detected in a series; undefined where they can. */
 function unusable(series: Series, single: boolean): string | undefined {
   if (series.modality !== 'CT') return `${series.modality || 'no modality'}, not CT`
+  const tilted = series.problems.find(({ kind }) => kind === 'not-axial')
+  if (tilted !== undefined) return `${tilted.message}: nodules are looked for in axial slices`
   if (series.isVolume) return undefined
   const usable = isSingleImage(series)
   if (usable && (single || series.slices[0]!.volume !== undefined)) return undefined

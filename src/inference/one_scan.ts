@@ -155,8 +155,16 @@ export function outcomeOf(detections: SeriesDetections, path: string, resumed: b
 }
 
 /** The series UID where it is one; a file cannot choose where its result goes. */
-export function resultName(scan: Pick<ScanFiles, 'seriesInstanceUid' | 'folder'>): string {
+export function resultName(
+  scan: Pick<ScanFiles, 'seriesInstanceUid' | 'folder' | 'isRepeated'> & { patientId?: string },
+): string {
   const uid = scan.seriesInstanceUid
-  if (/^[0-9][0-9.]{0,63}$/.test(uid)) return uid
+  const isUid = /^[0-9][0-9.]{0,63}$/.test(uid)
+  if (isUid && scan.isRepeated !== true) return uid
+  if (isUid)
+    return `${uid}-${createHash('sha256')
+      .update(scan.patientId ?? '')
+      .digest('hex')
+      .slice(0, 8)}`
   return `series-${createHash('sha256').update(`${uid}\n${scan.folder}`).digest('hex').slice(0, 16)}`
 }

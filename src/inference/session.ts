@@ -1,16 +1,16 @@
-import { readFile } from 'node:fs/promises'
 import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { checkInteger, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
 import { defaultThreads } from '../native/addon.js'
 import { modelMetadata, sha256 } from '../onnx/metadata.js'
 import type { ModelMetadata } from '../onnx/metadata.js'
 import { decodeModel } from '../onnx/proto.js'
 import type { RawFrame } from './stitch.js'
+import { readRegular } from '../read_files.js'
 
 export const SESSION_DEVICES = ['auto', 'cpu', 'cuda'] as const
 export type SessionDevice = (typeof SESSION_DEVICES)[number]
@@ -52,12 +52,7 @@ export async function openSession(path: string, options: SessionOptions = {}): P
   if (!SESSION_DEVICES.includes(device))
     throw invalidParameter('device', `one of ${SESSION_DEVICES.join(', ')}`, device)
   const threads = checkInteger('threads', options.threads ?? defaultThreads(), 1, 1024)
-  let bytes: Uint8Array
-  try {
-    bytes = await readFile(path)
-  } catch (error) {
-    throw fileError(path, 'read model', error)
-  }
+  const bytes = await readRegular(path, { action: 'read model' })
   const metadata = modelMetadata(decodeModel(bytes, path), path)
   const { hypes } = metadata
   const opened = await createSession(bytes, path, device, threads)

@@ -1,11 +1,9 @@
-import { readFile } from 'node:fs/promises'
 import { cutTile, hypesWindow, imageCanvas, readFrame, readList, tilesOf } from '../dataset/index.js'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
 import { invalidParameter } from '../check.js'
-import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { loadCheckpoint } from '../training/checkpoint.js'
 import { quantizeWithFrames } from './calibrate.js'
@@ -16,6 +14,7 @@ import { toPlanes } from './planes.js'
 import { encodeModel } from './proto.js'
 import { verifyExport } from './verify.js'
 import type { Verification } from './verify.js'
+import { readRegular } from '../read_files.js'
 
 export interface ExportOptions {
   /** Multiply batch norm into the convolutions; default true. */
@@ -115,11 +114,7 @@ export async function exportOnnx(
 }
 
 async function readBytes(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path)
-  } catch (error) {
-    throw fileError(path, 'read', error)
-  }
+  return readRegular(path)
 }
 
 /** The hypes of the same network for frames of another size. Throws NoduleError (INVALID_PARAMETER). */

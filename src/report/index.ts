@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { checkInteger, show } from '../check.js'
 import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
 import { evaluateListFiles, readDetectionFolder, readReferences } from '../evaluation/index.js'
 import type { SliceEvaluation } from '../evaluation/index.js'
 import { readFindingsCsv } from '../evaluation/luna.js'
@@ -26,6 +25,7 @@ import { scanPart } from './scan_part.js'
 import type { ScanPart } from './scan_part.js'
 import { slicePart } from './slice_part.js'
 import { readTrainingLog } from './training_log.js'
+import { readRegularSync } from '../read_files.js'
 
 export { chartPng, chartSvg } from './chart.js'
 export type { Chart } from './chart.js'
@@ -304,11 +304,7 @@ function sha256(path: string): string {
 }
 
 function readBytes(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw fileError(path, 'read', error)
-  }
+  return readRegularSync(path)
 }
 
 function readJson(path: string): unknown {

@@ -1,8 +1,9 @@
-import { appendFile, readFile } from 'node:fs/promises'
+import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { EventWriter, dropEventsFrom, nextEventFile } from './events.js'
+import { MAX_TEXT_BYTES, readRegular } from '../read_files.js'
 
 /** What is logged every display_iter steps; the train values are means since the last entry. */
 export interface LogEntry {
@@ -103,10 +104,11 @@ export async function openLogOf<Entry extends { step: number }>(
 async function linesBefore(path: string, step: number): Promise<string> {
   let content: string
   try {
-    content = await readFile(path, 'utf8')
+    content = (await readRegular(path, { limit: MAX_TEXT_BYTES })).toString('utf8')
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return ''
-    throw fileError(path, 'read', error)
+    const { cause } = error as { cause?: { code?: string } }
+    if (cause?.code === 'ENOENT') return ''
+    throw error
   }
   const kept = content.split('\n').filter((line) => {
     try {

@@ -1,7 +1,7 @@
-import { open } from 'node:fs/promises'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
 import { show } from '../check.js'
 import { writeFileAtomic } from '../files.js'
+import { readRegular } from '../read_files.js'
 
 /** A float32 tensor on the host. */
 export interface HostTensor {
@@ -48,21 +48,7 @@ export function encodeSafeTensors({ metadata, tensors }: SafeTensors): Uint8Arra
 
 /** Reads a safetensors file with float32 tensors. Throws NoduleError (FILE, FORMAT, UNSUPPORTED). */
 export async function readSafeTensors(path: string): Promise<SafeTensors> {
-  let bytes: Buffer
-  try {
-    const file = await open(path, 'r')
-    try {
-      const { size } = await file.stat()
-      if (size > MAX_FILE)
-        throw new NoduleError('UNSUPPORTED', 'file too large', { path, actual: `${size} bytes` })
-      bytes = await file.readFile()
-    } finally {
-      await file.close()
-    }
-  } catch (error) {
-    throw fileError(path, 'read tensors', error)
-  }
-  return decodeSafeTensors(bytes, path)
+  return decodeSafeTensors(await readRegular(path, { action: 'read tensors', limit: MAX_FILE }), path)
 }
 
 /** `path` is for the error messages. */

@@ -90,6 +90,7 @@ export async function writeMetaImage(path: string, volume: HuVolume, compress = 
       format: 'MetaImage',
       offset: 0,
       compression: compress ? 'zlib' : 'none',
+      text: false,
       type: 'int16',
       bigEndian: false,
       shape,

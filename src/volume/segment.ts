@@ -49,12 +49,17 @@ export async function segmentFolders(
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
   const { series, skipped } = await findSeries(folders, { interrupted: o.interrupted })
   for (const file of skipped) if (file.kind === 'damaged') o.onProblem?.(`${file.path}: ${file.reason}`)
-  const scans = series.filter((one) => one.modality === 'CT' && one.isVolume)
+  const volumes = series.filter((one) => one.modality === 'CT' && one.isVolume)
+  const scans = volumes.filter((one) => {
+    const odd = one.problems.find(({ kind }) => kind === 'not-axial')
+    if (odd !== undefined) o.onProblem?.(`${one.folder}: left out: ${odd.message}`)
+    return odd === undefined
+  })
   if (o.interrupted?.() === true) return { done: [], failed: 0 }
   if (scans.length === 0)
     throw new NoduleError('FORMAT', 'no CT volume in the folders', {
       path: folders.join(', '),
-      expected: 'at least one CT series of two slices or more',
+      expected: 'at least one CT series of two axial slices or more',
     })
   const names = fileNames(scans)
   const done: SegmentedSeries[] = []

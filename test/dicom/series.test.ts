@@ -142,6 +142,7 @@ describe('findSeries', () => {
       'broken.dcm': 'damaged',
       'empty.dcm': 'damaged',
       'cut.dcm': 'damaged',
+      dangling: 'damaged',
       'no-pixels.dcm': 'not-a-slice',
       'no-place.dcm': 'not-a-slice',
       'turned.dcm': 'damaged',
@@ -149,7 +150,7 @@ describe('findSeries', () => {
     expect(skipped.find(({ path }) => path.endsWith('cut.dcm'))!.reason).toBe(
       '(7FE0,0010): file ends inside the pixel data: expected 32 bytes but received 22',
     )
-    expect(seen).toHaveLength(8)
+    expect(seen).toHaveLength(9)
   })
 
   it('stacks images without a position by Slice Location, and says so', async () => {

@@ -99,6 +99,8 @@ function reasonToSkip(
 ): string | undefined {
   if (series.modality !== 'CT') return `modality ${series.modality === '' ? 'unknown' : series.modality}`
   if (series.seriesInstanceUid === '') return 'no Series Instance UID'
+  const odd = series.problems.find(({ kind }) => kind === 'not-axial')
+  if (odd !== undefined) return odd.message
   if (!series.isVolume) return series.problems[0]?.message ?? 'no volume'
   if (!bySeries.has(series.seriesInstanceUid)) return 'no LIDC XML file'
   const thickness = Math.max(series.thickness ?? 0, series.geometry.spacing[0])

@@ -1,10 +1,10 @@
-import { open } from 'node:fs/promises'
 import { consensusNodules, placeOnSeries, readLidcXml } from '../../annotations/index.js'
 import type { Series } from '../../dicom/index.js'
 import { NoduleError, describeError } from '../../errors.js'
 import type { BoxRule, SliceFinding } from './boxes.js'
 import { findingsOnSlices, isAccepted } from './marks.js'
 import type { ScanRecord } from './record.js'
+import { readStart } from '../../read_files.js'
 
 const HEAD_BYTES = 8192
 
@@ -44,13 +44,7 @@ export async function annotationsBySeries(files: readonly string[]): Promise<Ann
 }
 
 async function readHead(path: string): Promise<string> {
-  const file = await open(path)
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0)
-    return buffer.toString('latin1', 0, bytesRead)
-  } finally {
-    await file.close()
-  }
+  return (await readStart(path, HEAD_BYTES)).toString('latin1')
 }
 
 /** The series of a CT reading; undefined where the head does not show it. */

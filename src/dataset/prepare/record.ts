@@ -9,6 +9,7 @@ import type { ListEntry, NoduleMeasures } from '../list.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { stackFiles } from '../stacks/read_stack.js'
 import type { FrameParameters } from './parameters.js'
+import { readRegular } from '../../read_files.js'
 
 /** Raised when the same input and parameters would give other frames or entries: older records are then done again. */
 const RECORD_FORMAT = 'nodule-scan/3'
@@ -85,7 +86,7 @@ async function contentHashes(paths: readonly string[]): Promise<string[]> {
   const hashes: string[] = []
   for (const path of paths) {
     try {
-      hashes.push(sha256(await readFile(path)))
+      hashes.push(sha256(await readRegular(path)))
     } catch (error) {
       throw fileError(path, 'read', error)
     }
