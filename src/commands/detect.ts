@@ -96,7 +96,12 @@ export const command: CommandModule<object, Flags> = {
         default: 1,
         describe: 'Scans worked on side by side, each in a process of its own',
       })
-      .option('overlay', { type: 'boolean', default: false, describe: 'Draw every slice with boxes as PNG' })
+      .option('overlay', {
+        type: 'boolean',
+        default: false,
+        describe:
+          'Draw every slice with boxes as WebP: OUTPUT/SERIES/k0042.webp; with --list OUTPUT-overlays/',
+      })
       .option('resume', {
         type: 'boolean',
         default: false,
@@ -183,8 +188,10 @@ function scanLine(scan: ScanSummary): string {
 }
 
 async function inList(flags: Flags, list: string, session: Session, tools: LongWork): Promise<boolean> {
+  const overlays = `${flags.output.replace(/\.json$/, '')}-overlays`
   const result = await detectList(list, session, flags.output, {
     parameters: stitching(flags),
+    ...(flags.overlay ? { overlays } : {}),
     interrupted: tools.interrupted,
     onProgress: tools.onProgress,
     onProblem: (message) => printFailure(`failed: ${message}`),
@@ -194,7 +201,14 @@ async function inList(flags: Flags, list: string, session: Session, tools: LongW
     const { entries, boxes, failed, warnings } = result
     const counts = [count(entries.length, 'image'), count(boxes, 'box'), count(failed, 'failure')]
     printResult(
-      { output: flags.output, images: entries.length, boxes, failed, warnings },
+      {
+        output: flags.output,
+        ...(flags.overlay ? { overlays } : {}),
+        images: entries.length,
+        boxes,
+        failed,
+        warnings,
+      },
       `${counts.join(', ')} -> ${flags.output}\n`,
     )
   }

@@ -114,7 +114,7 @@ export async function detectFolders(
   return result
 }
 
-/** One scan after the other in this process, the next one read ahead. */
+/** One scan after the other in this process: the next one is read ahead, the pictures of the last one drawn beside it. */
 async function runHere(
   tasks: readonly ScanTask[],
   session: Session,
@@ -122,17 +122,23 @@ async function runHere(
   run: Run,
 ): Promise<void> {
   let begin = performance.now()
+  let finishing: Promise<void> | undefined
   for await (const { item: task, loaded } of readAhead(tasks, run.note)) {
     const place = scanPlace(task.scan)
-    const outcome = await detectScan(task, loaded, session, settings, {
+    const finish = await detectScan(task, loaded, session, settings, {
       note: run.note,
       begin,
       onSlice: (done, slices) => run.progress(done / slices, `${place} ${done}/${slices}`),
     })
-    if (outcome !== undefined) run.finish(outcome)
+    await finishing
+    finishing = finish?.().then(run.finish)
+    // Awaited when its turn comes; until then nobody would hear of an error.
+    finishing?.catch(() => undefined)
+    if (!settings.overlay) await finishing
     if (run.stop()) break
     begin = performance.now()
   }
+  await finishing
 }
 
 /** The result in the file, where it is whole and of the same model and parameters. */

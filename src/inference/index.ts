@@ -33,4 +33,5 @@ export type {
 } from './detections.js'
 export { lunaMarks, writeLunaCsv } from './luna_csv.js'
 export type { LunaMark } from './luna_csv.js'
-export { overlayPng, writeOverlays } from './overlay.js'
+export { overlayPicture, scanOverlays, writeOverlays } from './overlay.js'
+export type { Overlay } from './overlay.js'

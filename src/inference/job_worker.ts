@@ -20,7 +20,9 @@ async function work(task: ScanTask): Promise<ScanOutcome | undefined> {
   const opened = await session!
   const begin = performance.now()
   for await (const { loaded } of readAhead([task], note))
-    return await detectScan(task, loaded, opened, settings!, { note, begin })
+    return await (
+      await detectScan(task, loaded, opened, settings!, { note, begin })
+    )?.()
   return undefined
 }
 

@@ -10,9 +10,12 @@ import {
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { boxArea, clipBox } from '../geometry/box.js'
+import type { EdgeBox } from '../geometry/box.js'
 import { toPlanes } from '../onnx/planes.js'
 import { DETECT_DEFAULTS } from './scan.js'
 import { frameBytes } from './render_ahead.js'
+import { listOverlayName, removeOverlays, writeOverlays } from './overlay.js'
+import type { Overlay } from './overlay.js'
 import type { Session } from './session.js'
 import { checkStitchParameters, frameOf, stitchFrame } from './stitch.js'
 import type { StitchParameters } from './stitch.js'
@@ -21,6 +24,8 @@ import type { TileBoxes } from './stitch_tiles.js'
 
 export interface DetectListOptions {
   parameters?: StitchParameters
+  /** Draw the images with found (blue) or true (green) boxes into this folder. */
+  overlays?: string
   onProgress?: (done: number, total: number) => void
   /** Called for each image that cannot be read. */
   onProblem?: (message: string) => void
@@ -58,7 +63,9 @@ export async function detectList(
     warnings: [...list.warnings],
     interrupted: false,
   }
-  // The next image is decoded while the model runs on this one.
+  if (o.overlays !== undefined) await removeOverlays(o.overlays)
+  // The next image is decoded, and the last picture drawn, while the model runs on this one.
+  let drawing: Promise<void> | undefined
   let next = attempt(list, 0, session)
   for (const [index, entry] of list.entries.entries()) {
     if (o.interrupted?.() === true) {
@@ -76,9 +83,17 @@ export async function detectList(
     const rects = await detectFrame(frame, session, parameters)
     result.boxes += rects.length
     result.entries.push({ ...entry, rects })
+    if (o.overlays !== undefined && rects.length + entry.rects.length > 0) {
+      await drawing
+      const name = listOverlayName(index, entry.image_path)
+      drawing = writeOverlays(o.overlays, [overlayOf(name, frame, rects, entry.rects, session)])
+      // Awaited when its turn comes; until then nobody would hear of an error.
+      drawing.catch(() => undefined)
+    }
     o.onProgress?.(index + 1, list.entries.length)
   }
   await next
+  await drawing
   // Half a list of predictions would look like a whole one with misses.
   if (!result.interrupted) await writeList(output, result.entries)
   return result
@@ -98,6 +113,33 @@ async function attempt(
   } catch (error) {
     if (error instanceof NoduleError) return error
     throw error
+  }
+}
+
+/** The frame's middle channel, the slice itself, with boxes that are given in pixels of the image. */
+function overlayOf(
+  name: string,
+  { data, width, height, scaleX, scaleY }: ReadFrame,
+  found: ListEntry['rects'],
+  truth: ListEntry['rects'],
+  session: Session,
+): Overlay {
+  const { channels } = session.hypes.data
+  const middle = Math.floor(channels / 2)
+  const onFrame = <Box extends EdgeBox>(box: Box): Box => ({
+    ...box,
+    x1: box.x1 * scaleX,
+    y1: box.y1 * scaleY,
+    x2: box.x2 * scaleX,
+    y2: box.y2 * scaleY,
+  })
+  return {
+    name,
+    gray: Uint8Array.from({ length: width * height }, (_, n) => data[n * channels + middle]!),
+    width,
+    height,
+    boxes: found.map((box) => ({ ...onFrame(box), score: box.score ?? 0 })),
+    truth: truth.map(onFrame),
   }
 }
 

@@ -10,7 +10,8 @@ import type { Note, ScanFiles } from './find_scans.js'
 import type { LoadedScan } from './load_scans.js'
 import { lunaMarks } from './luna_csv.js'
 import type { LunaMark } from './luna_csv.js'
-import { removeOverlays, writeOverlays } from './overlay.js'
+import { removeOverlays, scanOverlays, writeOverlays } from './overlay.js'
+import type { Overlay } from './overlay.js'
 import { detectVolume } from './scan.js'
 import type { Session } from './session.js'
 
@@ -60,10 +61,11 @@ export interface Run {
 }
 
 /**
- * Detects in a loaded scan and writes its result.
+ * Detects in a loaded scan.
  * @param begin when the scan's turn came, of `performance.now()`
- * @returns undefined where the scan failed, which is noted
- * @throws NoduleError (FILE) where the result cannot be written
+ * @returns what is left to do once the volume is not needed any more: draws the pictures, then writes the result (a
+ * result that is there has its pictures). undefined where the scan failed, which is noted
+ * @throws NoduleError (FILE) where the result cannot be written, also what is returned
  */
 export async function detectScan(
   task: ScanTask,
@@ -71,45 +73,49 @@ export async function detectScan(
   session: Session,
   settings: ScanSettings,
   run: { note: Note; begin: number; onSlice?: (done: number, total: number) => void },
-): Promise<ScanOutcome | undefined> {
+): Promise<(() => Promise<ScanOutcome>) | undefined> {
   const place = scanPlace(task.scan)
   if (loaded instanceof NoduleError) {
     run.note(true, place, loaded.message)
     return undefined
   }
-  let detections: SeriesDetections
+  let examined: { detections: SeriesDetections; overlays: Overlay[] }
   try {
-    detections = await examine(task, loaded, session, settings, run)
+    examined = await examine(task, loaded, session, settings, run)
   } catch (error) {
     // A result that cannot be written here will not be for the next scan either.
     if (!(error instanceof NoduleError) || error.code === 'FILE') throw error
     run.note(true, place, error.message)
     return undefined
   }
-  await writeDetections(task.path, detections)
-  for (const warning of detections.warnings) run.note(false, place, warning)
-  return outcomeOf(detections, task.path, false)
+  const { detections, overlays } = examined
+  return async () => {
+    const pictures = join(settings.output, resultName(task.scan))
+    await removeOverlays(pictures)
+    await writeOverlays(pictures, overlays)
+    await writeDetections(task.path, detections)
+    for (const warning of detections.warnings) run.note(false, place, warning)
+    return outcomeOf(detections, task.path, false)
+  }
 }
 
 async function examine(
   task: ScanTask,
   { series, volume, ms, warnings }: LoadedScan,
   session: Session,
-  { output, parameters, overlay, batch }: ScanSettings,
+  { parameters, overlay, batch }: ScanSettings,
   { begin, onSlice }: { begin: number; onSlice?: (done: number, total: number) => void },
-): Promise<SeriesDetections> {
+): Promise<{ detections: SeriesDetections; overlays: Overlay[] }> {
   const detected = await detectVolume(volume, session, {
     parameters,
     ...(onSlice === undefined ? {} : { onSlice }),
     ...(batch === undefined ? {} : { batch }),
   })
   const total = performance.now() - begin
-  const pictures = join(output, resultName(task.scan))
-  await removeOverlays(pictures)
-  if (overlay) await writeOverlays(pictures, volume, detected.slices, session.hypes)
+  const overlays = overlay ? scanOverlays(volume, detected.slices, session.hypes) : []
   const { step, codeVersion, precision } = session.metadata
   const { geometry, shape } = volume
-  return {
+  const detections: SeriesDetections = {
     format: DETECTIONS_FORMAT,
     patientId: series.patientId,
     studyInstanceUid: series.studyInstanceUid,
@@ -134,6 +140,7 @@ async function examine(
       ...detected.warnings,
     ],
   }
+  return { detections, overlays }
 }
 
 export function outcomeOf(detections: SeriesDetections, path: string, resumed: boolean): ScanOutcome {

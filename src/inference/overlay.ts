@@ -1,38 +1,77 @@
 import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, extname, join } from 'node:path'
 import sharp from 'sharp'
-import { hypesWindow, renderPlane } from '../dataset/index.js'
+import { hypesWindow } from '../dataset/index.js'
+import type { Window } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
+import type { EdgeBox } from '../geometry/box.js'
+import { windowToGray } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
 import type { DetectedBox, DetectedSlice } from './detections.js'
+import { LABEL_HEIGHT, drawFrame, drawLabel, labelWidth, rasterOfGray } from './raster.js'
+import type { Color, Raster } from './raster.js'
 
-/** The longer side of a picture is at least this many pixels: whole multiples of the image's. */
-const PICTURE_SIDE = 1024
+/** The longer side of a picture, pixels. */
+const PICTURE_SIDE = 512
+/** Pictures in the making at a time: the threads that libuv has. */
+const AT_ONCE = 4
 
-/** Boxes of listed nodules, and boxes that no listed nodule took. */
-const COLORS = { nodule: '#ffd21f', other: '#4fc3f7' }
+/** Boxes of listed nodules, boxes that no listed nodule took, and true boxes. */
+const NODULE: Color = [255, 210, 31]
+const OTHER: Color = [79, 195, 247]
+const TRUE: Color = [80, 255, 80]
 
-/**
- * Draws each slice that has boxes: the whole slice in the model's window, each box with its nodule and score
- * ("#1 0.93"). Files are called k0042.png, after the slice index.
- * @returns the paths written
- */
-export async function writeOverlays(
-  folder: string,
-  volume: HuVolume,
-  slices: readonly DetectedSlice[],
-  hypes: Hypes,
-): Promise<string[]> {
-  const paths: string[] = []
-  for (const slice of slices) {
-    if (slice.boxes.length === 0) continue
-    const path = join(folder, `k${String(slice.k).padStart(4, '0')}.png`)
-    await writeFileAtomic(path, await overlayPng(volume, slice, hypes))
-    paths.push(path)
+/** What a picture is made from; it holds nothing of the volume, whose memory is used again. */
+export interface Overlay {
+  /** File name. */
+  name: string
+  /** Gray levels, [height, width]. */
+  gray: Uint8Array
+  width: number
+  height: number
+  /** Boxes in pixels of the image, the strongest first. */
+  boxes: readonly DetectedBox[]
+  truth?: readonly EdgeBox[]
+}
+
+/** The slices that have boxes, whole and in the model's window; files are called k0042.webp, after the slice index. */
+export function scanOverlays(volume: HuVolume, slices: readonly DetectedSlice[], hypes: Hypes): Overlay[] {
+  const [, height, width] = volume.shape
+  const gray = grayLevels(hypesWindow(hypes))
+  return slices
+    .filter(({ boxes }) => boxes.length > 0)
+    .map(({ k, boxes }) => {
+      const pixels = volume.data.subarray(k * height * width, (k + 1) * height * width)
+      return { name: `k${String(k).padStart(4, '0')}.webp`, gray: gray(pixels), width, height, boxes }
+    })
+}
+
+/** Windows stored HU by a table. */
+function grayLevels({ low, high }: Window): (hu: Int16Array) => Uint8Array {
+  const table = windowToGray(
+    Float32Array.from({ length: 65_536 }, (_, n) => n - 32_768),
+    low,
+    high,
+  )
+  return (hu) => Uint8Array.from(hu, (value) => table[value + 32_768]!)
+}
+
+/** The picture's name of an entry of a list: its place, from 1, and the image's own name: 0007-k0042.webp. */
+export function listOverlayName(index: number, imagePath: string): string {
+  const stem = basename(imagePath, extname(imagePath)).replace(/[^\w.-]/g, '_')
+  return `${String(index + 1).padStart(4, '0')}-${stem}.webp`
+}
+
+/** Draws and writes, some at a time and off this thread but for the lines. Throws NoduleError (FILE). */
+export async function writeOverlays(folder: string, overlays: readonly Overlay[]): Promise<void> {
+  const queue = [...overlays]
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift())
+      await writeFileAtomic(join(folder, next.name), await overlayPicture(next))
   }
-  return paths
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, work))
 }
 
 /** Removes the pictures that an earlier run drew: they show other boxes than the new result. */
@@ -45,90 +84,47 @@ export async function removeOverlays(folder: string): Promise<void> {
     return
   }
   for (const name of names) {
-    if (!/^k\d{4,}\.png$/.test(name)) continue
+    // PNG: what earlier versions drew.
+    if (!/^(k\d{4,}\.(webp|png)|\d{4,}-[\w.-]*\.webp)$/.test(name)) continue
     await rm(join(folder, name), { force: true }).catch((error: unknown) => {
       throw fileError(join(folder, name), 'remove', error)
     })
   }
 }
 
-/** One slice with its boxes as PNG. */
-export async function overlayPng(volume: HuVolume, slice: DetectedSlice, hypes: Hypes): Promise<Buffer> {
-  const [, rows, columns] = volume.shape
-  const scale = Math.max(1, Math.round(PICTURE_SIDE / Math.max(rows, columns)))
-  const [width, height] = [columns * scale, rows * scale]
-  const whole = { originX: 0, originY: 0, scale: 1, frameWidth: columns, frameHeight: rows }
-  const gray = renderPlane(volume, slice.k, whole, hypesWindow(hypes))
+/** An image with its boxes, each with nodule and score ("#1 0.93"), as WebP whose longer side is 512 pixels. */
+export async function overlayPicture({ gray, width, height, boxes, truth = [] }: Overlay): Promise<Buffer> {
+  const scale = PICTURE_SIDE / Math.max(width, height)
+  const [columns, rows] = [width, height].map((side) => Math.max(1, Math.round(side * scale))) as [
+    number,
+    number,
+  ]
+  const image = { raw: { width, height, channels: 1 as const } }
+  const sized =
+    scale === 1
+      ? gray
+      : await sharp(gray, image).resize(columns, rows, { fit: 'fill' }).toColorspace('b-w').raw().toBuffer()
+  const raster = rasterOfGray(sized, columns, rows)
+  const onPicture = (box: EdgeBox): EdgeBox => ({
+    x1: box.x1 * scale,
+    y1: box.y1 * scale,
+    x2: box.x2 * scale,
+    y2: box.y2 * scale,
+  })
+  for (const box of truth) drawFrame(raster, onPicture(box), TRUE, 1)
   // Weak boxes first, so that the strong ones and their labels lie on top.
-  const shapes = [...slice.boxes].reverse().map((box) => boxShape(box, scale, width, height))
-  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" fill="none">${shapes.join('')}</svg>`
-  return sharp(gray, { raw: { width: columns, height: rows, channels: 1 } })
-    .resize(width, height, { kernel: 'cubic' })
-    .toColorspace('srgb')
-    .composite([{ input: Buffer.from(svg) }])
-    .png({ compressionLevel: 6 })
+  for (const box of [...boxes].reverse()) drawBox(raster, { ...box, ...onPicture(box) })
+  return sharp(raster.data, { raw: { width: columns, height: rows, channels: 3 } })
+    .webp({ quality: 80, effort: 0, smartSubsample: true })
     .toBuffer()
 }
 
-function boxShape(box: DetectedBox, scale: number, width: number, height: number): string {
-  const color = box.nodule === undefined ? COLORS.other : COLORS.nodule
-  // The line lies outside the box, so that it does not hide a small nodule.
-  const [x1, y1] = [box.x1 * scale - 1.5, box.y1 * scale - 1.5]
-  const [x2, y2] = [box.x2 * scale + 1.5, box.y2 * scale + 1.5]
+function drawBox(raster: Raster, box: DetectedBox): void {
+  const color = box.nodule === undefined ? OTHER : NODULE
+  drawFrame(raster, box, color)
   const label = `${box.nodule === undefined ? '' : `#${box.nodule} `}${box.score.toFixed(2)}`
-  const size = 16
-  const length = labelWidth(label, size)
-  const left = Math.min(Math.max(x1, 2), width - length - 2)
-  const above = y1 - size - 4
-  const top = above >= 2 ? above : Math.min(y2 + 4, height - size - 2)
-  const path = labelPath(label, left, top, size)
-  return (
-    `<rect x="${x1}" y="${y1}" width="${x2 - x1}" height="${y2 - y1}" stroke="${color}" stroke-width="2"/>` +
-    `<path d="${path}" stroke="#000" stroke-width="5" stroke-linecap="round" stroke-linejoin="round"/>` +
-    `<path d="${path}" stroke="${color}" stroke-width="2" stroke-linecap="round" stroke-linejoin="round"/>`
-  )
-}
-
-/**
- * Strokes of the few characters that labels need, on a grid 4 wide and 6 high: text in an SVG would need a font, which
- * a server or a container often lacks.
- */
-const STROKES: Readonly<Record<string, string>> = {
-  '0': '0,0 4,0 4,6 0,6 0,0',
-  '1': '1,1 2,0 2,6',
-  '2': '0,0 4,0 4,3 0,3 0,6 4,6',
-  '3': '0,0 4,0 4,6 0,6|1,3 4,3',
-  '4': '0,0 0,3 4,3|4,0 4,6',
-  '5': '4,0 0,0 0,3 4,3 4,6 0,6',
-  '6': '4,0 0,0 0,6 4,6 4,3 0,3',
-  '7': '0,0 4,0 2,6',
-  '8': '0,0 4,0 4,6 0,6 0,0|0,3 4,3',
-  '9': '4,3 0,3 0,0 4,0 4,6 0,6',
-  '.': '2,6 2,6.1',
-  '#': '1,1 1,5|3,1 3,5|0,2 4,2|0,4 4,4',
-  ' ': '',
-}
-/** Grid columns from one character to the next. */
-const ADVANCE = 5.6
-
-function labelWidth(text: string, size: number): number {
-  return (text.length * ADVANCE * size) / 6
-}
-
-function labelPath(text: string, left: number, top: number, size: number): string {
-  const unit = size / 6
-  return Array.from(text)
-    .flatMap((character, index) =>
-      (STROKES[character] ?? '')
-        .split('|')
-        .filter((line) => line !== '')
-        .map((line) => {
-          const points = line.split(' ').map((point) => {
-            const [x, y] = point.split(',').map(Number) as [number, number]
-            return `${(left + (index * ADVANCE + x) * unit).toFixed(1)} ${(top + y * unit).toFixed(1)}`
-          })
-          return `M${points.join('L')}`
-        }),
-    )
-    .join('')
+  const left = Math.min(Math.max(box.x1 - 2, 2), raster.width - labelWidth(label) - 2)
+  const above = box.y1 - LABEL_HEIGHT - 4
+  const top = above >= 2 ? above : Math.min(box.y2 + 5, raster.height - LABEL_HEIGHT - 2)
+  drawLabel(raster, label, left, top, color)
 }

@@ -1,5 +1,6 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readList, writePng } from '../../src/dataset/index.js'
 import { detectList, openSession } from '../../src/inference/index.js'
@@ -33,10 +34,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-async function run(entries: unknown[]): ReturnType<typeof detectList> {
+async function run(entries: unknown[], overlays?: string): ReturnType<typeof detectList> {
   await writeFile(join(folder, 'list.json'), JSON.stringify(entries))
   return detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
     parameters: { stitch: 'greedy', minScore: 0, overlap: 0.3 },
+    ...(overlays === undefined ? {} : { overlays }),
   })
 }
 
@@ -66,6 +68,31 @@ describe('detectList', () => {
       expect(x1 / 2).toBeCloseTo(once!.rects[index]!.x1, 0)
       expect(score).toBeCloseTo(once!.rects[index]!.score!, 1)
     }
+  })
+
+  test('pictures of the images, with found and true boxes; those of an earlier run go', async () => {
+    const overlays = join(folder, 'out-overlays')
+    await mkdir(overlays)
+    for (const name of ['0009-old.webp', 'mine.webp']) await writeFile(join(overlays, name), '')
+    const truth = [{ x1: 10, y1: 20, x2: 60, y2: 40 }]
+    const { entries } = await run(
+      [
+        { image_path: 'a.png', rects: [] },
+        { image_path: 'twice.png', rects: truth },
+      ],
+      overlays,
+    )
+    const first = entries[0]!.rects.length > 0 ? ['0001-a.webp'] : []
+    expect(await readdir(overlays)).toEqual([...first, '0002-twice.webp', 'mine.webp'])
+    const picture = sharp(join(overlays, '0002-twice.webp'))
+    expect(await picture.metadata()).toMatchObject({ format: 'webp', width: 512, height: 341 })
+    // The lower edge of the true box, in 512 / 192 picture pixels of one of the image.
+    const pixels = await picture.raw().toBuffer()
+    const greens = Array.from({ length: 100 }, (_, n) => {
+      const at = (Math.round((40 * 512) / 192) * 512 + 40 + n) * 3
+      return pixels[at + 1]! - Math.max(pixels[at]!, pixels[at + 2]!)
+    })
+    expect(greens.filter((green) => green > 30).length).toBeGreaterThan(50)
   })
 
   test('an image that cannot be read is counted and left out', async () => {
