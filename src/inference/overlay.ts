@@ -55,7 +55,12 @@ function grayLevels({ low, high }: Window): (hu: Int16Array) => Uint8Array {
     low,
     high,
   )
-  return (hu) => Uint8Array.from(hu, (value) => table[value + 32_768]!)
+  return (hu) => {
+    // A loop: several times as fast as Uint8Array.from.
+    const gray = new Uint8Array(hu.length)
+    for (let n = 0; n < hu.length; n++) gray[n] = table[hu[n]! + 32_768]!
+    return gray
+  }
 }
 
 /** The picture's name of an entry of a list: its place, from 1, and the image's own name: 0007-k0042.webp. */
@@ -115,7 +120,7 @@ export async function overlayPicture({ gray, width, height, boxes, truth = [] }:
   // Weak boxes first, so that the strong ones and their labels lie on top.
   for (const box of [...boxes].reverse()) drawBox(raster, { ...box, ...onPicture(box) })
   return sharp(raster.data, { raw: { width: columns, height: rows, channels: 3 } })
-    .webp({ quality: 80, effort: 0, smartSubsample: true })
+    .webp({ quality: 80, effort: 0 })
     .toBuffer()
 }
 

@@ -26,7 +26,8 @@ function fill(
 ): void {
   const [left, right] = [Math.max(0, Math.round(x1)), Math.min(width, Math.round(x2))]
   for (let y = Math.max(0, Math.round(y1)); y < Math.min(height, Math.round(y2)); y++)
-    for (let x = left; x < right; x++) data.set(color, (y * width + x) * 3)
+    for (let o = (y * width + left) * 3; o < (y * width + right) * 3; o += 3)
+      [data[o], data[o + 1], data[o + 2]] = color
 }
 
 /** The outline of a box, `thick` pixels wide. It lies outside of the box, so that it does not hide a small nodule. */
