@@ -36,6 +36,14 @@ export interface DetectedNodule {
   /** Mean width and height of its largest well-scored slice box, mm; see `linkNodules`. */
   boxDiameterMm: number
   extentMm: number
+  /** What the confidence is made of: see `Nodule3d`. */
+  driftMm: number
+  elongation: number
+  maxScore: number
+  top2Score: number
+  sliceCount: number
+  expectedSlices: number
+  support: number
   /** In [0, 1]. */
   confidence: number
   /** First and last slice, inclusive. */

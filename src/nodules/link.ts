@@ -1,8 +1,10 @@
 import { checkNumber, invalidParameter } from '../check.js'
-import { iou } from '../geometry/box.js'
+import { boxArea, iou } from '../geometry/box.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import { positionToSlice, sliceToPosition, voxelToPatient } from '../geometry/patient.js'
 import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
+import { CONFIDENCE, confidenceOf } from './confidence.js'
+import type { ConfidenceWeights } from './confidence.js'
 
 /** The boxes found on one slice. */
 export interface SliceBoxes {
@@ -25,13 +27,27 @@ export interface LinkOptions {
   maxCenterShare?: number
   /** Nodules below this confidence are left out. */
   minConfidence?: number
+  /** The diameter is the longest side of a box times this: nodules lie askew, and their boxes are no longer than they. */
+  diameterScale?: number
+  /** Nodules more elongated than this (see `Nodule3d.elongation`) look like vessels and are scored down ... */
+  elongated?: number
+  /** ... by these weights, which make the confidence. */
+  weights?: Readonly<ConfidenceWeights>
 }
 
+/**
+ * diameterScale and elongated from the readers' boxes on 653 LIDC nodules of at least three readers (training patients'
+ * stacks): the diameter is off by 0.46 mm on average (0.24 below 6 mm, 0.90 above 15 mm), and 99 % of the nodules are
+ * less elongated than 1.3.
+ */
 export const LINK_DEFAULTS: Required<LinkOptions> = {
   maxGapMm: 5,
   minIou: 0.2,
   maxCenterShare: 0.5,
   minConfidence: 0,
+  diameterScale: 1.06,
+  elongated: 1.5,
+  weights: CONFIDENCE,
 }
 
 /** A nodule in the patient, made of one box on each of its slices. */
@@ -43,17 +59,32 @@ export interface Nodule3d {
   /** The same place as fractional voxel indices (k, j, i). */
   centerVoxel: Vector3
   /**
-   * mm: the largest mean of a slice box's width and height, over the slices that score at least half of the best
-   * (the rim slices of a sphere are smaller, and weak boxes are the badly placed ones).
+   * mm: the longest side of a slice box, times `diameterScale`, over the strong slices: those that score at least half of
+   * the best (the rim slices of a sphere are smaller, and weak boxes are the badly placed ones).
    */
   boxDiameterMm: number
   /** mm along the slice direction from the first to the last slice, one slice distance included. */
   extentMm: number
+  /** mm in the slices' plane from the center of the first strong box to that of the last one. */
+  driftMm: number
   /**
-   * In [0, 1]: the mean score over the n slices that score best, where n = box diameter / slice distance, within 1 to 3,
-   * is the number of slices that a ball of this diameter must be seen on. Missing slices count as 0, so that a large
-   * box on a single slice does not pass for a nodule that is there on all of its slices.
+   * The way from the first to the last strong slice, along and across the slices, by the diameter: about 0.8 for a
+   * ball, far more for a vessel.
    */
+  elongation: number
+  /** The score of the best slice, and the mean of the two best (of the one, where there is one). */
+  maxScore: number
+  top2Score: number
+  /** Slices with a box. */
+  sliceCount: number
+  /**
+   * Examined slices, 1 to 3, on which a ball of this diameter here must be seen well: fewer where slices are thick and
+   * at the end of a crop, where there are none.
+   */
+  expectedSlices: number
+  /** Mean score of as many slices, the best ones; missing slices count 0: a large box on one slice is no ball. */
+  support: number
+  /** In (0, 1): see `ConfidenceWeights`. */
   confidence: number
   /** Ascending in k; `index` is the box's place in the list of its slice. */
   slices: { k: number; sopInstanceUid?: string; index: number; box: EdgeBox; score: number }[]
@@ -74,7 +105,7 @@ interface Member {
  * box it fits best (highest IoU, then nearest center; each nodule takes one box a slice), or opens a new one. Distance
  * between slices is measured in mm, so that gaps in the series and thin slices are treated alike.
  *
- * @param slices in any order, every k at most once
+ * @param slices every slice that was examined, those without boxes too, in any order, every k at most once
  * @param stepMm usual distance of the slices that were examined; default: of all slices
  * @returns sorted by falling confidence
  */
@@ -89,6 +120,9 @@ export function linkBoxes(
   checkNumber('minIou', o.minIou, 0, 1)
   checkNumber('maxCenterShare', o.maxCenterShare, 0, 10)
   checkNumber('minConfidence', o.minConfidence, 0, 1)
+  checkNumber('diameterScale', o.diameterScale, 0.1, 10)
+  checkNumber('elongated', o.elongated, 0, 1000)
+  for (const [name, weight] of Object.entries(o.weights)) checkNumber(`weights.${name}`, weight, -1000, 1000)
   const sliceMm = Math.max(stepMm, geometry.spacing[0])
   const maxGap = Math.max(o.maxGapMm, 1.5 * sliceMm)
 
@@ -113,7 +147,8 @@ export function linkBoxes(
       }
     })
   }
-  const nodules = tracks.map((track) => ({ ...measure(track, geometry, sliceMm), id: 0 }))
+  const examined = slices.map(({ k }) => sliceToPosition(geometry, k))
+  const nodules = tracks.map((track) => ({ ...measure(track, geometry, examined, sliceMm, o), id: 0 }))
   return rankNodules(nodules, o.minConfidence)
 }
 
@@ -162,36 +197,67 @@ function assign(
   return result
 }
 
-function measure(track: readonly Member[], geometry: VolumeGeometry, sliceMm: number): Omit<Nodule3d, 'id'> {
+/** The share of its radius within which a ball is wide enough to be seen well: 0.6 of its width and more. */
+const WIDE_SHARE = 0.8
+
+function measure(
+  track: readonly Member[],
+  geometry: VolumeGeometry,
+  examined: readonly number[],
+  sliceMm: number,
+  o: Required<LinkOptions>,
+): Omit<Nodule3d, 'id'> {
   const [, rowMm, columnMm] = geometry.spacing
-  const best = Math.max(...track.map(({ box }) => box.score))
-  let boxDiameterMm = 0
+  const scores = track.map(({ box }) => box.score).sort((a, b) => b - a)
+  const best = scores[0]!
+  const strong = track.filter(({ box }) => box.score >= best / 2)
+  const longest = Math.max(
+    ...strong.map(({ box }) => Math.max((box.x2 - box.x1) * columnMm, (box.y2 - box.y1) * rowMm)),
+  )
+  // Never 0: sides may be.
+  const boxDiameterMm = Math.max(longest * o.diameterScale, 1e-6)
   let weights = 0
   let x = 0
   let y = 0
   let z = 0
   for (const { box, position } of track) {
-    const width = box.x2 - box.x1
-    const height = box.y2 - box.y1
-    if (box.score >= best / 2)
-      boxDiameterMm = Math.max(boxDiameterMm, (width * columnMm + height * rowMm) / 2)
     // Never 0: a score may be.
-    const weight = Math.max(box.score, 1e-6) * Math.max(width * height, 1e-6)
+    const weight = Math.max(box.score, 1e-6) * Math.max(boxArea(box), 1e-6)
     weights += weight
     x += (weight * (box.x1 + box.x2)) / 2
     y += (weight * (box.y1 + box.y2)) / 2
     z += weight * position
   }
+  const position = z / weights
   // Edge coordinates to voxel indices, which name centers: half a pixel less.
-  const centerVoxel: Vector3 = [positionToSlice(geometry, z / weights), y / weights - 0.5, x / weights - 0.5]
-  const expected = Math.min(Math.max(Math.floor(boxDiameterMm / sliceMm), 1), 3)
-  const scores = track.map(({ box }) => box.score).sort((a, b) => b - a)
+  const centerVoxel: Vector3 = [positionToSlice(geometry, position), y / weights - 0.5, x / weights - 0.5]
+  // Around the middle of the boxes, or around the widest one: at the end of a crop the middle lies too far inside.
+  const seenFrom = (from: number): number =>
+    examined.filter((other) => Math.abs(other - from) <= (WIDE_SHARE * boxDiameterMm) / 2).length
+  const widest = strong.reduce((a, b) => (boxArea(b.box) > boxArea(a.box) ? b : a))
+  const seen = Math.min(seenFrom(position), seenFrom(widest.position))
+  const expectedSlices = Math.min(Math.max(seen, 1), 3)
+  const [first, last] = [strong[0]!, strong.at(-1)!]
+  const driftMm = Math.hypot(
+    ((last.box.x1 + last.box.x2 - first.box.x1 - first.box.x2) / 2) * columnMm,
+    ((last.box.y1 + last.box.y2 - first.box.y1 - first.box.y2) / 2) * rowMm,
+  )
+  const measures = {
+    boxDiameterMm,
+    driftMm,
+    elongation: Math.hypot(last.position - first.position, driftMm) / boxDiameterMm,
+    maxScore: best,
+    top2Score: (best + (scores[1] ?? best)) / 2,
+    sliceCount: track.length,
+    expectedSlices,
+    support: scores.slice(0, expectedSlices).reduce((sum, score) => sum + score, 0) / expectedSlices,
+  }
   return {
     center: voxelToPatient(geometry, ...centerVoxel),
     centerVoxel,
-    boxDiameterMm,
     extentMm: track.at(-1)!.position - track[0]!.position + sliceMm,
-    confidence: scores.slice(0, expected).reduce((sum, score) => sum + score, 0) / expected,
+    ...measures,
+    confidence: confidenceOf(measures, o.weights, o.elongated),
     slices: track.map(({ k, sopInstanceUid, index, box: { x1, y1, x2, y2, score } }) => ({
       k,
       ...(sopInstanceUid === undefined ? {} : { sopInstanceUid }),

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ScoredBox } from '../../src/geometry/box.js'
 import type { VolumeGeometry } from '../../src/geometry/patient.js'
-import { linkBoxes } from '../../src/nodules/index.js'
+import { LINK_DEFAULTS, linkBoxes } from '../../src/nodules/index.js'
 import type { SliceBoxes } from '../../src/nodules/index.js'
 
 function geometry(positions: number[], spacing: [number, number, number] = [2.5, 0.5, 0.5]): VolumeGeometry {
@@ -31,7 +31,12 @@ describe('linkBoxes', () => {
     }))
     const [nodule, ...others] = linkBoxes(slices, geometry(even(10)))
     expect(others).toEqual([])
-    expect(nodule!.boxDiameterMm).toBeCloseTo(10)
+    // Readers' nodules are 6 % longer than the longest side of their boxes.
+    expect(nodule!.boxDiameterMm).toBeCloseTo(10.6)
+    expect(linkBoxes(slices, geometry(even(10)), { diameterScale: 1 })[0]!.boxDiameterMm).toBeCloseTo(10)
+    expect(nodule!.elongation).toBeCloseTo(10 / 10.6)
+    expect(nodule!.driftMm).toBeCloseTo(0)
+    expect(nodule).toMatchObject({ maxScore: 0.9, sliceCount: 5, expectedSlices: 3 })
     expect(nodule!.centerVoxel[0]).toBeCloseTo(4)
     expect(nodule!.centerVoxel[1]).toBeCloseTo(99.5)
     expect(nodule!.centerVoxel[2]).toBeCloseTo(199.5)
@@ -67,15 +72,103 @@ describe('linkBoxes', () => {
     expect(nodules[0]!.slices.map(({ box }) => box.x1)).toEqual([59, 60, 61])
   })
 
+  /** All slices of a series, with boxes on some. */
+  const series = (count: number, found: Record<number, ScoredBox[]>): SliceBoxes[] =>
+    Array.from({ length: count }, (_, k) => ({ k, boxes: found[k] ?? [] }))
+
   test('a large box on one slice counts for less than the same box on all its slices', () => {
-    const box = square(50, 50, 20, 0.9) // 10 mm: 4 slices, of which 3 are asked for
-    const one = linkBoxes([{ k: 1, boxes: [box] }], geometry(even(5)))
-    const three = linkBoxes(
-      [1, 2, 3].map((k) => ({ k, boxes: [box] })),
-      geometry(even(5)),
+    const box = [square(50, 50, 20, 0.9)] // 10 mm: 4 slices, of which 3 are asked for
+    const [one] = linkBoxes(series(5, { 2: box }), geometry(even(5)))
+    const [three] = linkBoxes(series(5, { 1: box, 2: box, 3: box }), geometry(even(5)))
+    expect(one!.confidence).toBeCloseTo(0.3)
+    expect(three!.confidence).toBeCloseTo(0.9)
+  })
+
+  test('what cannot be there does not count against a nodule: thick slices, the end of a crop, slices passed over', () => {
+    // 4 mm across on slices of 5 mm: one slice shows it.
+    const small = { 2: [square(50, 50, 8, 0.8)] }
+    expect(linkBoxes(series(5, small), geometry(even(5, 5), [5, 0.5, 0.5]))[0]!.confidence).toBeCloseTo(0.8)
+    // 10 mm across, cut off: there are two slices of it.
+    const cut = { 0: [square(50, 50, 20, 0.8)], 1: [square(50, 50, 18, 0.8)] }
+    const [half] = linkBoxes(series(8, cut), geometry(even(8)))
+    expect(half).toMatchObject({
+      sliceCount: 2,
+      expectedSlices: 2,
+      confidence: expect.closeTo(0.8, 5) as number,
+    })
+    // A single image.
+    expect(linkBoxes([{ k: 0, boxes: cut[0] }], geometry([0]))[0]!.confidence).toBeCloseTo(0.8)
+    // Every fourth slice of 1.25 mm is examined: 5 mm apart, and 10 mm across.
+    const passed = [0, 4, 8, 12].map((k) => ({
+      k,
+      boxes: k === 4 || k === 8 ? [square(50, 50, 20, 0.8)] : [],
+    }))
+    const thin = geometry(even(16, 1.25), [1.25, 0.5, 0.5])
+    const [linked, ...others] = linkBoxes(passed, thin, { maxGapMm: 1 }, 5)
+    expect(others).toEqual([])
+    expect(linked).toMatchObject({
+      sliceCount: 2,
+      extentMm: 10,
+      confidence: expect.closeTo(0.8, 5) as number,
+    })
+  })
+
+  test('a vessel along the slices, or one that drifts through them, falls behind a ball with the same scores', () => {
+    const box = (k: number, dx: number): ScoredBox[] => [square(50 + dx * k, 50, 10, 0.8)]
+    const tube = (dx: number): SliceBoxes[] =>
+      series(12, Object.fromEntries(Array.from({ length: 10 }, (_, k) => [k + 1, box(k + 1, dx)])))
+    const [ball] = linkBoxes(series(12, { 5: box(5, 0), 6: box(6, 0) }), geometry(even(12)))
+    const [straight, ...rest] = linkBoxes(tube(0), geometry(even(12)))
+    const [oblique] = linkBoxes(tube(4), geometry(even(12)))
+    expect(rest).toEqual([])
+    expect(ball!.elongation).toBeLessThan(1)
+    expect(ball!.confidence).toBeCloseTo(0.8, 5)
+    // 22.5 mm long, 5.3 mm across.
+    expect(straight!.elongation).toBeCloseTo(22.5 / 5.3)
+    expect(straight!.driftMm).toBeCloseTo(0)
+    expect(straight!.confidence).toBeLessThan(0.3)
+    expect(oblique!.driftMm).toBeCloseTo(9 * 2)
+    expect(oblique!.elongation).toBeCloseTo(Math.hypot(22.5, 18) / 5.3)
+    expect(oblique!.confidence).toBeLessThan(straight!.confidence)
+    // Weak boxes at the ends, of the vessel that a nodule hangs on, are no part of its shape.
+    const tail = series(
+      12,
+      Object.fromEntries(
+        Array.from({ length: 10 }, (_, k) => [k, [square(50, 50, 10, k > 3 && k < 6 ? 0.8 : 0.2)]]),
+      ),
     )
-    expect(one[0]!.confidence).toBeCloseTo(0.3)
-    expect(three[0]!.confidence).toBeCloseTo(0.9)
+    const [hanging] = linkBoxes(tail, geometry(even(12)))
+    expect(hanging!.extentMm).toBe(25)
+    expect(hanging!.elongation).toBeCloseTo(2.5 / 5.3)
+    expect(hanging!.confidence).toBeCloseTo(0.8, 5)
+  })
+
+  test('the confidence is a logistic of the fields of the nodule, whose weights may be others', () => {
+    const found = series(6, { 2: [square(50, 50, 16, 0.9)], 3: [square(54, 50, 16, 0.6)] })
+    const weights = {
+      bias: -0.5,
+      maxScore: 0.4,
+      top2Score: 0.3,
+      support: 0.2,
+      slices: 0.7,
+      elongation: -2,
+      drift: -3,
+    }
+    const [n] = linkBoxes(found, geometry(even(6)), { weights, elongated: 0.1 })
+    expect(n).toMatchObject({ maxScore: 0.9, top2Score: 0.75, sliceCount: 2 })
+    const logit = (p: number): number => Math.log(p / (1 - p))
+    const sum =
+      -0.5 +
+      0.4 * logit(0.9) +
+      0.3 * logit(0.75) +
+      0.2 * logit(n!.support) +
+      0.7 * Math.log(2) -
+      2 * (n!.elongation - 0.1) -
+      (3 * 2) / n!.boxDiameterMm
+    expect(n!.confidence).toBeCloseTo(1 / (1 + Math.exp(-sum)), 9)
+    // Certain scores stay numbers.
+    const sure = series(3, { 0: [square(50, 50, 10, 1)], 2: [square(90, 90, 10, 0)] })
+    for (const { confidence } of linkBoxes(sure, geometry(even(3)))) expect(confidence).toBeGreaterThan(0)
   })
 
   test('wrong arguments are refused', () => {
@@ -86,6 +179,8 @@ describe('linkBoxes', () => {
     expect(() => linkBoxes([], geometry([0]), { minIou: 2 })).toThrow(
       'Expected number between 0 and 1 for minIou',
     )
+    const weights = { ...LINK_DEFAULTS.weights, drift: NaN }
+    expect(() => linkBoxes([], geometry([0]), { weights })).toThrow('for weights.drift')
   })
 
   const box = fc.record({
@@ -129,9 +224,14 @@ describe('linkBoxes', () => {
           expect(i + 0.5).toBeLessThanOrEqual(nodule.box.x2 + 1e-6)
           expect(j + 0.5).toBeGreaterThanOrEqual(nodule.box.y1 - 1e-6)
           expect(j + 0.5).toBeLessThanOrEqual(nodule.box.y2 + 1e-6)
-          const sides = nodule.slices.map(({ box }) => ((box.x2 - box.x1 + box.y2 - box.y1) / 2) * 0.5)
+          const sides = nodule.slices.map(
+            ({ box }) => Math.max(box.x2 - box.x1, box.y2 - box.y1) * 0.5 * 1.06,
+          )
           expect(nodule.boxDiameterMm).toBeLessThanOrEqual(Math.max(...sides) + 1e-9)
           expect(nodule.boxDiameterMm).toBeGreaterThanOrEqual(Math.min(...sides) - 1e-9)
+          expect(nodule.elongation).toBeGreaterThanOrEqual(0)
+          expect(nodule.maxScore).toBe(Math.max(...scores))
+          expect(nodule.support).toBeLessThanOrEqual(nodule.maxScore)
         }
         const falling = nodules.map(({ confidence }) => confidence)
         expect(falling).toEqual([...falling].sort((a, b) => b - a))
