@@ -2,7 +2,11 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { findSeries } from '../../src/dicom/index.js'
+import { NoduleError } from '../../src/errors.js'
 import { findScans, seriesOf } from '../../src/inference/find_scans.js'
+import { readAhead } from '../../src/inference/load_scans.js'
+import { writeNifti } from '../../src/volume/nifti.js'
 import { writeTinyScan } from './tiny_scan.js'
 
 let folder: string
@@ -44,5 +48,28 @@ describe('findScans', () => {
     expect(whole!.slices.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(
       [1, 2, 3, 4, 5, 6].map((n) => `1.2.826.0.1.9.${n}`),
     )
+  })
+
+  test('a single image counts where all regions are asked for; one of a volume file always', async () => {
+    const found = async (path: string, single: boolean): Promise<string[]> =>
+      (await findScans([path], () => undefined, { single })).scans.map(({ patientId }) => patientId)
+    expect(await found(join(folder, 'c'), true)).toEqual(['C'])
+    expect(await found(join(folder, 'c'), false)).toEqual([])
+    const crops = await mkdtemp(join(tmpdir(), 'nodule-crop-'))
+    try {
+      const { geometry } = (await findSeries([join(folder, 'c')])).series[0]!
+      const data = new Int16Array(64 * 64).fill(-850)
+      await writeNifti(join(crops, 'crop.nii'), { data, shape: [1, 64, 64], geometry })
+      expect(await found(crops, false)).toEqual(['crop'])
+      const scan = { scan: (await findScans([crops], () => undefined)).scans[0]! }
+      for await (const { loaded } of readAhead([scan], () => undefined)) {
+        if (loaded instanceof NoduleError) throw loaded
+        expect(loaded.volume.shape).toEqual([1, 64, 64])
+        // The thickness of the one slice stands in for the distance of slices.
+        expect(loaded.volume.geometry.spacing[0]).toBeCloseTo(geometry.spacing[0])
+      }
+    } finally {
+      await rm(crops, { recursive: true })
+    }
   })
 })
