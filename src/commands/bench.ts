@@ -16,7 +16,11 @@ interface BenchFlags {
 async function runBenchmarks(flags: readonly string[]): Promise<number> {
   const compiled = import.meta.url.endsWith('.js')
   const file = fileURLToPath(new URL(`../../benchmarks/run.${compiled ? 'js' : 'ts'}`, import.meta.url))
-  if (!existsSync(file)) throw new NoduleError('FILE', 'the benchmarks are missing', { path: file })
+  if (!existsSync(file))
+    throw new NoduleError('UNAVAILABLE', 'the benchmarks are part of a clone, not of the installed package', {
+      path: file,
+      expected: 'git clone, npm run setup, npm run bench',
+    })
   const child = spawn(process.execPath, [...process.execArgv, file, ...flags], { stdio: 'inherit' })
   return new Promise((resolve, reject) => {
     child.on('error', reject)
