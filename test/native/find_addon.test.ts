@@ -1,10 +1,14 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { addonStatus } from '../../src/native/addon.js'
 import type { Addon } from '../../src/native/addon.js'
-import { loadAddon } from '../../src/native/find_addon.js'
+import { PREBUILT_PACKAGE, loadAddon } from '../../src/native/find_addon.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
 
 const root = mkdtempSync(join(tmpdir(), 'nodule-addon-'))
 afterAll(() => rmSync(root, { recursive: true }))
@@ -67,5 +71,25 @@ describe.skipIf(!addonStatus().available)('the choice of an addon', () => {
     })
     const path = join(root, 'elsewhere.node')
     expect(loadAddon('nodule.node', path, places).problem).toBe(`${path}: no such file`)
+  })
+
+  it('finds the package of the platform beside the installed package', () => {
+    const installed = join(root, 'node_modules/@nodule-ct/nodule')
+    for (const name of ['package.json', 'src/errors.ts', 'src/version.ts', 'src/native/find_addon.ts'])
+      cpSync(join(PACKAGE_ROOT, name), join(installed, name), { recursive: true })
+    const platform = join(root, 'node_modules', PREBUILT_PACKAGE)
+    mkdirSync(platform, { recursive: true })
+    writeFileSync(join(platform, 'package.json'), JSON.stringify({ name: PREBUILT_PACKAGE, version }))
+    copyFileSync(addonStatus().path!, join(platform, 'nodule.node'))
+    const program = `import { BUILD_COMMAND, loadAddon } from ${JSON.stringify(join(installed, 'src/native/find_addon.ts'))}
+      console.log(JSON.stringify([loadAddon('nodule.node').path, loadAddon('nodule_tensor.node').problem, BUILD_COMMAND]))`
+    const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+    const flags = ['--import', tsx, '--input-type=module', '-e', program]
+    const [path, problem, command] = JSON.parse(
+      execFileSync(process.execPath, flags, { encoding: 'utf8' }),
+    ) as string[]
+    expect(path).toBe(join(platform, 'nodule.node'))
+    expect(problem).toContain(`${join(platform, 'nodule_tensor.node')}: no such file`)
+    expect(command).toBe('npx nodule engine install native')
   })
 })
