@@ -77,10 +77,13 @@ export function outputLost(): boolean {
 
 /**
  * Hears the errors of stdout and stderr, which without a listener end the process. A closed pipe or terminal is no
- * failure (`nodule series | head`); a full device is one, and told once.
+ * failure (`nodule series | head`); a full device is one, and told once. Warnings of the process become lines too.
  */
 export function guardOutput(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', (error) => lose(stream, error))
+  // Node would print its warnings past the bar.
+  process.removeAllListeners('warning')
+  process.on('warning', ({ message }) => printNote(`warning: ${message}`))
 }
 
 function lose(stream: Stream, error: unknown): void {

@@ -22,6 +22,7 @@ import type {
 import { failedItems, longWork } from '../long_work.js'
 import type { LongWork } from '../long_work.js'
 import { printFailure, printLine, printNote, printResult } from '../output.js'
+import { defaultJobs } from '../native/addon.js'
 import { count } from '../words.js'
 
 interface Flags {
@@ -34,7 +35,7 @@ interface Flags {
   overlap: number | undefined
   device: SessionDevice
   threads: number | undefined
-  jobs: number
+  jobs: number | undefined
   overlay: boolean
   resume: boolean
   region: Region
@@ -93,8 +94,8 @@ export const command: CommandModule<object, Flags> = {
       .option('jobs', {
         type: 'number',
         alias: 'j',
-        default: 1,
-        describe: 'Scans worked on side by side, each in a process of its own',
+        describe:
+          'Scans at a time, each in a process of its own (default: the threads, where memory allows; on a GPU 1)',
       })
       .option('overlay', {
         type: 'boolean',
@@ -164,7 +165,7 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
     },
     overlay: flags.overlay,
     resume: flags.resume,
-    jobs: flags.jobs,
+    jobs: flags.jobs ?? (session.device === 'cuda' ? 1 : defaultJobs()),
     interrupted: tools.interrupted,
     onProgress: (done, total, note) => tools.onProgress(Math.floor((100 * done) / total), 100, note),
     onScan: (scan) => printLine(scanLine(scan)),

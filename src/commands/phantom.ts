@@ -38,7 +38,7 @@ export const command: CommandModule<object, Flags> = {
       .option('jobs', {
         type: 'number',
         alias: 'j',
-        describe: 'Patients made at a time (default: the cores)',
+        describe: 'Patients at a time (default: the threads, where memory allows)',
       })
       .option('matrix', { type: 'number', default: 512, describe: 'Rows and columns of a slice' })
       .option('spacing', { type: 'number', default: 2.5, describe: 'Distance of the slices, mm' })

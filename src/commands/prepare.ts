@@ -117,7 +117,7 @@ export const command: CommandModule<object, Flags> = {
       .option('jobs', {
         type: 'number',
         alias: 'j',
-        describe: 'Scans at a time (default: the cores, where memory allows)',
+        describe: 'Scans at a time (default: the threads, where memory allows)',
       })
       .option('draw', {
         type: 'number',

@@ -1,5 +1,5 @@
 /** Finds and loads the addon; says what to do when it is missing. */
-import { availableParallelism } from 'node:os'
+import { availableParallelism, freemem } from 'node:os'
 import { checkInteger, invalidParameter } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
 import { IN_CLONE } from '../version.js'
@@ -157,6 +157,14 @@ export function defaultThreads(): number {
   if (threads < 1 || threads > 1024)
     throw invalidParameter('NODULE_THREADS', 'integer between 1 and 1024', text)
   return threads
+}
+
+/** What a scan of 500 slices needs, with room. */
+const BYTES_PER_SCAN = 1.5 * 2 ** 30
+
+/** The default of every --jobs, scans or patients at a time: a thread each, where memory allows. */
+export function defaultJobs(): number {
+  return Math.max(1, Math.min(defaultThreads(), Math.floor(freemem() / BYTES_PER_SCAN)))
 }
 
 let warned = false

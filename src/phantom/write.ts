@@ -1,6 +1,6 @@
 import { checkInteger } from '../check.js'
 import { makeOutputFolder } from '../files.js'
-import { defaultThreads } from '../native/addon.js'
+import { defaultJobs } from '../native/addon.js'
 import { createRandom } from '../random.js'
 import { checkOptions, type PhantomOptions } from './options.js'
 import { createPhantomPool, type PhantomTask } from './pool.js'
@@ -26,7 +26,7 @@ export interface PhantomsOptions extends Omit<PhantomOptions, 'patientId'> {
  * @throws NoduleError FILE, INVALID_PARAMETER
  */
 export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promise<WrittenPatient[]> {
-  const { patients = 1, first = 1, threads = defaultThreads(), onPatient, interrupted, ...options } = o
+  const { patients = 1, first = 1, threads = defaultJobs(), onPatient, interrupted, ...options } = o
   checkInteger('patients', patients, 1, 9999)
   checkInteger('first', first, 1, 9999)
   checkInteger('threads', threads, 1, 256)

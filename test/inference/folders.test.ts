@@ -171,7 +171,7 @@ test(
     const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
     const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
       spawnSync(process.execPath, ['--import', 'tsx', cli, 'detect', ...args], { encoding: 'utf8' })
-    const partly = run(scans, '-m', model, '-o', join(folder, 'cli'), '--device', 'cpu')
+    const partly = run(scans, '-m', model, '-o', join(folder, 'cli'), '--device', 'cpu', '-j', '1')
     expect(partly.stderr).toContain(`failed: ${join(scans, 'a', 'broken.dcm')}: `)
     expect(partly.stdout).toMatch(/^A: \d+ slices, \d+ boxes, \d+ nodules, \d+\.\d s -> .*\.json$/m)
     expect(partly.stdout).toContain('2 scans, ')

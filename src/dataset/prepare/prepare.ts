@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { availableParallelism, freemem } from 'node:os'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
 import { checkInteger } from '../../check.js'
 import type { Hypes } from '../../config/hypes.js'
 import { NoduleError, describeError } from '../../errors.js'
+import { defaultJobs } from '../../native/addon.js'
 import { makeOutputFolder, writeFileAtomic } from '../../files.js'
 import { VERSION } from '../../version.js'
 import type { BoxRule } from './boxes.js'
@@ -86,14 +86,6 @@ export interface PrepareResult {
   unchanged: number
 }
 
-/** What a scan of 500 slices needs, with room. */
-const BYTES_PER_SCAN = 1.5 * 2 ** 30
-
-/** As many as there are cores, where memory allows. */
-function defaultConcurrency(): number {
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / BYTES_PER_SCAN)))
-}
-
 const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, val: 0.1, test: 0.2 } }
 
 /**
@@ -106,7 +98,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const { output } = options
   const warn = (warning: string): void => options.onWarning?.(warning)
   const seed = checkInteger('seed', options.seed ?? options.hypes.solver.rnd_seed, 0, 0xffffffff)
-  const concurrency = checkInteger('concurrency', options.concurrency ?? defaultConcurrency(), 1, 256)
+  const concurrency = checkInteger('concurrency', options.concurrency ?? defaultJobs(), 1, 256)
   const split = options.split ?? DEFAULT_SPLIT
   const parameters = frameParameters(options.hypes, { ...options, seed })
   const { items, skipped, damaged } = await findItems(options, parameters, warn)
