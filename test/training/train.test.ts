@@ -84,6 +84,25 @@ describe('train', () => {
     })
   })
 
+  const native = absent.get('native')
+  it.skipIf(native !== undefined)(
+    'with a moving average: resumed or not the same; the model is the average, the weights lie beside it',
+    async () => {
+      const change = { engine: 'native' as const, set: ['solver.ema_decay=0.9', 'solver.opt=AdamW'] }
+      for (const folder of ['average', 'averageParts'])
+        rmSync(join(root, folder), { recursive: true, force: true })
+      const whole = await run('average', change)
+      await run('averageParts', { steps: 3, ...change })
+      const resumed = await run('averageParts', { resume: true, ...change })
+      const [a, b] = [await loadCheckpoint(whole.checkpoint), await loadCheckpoint(resumed.checkpoint)]
+      for (const [name, tensor] of a.tensors) expect(b.tensors.get(name), name).toEqual(tensor)
+      const name = [...a.tensors.keys()].find((key) => key.startsWith('model/') && key.endsWith('/weights'))!
+      const raw = a.tensors.get(name.replace('model/', 'optimizer/raw/'))!
+      expect(raw.shape).toEqual(a.tensors.get(name)!.shape)
+      expect(raw.data).not.toEqual(a.tensors.get(name)!.data)
+    },
+  )
+
   it('prints the log line of TensorBox', async () => {
     const lines: string[] = []
     await run('lines', { steps: 1, onLine: (line) => lines.push(line) })
