@@ -6,9 +6,9 @@ import { readMarks } from '../evaluation/marks.js'
 import type { Mark, ScanRuns, SliceRuns } from '../evaluation/index.js'
 import { scanDifferences, scanMeasures, sliceDifferences, sliceMeasures } from '../evaluation/tables.js'
 import type { Measures } from '../evaluation/tables.js'
-import { chartSvg } from './chart.js'
+import type { Chart } from './chart.js'
 import { frocChart, precisionRecallChart } from './figures.js'
-import { escapeHtml, sortableTable } from './html.js'
+import { escapeHtml, plot, sortableTable } from './html.js'
 import { findRunFiles } from './run_files.js'
 
 /** What other runs hold that a page can put beside its own: lists of predictions, and marks of whole scans. */
@@ -81,7 +81,7 @@ export function comparisonHtml({ slices, scans }: Comparison): string {
 function block<T extends { name: string }>(
   title: string,
   id: string,
-  charts: readonly Parameters<typeof chartSvg>[0][],
+  charts: readonly Chart[],
   runs: readonly T[],
   measures: Measures<T>,
   differences: readonly string[],
@@ -103,7 +103,7 @@ function block<T extends { name: string }>(
     measures,
   )
   return `<h3>${escapeHtml(title)}</h3>
-<div class="plots">${charts.map((chart) => `<div class="plot">${chartSvg(chart)}</div>`).join('')}</div>
+<div class="plots">${charts.map((chart) => plot(chart)).join('')}</div>
 <ul>${differences.map((line) => `<li>${escapeHtml(line)}</li>`).join('')}</ul>
 ${table}`
 }

@@ -104,31 +104,16 @@ export function lossChart(log: readonly TrainingEntry[]): Chart {
   }
 }
 
-/** Test accuracy (left) and learning rate (right) over the steps; undefined where the log holds neither. */
-export function accuracyChart(log: readonly TrainingEntry[]): Chart | undefined {
-  const tested = log.filter((entry) => entry.testAccuracy !== undefined)
-  if (tested.length === 0) return undefined
-  const last = tested.at(-1)!
+/**
+ * Learning rate over the steps. The log's "Softmax Test Accuracy" is no chart: it counts slots, nearly all of them empty,
+ * and is near 100 % where the average precision is poor.
+ */
+export function learningRateChart(log: readonly TrainingEntry[]): Chart {
   return {
-    title: 'Test accuracy and learning rate',
-    subtitle: 'share of slots that agree with the matching on a test batch',
+    title: 'Learning rate',
     x: { name: 'Step', min: 0 },
-    y: { name: 'Accuracy (%)', max: 100 },
-    y2: { name: 'Learning rate', min: 0, format: shortNumber },
-    lines: [
-      {
-        name: `test accuracy, ${(100 * last.testAccuracy!).toFixed(1)} % at the end`,
-        points: tested.map((entry) => [entry.step, 100 * entry.testAccuracy!]),
-        color: COLORS[2],
-      },
-      {
-        name: 'learning rate',
-        points: log.map((entry) => [entry.step, entry.lr]),
-        color: COLORS[6],
-        dashed: true,
-        axis: 1,
-      },
-    ],
+    y: { name: 'Learning rate', min: 0, format: shortNumber },
+    lines: [{ name: 'learning rate', points: log.map((entry) => [entry.step, entry.lr]), color: COLORS[6] }],
   }
 }
 

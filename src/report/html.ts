@@ -1,3 +1,6 @@
+import { chartSvg } from './chart.js'
+import type { Chart } from './chart.js'
+
 /** Text that is safe inside HTML elements and double-quoted attributes. */
 export function escapeHtml(text: unknown): string {
   return String(text)
@@ -49,7 +52,18 @@ export function sortableTable<T>(
     })
     return `<tr ${rowAttributes(row, index)}>${cells.join('')}</tr>`
   })
-  return `<div class="scroll"><table id="${id}" class="sortable"><thead><tr>${head}</tr></thead><tbody>${body.join('\n')}</tbody></table></div>`
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Table, scrolls"><table id="${id}" class="sortable"><thead><tr>${head}</tr></thead><tbody>${body.join('\n')}</tbody></table></div>`
+}
+
+/**
+ * A chart as a figure. A screen reader hears its title and the names of its lines, which hold the figures; `over` is
+ * drawn on top.
+ */
+export function plot(chart: Chart, over = ''): string {
+  const lines = chart.lines.filter((line) => line.hideFromLegend !== true).map((line) => line.name)
+  const said = [chart.title, chart.subtitle, `${chart.y.name} against ${chart.x.name}`, ...new Set(lines)]
+  const label = said.filter((part) => part !== undefined && part !== '').join('; ')
+  return `<figure class="plot" role="img" aria-label="${escapeHtml(label)}">${chartSvg(chart)}${over}</figure>`
 }
 
 /** A table of names and values. */

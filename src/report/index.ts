@@ -11,10 +11,11 @@ import { readFindingsCsv } from '../evaluation/luna.js'
 import { writeFileAtomic } from '../files.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { VERSION } from '../version.js'
+import { count } from '../words.js'
 import type { Chart } from './chart.js'
 import { readOtherRuns } from './comparison.js'
 import type { Comparison, OtherRuns } from './comparison.js'
-import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
+import { frocChart, learningRateChart, lossChart, precisionRecallChart } from './figures.js'
 import { buildPage } from './page.js'
 import type { PageInput, PageView } from './page.js'
 import type { Picture } from './pictures.js'
@@ -187,7 +188,6 @@ function figuresOf(input: PageInput): object {
 
 /** The page's curves, by file name. */
 function pageCharts({ slices, scans, comparison, training = [] }: PageInput): Record<string, Chart> {
-  const accuracy = accuracyChart(training)
   return {
     ...(slices === undefined
       ? {}
@@ -203,8 +203,9 @@ function pageCharts({ slices, scans, comparison, training = [] }: PageInput): Re
           'comparison-recall-1-precision': precisionRecallChart(comparison.slices.runs, true),
         }),
     ...(comparison?.scans === undefined ? {} : { 'comparison-froc': frocChart(comparison.scans.runs) }),
-    ...(training.length === 0 ? {} : { loss: lossChart(training) }),
-    ...(accuracy === undefined ? {} : { accuracy }),
+    ...(training.length === 0
+      ? {}
+      : { loss: lossChart(training), 'learning-rate': learningRateChart(training) }),
   }
 }
 
@@ -295,7 +296,7 @@ function provenance(
     const path = files[key]
     if (path !== undefined) rows.push([name, `${basename(path)}, SHA-256 ${sha256(path)}`])
   }
-  if (files.detections !== undefined) rows.push(['Detections', `${detections.length} scans`])
+  if (files.detections !== undefined) rows.push(['Detections', count(detections.length, 'scan')])
   return rows
 }
 

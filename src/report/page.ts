@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { SeriesDetections } from '../inference/detections.js'
 import type {
   BlandAltman,
@@ -11,12 +12,13 @@ import type {
 } from '../evaluation/index.js'
 import { intervalNote, ratio } from '../evaluation/tables.js'
 import { VERSION } from '../version.js'
-import { chartSize, chartSvg, plotArea } from './chart.js'
+import { count } from '../words.js'
+import { chartSize, plotArea } from './chart.js'
 import type { Chart, PlotArea } from './chart.js'
 import { comparisonHtml } from './comparison.js'
 import type { Comparison } from './comparison.js'
-import { accuracyChart, frocChart, lossChart, precisionRecallChart } from './figures.js'
-import { embedJson, escapeHtml, factTable, sortableTable } from './html.js'
+import { frocChart, learningRateChart, lossChart, precisionRecallChart } from './figures.js'
+import { embedJson, escapeHtml, factTable, plot, sortableTable } from './html.js'
 import { findingTable, noduleTable } from './nodule_tables.js'
 import type { NoduleRow, FindingRow } from './nodule_tables.js'
 import type { Picture } from './pictures.js'
@@ -111,20 +113,23 @@ export function buildPage(input: PageInput): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="color-scheme" content="light dark">
 <meta name="generator" content="nodule ${escapeHtml(VERSION)}">
 <link rel="icon" href="data:,">
 <title>${escapeHtml(input.title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
+<a class="skip" href="#main">Skip to the content</a>
 <header><h1>${escapeHtml(input.title)}</h1><p>${escapeHtml(input.subtitle)}</p></header>
-<nav>${sections.map(({ id, title }) => `<a href="#${id}">${escapeHtml(title)}</a>`).join('')}</nav>
-<main>
-${sections.map(({ id, title, html }) => `<section id="${id}"><h2>${escapeHtml(title)}</h2>\n${html}</section>`).join('\n')}
+<nav aria-label="Sections">${sections.map(({ id, title }) => `<a href="#${id}">${escapeHtml(title)}</a>`).join('')}</nav>
+<main id="main">
+${sections.map(({ id, title, html }) => `<section id="${id}" aria-labelledby="${id}-title"><h2 id="${id}-title">${escapeHtml(title)}</h2>\n${html}</section>`).join('\n')}
 </main>
 <footer>Made by nodule ${escapeHtml(VERSION)}. For research; not a medical device.</footer>
-<dialog id="view"><div id="stage"></div><div class="bar"><span id="caption"></span>
-<button type="button" id="before" title="previous (left arrow)">&#9664;</button><button type="button" id="after" title="next (right arrow)">&#9654;</button><button type="button" id="close">Close</button></div></dialog>
+<dialog id="view" aria-labelledby="caption"><div id="stage" tabindex="-1" autofocus></div><div class="bar"><span id="caption" aria-live="polite"></span>
+<button type="button" id="before" aria-label="Previous picture" title="previous (left arrow)">&#9664;</button><button type="button" id="after" aria-label="Next picture" title="next (right arrow)">&#9654;</button><button type="button" id="close">Close</button></div></dialog>
 <script type="application/json" id="data">${embedJson(data)}</script>
 <script>${SCRIPT}</script>
 </body>
@@ -132,14 +137,28 @@ ${sections.map(({ id, title, html }) => `<section id="${id}"><h2>${escapeHtml(ti
 `
 }
 
+/** The gallery's tabs: what they show, and their names. */
+const TABS = [
+  ['hits', 'Found'],
+  ['wrong', 'False positives'],
+  ['missed', 'Missed'],
+  ['all', 'Whole slices'],
+] as const
+
+/** Only this page's own script runs, and nothing is loaded. Charts and the legend have style attributes. */
+const POLICY = [
+  "default-src 'none'",
+  `script-src 'sha256-${createHash('sha256').update(SCRIPT).digest('base64')}'`,
+  "style-src 'unsafe-inline'",
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ')
+
 interface Section {
   id: string
   title: string
   html: string
-}
-
-function plot(chart: Chart, over = ''): string {
-  return `<div class="plot">${chartSvg(chart)}${over}</div>`
 }
 
 /** An empty drawing that lies on a plot, in the plot's own pixels. */
@@ -179,7 +198,12 @@ function summarySection({ slices, scans, training, warnings }: PageInput): Secti
     }
     const seconds = detections.map((scan) => scan.timing?.total / 1000).filter(Number.isFinite)
     const mean = seconds.reduce((sum, value) => sum + value, 0) / seconds.length
-    cards.push(card(`${detections.length}`, `scans examined, ${nodules.length} nodules reported`))
+    cards.push(
+      card(
+        `${detections.length}`,
+        `${detections.length === 1 ? 'scan' : 'scans'} examined, ${count(nodules.length, 'nodule')} reported`,
+      ),
+    )
     if (seconds.length > 0) cards.push(card(`${mean.toFixed(2)} s`, 'per scan on average'))
   }
   const last = training?.at(-1)
@@ -203,21 +227,20 @@ recompute the figures, the point on the curve (orange; a dashed green curve at a
 <label>Confidence <input type="range" id="confidence" min="0" max="1" step="0.001" value="${Math.floor(start * 1000) / 1000}"><output id="confidence-value"></output></label>
 <label>IoU threshold <input type="range" id="overlap" min="0.05" max="0.95" step="0.05" value="${evaluation.iou}"><output id="overlap-value"></output></label>
 </div>
-<div class="figures"><span>True positives <b id="figure-tp"></b></span><span>False positives <b id="figure-fp"></b></span>
+<div class="figures" aria-live="polite"><span>True positives <b id="figure-tp"></b></span><span>False positives <b id="figure-fp"></b></span>
 <span>Missed <b id="figure-missed"></b></span><span>Precision <b id="figure-precision"></b></span><span>Recall <b id="figure-recall"></b></span>
 <span>F1 <b id="figure-f1"></b></span><span>AP <b id="figure-ap"></b></span></div>
 ${plots}
 ${sliceTables(evaluation)}
-<div class="tabs" id="tabs" role="tablist">
-<button type="button" role="tab" data-tab="hits" data-title="Found"></button><button type="button" role="tab" data-tab="wrong" data-title="False positives"></button>
-<button type="button" role="tab" data-tab="missed" data-title="Missed"></button><button type="button" role="tab" data-tab="all" data-title="Whole slices"></button></div>
+<div class="tabs" id="tabs" role="tablist" aria-label="Boxes shown">
+${TABS.map(([tab, title]) => `<button type="button" role="tab" id="tab-${tab}" aria-controls="gallery" data-tab="${tab}" data-title="${title}"></button>`).join('\n')}</div>
 <div class="legend"><span><i style="border-color:#35d07f"></i>true box</span><span><i style="border-color:#ff8bd8;border-style:dashed"></i>true box, missed</span>
 <span><i style="border-color:#ffd43b"></i>found</span><span><i style="border-color:#ff6b6b"></i>false positive</span>${
     images.some((image) => image.excluded !== undefined)
       ? '<span><i style="border-color:#9fb3c8"></i>counts neither way</span>'
       : ''
   }</div>
-<div class="gallery" id="gallery"></div><p class="empty" id="gallery-empty" hidden></p>
+<div class="gallery" id="gallery" role="tabpanel"></div><p class="empty" id="gallery-empty" role="status" hidden></p>
 <p class="more" id="gallery-more" hidden><button type="button"></button></p>`
   return { id: 'slices', title: 'Slices', html }
 }
@@ -255,7 +278,8 @@ function sliceTables(evaluation: NonNullable<PageInput['slices']>['evaluation'])
     groupTable('box-types', 'Type at the best F1', evaluation.byType ?? []),
   ].join('')
   const note = intervalNote({ apInterval: apInterval ?? null, draw: evaluation.draw ?? null })
-  if (note !== undefined) facts.splice(1, 0, ['', note])
+  // The flag that chooses is the command line's matter.
+  if (note !== undefined) facts.splice(1, 0, ['Interval of the AP', note.split('; ')[0]!])
   return `<details><summary>All figures</summary><div class="plots">${factTable(facts)}<div>${groups}</div></div></details>`
 }
 
@@ -299,7 +323,7 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
       `<p class="note">LUNA16's protocol: a mark hits a nodule when it lies within its radius; further marks on it (${counts.doubleHits}) and marks on excluded findings (${counts.onExcluded}) are ignored.</p>`,
       `<div class="plots">${plot(chart, overlay('froc-over', chart))}<div>${factTable([
         ['Nodules found', `${counts.tp} of ${counts.nodules}`],
-        ['False positives', `${counts.fp} in ${evaluation.scans} scans`],
+        ['False positives', `${counts.fp} in ${count(evaluation.scans, 'scan')}`],
         ...evaluation.operatingPoints.map((point): [string, string] => [
           `Sensitivity at ${point.falsePositivesPerScan} per scan`,
           point.low === undefined
@@ -320,7 +344,7 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
     )
   }
   parts.push(`<div class="controls"><label>Confidence <input type="range" id="scan-confidence" min="0" max="1" step="0.01" value="0"><output id="scan-confidence-value"></output></label></div>
-<div class="figures"><span>Nodules shown <b id="scan-shown"></b></span>${
+<div class="figures" aria-live="polite"><span>Nodules shown <b id="scan-shown"></b></span>${
     evaluation === undefined
       ? ''
       : '<span>Sensitivity <b id="scan-sensitivity"></b></span><span>False positives per scan <b id="scan-fps"></b></span>'
@@ -338,7 +362,6 @@ function limitsText({ lowerLimit: low, upperLimit: high }: BlandAltman): string 
 }
 
 function trainingSection(training: TrainingEntry[]): Section {
-  const accuracy = accuracyChart(training)
   const times = training.map((entry) => entry.msPerImage).filter((value) => value !== undefined)
   const median = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]
   const first = training[0]!
@@ -346,7 +369,7 @@ function trainingSection(training: TrainingEntry[]): Section {
   const html = `<p class="note">${training.length} log entries from step ${first.step} to ${last.step}${
     median === undefined ? '' : `, ${median.toFixed(0)} ms per training image (median)`
   }.</p>
-<div class="plots">${plot(lossChart(training))}${accuracy === undefined ? '' : plot(accuracy)}</div>`
+<div class="plots">${plot(lossChart(training))}${plot(learningRateChart(training))}</div>`
   return { id: 'training', title: 'Training', html }
 }
 

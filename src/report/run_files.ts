@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
+import { readText } from '../files.js'
 
 /** The files of a run that a report is made of; each may be absent. */
 export interface RunFiles {
@@ -30,18 +31,24 @@ const NAMES: Record<keyof RunFiles, string> = {
   detections: 'detections',
 }
 
+/** The line of `nodule train` about each start of a run. */
+const STARTS = 'run.jsonl'
+
 /** Folders of a run that hold many files and none of the above. */
 const SKIPPED = new Set(['frames', 'checkpoints', 'events', 'node_modules', 'overlays'])
 
 /**
- * Finds the files of a run; `given` ones are taken as they are. Throws NoduleError (FILE) where the folder cannot be
- * read, and (FORMAT) where a name stands twice at the same depth.
+ * Finds the files of a run; `given` ones are taken as they are. The true boxes are those of the list that run.jsonl,
+ * beside the log, names as the last start's test list; where it lies elsewhere now, the test.json whose path ends most
+ * like it. Throws NoduleError (FILE) where the folder cannot be read, and (FORMAT) where a name stands twice at the same
+ * depth.
  */
 export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
   const found: RunFiles = { ...given }
   let level = [folder]
   // Only the run's own hypes are meant, and they lie beside its log.
   const beside = (log: string): string => join(dirname(log), NAMES.hypes)
+  const truths: string[] = []
   for (let depth = 0; depth <= 2 && level.length > 0; depth++) {
     const entries = level.flatMap((at) => list(at, depth === 0))
     for (const [key, name] of Object.entries(NAMES) as [keyof RunFiles, string][]) {
@@ -49,12 +56,17 @@ export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
       const matches = entries.filter(
         (entry) => entry.name === name && entry.isFolder === (key === 'detections'),
       )
+      if (key === 'truth') {
+        // Which of them is known when the log is.
+        truths.push(...matches.map((match) => match.path))
+        continue
+      }
       if (matches.length > 1) {
-        throw new NoduleError('FORMAT', `several files are called ${name}`, {
-          path: folder,
-          expected: `one, or --${key} to name it`,
-          actual: matches.map((match) => relative(folder, match.path)).join(', '),
-        })
+        throw severalFiles(
+          folder,
+          key,
+          matches.map((match) => match.path),
+        )
       }
       if (matches.length === 1) found[key] = matches[0]!.path
       if (
@@ -69,7 +81,45 @@ export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
       .filter((entry) => entry.isFolder && !SKIPPED.has(entry.name) && entry.name !== NAMES.detections)
       .map((entry) => entry.path)
   }
-  return found
+  const truth = found.truth ?? findTruth(folder, truths, testListOf(found.log))
+  return { ...found, ...(truth === undefined ? {} : { truth }) }
+}
+
+function severalFiles(folder: string, key: keyof RunFiles, paths: readonly string[]): NoduleError {
+  return new NoduleError('FORMAT', `several files are called ${NAMES[key]}`, {
+    path: folder,
+    expected: `one, or --${key} to name it`,
+    actual: paths.map((path) => relative(folder, path)).join(', '),
+  })
+}
+
+/** The test list of the run's last start; undefined where nothing tells it. */
+function testListOf(log: string | undefined): string | undefined {
+  const path = log === undefined ? undefined : join(dirname(log), STARTS)
+  if (path === undefined || !existsSync(path)) return undefined
+  const lines = readText(path, "read the run's starts").trim().split('\n')
+  try {
+    const { test } = JSON.parse(lines.at(-1)!) as { test?: unknown }
+    return typeof test === 'string' ? test : undefined
+  } catch {
+    // Cut off when the machine stopped: as if it were absent.
+    return undefined
+  }
+}
+
+function findTruth(folder: string, found: readonly string[], named: string | undefined): string | undefined {
+  if (named !== undefined && existsSync(named)) return named
+  const shared = (path: string): number => {
+    const [a, b] = [path, named ?? ''].map((one) => one.split(/[\\/]/).reverse())
+    const differs = a!.findIndex((part, i) => part !== b![i])
+    return differs < 0 ? a!.length : differs
+  }
+  const depth = (path: string): number => path.split(/[\\/]/).length
+  const order = found.map((path) => ({ path, rank: named === undefined ? -depth(path) : shared(path) }))
+  const best = Math.max(...order.map(({ rank }) => rank))
+  const likely = order.filter(({ rank }) => rank === best).map(({ path }) => path)
+  if (likely.length > 1) throw severalFiles(folder, 'truth', likely)
+  return likely[0]
 }
 
 function list(folder: string, strict: boolean): { path: string; name: string; isFolder: boolean }[] {

@@ -57,6 +57,12 @@ function show(views, index) {
   byId('caption').textContent = view.caption + '   (' + (index + 1) + ' of ' + views.length + ')'
   if (!dialog.open) dialog.showModal()
 }
+/** A picture that opens: a real button, so that one press of Enter or Space opens it and does nothing else. */
+const opener = (label, parent, open) => {
+  const button = make('button', { type: 'button', class: 'picture', 'aria-label': 'Enlarge: ' + label }, parent)
+  button.addEventListener('click', open)
+  return button
+}
 const turn = (by) => show(shown.views, (shown.index + by + shown.views.length) % shown.views.length)
 byId('before').onclick = () => turn(-1)
 byId('after').onclick = () => turn(1)
@@ -90,13 +96,13 @@ for (const table of document.querySelectorAll('table.sortable')) {
 for (const cell of document.querySelectorAll('[data-views]')) {
   const views = JSON.parse(cell.dataset.views)
   if (views.length === 0) continue
-  const svg = drawView(data.views[views[0]], cell, false, 'thumb')
-  svg.addEventListener('click', () => {
+  const button = opener(data.views[views[0]].caption, cell, () => {
     // Forth and back go through the table's rows as they stand.
     const cells = [...cell.closest('table').querySelectorAll('[data-views]')].filter((one) => !one.closest('tr').hidden)
     const all = cells.flatMap((one) => JSON.parse(one.dataset.views).map((index) => ({ one, index })))
     show(all.map(({ index }) => data.views[index]), all.findIndex(({ one }) => one === cell))
   })
+  drawView(data.views[views[0]], button, false, 'thumb')
 }
 
 // ---- slice level -------------------------------------------------------------------------------------------------
@@ -248,18 +254,17 @@ if (data.slices) {
     for (const button of document.querySelectorAll('#tabs button')) {
       button.textContent = button.dataset.title + ' (' + lists[button.dataset.tab].length + ')'
       button.setAttribute('aria-selected', String(button.dataset.tab === tab))
+      button.tabIndex = button.dataset.tab === tab ? 0 : -1
     }
+    byId('gallery').setAttribute('aria-labelledby', 'tab-' + tab)
     const list = lists[tab].filter((view) => view.picture !== undefined)
     const place = byId('gallery')
     place.replaceChildren()
     place.classList.toggle('whole', tab === 'all')
     list.slice(0, limit).forEach((view, index) => {
-      const figure = make('figure', { tabindex: 0 }, place)
-      drawView(view, figure, tab === 'all')
+      const figure = make('figure', {}, place)
+      drawView(view, opener(view.caption, figure, () => show(list, index)), tab === 'all')
       make('figcaption', {}, figure, view.caption)
-      const open = () => show(list, index)
-      figure.onclick = open
-      figure.onkeydown = (event) => { if (event.key === 'Enter') open() }
     })
     byId('gallery-empty').hidden = list.length > 0
     byId('gallery-empty').textContent = lists[tab].length > 0 ? 'No picture of these slices is part of this report.' : 'None at these thresholds.'
@@ -269,11 +274,29 @@ if (data.slices) {
 
   confidence.addEventListener('input', update)
   overlap.addEventListener('input', update)
-  for (const button of document.querySelectorAll('#tabs button'))
+  const tabs = [...document.querySelectorAll('#tabs button')]
+  tabs.forEach((button, index) => {
     button.addEventListener('click', () => { tab = button.dataset.tab; limit = 48; update() })
+    // As tabs do everywhere: the arrows move among them, Tab leaves them.
+    button.addEventListener('keydown', ({ key }) => {
+      const to = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: tabs.length - 1 }[key]
+      if (to === undefined) return
+      const other = tabs[(to + tabs.length) % tabs.length]
+      other.focus()
+      other.click()
+    })
+  })
   byId('gallery-more').firstElementChild.addEventListener('click', () => { limit += 96; update() })
   update()
 }
+
+// Paper shows what a click would: folded parts and the rows below the slider.
+let folded = []
+addEventListener('beforeprint', () => {
+  folded = [...document.querySelectorAll('details:not([open])')]
+  for (const part of folded) part.open = true
+})
+addEventListener('afterprint', () => { for (const part of folded) part.open = false })
 
 // ---- scan level --------------------------------------------------------------------------------------------------
 const scanConfidence = byId('scan-confidence')

@@ -1,86 +1,18 @@
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { writePng } from '../../src/dataset/images.js'
 import { evaluatePairs, pairImages } from '../../src/evaluation/index.js'
 import type { EvaluatedEntry } from '../../src/evaluation/index.js'
-import { createRandom } from '../../src/random.js'
 import { chartPng, chartSvg } from '../../src/report/chart.js'
 import { embedJson, escapeHtml, sortableTable } from '../../src/report/html.js'
 import { findRunFiles, writeReport } from '../../src/report/index.js'
 import { readTrainingLog } from '../../src/report/training_log.js'
+import { makeRun } from './made_run.js'
 
 const temporary = mkdtempSync(join(tmpdir(), 'nodule-report-'))
-
-/** A made-up run: 12 slices, seeded boxes, one scan's detections, a log. */
-async function makeRun(run: string): Promise<{ truth: EvaluatedEntry[]; predictions: EvaluatedEntry[] }> {
-  mkdirSync(join(run, 'data', 'frames'), { recursive: true })
-  mkdirSync(join(run, 'detections'))
-  const random = createRandom(11)
-  const truth: EvaluatedEntry[] = []
-  const predictions: EvaluatedEntry[] = []
-  for (let i = 0; i < 12; i++) {
-    const name = `frames/slice-${i}.png`
-    const gray = 40 + 10 * i
-    const data = new Uint8Array(64 * 48 * 3).fill(gray)
-    await writePng(join(run, 'data', name), { width: 64, height: 48, data })
-    const box = (): EvaluatedEntry['rects'][number] => {
-      const x = random.integer(40)
-      const y = random.integer(28)
-      return { x1: x, y1: y, x2: x + 8 + random.integer(8), y2: y + 8 + random.integer(8) }
-    }
-    const rects = Array.from({ length: random.integer(3) }, box)
-    const found = rects.map((rect) => ({ ...rect, x1: rect.x1 + random.integer(4), score: random.uniform() }))
-    const wrong = Array.from({ length: random.integer(3) }, () => ({ ...box(), score: random.uniform() / 2 }))
-    const excluded = [{ x1: 0, y1: 0, x2: 20, y2: 20 }, ...wrong.slice(0, i % 2)]
-    truth.push({ image_path: name, rects, nodule: { patientId: `P${i % 3}`, k: i, excluded } as never })
-    predictions.push({ image_path: join(run, 'data', name), rects: [...found, ...wrong] })
-  }
-  const nodule = (id: number, x: number, confidence: number): object => ({
-    id,
-    center: [x, 0, 0],
-    centerVoxel: [3, 10, 10],
-    boxDiameterMm: 8 + id,
-    extentMm: 8,
-    confidence,
-    slices: [2, 4],
-    box: { x1: 5, y1: 5, x2: 15, y2: 15 },
-  })
-  const detections = {
-    format: 'nodule-detections/1',
-    patientId: 'TEST-<1>',
-    studyInstanceUid: '1.2',
-    seriesInstanceUid: '1.2.3',
-    model: {
-      path: 'model.onnx',
-      sha256: 'f'.repeat(64),
-      step: 500,
-      codeVersion: '0.1.0',
-      precision: 'float32',
-    },
-    versions: { nodule: '0.1.0', onnxruntime: '1.30.0', node: '20' },
-    device: 'cpu',
-    parameters: { minScore: 0.1 },
-    slices: [],
-    nodules: [nodule(1, 0, 0.9), nodule(2, 100, 0.6), nodule(3, 50, 0.2)],
-    timing: { total: 1500 },
-    warnings: [],
-  }
-  const save = (name: string, value: unknown): void =>
-    writeFileSync(join(run, name), typeof value === 'string' ? value : JSON.stringify(value))
-  save('data/test.json', truth)
-  save('predictions.json', predictions)
-  save('detections/1.2.3.json', detections)
-  save('detections/notes.json', { format: 'something else' })
-  save('hypes.json', { solver: { rnd_seed: 42 } })
-  const entry = (step: number): string =>
-    JSON.stringify({ step, lr: 0.001, loss: 5 / step, box: 1 / step, testAccuracy: 0.9, msPerImage: 200 })
-  save('log.jsonl', [10, 20, 30, 40].map(entry).join('\n') + '\n{"step": 50, "lo')
-  save('reference.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.3,1,0,0,10\n1.2.3,200,0,0,10\n')
-  return { truth, predictions }
-}
 
 let lists: { truth: EvaluatedEntry[]; predictions: EvaluatedEntry[] }
 const run = join(temporary, 'first run')
@@ -126,6 +58,18 @@ describe('the page', () => {
     expect(embedJson({ a: '</script><!--' })).toBe(String.raw`{"a":"\u003c/script>\u003c!--"}`)
     const table = sortableTable('t', [{ title: '<i>', text: (row: string) => row }], ['<b>'])
     expect(table).not.toMatch(/<i>|<b>/)
+  })
+
+  test('runs its own script only, and says to all readers what it shows', () => {
+    const [, policy] = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(html)!
+    const [, script] = /<script>([^]*?)<\/script>/.exec(html)!
+    const hash = createHash('sha256').update(script!).digest('base64')
+    expect(policy).toContain(`default-src 'none'; script-src 'sha256-${hash}'; `)
+    expect(html).not.toMatch(/ on(click|load|error)=/)
+    expect(html).toMatch(/role="img" aria-label="Precision and recall; [^"]*AP 0\.\d{3}/)
+    expect(html).toContain('role="tablist" aria-label="Boxes shown"')
+    // The log holds an accuracy of 0.9, which says nothing of the detector.
+    expect(html).not.toMatch(/accuracy/i)
   })
 
   test('an empty or missing folder is refused', async () => {
@@ -215,6 +159,33 @@ describe('files of a run', () => {
     expect(() => findRunFiles(folder)).toThrow(/several files are called log\.jsonl.*--log.*a\/log\.jsonl, b/)
   })
 
+  test('the true boxes are the list that run.jsonl names, also where the run was moved', () => {
+    const folder = join(temporary, 'several lists')
+    for (const name of ['known', 'unseen', 'training']) mkdirSync(join(folder, name), { recursive: true })
+    const lists = ['known', 'unseen'].map((name) => join(folder, name, 'test.json'))
+    for (const list of lists) writeFileSync(list, '[]')
+    const elsewhere = join(temporary, 'elsewhere.json')
+    writeFileSync(elsewhere, '[]')
+    writeFileSync(join(folder, 'training', 'log.jsonl'), '')
+    const starts = (...tests: string[]): void =>
+      writeFileSync(
+        join(folder, 'training', 'run.jsonl'),
+        tests.map((test) => `${JSON.stringify({ step: 0, test })}\n`).join(''),
+      )
+    expect(() => findRunFiles(folder)).toThrow(
+      /several files are called test\.json.*--truth.*known\/test\.json, unseen/,
+    )
+    starts(lists[0]!, lists[1]!)
+    expect(findRunFiles(folder).truth).toBe(lists[1])
+    expect(findRunFiles(folder, { truth: lists[0] }).truth).toBe(lists[0])
+    starts('/gone/run/known/test.json')
+    expect(findRunFiles(folder).truth).toBe(lists[0])
+    starts(elsewhere)
+    expect(findRunFiles(folder).truth).toBe(elsewhere)
+    starts('/gone/other.json')
+    expect(() => findRunFiles(folder)).toThrow(/several files are called test\.json/)
+  })
+
   test('a log: parts, a cut last line, a bad line', () => {
     const log = readTrainingLog(join(run, 'log.jsonl'))
     expect(log).toHaveLength(4)
@@ -252,84 +223,4 @@ test('charts: titles, units and figures, as SVG and PNG', async () => {
     expect(svg).toContain(text)
   const { width, height } = await sharp(await chartPng(svg)).metadata()
   expect([width, height]).toEqual([1280, 880])
-})
-
-const chromium = process.env['NODULE_CHROMIUM'] ?? '/usr/bin/chromium'
-// Without the browser the page's script is not tested; "apt-get install chromium" brings it.
-describe.skipIf(!existsSync(chromium))('in Chromium', () => {
-  test('sliders recompute what evaluateSlices computes; tables sort; pictures enlarge', async () => {
-    const { chromium: driver } = await import('playwright-core')
-    const flags =
-      '--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync --no-first-run'
-    const browser = await driver.launch({ executablePath: chromium, args: flags.split(' ') })
-    try {
-      const tab = await browser.newPage({ viewport: { width: 1300, height: 900 } })
-      const problems: string[] = []
-      const requests: string[] = []
-      tab.on('pageerror', (error) => problems.push(error.message))
-      tab.on('console', (message) => problems.push(message.text()))
-      tab.on('request', (request) => requests.push(request.url()))
-      await tab.goto(`file://${encodeURI(page)}`)
-      const figure = (name: string): Promise<string | null> => tab.locator(`#figure-${name}`).textContent()
-
-      const { images } = pairImages(lists.truth, lists.predictions, {
-        truthDir: join(run, 'data'),
-        ignoreExcluded: true,
-      })
-      for (const iou of [0.25, 0.5, 0.8]) {
-        const expected = evaluatePairs(images, { iou })
-        for (const confidence of [0, 0.3, 0.55, 0.95]) {
-          await tab.locator('#overlap').fill(String(iou))
-          await tab.locator('#confidence').fill(String(confidence))
-          const point = expected.curve.filter((item) => item.threshold >= confidence).at(-1)
-          expect(await figure('tp')).toBe(String(point?.tp ?? 0))
-          expect(await figure('fp')).toBe(String(point?.fp ?? 0))
-          expect(await figure('missed')).toBe(String(point?.fn ?? expected.truthBoxes))
-          expect(await figure('ap')).toBe(expected.ap!.toFixed(3))
-          if (point !== undefined) {
-            expect(await figure('precision')).toBe(point.precision.toFixed(3))
-            expect(await figure('recall')).toBe(point.recall!.toFixed(3))
-          }
-          // The galleries show the same boxes as the figures count.
-          const counts = await tab.locator('#tabs button').allTextContents()
-          expect(counts.slice(0, 3)).toEqual([
-            `Found (${point?.tp ?? 0})`,
-            `False positives (${point?.fp ?? 0})`,
-            `Missed (${point?.fn ?? expected.truthBoxes})`,
-          ])
-        }
-      }
-
-      await tab.locator('#confidence').fill('0')
-      await tab.locator('[data-tab=wrong]').click()
-      await tab.locator('#gallery figure').first().click()
-      expect(await tab.locator('#caption').textContent()).toMatch(
-        /P\d, slice \d+, confidence 0\.\d\d +\(1 of \d+\)/,
-      )
-      expect(await tab.locator('#stage rect.b-wrong').count()).toBeGreaterThan(0)
-      await tab.keyboard.press('ArrowRight')
-      expect(await tab.locator('#caption').textContent()).toContain('(2 of')
-      await tab.keyboard.press('Escape')
-      expect(await tab.locator('#view').isVisible()).toBe(false)
-
-      const column = (): Promise<string[]> => tab.locator('#nodules tbody td:nth-child(5)').allTextContents()
-      await tab.getByRole('button', { name: 'Diameter (mm)' }).first().click()
-      expect(await column()).toEqual(['9.0', '10.0', '11.0'])
-      await tab.getByRole('button', { name: 'Diameter (mm)' }).first().click()
-      expect(await column()).toEqual(['11.0', '10.0', '9.0'])
-      expect(await tab.locator('#findings .tag').allTextContents()).toEqual(['missed', 'found'])
-
-      await tab.locator('#scan-confidence').fill('0.5')
-      expect(await tab.locator('#scan-shown').textContent()).toBe('2')
-      expect(await tab.locator('#scan-sensitivity').textContent()).toBe('0.500')
-      expect(await tab.locator('#scan-fps').textContent()).toBe('1.00')
-
-      const picture = await tab.screenshot({ path: join(temporary, 'page.png'), fullPage: true })
-      expect(picture.length).toBeGreaterThan(20_000)
-      expect(problems).toEqual([])
-      expect(requests.filter((url) => !url.startsWith('file:') && !url.startsWith('data:'))).toEqual([])
-    } finally {
-      await browser.close()
-    }
-  })
 })
