@@ -6,6 +6,7 @@ import type { CodestreamSize } from './codestream.js'
 import { endsStream } from './frames.js'
 import type { SliceHeader } from './header.js'
 import { decodeRle } from './rle.js'
+import { viewValues } from './stored_values.js'
 import type { CompressedFamily } from './transfer_syntax.js'
 
 type Package = { Context: typeof CodecContext; NativeCodecs: typeof Codecs; log: typeof CodecLog }
@@ -62,7 +63,12 @@ export async function decodeFrame(
   for (const candidate of family === 'jpegls' ? jpegLsCandidates(bytes) : [bytes]) {
     try {
       const decoded = await decodeWith(family, candidate, decoder)
-      return narrow ? widen(decoded, size!.bits, size!.signed === true) : decoded
+      // JPEG 2000 knows signs, and writers that forget to say so leave two's complement of the stream's bits.
+      const isSigned = size!.signed === true || (header.signed && size!.signed === false)
+      if (narrow) return widen(decoded, size!.bits, isSigned)
+      if (header.signed && size!.signed === false && size!.bits < bitsAllocated)
+        spreadSigns(decoded, size!.bits, bitsAllocated)
+      return decoded
     } catch (error) {
       failure ??= error
     }
@@ -101,6 +107,13 @@ async function decodeWith(
   if (decoded?.length !== expected)
     throw damaged(header, `${expected} bytes`, `${decoded?.length ?? 0} bytes`)
   return decoded
+}
+
+/** Spreads the sign of unsigned values that are two's complement of `bits`; little endian, in place. */
+function spreadSigns(bytes: Uint8Array, bits: number, bitsAllocated: number): void {
+  const values = viewValues(bytes, bitsAllocated, true, false)
+  const shift = 32 - bits
+  for (let i = 0; i < values.length; i++) values[i] = (values[i]! << shift) >> shift
 }
 
 /** Bytes as little-endian words, the sign of signed streams spread. */

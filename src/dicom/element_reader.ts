@@ -241,7 +241,7 @@ export class ElementReader {
       if (tag === SEQUENCE_END) return at
       // An open sequence without a delimiter ends where something else begins.
       if (tag !== ITEM) {
-        if (open && items.length > 0 && tag > 0 && tag < 0xfffe0000) return at
+        if (open && tag > 0 && tag < 0xfffe0000 && (items.length > 0 || tag >= 0x00080000)) return at
         throw new Damage(`${tagName(tag)} at byte ${at} where an item should begin`, at)
       }
       at = this.readItem(items, at, place)

@@ -292,7 +292,9 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
     throw wrong('(0020,0032)', 'Image Position (Patient)', 3)
   const orientation = find('x00209116', 'x00200037') ?? (location === undefined ? undefined : AXIAL)
   if (orientation?.length !== 6) throw wrong('(0020,0037)', 'Image Orientation (Patient)', 6)
-  const spacing = find('x00289110', 'x00280030')
+  const given = find('x00289110', 'x00280030')
+  // One value stands for both, as ITK and GDCM take it.
+  const spacing = given?.length === 1 ? [given[0]!, given[0]!] : given
   if (spacing?.length !== 2 || !(spacing[0]! > 0) || !(spacing[1]! > 0)) {
     throw wrong('(0028,0030)', 'Pixel Spacing > 0', 2)
   }

@@ -7,7 +7,7 @@ import { isNative } from './locate_pixels.js'
 import { PIXEL_DATA } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { readBits, readPadding } from './pixel_tags.js'
-import { cleanHighBits, viewValues } from './pixels.js'
+import { cleanHighBits, viewValues } from './stored_values.js'
 import { COMPRESSED } from './transfer_syntax.js'
 import { numbersOf, text, uint16 } from './values.js'
 

@@ -89,8 +89,11 @@ function sform(float: Float): number[][] {
 
 /** The rotation of a unit quaternion, times the voxel sizes; the third axis may be turned (qfac). */
 function qform(float: Float): number[][] {
-  const [b, c, d] = [float(256), float(260), float(264)] as [number, number, number]
-  const a = Math.sqrt(Math.max(0, 1 - b * b - c * c - d * d))
+  const given = [float(256), float(260), float(264)] as [number, number, number]
+  const square = given.reduce((sum, value) => sum + value * value, 0)
+  // Beyond 1 by rounding: made a unit quaternion, as NIfTI's own library does.
+  const [b, c, d] = (square > 1 ? given.map((value) => value / Math.sqrt(square)) : given) as typeof given
+  const a = Math.sqrt(Math.max(0, 1 - square))
   const [x, y, z] = [float(80), float(84), float(88)] as [number, number, number]
   const turned = float(76) < 0 ? -z : z
   return [

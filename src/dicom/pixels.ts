@@ -9,13 +9,10 @@ import { decodeCost } from './limits.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { isNative, isSwapped } from './locate_pixels.js'
+import { cleanHighBits, viewValues } from './stored_values.js'
+import type { StoredPixels } from './stored_values.js'
 import { COMPRESSED } from './transfer_syntax.js'
 import { decodeVolumeSlice, readVoxelBytes } from './volume_file.js'
-
-/** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
-export type StoredPixels = Int16Array | Uint16Array | Int8Array | Uint8Array
-
-const LITTLE_ENDIAN_MACHINE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 /**
  * Reads the stored values of a slice: [rows, columns] of the header's depth and sign, before the rescale. Native pixel
@@ -143,51 +140,4 @@ function applyLut(
   for (let i = 0; i < out.length; i++)
     out[i] = table[Math.min(Math.max(values[i]! - first, 0), table.length - 1)]!
   return out
-}
-
-/** Bytes as values of a depth and sign, a copy only where the byte order or the alignment asks for it. */
-export function viewValues(
-  bytes: Uint8Array,
-  bitsAllocated: number,
-  signed: boolean,
-  bigEndian: boolean,
-): StoredPixels {
-  const { length } = bytes
-  if (bitsAllocated === 8) return signed ? new Int8Array(bytes.buffer, bytes.byteOffset, length) : bytes
-  const swap = bigEndian === LITTLE_ENDIAN_MACHINE
-  const aligned = bytes.byteOffset % 2 === 0 && !swap ? bytes : new Uint8Array(bytes)
-  if (swap) Buffer.from(aligned.buffer as ArrayBuffer, aligned.byteOffset, length).swap16()
-  return signed
-    ? new Int16Array(aligned.buffer, aligned.byteOffset, length / 2)
-    : new Uint16Array(aligned.buffer, aligned.byteOffset, length / 2)
-}
-
-/**
- * Drops what stands above Bits Stored (overlay planes, rubbish), which is no part of a value (PS3.5 8.1.1), and spreads
- * the sign. Padding beyond the values' range is kept: it is stored with all its bits.
- */
-export function cleanHighBits(
-  values: StoredPixels,
-  bitsStored: number,
-  signed: boolean,
-  padding: SliceHeader['padding'],
-): void {
-  const range = 2 ** bitsStored
-  const sign = signed ? range / 2 : range
-  const lowest = sign - range
-  if (!signed && !hasAbove(values, range)) return
-  const beyond = padding !== undefined && (padding.low < lowest || padding.high >= sign) ? padding : undefined
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!
-    if (value >= lowest && value < sign) continue
-    if (beyond !== undefined && value >= beyond.low && value <= beyond.high) continue
-    const low = value & (range - 1)
-    values[i] = low >= sign ? low - range : low
-  }
-}
-
-function hasAbove(values: StoredPixels, range: number): boolean {
-  let all = 0
-  for (let i = 0; i < values.length; i++) all |= values[i]!
-  return all >= range
 }

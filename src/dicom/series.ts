@@ -8,7 +8,7 @@ import type { SliceHeader } from './header.js'
 import { NOT_DICOM, readDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { decodePixels, readPixels } from './pixels.js'
-import type { StoredPixels } from './pixels.js'
+import type { StoredPixels } from './stored_values.js'
 import {
   decodeVolumeSlice,
   isVolumeFile,

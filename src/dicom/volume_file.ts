@@ -8,7 +8,7 @@ import type { SliceHeader } from './header.js'
 import { readMetaImage } from './meta_image.js'
 import { readNifti } from './nifti.js'
 import { decimal } from './values.js'
-import type { StoredPixels } from './pixels.js'
+import type { StoredPixels } from './stored_values.js'
 import { ELEMENT_BYTES } from './volume_types.js'
 import type { ElementType, VolumeFile, VolumeSlice } from './volume_types.js'
 

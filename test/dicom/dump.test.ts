@@ -65,7 +65,7 @@ describe('dumpLines', () => {
     expect(name('nonsense', Buffer.from([0xe9, 0x20]))).toBe("'é'")
   })
 
-  // Values by pydicom 3.0.2 (decode_bytes of pydicom.charset); it leaves the escape of the Chinese set in the text.
+  // Values by pydicom 3.0.2 (fixtures/dicom/ask_oracles.py); it leaves the escape of the Chinese set in the text.
   it.each<[string, string, string, string]>([
     [
       'two sets of one byte',

@@ -84,6 +84,75 @@ describe('MetaImage', () => {
     expect([...(await loadVolume(series[0]!)).data]).toEqual(VALUES)
   })
 
+  // What SimpleITK 2.5.7 (MetaIO) makes of these headers; fixtures/dicom/ask_oracles.py asks it.
+  it.each<
+    [string, string, Partial<Record<'spacing' | 'origin' | 'rowDirection' | 'columnDirection', number[]>>]
+  >([
+    ['ElementSize', 'ElementSize = 0.7 0.8 2.5', { spacing: [2.5, 0.8, 0.7] }],
+    [
+      'ElementSpacing before ElementSize',
+      'ElementSize = 7 8 9\nElementSpacing = 1 2 3',
+      { spacing: [3, 2, 1] },
+    ],
+    [
+      'Orientation',
+      'Orientation = 0 -1 0 1 0 0 0 0 1',
+      { rowDirection: [0, -1, 0], columnDirection: [1, 0, 0] },
+    ],
+    ['Rotation', 'Rotation = 0 -1 0 1 0 0 0 0 1', { rowDirection: [0, -1, 0], columnDirection: [1, 0, 0] }],
+    [
+      'Rotation before Orientation',
+      'Orientation = 1 0 0 0 1 0 0 0 1\nRotation = 0 -1 0 1 0 0 0 0 1',
+      { rowDirection: [0, -1, 0] },
+    ],
+    [
+      'TransformMatrix before both',
+      'Rotation = 0 -1 0 1 0 0 0 0 1\nTransformMatrix = 1 0 0 0 1 0 0 0 1',
+      { rowDirection: [1, 0, 0] },
+    ],
+    ['Position', 'Position = 1 2 3', { origin: [1, 2, 3] }],
+    ['Origin', 'Origin = 1 2 3', { origin: [1, 2, 3] }],
+    ['Offset before Position', 'Position = 1 2 3\nOffset = 4 5 6', { origin: [4, 5, 6] }],
+  ])('%s as MetaIO', async (_, lines, expected) => {
+    put('a.raw', RAW)
+    const header = MHD.replace(/(TransformMatrix|Offset|ElementSpacing) = .*\n/g, '')
+    const { series } = await findSeries([put('a.mhd', header.replace('DimSize', `${lines}\nDimSize`))])
+    expect(series[0]!.geometry).toMatchObject(expected)
+  })
+
+  it.each(['False', 'F', 'f', '0', 'no'])('BinaryData = %s: the voxels are numbers', async (value) => {
+    const header = MHD.replace('BinaryData = True', `BinaryData = ${value}`)
+    put('a.raw', VALUES.join(' '))
+    const { series } = await findSeries([put('a.mhd', header)])
+    expect([...(await loadVolume(series[0]!)).data]).toEqual(VALUES)
+    put('a.raw', ` ${VALUES.join(',\r\n')}\n`)
+    expect([...(await loadVolume((await findSeries([join(folder, 'a.mhd')])).series[0]!)).data]).toEqual(
+      VALUES,
+    )
+    put('a.raw', `${VALUES.slice(0, 11).join(' ')}           `)
+    await expect(loadVolume((await findSeries([join(folder, 'a.mhd')])).series[0]!)).rejects.toThrow(
+      /a\.raw: too few voxels: expected 12 numbers but received 11/,
+    )
+    const local = header.replace('a.raw', 'LOCAL').replace('MET_SHORT', 'MET_FLOAT')
+    const path = put('b.mha', `${local}${VALUES.map((one) => one.toExponential()).join('\t')}\n`)
+    expect([...(await loadVolume((await findSeries([path])).series[0]!)).data]).toEqual(VALUES)
+  })
+
+  it('the byte order that BinaryDataByteOrderMSB names, else ElementByteOrderMSB', async () => {
+    const swapped = Buffer.from(RAW).swap16()
+    const header = MHD.replace('BinaryDataByteOrderMSB = False\n', '')
+    for (const [lines, bytes] of [
+      ['ElementByteOrderMSB = True', swapped],
+      ['ElementByteOrderMSB = T', swapped],
+      ['BinaryDataByteOrderMSB = 1', swapped],
+      ['ElementByteOrderMSB = True\nBinaryDataByteOrderMSB = False', RAW],
+    ] as const) {
+      put('a.raw', bytes)
+      const { series } = await findSeries([put('a.mhd', header.replace('DimSize', `${lines}\nDimSize`))])
+      expect([...(await loadVolume(series[0]!)).data], lines).toEqual(VALUES)
+    }
+  })
+
   it('bytes are a mask, not CT', async () => {
     put(
       'a.raw',
