@@ -111,7 +111,7 @@ step(
 const lastOf = (path) => JSON.parse(readFileSync(path, 'utf8').trim().split('\n').at(-1))
 // The figures say what they were made with: a machine without oneDNN gets a worse model.
 const { engine } = lastOf(at('run/training/run.jsonl'))
-const trained = `trained on ${engine}, ${lastOf(at('run/training/log.jsonl')).step} steps`
+const trained = `trained on ${engine}, ${lastOf(at('run/training/log.jsonl')).step + 1} steps`
 step(
   '7 of 7: report',
   ...['report', at('run'), '--truth', at('run/unseen/test.json'), '--scans', at('scans/unseen')],
