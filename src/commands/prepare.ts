@@ -7,6 +7,10 @@ import { printResult } from '../output.js'
 interface Flags {
   inputs: string[]
   stacks: string | undefined
+  insert: string | undefined
+  insertions: number
+  variants: number
+  unread: boolean
   output: string
   xml: string[]
   hypes: string | undefined
@@ -40,6 +44,17 @@ export const command: CommandModule<object, Flags> = {
       .option('stacks', {
         type: 'string',
         describe: 'Folder of nodule stacks (index.csv), beside scans or alone',
+      })
+      .option('insert', {
+        type: 'string',
+        describe: 'Folder of nodule stacks whose nodules are put into copies of the scans',
+      })
+      .option('insertions', { type: 'number', default: 12, describe: 'Nodules in each copy' })
+      .option('variants', { type: 'number', default: 8, describe: 'Copies of each scan' })
+      .option('unread', {
+        type: 'boolean',
+        default: false,
+        describe: 'Also take scans without XML; what DICOM SEG objects outline is excluded',
       })
       .check(({ inputs, stacks }) => {
         if (inputs.length > 0 || stacks !== undefined) return true
@@ -142,6 +157,11 @@ export const command: CommandModule<object, Flags> = {
         prepareDataset({
           inputs: flags.inputs,
           stacks: flags.stacks,
+          insertion:
+            flags.insert === undefined
+              ? undefined
+              : { stacks: flags.insert, count: flags.insertions, variants: flags.variants },
+          unread: flags.unread,
           annotations: flags.xml,
           output: flags.output,
           hypes,

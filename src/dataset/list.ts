@@ -26,6 +26,8 @@ export interface NoduleMeasures {
   axialDiameterMm: number
   /** LIDC's texture rating, mean over the readers: 1 ground glass, 3 part-solid, 5 solid; absent without ratings. */
   texture?: number
+  /** Whose nodule it is, where it was put into the scan of another patient. */
+  donorPatientId?: string
 }
 
 /** A whole scan, a synthetic one, a stack cut out around a nodule, a scan with nodules put in. */
@@ -38,6 +40,8 @@ export interface FrameSource {
   sopInstanceUid: string
   /** Name of the stack within the patient, where the frame is of one: k and positionMm count within it. */
   stack?: string
+  /** Number of the copy of the scan, where nodules were put into several. */
+  variant?: number
   /** Slice index in the volume, 0 at the feet. */
   k: number
   /** Position of the slice along the slice direction, mm, relative to slice 0. */

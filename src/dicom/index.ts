@@ -21,3 +21,5 @@ export type {
   SeriesProblemKind,
   SkippedFile,
 } from './series.js'
+export { readSegmentation } from './segmentation.js'
+export type { Segmentation } from './segmentation.js'

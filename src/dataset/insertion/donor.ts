@@ -10,7 +10,7 @@ export interface Donor {
   patientId: string
   nodule: string
   readers: number
-  diameterMm: number
+  axialDiameterMm: number
   /** Slices, rows, columns of the block around it. */
   shape: readonly [number, number, number]
   /** mm, [z, y, x]. */
@@ -80,7 +80,7 @@ export function cutDonor(stack: NoduleStack, minReaders: number): Donor {
     patientId: entry.patientId,
     nodule: entry.nodule,
     readers: own.readers,
-    diameterMm: own.diameterMm,
+    axialDiameterMm: own.axialDiameterMm,
     shape,
     spacing: [entry.sliceSpacing, entry.pixelSpacing, entry.pixelSpacing],
     hu,

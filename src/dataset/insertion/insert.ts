@@ -30,7 +30,7 @@ export interface InsertedNodule {
   donorNodule: string
   readers: number
   /** Of the donor, mm. */
-  diameterMm: number
+  axialDiameterMm: number
   /** Voxel indices [k, j, i] of its middle. */
   center: readonly [number, number, number]
   at: Place['at']
@@ -89,17 +89,17 @@ export function insertNodules(
     const place = findPlace({ volume: host, lungs, occupied }, donor, own.uniform() < share, tries, own)
     if (place === undefined) {
       warnings.push(
-        `${patientId} ${nodule}: no place for ${donor.diameterMm.toFixed(1)} mm in ${tries} tries`,
+        `${patientId} ${nodule}: no place for ${donor.axialDiameterMm.toFixed(1)} mm in ${tries} tries`,
       )
       continue
     }
     blend(volume, donor, place, own)
-    occupied.push({ center: place.center, diameterMm: donor.diameterMm })
+    occupied.push({ center: place.center, diameterMm: donor.axialDiameterMm })
     placed.push({
       donorPatientId: donor.patientId,
       donorNodule: donor.nodule,
       readers: donor.readers,
-      diameterMm: donor.diameterMm,
+      axialDiameterMm: donor.axialDiameterMm,
       center: place.center,
       at: place.at,
       ...maskOf(volume, place),

@@ -73,7 +73,7 @@ function inTissue(
   const patch = turnDonor(donor, host.volume.geometry.spacing, turn)
   for (let n = 0; n < tries; n++) {
     const center = randomLungVoxel(host, random)
-    if (center === undefined || !isFree(host, center, donor.diameterMm)) continue
+    if (center === undefined || !isFree(host, center, donor.axialDiameterMm)) continue
     const found = look(host, center, patch)
     if (found === undefined || found.inLung < found.taken || found.soft > MOST_SOFT * found.taken) continue
     const part = found.around === 0 ? 0 : found.softAround / found.around
@@ -104,7 +104,7 @@ function atWall(
       Math.round(border[1] - (outward[1] * inward) / sy),
       Math.round(border[2] - (outward[0] * inward) / sx),
     ] as const
-    if (!isFree(host, center, donor.diameterMm)) continue
+    if (!isFree(host, center, donor.axialDiameterMm)) continue
     // Tissue must follow behind the nodule, not air of another lung or of the bowel.
     const behind = voxelAt(host, [
       border[0],

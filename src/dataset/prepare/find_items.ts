@@ -1,5 +1,5 @@
 import { checkNumber, invalidParameter } from '../../check.js'
-import { findSeries, listFiles } from '../../dicom/index.js'
+import { findSeries, listFiles, readSegmentation } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
 import { NoduleError } from '../../errors.js'
 import { readStackIndex } from '../stacks/read_index.js'
@@ -8,7 +8,7 @@ import { annotationsBySeries } from './findings.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './prepare.js'
 import { scanKey, stacksKey } from './record.js'
-import type { CommonTask } from './scan.js'
+import type { CommonTask } from './host.js'
 import type { ItemTask } from './scan_pool.js'
 
 /** What becomes one record: a scan, or the stacks of one series. */
@@ -19,13 +19,19 @@ export interface PrepareItem {
   folder: string
   /** In messages. */
   what: string
-  /** Hash of everything that the record depends on. */
-  key: () => Promise<string>
-  task: (common: Omit<CommonTask, 'annotationFiles'>) => ItemTask
+  part?: 'insertions'
+  /**
+   * Hash of everything that the record depends on.
+   * @param donors stacks of the patient's part, for insertion
+   */
+  key: (donors: readonly StackEntry[]) => Promise<string>
+  task: (common: CommonTask, donors: StackEntry[]) => ItemTask
 }
 
 export interface FoundItems {
   items: PrepareItem[]
+  /** Stacks whose nodules may be put into scans. */
+  donors: StackEntry[]
   skipped: DatasetManifest['skipped']
   damaged: DatasetManifest['damaged']
 }
@@ -38,12 +44,13 @@ export async function findItems(
 ): Promise<FoundItems> {
   if (options.stacks !== undefined && !(parameters.mmPerPixel > 0))
     throw invalidParameter('data.mm_per_pixel', 'number above 0 for frames of stacks', parameters.mmPerPixel)
-  const found: FoundItems = { items: [], skipped: [], damaged: [] }
+  const found: FoundItems = { items: [], donors: [], skipped: [], damaged: [] }
   const files = await listFiles([...options.inputs, ...(options.annotations ?? [])])
   const xml = files.filter((path) => /\.xml$/i.test(path))
   const { bySeries, foreign, problems } = await annotationsBySeries(xml)
   for (const path of foreign) warn(`${path}: not a LIDC XML file`)
   found.damaged.push(...problems)
+  if (options.insertion !== undefined) found.donors.push(...readDonors(options.insertion.stacks, found, warn))
   const series = options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries)
   if (options.stacks !== undefined) addStacks(found, options.stacks, parameters, bySeries, warn)
   for (const { path, reason } of found.damaged) warn(`${path}: ${reason}`)
@@ -74,19 +81,37 @@ async function addScans(
   if (options.interrupted?.() === true)
     throw new NoduleError('INTERRUPTED', 'stopped while looking for scans', { path: options.output })
   for (const { kind, path, reason } of found.skipped) if (kind === 'damaged') damaged.push({ path, reason })
+  const segmentations =
+    options.unread === true
+      ? await segmentationsBySeries(found.skipped, damaged)
+      : new Map<string, string[]>()
   const maxThickness = checkNumber('maxThicknessMm', options.maxThicknessMm ?? 1000, 0, 1000)
   for (const series of found.series) {
     const { patientId, studyInstanceUid, seriesInstanceUid, folder } = series
-    const reason = reasonToSkip(series, bySeries, maxThickness)
+    const reason = reasonToSkip(series, options.unread === true ? undefined : bySeries, maxThickness)
     if (reason !== undefined) {
       skipped.push({ seriesInstanceUid, folder, reason })
       continue
     }
-    const annotationFiles = bySeries.get(seriesInstanceUid)!
+    const annotationFiles = bySeries.get(seriesInstanceUid) ?? []
+    const source = { series, annotationFiles, segmentations: segmentations.get(seriesInstanceUid) ?? [] }
+    const files = [...annotationFiles, ...source.segmentations]
+    const about = { patientId, studyInstanceUid, seriesInstanceUid, folder }
     items.push({
-      ...{ patientId, studyInstanceUid, seriesInstanceUid, folder, what: 'the scan' },
-      key: async () => scanKey(series, annotationFiles, parameters),
-      task: (common) => ({ kind: 'scan', series, annotationFiles, ...common }),
+      ...about,
+      what: 'the scan',
+      key: async () => scanKey(series, files, parameters),
+      task: (common) => ({ kind: 'scan', ...source, ...common }),
+    })
+    if (options.insertion === undefined) continue
+    const { stacks: donorFolder, count, variants } = options.insertion
+    const plan = { count, variants, seed: options.seed ?? options.hypes.solver.rnd_seed }
+    items.push({
+      ...about,
+      what: 'the scan with nodules put in',
+      part: 'insertions',
+      key: async (donors) => scanKey(series, files, parameters, ['insertions', plan, donors]),
+      task: (common, donors) => ({ kind: 'insertions', plan, donorFolder, donors, ...source, ...common }),
     })
   }
   return found.series.length
@@ -94,7 +119,7 @@ async function addScans(
 
 function reasonToSkip(
   series: Series,
-  bySeries: ReadonlyMap<string, string[]>,
+  bySeries: ReadonlyMap<string, string[]> | undefined,
   maxThickness: number,
 ): string | undefined {
   if (series.modality !== 'CT') return `modality ${series.modality === '' ? 'unknown' : series.modality}`
@@ -102,21 +127,48 @@ function reasonToSkip(
   const odd = series.problems.find(({ kind }) => kind === 'not-axial')
   if (odd !== undefined) return odd.message
   if (!series.isVolume) return series.problems[0]?.message ?? 'no volume'
-  if (!bySeries.has(series.seriesInstanceUid)) return 'no LIDC XML file'
+  if (bySeries?.has(series.seriesInstanceUid) === false) return 'no LIDC XML file'
   const thickness = Math.max(series.thickness ?? 0, series.geometry.spacing[0])
   // Distances come from positions: a little above the limit is the limit.
   if (thickness > maxThickness + 1e-3) return `slices of more than ${maxThickness} mm`
   return undefined
 }
 
-/** The stacks, by series. */
-function addStacks(
-  { items, skipped, damaged }: FoundItems,
+/** The segmentations among files that are no slices, by the series that they are of. */
+async function segmentationsBySeries(
+  files: readonly { path: string; modality?: string }[],
+  damaged: DatasetManifest['damaged'],
+): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>()
+  for (const { path, modality } of files) {
+    if (modality !== 'SEG') continue
+    try {
+      const { seriesInstanceUid = '' } = await readSegmentation(path)
+      found.set(seriesInstanceUid, [...(found.get(seriesInstanceUid) ?? []), path])
+    } catch (error) {
+      if (!(error instanceof NoduleError)) throw error
+      damaged.push({ path, reason: error.message.replace(`${path}: `, '') })
+    }
+  }
+  return found
+}
+
+/** Stacks of more than one slice. */
+function readDonors(
   folder: string,
-  parameters: FrameParameters,
-  bySeries: ReadonlyMap<string, string[]>,
+  { skipped, damaged }: FoundItems,
   warn: (warning: string) => void,
-): void {
+): StackEntry[] {
+  return readStacks(folder, skipped, damaged, warn).filter((entry) => entry.slices.length > 1)
+}
+
+/** The stacks of a folder that can be used. */
+function readStacks(
+  folder: string,
+  skipped: DatasetManifest['skipped'],
+  damaged: DatasetManifest['damaged'],
+  warn: (warning: string) => void,
+): StackEntry[] {
   const index = readStackIndex(folder)
   damaged.push(...index.problems)
   for (const { patientId, nodule, seriesInstanceUid } of index.withoutSpacing)
@@ -128,20 +180,32 @@ function addStacks(
   const total = index.stacks.length + index.withoutSpacing.length
   if (index.withoutSpacing.length > 0)
     warn(`${index.path}: ${index.withoutSpacing.length} of ${total} stacks have no slice_spacing: left out`)
+  return index.stacks
+}
+
+/** The stacks, by series. */
+function addStacks(
+  { items, skipped, damaged }: FoundItems,
+  folder: string,
+  parameters: FrameParameters,
+  bySeries: ReadonlyMap<string, string[]>,
+  warn: (warning: string) => void,
+): void {
+  const all = readStacks(folder, skipped, damaged, warn)
   const scans = new Set(items.map((item) => item.seriesInstanceUid))
   const groups = new Map<string, StackEntry[]>()
   let doubled = 0
-  for (const entry of index.stacks) {
+  for (const entry of all) {
     const group = groups.get(entry.seriesInstanceUid)
     if (scans.has(entry.seriesInstanceUid)) doubled++
     else if (group === undefined) groups.set(entry.seriesInstanceUid, [entry])
     else group.push(entry)
   }
-  if (doubled > 0) warn(`${index.path}: ${doubled} stacks are left out: their whole scans are here`)
+  if (doubled > 0) warn(`${folder}: ${doubled} stacks are left out: their whole scans are here`)
   const unread = [...groups.keys()].filter((uid) => !bySeries.has(uid)).length
   if (unread > 0)
     warn(
-      `${index.path}: ${unread} of ${groups.size} series have no XML file: other nodules in their stacks are unknown`,
+      `${folder}: ${unread} of ${groups.size} series have no XML file: other nodules in their stacks are unknown`,
     )
   for (const [seriesInstanceUid, stacks] of groups) {
     const { patientId } = stacks[0]!

@@ -11,6 +11,7 @@ import type { BoxRule } from './boxes.js'
 import { findItems } from './find_items.js'
 import type { PrepareItem } from './find_items.js'
 import type { FrameEncoding } from '../list.js'
+import type { StackEntry } from '../stacks/read_index.js'
 import { emptyLists, listsOfParts, patientOf, writeLists } from './lists_of_parts.js'
 import type { WrittenList } from './lists_of_parts.js'
 import { frameParameters } from './parameters.js'
@@ -27,6 +28,10 @@ export interface PrepareOptions {
   inputs: readonly string[]
   /** A folder of nodule stacks: index.csv, stacks/PATIENT_NODULE.webp and _readers.png. */
   stacks?: string | undefined
+  /** Nodules of stacks to put into copies of the scans; those of patients of the scan's part are used. */
+  insertion?: { stacks: string; count: number; variants: number } | undefined
+  /** Also take scans without XML files; what DICOM segmentations among the inputs outline in them is excluded. */
+  unread?: boolean | undefined
   /** Further folders with LIDC XML files. */
   annotations?: readonly string[] | undefined
   output: string
@@ -100,15 +105,21 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const seed = checkInteger('seed', options.seed ?? options.hypes.solver.rnd_seed, 0, 0xffffffff)
   const concurrency = checkInteger('concurrency', options.concurrency ?? defaultJobs(), 1, 256)
   const split = options.split ?? DEFAULT_SPLIT
+  if (options.insertion !== undefined) {
+    checkInteger('insertions', options.insertion.count, 1, 1000)
+    checkInteger('variants', options.insertion.variants, 1, 1000)
+  }
   const parameters = frameParameters(options.hypes, { ...options, seed })
-  const { items, skipped, damaged } = await findItems(options, parameters, warn)
+  const { items: all, donors, skipped, damaged } = await findItems(options, parameters, warn)
   // All scans take part in the split, the failed ones too: so it stays when they are mended.
   const parts = splitPatients(
-    items.map((item) => ({ patientId: patientOf(item), seriesInstanceUid: item.seriesInstanceUid })),
+    [...all.map((item) => ({ ...item, patientId: patientOf(item) })), ...donors],
     split,
     seed,
   )
-  if (split.kind === 'given') checkGiven(items, parts, split.path, warn)
+  if (split.kind === 'given') checkGiven(all, parts, split.path, warn)
+  // Copies that no list would hold are not made.
+  const items = all.filter((item) => item.part === undefined || parts.has(patientOf(item)))
   await makeOutputFolder(output)
 
   const records: (ScanRecord | undefined)[] = Array.from({ length: items.length })
@@ -120,12 +131,13 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
     await eachAtOnce(items, concurrency, options.interrupted, async (item, index) => {
       const { seriesInstanceUid, folder } = item
       try {
-        const key = await item.key()
-        const old = await readRecord(output, seriesInstanceUid)
+        const allowed = item.part === 'insertions' ? donorsFor(item, donors, parts) : []
+        const key = await item.key(allowed)
+        const old = await readRecord(output, item)
         if (old?.key === key && framesExist(output, old)) {
           records[index] = old
           unchanged++
-        } else records[index] = await pool.run(item.task({ parameters, output, key, old }))
+        } else records[index] = await pool.run(item.task({ parameters, output, key, old }, allowed))
       } catch (error) {
         // What cannot be written here cannot be for the next scan either.
         if (!(error instanceof NoduleError) || (error.code === 'FILE' && liesIn(output, error.path)))
@@ -176,6 +188,18 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   }
   await writeFileAtomic(join(output, 'manifest.json'), `${JSON.stringify(manifest, null, 2)}\n`)
   return { manifest, made: made.length - unchanged, unchanged }
+}
+
+/** Stacks of other patients of the same part: what a model is judged on must not lie in what it is trained on. */
+function donorsFor(
+  item: PrepareItem,
+  donors: readonly StackEntry[],
+  parts: ReadonlyMap<string, string>,
+): StackEntry[] {
+  const part = parts.get(patientOf(item))
+  return donors.filter(
+    ({ patientId }) => part !== undefined && parts.get(patientId) === part && patientId !== item.patientId,
+  )
 }
 
 /** Tells how many patients a file of parts leaves out. Throws NoduleError (FORMAT) where it names none of them. */

@@ -22,6 +22,8 @@ export interface ScanRecord {
   patientId: string
   studyInstanceUid: string
   seriesInstanceUid: string
+  /** Which of several records of a series; absent: the scan as it is. */
+  part?: 'insertions'
   slices: number
   nodules: (NoduleMeasures & { id: string; accepted: boolean })[]
   /** Image paths relative to the output folder. */
@@ -33,21 +35,27 @@ export interface ScanRecord {
   damaged?: { path: string; reason: string }[]
 }
 
+export type RecordName = Pick<ScanRecord, 'seriesInstanceUid' | 'part'>
+
 export function sha256(content: string | Uint8Array): string {
   return createHash('sha256').update(content).digest('hex')
 }
 
 /**
  * The key of a scan: parameters, and for each file its SOP UID, size and time of change (content would mean to read
- * everything again, which is what the key is to save), and the content of its XML files. Folders do not count.
+ * everything again, which is what the key is to save), and the content of its annotation files. Folders do not count.
+ * @param more further values that the record depends on
  */
 export async function scanKey(
   series: Series,
   annotationFiles: readonly string[],
   parameters: FrameParameters,
+  more: readonly unknown[] = [],
 ): Promise<string> {
   const hash = createHash('sha256')
-  hash.update(JSON.stringify([RECORD_FORMAT, parameters, series.seriesInstanceUid, series.patientId]))
+  hash.update(
+    JSON.stringify([RECORD_FORMAT, parameters, ...more, series.seriesInstanceUid, series.patientId]),
+  )
   for (const slice of series.slices) {
     try {
       const { size, mtimeMs } = await stat(slice.path)
@@ -94,8 +102,8 @@ async function contentHashes(paths: readonly string[]): Promise<string[]> {
   return hashes.sort()
 }
 
-function recordPath(output: string, seriesInstanceUid: string): string {
-  return join(output, 'scans', `${fileName(seriesInstanceUid)}.json`)
+function recordPath(output: string, { seriesInstanceUid, part }: RecordName): string {
+  return join(output, 'scans', `${fileName(seriesInstanceUid)}${part === undefined ? '' : `_${part}`}.json`)
 }
 
 /** Letters, digits, dot, minus; everything else becomes an underscore. */
@@ -105,9 +113,9 @@ export function fileName(text: string): string {
 }
 
 /** The record of an earlier run, or undefined where there is none that can be used. */
-export async function readRecord(output: string, seriesInstanceUid: string): Promise<ScanRecord | undefined> {
+export async function readRecord(output: string, name: RecordName): Promise<ScanRecord | undefined> {
   try {
-    const record = JSON.parse(await readFile(recordPath(output, seriesInstanceUid), 'utf8')) as ScanRecord
+    const record = JSON.parse(await readFile(recordPath(output, name), 'utf8')) as ScanRecord
     return isRecord(record) ? record : undefined
   } catch {
     // Absent or cut off: the scan is done again.
@@ -137,7 +145,7 @@ export async function writeRecord(
   old: ScanRecord | undefined,
 ): Promise<ScanRecord> {
   const whole: ScanRecord = { format: RECORD_FORMAT, ...record }
-  await writeFileAtomic(recordPath(output, record.seriesInstanceUid), `${JSON.stringify(whole)}\n`)
+  await writeFileAtomic(recordPath(output, record), `${JSON.stringify(whole)}\n`)
   for (const path of Object.keys(old?.frames ?? {}))
     if (!Object.hasOwn(record.frames, path) && isFramePath(path))
       await rm(join(output, path), { force: true })

@@ -3,14 +3,18 @@ import { createThreadPool } from '../../threads.js'
 import type { ThreadPool } from '../../threads.js'
 import type { ScanRecord } from './record.js'
 import { prepareScan } from './scan.js'
-import type { ScanMemory, ScanTask } from './scan.js'
+import type { ScanTask } from './scan.js'
+import type { ScanMemory } from './host.js'
+import { prepareInsertions } from './insertions.js'
+import type { InsertionTask } from './insertions.js'
 import { prepareStacks } from './stacks.js'
 import type { StacksTask } from './stacks.js'
 
-export type ItemTask = ScanTask | StacksTask
+export type ItemTask = ScanTask | StacksTask | InsertionTask
 
 export async function prepareItem(task: ItemTask, memory: ScanMemory): Promise<ScanRecord> {
-  return task.kind === 'scan' ? prepareScan(task, memory) : prepareStacks(task)
+  if (task.kind === 'stacks') return prepareStacks(task)
+  return task.kind === 'scan' ? prepareScan(task, memory) : prepareInsertions(task, memory)
 }
 
 /**

@@ -5,7 +5,7 @@ import { NoduleError, describeError } from '../../errors.js'
 import { clipBox } from '../../geometry/box.js'
 import type { EdgeBox } from '../../geometry/box.js'
 import { canvasFrame } from '../../geometry/frame.js'
-import type { FrameSource, ListEntry, NoduleMeasures } from '../list.js'
+import type { FrameSource, ListEntry } from '../list.js'
 import { ownNodule } from '../stacks/own_nodule.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { STACK_SIDE, readStack, stackFiles } from '../stacks/read_stack.js'
@@ -16,7 +16,8 @@ import { findingsOnSlices, isAccepted } from './marks.js'
 import type { FrameParameters } from './parameters.js'
 import { fileName, writeRecord } from './record.js'
 import type { ScanRecord } from './record.js'
-import type { CommonTask } from './scan.js'
+import { measuresById } from './host.js'
+import type { CommonTask } from './host.js'
 import { writeFrames } from './write_frames.js'
 
 /** The nodule stacks of one series to prepare. */
@@ -24,6 +25,8 @@ export interface StacksTask extends CommonTask {
   kind: 'stacks'
   folder: string
   stacks: StackEntry[]
+  /** LIDC XML files of the series. */
+  annotationFiles: string[]
 }
 
 type Measured = ScanRecord['nodules'][number]
@@ -86,12 +89,7 @@ function stackEntries(
   const area = { x1: 0, y1: 0, x2: STACK_SIDE, y2: STACK_SIDE }
   const mapping = canvasFrame(area, entry.pixelSpacing / parameters.mmPerPixel)
   const { slices } = frameBoxes(findings, mapping, parameters.boxes)
-  const measures = new Map(
-    nodules.map(({ id, readers, axialDiameterMm, texture }): [string, NoduleMeasures] => [
-      id,
-      { readers, axialDiameterMm, ...(texture === undefined ? {} : { texture }) },
-    ]),
-  )
+  const measures = measuresById(nodules)
   const name = `${fileName(entry.patientId)}_${fileName(entry.nodule)}`
   return volume.geometry.slicePositions.flatMap((positionMm, k) => {
     const slice = slices.get(k) ?? { rects: [], ids: [], excluded: [] }
