@@ -103,15 +103,17 @@ async function drawDonors(
 function occupiedBy({ findings, volume }: PreparedVolume): Occupied[] {
   const [dz, dy, dx] = volume.geometry.spacing
   const byNodule = new Map<string, SliceFinding[]>()
+  const groups: SliceFinding[][] = []
   for (const finding of findings) {
-    const group = byNodule.get(finding.id)
-    if (group === undefined) byNodule.set(finding.id, [finding])
-    else group.push(finding)
+    const known = byNodule.get(finding.id)
+    // Points have names of their own, which need not differ from a nodule's: each of their boxes counts for itself.
+    if (finding.accepted && known !== undefined) known.push(finding)
+    else {
+      const group = [finding]
+      groups.push(group)
+      if (finding.accepted) byNodule.set(finding.id, group)
+    }
   }
-  // Points of one name need not be one place: each of their boxes counts for itself.
-  const groups = [...byNodule.values()].flatMap((group) =>
-    group.some((finding) => finding.accepted) ? [group] : group.map((finding) => [finding]),
-  )
   return groups.map((group) => {
     const low = (get: (finding: SliceFinding) => number): number => Math.min(...group.map(get))
     const high = (get: (finding: SliceFinding) => number): number => Math.max(...group.map(get))
