@@ -82,6 +82,11 @@ const COMMANDS: readonly {
     describe: 'Export a checkpoint to ONNX and verify it',
     load: () => import('./commands/export.js'),
   },
+  {
+    name: 'calibrate',
+    describe: 'Fit a second stage to the first one: what both say together',
+    load: () => import('./commands/calibrate.js'),
+  },
   { name: 'detect', describe: 'Find nodules in scans', load: () => import('./commands/detect.js') },
   {
     name: 'evaluate',

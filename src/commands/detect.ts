@@ -8,7 +8,7 @@ import {
   defaultOverlap,
   detectFolders,
   detectList,
-  openSession,
+  openStages,
   shippedModel,
 } from '../inference/index.js'
 import type {
@@ -29,6 +29,7 @@ interface Flags {
   folders: string[]
   list: string | undefined
   model: string | undefined
+  second: string | undefined
   output: string
   'min-score': number
   stitch: StitchRule
@@ -58,6 +59,11 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         alias: 'm',
         describe: 'Model of nodule export [default: the one of the package, models/lung.onnx]',
+      })
+      .option('second', {
+        type: 'string',
+        describe:
+          'Second stage, which judges the nodules anew, or "none" [default: the file beside the model that is called like it with _second before .onnx, if there is one]',
       })
       .option('output', {
         type: 'string',
@@ -131,7 +137,9 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
   handler: async (flags) => {
     const { device, threads } = flags
-    const session = await openSession(flags.model ?? shippedModel(), {
+    // In images of a list there are no cubes.
+    const second = flags.list === undefined ? flags.second : 'none'
+    const session = await openStages(flags.model ?? shippedModel(), second, {
       device,
       ...(threads === undefined ? {} : { threads }),
     })

@@ -1,8 +1,10 @@
 import type { CommandModule } from 'yargs'
 import { ENGINE_NAMES } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
-import { exportOnnx } from '../onnx/index.js'
+import { NoduleError } from '../errors.js'
+import { exportOnnx, exportPatches } from '../onnx/index.js'
 import { printResult } from '../output.js'
+import { checkpointKind } from '../training/checkpoint.js'
 import { count } from '../words.js'
 
 interface Flags {
@@ -68,11 +70,13 @@ export const command: CommandModule<object, Flags> = {
         '$0 export last.safetensors -o model.onnx --frame 320x256',
         'trained on crops, runs in larger tiles',
       )
+      .example('$0 export runs/second/checkpoints/last.safetensors -o second.onnx', 'a second stage')
       .example(
         '$0 export last.safetensors -o model.onnx --frames dataset/test.json',
         'verified on real frames',
       ),
   handler: async (flags) => {
+    if ((await checkpointKind(flags.checkpoint)) === 'patches') return secondStage(flags)
     const result = await exportOnnx(flags.checkpoint, flags.output, {
       foldBatchNorm: flags.fold,
       engine: flags.engine,
@@ -82,6 +86,29 @@ export const command: CommandModule<object, Flags> = {
     })
     printResult(result, () => summary(result))
   },
+}
+
+/** A classifier of cubes; the options that are about frames are not for it. */
+async function secondStage(flags: Flags): Promise<void> {
+  const given = (['frame', 'frames', 'quantize'] as const).find(
+    (name) => flags[name] !== undefined && flags[name] !== false,
+  )
+  if (given !== undefined)
+    throw new NoduleError('INVALID_PARAMETER', `--${given} is for detectors; this is a second stage`, {
+      path: flags.checkpoint,
+    })
+  const result = await exportPatches(flags.checkpoint, flags.output, {
+    foldBatchNorm: flags.fold,
+    engine: flags.engine,
+  })
+  const { difference, scale, cubes, engine } = result.verification
+  printResult(
+    result,
+    `${result.path}: second stage, ${(result.bytes / 1e6).toFixed(1)} MB, ${count(result.nodes, 'node')}, ` +
+      `step ${result.step}, sha256 ${result.sha256.slice(0, 16)}...\n` +
+      `verified on ${count(cubes, 'cube')} against tfjs (${engine}): largest difference ` +
+      `${difference.toExponential(1)} (of ${scale.toPrecision(2)}); nodule calibrate fits it to a first stage\n`,
+  )
 }
 
 function summary(result: Awaited<ReturnType<typeof exportOnnx>>): string {

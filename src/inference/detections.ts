@@ -46,6 +46,9 @@ export interface DetectedNodule {
   support: number
   /** In [0, 1]. */
   confidence: number
+  /** With a second stage: what each of the stages says; `confidence` is what follows from both. */
+  firstConfidence?: number
+  secondConfidence?: number
   /** First and last slice, inclusive. */
   slices: [number, number]
   /** Around the boxes of all slices: image pixels at the edges. */
@@ -84,6 +87,8 @@ export interface SeriesDetections {
   studyInstanceUid: string
   seriesInstanceUid: string
   model: { path: string; sha256: string; step: number; codeVersion: string; precision: string }
+  /** The second stage, where there was one. */
+  second?: { path: string; sha256: string; step: number; codeVersion: string }
   versions: { nodule: string; onnxruntime: string; node: string }
   device: string
   parameters: DetectParameters

@@ -150,7 +150,10 @@ async function earlierResult(
   if (!existsSync(path)) return undefined
   try {
     const old = await readDetections(path)
-    const same = old.model.sha256 === session.sha256 && isDeepStrictEqual(old.parameters, parameters)
+    const same =
+      old.model.sha256 === session.sha256 &&
+      old.second?.sha256 === session.second?.sha256 &&
+      isDeepStrictEqual(old.parameters, parameters)
     return same ? old : undefined
   } catch (error) {
     // Cut off by a crash, or of another version: made anew.

@@ -12,6 +12,8 @@ export type { RawFrame, StitchOptions, StitchParameters, StitchRule } from './st
 export { shippedModel } from './shipped_model.js'
 export { stitchTensorBox } from './stitch_tensorbox.js'
 export type { StitchGrid } from './stitch_tensorbox.js'
+export { combinedConfidence, logit, openPatchSession, openStages } from './second.js'
+export type { PatchSession, SecondStage } from './second_stage.js'
 export { DETECT_DEFAULTS, detectVolume } from './scan.js'
 export type { DetectVolumeOptions, Rescore, VolumeDetections } from './scan.js'
 export { REGIONS } from './region.js'

@@ -4,7 +4,7 @@ import type { FromWorker, ToWorker } from './jobs.js'
 import { readAhead } from './load_scans.js'
 import { detectScan } from './one_scan.js'
 import type { ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
-import { openSession } from './session.js'
+import { openStages } from './second.js'
 import type { Session } from './session.js'
 
 let session: Promise<Session> | undefined
@@ -29,7 +29,10 @@ async function work(task: ScanTask): Promise<ScanOutcome | undefined> {
 async function onMessage(message: ToWorker): Promise<void> {
   if (message.kind === 'start') {
     settings = message.settings
-    session = openSession(message.model, { device: message.device, threads: message.threads })
+    session = openStages(message.model, message.second, {
+      device: message.device,
+      threads: message.threads,
+    })
     // Reported with the first scan.
     session.catch(() => undefined)
     return

@@ -10,7 +10,14 @@ import type { Session } from './session.js'
 
 /** To a worker: first how to work, then one scan at a time. */
 export type ToWorker =
-  | { kind: 'start'; model: string; device: 'cpu' | 'cuda'; threads: number; settings: ScanSettings }
+  | {
+      kind: 'start'
+      model: string
+      second: string
+      device: 'cpu' | 'cuda'
+      threads: number
+      settings: ScanSettings
+    }
   | { kind: 'scan'; task: ScanTask }
 
 /** From a worker. */
@@ -33,7 +40,10 @@ export async function runJobs(
 ): Promise<void> {
   const threads = Math.max(1, Math.floor(Math.min(session.threads, availableParallelism()) / jobs))
   const queue = [...tasks]
-  const start: ToWorker = { kind: 'start', model: session.path, device: session.device, threads, settings }
+  const { path: model, device } = session
+  const start: ToWorker = {
+    ...{ kind: 'start', model, second: session.second?.path ?? 'none', device, threads, settings },
+  }
   let failure: NoduleError | undefined
   const next = (): ScanTask | undefined => (run.stop() || failure !== undefined ? undefined : queue.shift())
 

@@ -13,6 +13,7 @@ import type { LunaMark } from './luna_csv.js'
 import { removeOverlays, scanOverlays, writeOverlays } from './overlay.js'
 import type { Overlay } from './overlay.js'
 import { detectVolume } from './scan.js'
+import type { SecondStage } from './second_stage.js'
 import type { Session } from './session.js'
 
 /** One scan of a run. */
@@ -121,6 +122,7 @@ async function examine(
     studyInstanceUid: series.studyInstanceUid,
     seriesInstanceUid: series.seriesInstanceUid,
     model: { path: session.path, sha256: session.sha256, step, codeVersion, precision },
+    ...(session.second === undefined ? {} : { second: secondFacts(session.second) }),
     versions: {
       nodule: VERSION,
       onnxruntime: env.versions.node ?? env.versions.common,
@@ -141,6 +143,10 @@ async function examine(
     ],
   }
   return { detections, overlays }
+}
+
+function secondFacts({ path, sha256, metadata }: SecondStage): SeriesDetections['second'] & object {
+  return { path, sha256, step: metadata.step, codeVersion: metadata.codeVersion }
 }
 
 export function outcomeOf(detections: SeriesDetections, path: string, resumed: boolean): ScanOutcome {

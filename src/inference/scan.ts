@@ -11,6 +11,7 @@ import type { DetectParameters, DetectTiming, DetectedNodule, DetectedSlice } fr
 import { REGIONS, examinedRegion } from './region.js'
 import type { Examined } from './region.js'
 import { frameBytes, renderAhead } from './render_ahead.js'
+import { rescoreNodules } from './second.js'
 import type { Session } from './session.js'
 import { STITCH_DEFAULTS, checkStitchParameters, frameOf, stitchFrame } from './stitch.js'
 import { stitchTiles, tileOverlap } from './stitch_tiles.js'
@@ -35,6 +36,7 @@ export interface DetectVolumeOptions {
   parameters?: DetectParameters
   /** Frames of one run of the model; default 1 on the CPU (more gain nothing there), 16 on a GPU. */
   batch?: number
+  /** Default: the session's second stage, where it has one. */
   rescore?: Rescore
   onSlice?: (done: number, total: number) => void
 }
@@ -88,7 +90,10 @@ export async function detectVolume(
   }
   const linked = linkBoxes(slices, volume.geometry, parameters.link, examined.stepMm)
   clock('link')
-  const rescored = o.rescore === undefined ? linked : await o.rescore(linked, volume)
+  const { second } = session
+  const rescore =
+    o.rescore ?? (second && (async (marks): Promise<Nodule3d[]> => rescoreNodules(marks, volume, second)))
+  const rescored = rescore === undefined ? linked : await rescore(linked, volume)
   const nodules = listed(rankNodules(rescored, parameters.link.minConfidence), slices)
   clock('rescore')
   return { frame: canvas, slices, nodules, timing, warnings: examined.warnings }

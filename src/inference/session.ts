@@ -9,6 +9,7 @@ import { defaultThreads } from '../native/addon.js'
 import { modelMetadata, sha256 } from '../onnx/metadata.js'
 import type { ModelMetadata } from '../onnx/metadata.js'
 import { decodeModel } from '../onnx/proto.js'
+import type { SecondStage } from './second_stage.js'
 import type { RawFrame } from './stitch.js'
 import { readRegular } from '../read_files.js'
 
@@ -40,6 +41,8 @@ export interface Session {
    * @throws NoduleError (NUMERIC) where the model gives no numbers; (FORMAT) where it gives too few or many
    */
   run: (frames: Uint8Array, n: number) => Promise<RawFrame>
+  /** Judges the marks anew, where the model has a second stage (`openStages`). */
+  second?: SecondStage
   release: () => Promise<void>
 }
 
@@ -48,10 +51,7 @@ export interface Session {
  * Throws NoduleError: FILE (cannot be read), FORMAT (not ONNX, not ours, damaged), UNAVAILABLE (device).
  */
 export async function openSession(path: string, options: SessionOptions = {}): Promise<Session> {
-  const device = options.device ?? 'auto'
-  if (!SESSION_DEVICES.includes(device))
-    throw invalidParameter('device', `one of ${SESSION_DEVICES.join(', ')}`, device)
-  const threads = checkInteger('threads', options.threads ?? defaultThreads(), 1, 1024)
+  const { device, threads } = sessionOptions(options)
   const bytes = await readRegular(path, { action: 'read model' })
   const metadata = modelMetadata(decodeModel(bytes, path), path)
   const { hypes } = metadata
@@ -104,7 +104,16 @@ export async function openSession(path: string, options: SessionOptions = {}): P
 // Errors reach the caller as exceptions; onnxruntime would print them to stderr as well.
 ort.env.logLevel = 'fatal'
 
-async function createSession(
+/** The options with their defaults. Throws NoduleError (INVALID_PARAMETER). */
+export function sessionOptions(options: SessionOptions): Required<SessionOptions> {
+  const device = options.device ?? 'auto'
+  if (!SESSION_DEVICES.includes(device))
+    throw invalidParameter('device', `one of ${SESSION_DEVICES.join(', ')}`, device)
+  return { device, threads: checkInteger('threads', options.threads ?? defaultThreads(), 1, 1024) }
+}
+
+/** Opens an ONNX model in onnxruntime. Throws NoduleError (FORMAT, UNAVAILABLE). */
+export async function createSession(
   bytes: Uint8Array,
   path: string,
   device: SessionDevice,

@@ -78,7 +78,9 @@ export async function mine(o: MineOptions): Promise<MineResult> {
     {
       format: CUBES_FORMAT,
       spec,
-      ...(o.session === undefined ? {} : { model: o.session.sha256 }),
+      ...(o.session === undefined
+        ? {}
+        : { model: o.session.sha256, checkpoint: o.session.metadata.checkpointSha256 }),
       parameters: { ...rule, minReaders, minAxialDiameterMm },
     },
     { resume: o.resume ?? false },

@@ -86,6 +86,9 @@ export interface Nodule3d {
   support: number
   /** In (0, 1): see `ConfidenceWeights`. */
   confidence: number
+  /** Set by a second stage, with what each of the two says. */
+  firstConfidence?: number
+  secondConfidence?: number
   /** Ascending in k; `index` is the box's place in the list of its slice. */
   slices: { k: number; sopInstanceUid?: string; index: number; box: EdgeBox; score: number }[]
   /** The box around all slice boxes: image pixels at the edges. */

@@ -10,7 +10,7 @@ import { DATA_TYPE } from './proto.js'
 import type { OnnxModel } from './proto.js'
 
 /** IR version 8 belongs to operator set 17. */
-const IR_VERSION = 8
+export const IR_VERSION = 8
 
 export interface BuildOptions {
   /** Multiply batch norm into the convolutions (default): the same result with fewer nodes. */
@@ -53,6 +53,12 @@ export function buildModel(
 }
 
 /** Gray levels to [-1, 1]: gray / 127.5 - 1. */
+export function emitGray(graph: GraphBuilder, input: string): string {
+  const cast = graph.node('Cast', [input], 'input/float', { to: DATA_TYPE.float })
+  const divided = graph.node('Div', [cast, graph.scalar(127.5)], 'input/divided')
+  return graph.node('Sub', [divided, graph.scalar(1)], 'input/normal')
+}
+
 function emitInput(
   graph: GraphBuilder,
   hypes: Hypes,
@@ -65,8 +71,6 @@ function emitInput(
     ['N', channels, height, width],
     'gray levels; channels: slices from the feet to the head, the slice itself in the middle',
   )
-  const cast = graph.node('Cast', [input], 'input/float', { to: DATA_TYPE.float })
-  const divided = graph.node('Div', [cast, graph.scalar(127.5)], 'input/divided')
-  const name = graph.node('Sub', [divided, graph.scalar(1)], 'input/normal')
+  const name = emitGray(graph, input)
   return { name, channels, height, width }
 }

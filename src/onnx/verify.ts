@@ -104,7 +104,8 @@ function farthestEdge(boxes: Float32Array, hypes: Hypes): number {
   }, 0)
 }
 
-function syntheticFrames(height: number, width: number, channels: number): Uint8Array[] {
+/** Noise, and a smooth pattern: [height, width, channels] each. */
+export function syntheticFrames(height: number, width: number, channels: number): Uint8Array[] {
   const random = createRandom(20170)
   const noise = Uint8Array.from({ length: height * width * channels }, () => random.integer(256))
   const smooth = Uint8Array.from({ length: height * width * channels }, (_, index) => {

@@ -1,7 +1,7 @@
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
-import { cubePlanes } from './cube.js'
+import { cubeBytes, cubePlanes } from './cube.js'
 import type { CubeGrid, CubeSpec } from './cube.js'
 
 /** One way of looking at a cube. */
@@ -80,6 +80,30 @@ export function storedSpec(spec: CubeSpec): CubeSpec {
     fine: wider(spec.fine),
     ...(spec.coarse === undefined ? {} : { coarse: wider(spec.coarse) }),
   }
+}
+
+/** The network's cube out of a stored one, as bytes: [planes, size, size]. */
+export function innerCube(stored: Uint8Array, spec: CubeSpec): Uint8Array {
+  const source = storedSpec(spec)
+  const cube = new Uint8Array(cubeBytes(spec))
+  let from = 0
+  let to = 0
+  for (const [outer, inner] of [
+    [source.fine, spec.fine],
+    ...(source.coarse === undefined || spec.coarse === undefined ? [] : [[source.coarse, spec.coarse]]),
+  ] as [CubeGrid, CubeGrid][]) {
+    const rim = (outer.size - inner.size) / 2
+    const below = (outer.planes - inner.planes) / 2
+    for (let plane = 0; plane < inner.planes; plane++) {
+      for (let row = 0; row < inner.size; row++) {
+        const start = from + ((plane + below) * outer.size + row + rim) * outer.size + rim
+        cube.set(stored.subarray(start, start + inner.size), to)
+        to += inner.size
+      }
+    }
+    from += outer.planes * outer.size ** 2
+  }
+  return cube
 }
 
 /** Normal numbers to draw noise from: computing 20,000 a cube would take longer than the network. */

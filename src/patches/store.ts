@@ -66,6 +66,8 @@ export interface CubesHeader {
   spec: CubeSpec
   /** SHA-256 of the first-stage model whose marks are here; absent: no marks. */
   model?: string
+  /** SHA-256 of that model's checkpoint. */
+  checkpoint?: string
   /** What else must be the same for cubes to be added. */
   parameters: Record<string, unknown>
 }

@@ -1,0 +1,58 @@
+import type { CommandModule } from 'yargs'
+import { calibrate } from '../mining/index.js'
+import type { CalibrateResult } from '../mining/index.js'
+import { printResult } from '../output.js'
+import { count } from '../words.js'
+
+interface Flags {
+  second: string
+  cubes: string[]
+  model: string | undefined
+  output: string | undefined
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'calibrate <second>',
+  describe: 'Fit a second stage to the first one: what both say together',
+  builder: (yargs) =>
+    yargs
+      .positional('second', {
+        type: 'string',
+        demandOption: true,
+        describe: 'Second stage (nodule export)',
+      })
+      .option('cubes', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'Cubes of nodule mine with --model, of patients that neither stage was trained on',
+      })
+      .option('model', {
+        type: 'string',
+        alias: 'm',
+        describe: 'First stage that it will be used with [default: the one that the cubes were mined with]',
+      })
+      .option('output', { type: 'string', alias: 'o', describe: 'File to write [default: the second stage]' })
+      .example('$0 calibrate model_second.onnx --cubes cubes/val', 'then detect with model.onnx takes it'),
+  handler: async (flags) => {
+    const result = await calibrate(flags)
+    printResult(result, () => summary(result))
+  },
+}
+
+function summary({ path, calibration, auc, bins }: CalibrateResult): string {
+  const { first, second, offset, nodules, others } = calibration
+  const table = bins
+    .filter(({ marks }) => marks > 0)
+    .map(
+      ({ from, to, marks, confidence, nodules: share }) =>
+        `  ${from} to ${to}: ${count(marks, 'mark')}, ${(100 * confidence).toFixed(1)} % expected, ` +
+        `${(100 * share).toFixed(1)} % nodules\n`,
+    )
+  return (
+    `${path}: confidence = sigmoid(${first.toFixed(3)} * logit(first) + ${second.toFixed(3)} * second ` +
+    `${offset < 0 ? '-' : '+'} ${Math.abs(offset).toFixed(3)}), from ${count(nodules, 'mark')} that hit and ${others} that do not\n` +
+    `area under the ROC curve: first ${auc.first.toFixed(4)}, second ${auc.second.toFixed(4)}, both ${auc.both.toFixed(4)}\n` +
+    table.join('')
+  )
+}

@@ -1,0 +1,169 @@
+import { existsSync } from 'node:fs'
+import * as ort from 'onnxruntime-node'
+import { invalidParameter } from '../check.js'
+import { NoduleError, describeError } from '../errors.js'
+import type { Nodule3d } from '../nodules/index.js'
+import { sha256 } from '../onnx/metadata.js'
+import { patchMetadata } from '../onnx/patch_metadata.js'
+import type { Calibration } from '../onnx/patch_metadata.js'
+import { decodeModel } from '../onnx/proto.js'
+import { cubeBytes, cubePlanes, cubeSpec, sampleCubes } from '../patches/index.js'
+import type { HuVolume } from '../volume/index.js'
+import { readRegular } from '../read_files.js'
+import { createSession, openSession, sessionOptions } from './session.js'
+import type { PatchSession, SecondStage } from './second_stage.js'
+import type { Session, SessionOptions } from './session.js'
+
+/** Cubes of one run of the model. */
+const BATCH = 32
+
+/**
+ * Opens a second stage that `nodule export` made. Throws NoduleError: FILE (cannot be read), FORMAT (not a second stage,
+ * of another version, damaged), UNAVAILABLE (device).
+ */
+export async function openPatchSession(path: string, options: SessionOptions = {}): Promise<PatchSession> {
+  const { device, threads } = sessionOptions(options)
+  const bytes = await readRegular(path, { action: 'read second stage' })
+  const metadata = patchMetadata(decodeModel(bytes, path), path)
+  const { session } = await createSession(bytes, path, device, threads)
+  const spec = cubeSpec(metadata.hypes)
+  const { targets } = metadata.hypes
+  const column = targets.indexOf('nodule')
+  if (column < 0)
+    throw new NoduleError('FORMAT', 'the second stage says nothing about nodules', {
+      path,
+      place: 'targets',
+      expected: '"nodule"',
+      actual: targets.join(', '),
+    })
+  const size = cubeBytes(spec)
+  const dims = [cubePlanes(spec), spec.fine.size, spec.fine.size]
+  return {
+    path,
+    sha256: sha256(bytes),
+    metadata,
+    spec,
+    run: async (cubes) => {
+      if (cubes.length % size !== 0) throw invalidParameter('cubes', `a multiple of ${size} bytes`, cubes)
+      const logits = new Float32Array(cubes.length / size)
+      for (let start = 0; start < logits.length; start += BATCH) {
+        const n = Math.min(BATCH, logits.length - start)
+        const input = new ort.Tensor('uint8', cubes.subarray(start * size, (start + n) * size), [n, ...dims])
+        let outputs: Float32Array
+        try {
+          outputs = (await session.run({ cubes: input }))['outputs']!.data as Float32Array
+        } catch (error) {
+          const actual = describeError(error).split('\n')[0]
+          throw new NoduleError('NUMERIC', 'the second stage fails', { path, actual, cause: error })
+        }
+        for (let row = 0; row < n; row++) logits[start + row] = outputs[row * targets.length + column]!
+      }
+      if (!logits.every(Number.isFinite))
+        throw new NoduleError('NUMERIC', 'the second stage gives values that are no numbers', { path })
+      return logits
+    },
+    release: () => session.release(),
+  }
+}
+
+/**
+ * Opens a first stage, with the second stage that belongs to it.
+ * @param second a file; 'none'; default: the file beside the first stage that is called like it with `_second` before
+ *   .onnx, where there is one
+ * @throws NoduleError as `openSession` and `openPatchSession`; FORMAT where the second stage is not calibrated, or is for
+ *   another first stage
+ */
+export async function openStages(
+  path: string,
+  second: string | undefined,
+  options: SessionOptions = {},
+): Promise<Session> {
+  const session = await openSession(path, options)
+  const beside = secondPath(path)
+  const file = second ?? (existsSync(beside) ? beside : 'none')
+  if (file === 'none') return session
+  try {
+    const stage = await openSecondStage(file, session, options)
+    return {
+      ...session,
+      second: stage,
+      release: async () => {
+        await stage.release()
+        await session.release()
+      },
+    }
+  } catch (error) {
+    await session.release()
+    throw error
+  }
+}
+
+/** Where the second stage of a first one lies: model.onnx, model_second.onnx. */
+export function secondPath(path: string): string {
+  return path.replace(/(\.onnx)?$/i, '_second.onnx')
+}
+
+async function openSecondStage(path: string, first: Session, options: SessionOptions): Promise<SecondStage> {
+  const opened = await openPatchSession(path, { ...options, device: first.device, threads: first.threads })
+  const { calibration } = opened.metadata
+  const problem = calibration === undefined ? 'it is not calibrated' : belongs(calibration, first)
+  if (calibration !== undefined && problem === undefined) return { ...opened, calibration }
+  await opened.release()
+  throw new NoduleError(
+    'FORMAT',
+    `the second stage cannot be used with ${first.path}: ${problem}; possible solutions: fit it to this first stage ` +
+      '(nodule mine, nodule calibrate); go without (--second none)',
+    {
+      path,
+      place: 'metadata_props/calibration',
+      expected: `first stage ${first.sha256.slice(0, 16)}...`,
+      actual: calibration === undefined ? 'none' : `${calibration.model.slice(0, 16)}...`,
+    },
+  )
+}
+
+/** Why a second stage is not for a first one. Other frames or int8 leave a first stage what it is: its checkpoint. */
+function belongs(calibration: Calibration, first: Session): string | undefined {
+  const same =
+    calibration.model === first.sha256 ||
+    (first.metadata.checkpointSha256 !== '' && calibration.checkpoint === first.metadata.checkpointSha256)
+  return same ? undefined : 'it was fitted to another one'
+}
+
+/** Confidences nearer to 0 or 1 than this are taken as this near: their logit would be without bounds. */
+const LEAST = 1e-6
+
+export function logit(confidence: number): number {
+  const p = Math.min(Math.max(confidence, LEAST), 1 - LEAST)
+  return Math.log(p / (1 - p))
+}
+
+/** The confidence of a mark by both stages, in (0, 1); see `Calibration`. */
+export function combinedConfidence(
+  calibration: Pick<Calibration, 'first' | 'second' | 'offset'>,
+  confidence: number,
+  secondLogit: number,
+): number {
+  const { first, second, offset } = calibration
+  return 1 / (1 + Math.exp(-(first * logit(confidence) + second * secondLogit + offset)))
+}
+
+/** Judges linked nodules anew by the cubes around their centers. */
+export async function rescoreNodules(
+  nodules: readonly Nodule3d[],
+  volume: HuVolume,
+  stage: Pick<SecondStage, 'calibration' | 'spec' | 'run'>,
+): Promise<Nodule3d[]> {
+  const logits: number[] = []
+  // In parts: thousands of cubes at once would need gigabytes.
+  for (let start = 0; start < nodules.length; start += 8 * BATCH) {
+    const centers = nodules.slice(start, start + 8 * BATCH).map(({ centerVoxel }) => centerVoxel)
+    logits.push(...(await stage.run(sampleCubes(volume, centers, stage.spec))))
+  }
+  return nodules.map((nodule, n) => ({
+    ...nodule,
+    confidence: combinedConfidence(stage.calibration, nodule.confidence, logits[n]!),
+    firstConfidence: nodule.confidence,
+    secondConfidence: 1 / (1 + Math.exp(-logits[n]!)),
+  }))
+}

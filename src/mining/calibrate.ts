@@ -1,0 +1,142 @@
+import { NoduleError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import { combinedConfidence, logit, openPatchSession } from '../inference/index.js'
+import type { SessionOptions } from '../inference/index.js'
+import { modelMetadata, sha256 } from '../onnx/metadata.js'
+import { patchMetadata, patchProps } from '../onnx/patch_metadata.js'
+import type { Calibration } from '../onnx/patch_metadata.js'
+import { decodeModel, encodeModel } from '../onnx/proto.js'
+import { readRegular } from '../read_files.js'
+import { areaUnderCurve, checkStore, innerCube, joinCubes, openCubes } from '../patches/index.js'
+import type { CubeStore } from '../patches/index.js'
+import { fitLogistic } from './logistic.js'
+
+export interface CalibrateOptions {
+  /** Second stage (nodule export). */
+  second: string
+  /** Folders of cubes with marks of patients that it was not trained on. */
+  cubes: readonly string[]
+  /** Default: the second stage itself. */
+  output?: string | undefined
+  /** First stage that it will be used with; default: the one whose marks the cubes hold. */
+  model?: string | undefined
+  session?: SessionOptions | undefined
+}
+
+export interface CalibrateResult {
+  path: string
+  calibration: Calibration
+  /** Areas under the ROC curve of the marks: by each stage alone, and by both. */
+  auc: { first: number; second: number; both: number }
+  /** Marks by their combined confidence: how many, the mean confidence, the share of nodules. */
+  bins: { from: number; to: number; marks: number; confidence: number; nodules: number }[]
+}
+
+/** Fewer marks of a kind say too little. */
+const LEAST_MARKS = 5
+/** Combined confidences between two of these share a line of the table. */
+const EDGES = [0, 0.05, 0.2, 0.5, 0.8, 1]
+
+/**
+ * Fits how the confidences of both stages become one, on the first stage's marks (`Calibration`), and writes it into the
+ * second stage. Throws NoduleError: FILE, FORMAT for what is read (too few marks, cubes of other hypes, no marks).
+ */
+export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
+  const stores: CubeStore[] = []
+  const session = await openPatchSession(o.second, o.session)
+  try {
+    for (const folder of o.cubes) {
+      const store = await openCubes(folder)
+      stores.push(store)
+      checkStore(store, session.metadata.hypes)
+    }
+    const store = joinCubes(stores)
+    const first = await firstStage(stores, o.model)
+    const marks = store.cubes.flatMap(({ record }, index) =>
+      record.reason === 'mark' && record.score !== undefined && record.labels.nodule !== undefined
+        ? [{ index, score: record.score, positive: record.labels.nodule >= 0.5 }]
+        : [],
+    )
+    const nodules = marks.filter(({ positive }) => positive).length
+    if (nodules < LEAST_MARKS || marks.length - nodules < LEAST_MARKS)
+      throw new NoduleError('FORMAT', 'too few marks to fit the second stage to the first', {
+        path: store.folder,
+        expected: `at least ${LEAST_MARKS} marks that hit and ${LEAST_MARKS} that do not`,
+        actual: `${nodules} and ${marks.length - nodules}`,
+      })
+    const examples: { features: [number, number]; positive: boolean }[] = []
+    for (const { index, score, positive } of marks) {
+      const [second] = await session.run(innerCube(store.read(index), session.spec))
+      examples.push({ features: [logit(score), second!], positive })
+    }
+    const [a, b, c] = fitLogistic(examples) as [number, number, number]
+    const calibration: Calibration = {
+      ...{ first: a, second: b, offset: c },
+      ...first,
+      ...{ nodules, others: marks.length - nodules },
+    }
+    const positive = examples.map((example) => example.positive)
+    const both = marks.map(({ score }, n) => combinedConfidence(calibration, score, examples[n]!.features[1]))
+    const path = o.output ?? o.second
+    await writeCalibrated(o.second, path, calibration)
+    return {
+      path,
+      calibration,
+      auc: {
+        first: areaUnderCurve(
+          marks.map(({ score }) => score),
+          positive,
+        ),
+        second: areaUnderCurve(
+          examples.map(({ features }) => features[1]),
+          positive,
+        ),
+        both: areaUnderCurve(both, positive),
+      },
+      bins: EDGES.slice(1).map((to, n) => {
+        const from = EDGES[n]!
+        const own = both.flatMap((p, index) => (p >= from && (p < to || to === 1) ? [index] : []))
+        const mean = (value: (index: number) => number): number =>
+          own.reduce((sum, index) => sum + value(index), 0) / Math.max(1, own.length)
+        return {
+          ...{ from, to, marks: own.length },
+          confidence: mean((index) => both[index]!),
+          nodules: mean((index) => (positive[index] === true ? 1 : 0)),
+        }
+      }),
+    }
+  } finally {
+    for (const store of stores) store.close()
+    await session.release()
+  }
+}
+
+/** The first stage that the marks are of, or the one that is given in its place. */
+async function firstStage(
+  stores: readonly CubeStore[],
+  given: string | undefined,
+): Promise<Pick<Calibration, 'model' | 'checkpoint'>> {
+  if (given !== undefined) {
+    const bytes = await readRegular(given, { action: 'read model' })
+    const { checkpointSha256 } = modelMetadata(decodeModel(bytes, given), given)
+    return { model: sha256(bytes), checkpoint: checkpointSha256 }
+  }
+  const [{ model, checkpoint }] = stores.map(({ header }) => header) as [CubeStore['header']]
+  const other = stores.find(({ header }) => header.model !== model)
+  if (model === undefined || other !== undefined)
+    throw new NoduleError('FORMAT', model === undefined ? 'the cubes hold no marks' : 'marks of two models', {
+      path: (other ?? stores[0])!.folder,
+      expected: model === undefined ? 'cubes of nodule mine with --model' : `marks of ${model}`,
+      actual: String(other?.header.model),
+    })
+  return { model, ...(checkpoint === undefined ? {} : { checkpoint }) }
+}
+
+async function writeCalibrated(from: string, to: string, calibration: Calibration): Promise<void> {
+  const model = decodeModel(await readRegular(from, { action: 'read model' }), from)
+  const metadata = patchMetadata(model, from)
+  await writeFileAtomic(
+    to,
+    encodeModel({ ...model, metadata_props: patchProps({ ...metadata, calibration }) }),
+  )
+}

@@ -1,0 +1,104 @@
+import { show } from '../check.js'
+import { parsePatchHypes } from '../config/patch_hypes.js'
+import type { PatchHypes } from '../config/patch_hypes.js'
+import { NoduleError, describeError } from '../errors.js'
+import { MODEL_FORMAT } from './metadata.js'
+import type { OnnxModel } from './proto.js'
+
+/** Value of the `format` property of a classifier of cubes. */
+export const PATCH_MODEL_FORMAT = 'nodule-patches/1'
+
+/**
+ * How the confidences of the two stages become one: sigmoid(first * logit(confidence of the first stage) + second *
+ * output of the second + offset), fitted on marks of patients that neither was trained on.
+ */
+export interface Calibration {
+  first: number
+  second: number
+  offset: number
+  /** The first stage whose marks it was fitted on: SHA-256 of the model file, and of its checkpoint where known. */
+  model: string
+  checkpoint?: string
+  /** Marks that it was fitted on. */
+  nodules: number
+  others: number
+}
+
+/** Where a classifier of cubes comes from; kept in the file's metadata_props. */
+export interface PatchMetadata {
+  hypes: PatchHypes
+  step: number
+  seed: number
+  codeVersion: string
+  checkpointSha256: string
+  /** Absent until `nodule calibrate` has fitted it. */
+  calibration?: Calibration
+}
+
+export function patchProps(metadata: PatchMetadata): { key: string; value: string }[] {
+  const values = {
+    format: PATCH_MODEL_FORMAT,
+    hypes: JSON.stringify(metadata.hypes),
+    step: String(metadata.step),
+    seed: String(metadata.seed),
+    code_version: metadata.codeVersion,
+    checkpoint_sha256: metadata.checkpointSha256,
+    ...(metadata.calibration === undefined ? {} : { calibration: JSON.stringify(metadata.calibration) }),
+  }
+  return Object.entries(values).map(([key, value]) => ({ key, value }))
+}
+
+/** Reads the properties back. Throws NoduleError (FORMAT) for another model, of another version, or damaged. */
+export function patchMetadata(model: OnnxModel, path: string): PatchMetadata {
+  const props = new Map(model.metadata_props.map(({ key, value }) => [key, value]))
+  const wrong = (message: string, key: string, expected: string, actual: unknown): NoduleError =>
+    new NoduleError('FORMAT', message, {
+      path,
+      place: `metadata_props/${key}`,
+      expected,
+      actual: show(actual),
+    })
+  const format = props.get('format')
+  if (format !== PATCH_MODEL_FORMAT) {
+    const message =
+      format === MODEL_FORMAT
+        ? 'a detector, not a second stage'
+        : format?.startsWith('nodule-patches/') === true
+          ? 'a second stage of another version of nodule: export it again'
+          : 'not a second stage that `nodule export` made'
+    throw wrong(message, 'format', JSON.stringify(PATCH_MODEL_FORMAT), format)
+  }
+  const text = (key: string): string => {
+    const value = props.get(key)
+    if (value === undefined) throw wrong('damaged model', key, key, value)
+    return value
+  }
+  const json = (key: string): unknown => {
+    try {
+      return JSON.parse(text(key))
+    } catch (error) {
+      if (error instanceof NoduleError) throw error
+      throw wrong('damaged model', key, 'JSON', describeError(error))
+    }
+  }
+  const calibration = props.has('calibration') ? json('calibration') : undefined
+  if (calibration !== undefined && !isCalibration(calibration))
+    throw wrong('damaged model', 'calibration', 'first, second, offset, model', calibration)
+  return {
+    hypes: parsePatchHypes(json('hypes'), path),
+    step: Number(text('step')),
+    seed: Number(text('seed')),
+    codeVersion: text('code_version'),
+    checkpointSha256: text('checkpoint_sha256'),
+    ...(calibration === undefined ? {} : { calibration }),
+  }
+}
+
+function isCalibration(value: unknown): value is Calibration {
+  if (typeof value !== 'object' || value === null) return false
+  const given = value as Record<string, unknown>
+  return (
+    ['first', 'second', 'offset', 'nodules', 'others'].every((key) => Number.isFinite(given[key])) &&
+    typeof given['model'] === 'string'
+  )
+}
