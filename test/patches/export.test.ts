@@ -157,24 +157,25 @@ describe('detecting with a second stage', () => {
   it('changes confidences as the formula says, and ranks anew', async () => {
     const parameters = { ...DETECT_DEFAULTS, region: 'all' as const }
     const alone = await detectVolume(volume, first, { parameters })
-    expect(alone.nodules.map(({ centerVoxel }) => Math.round(centerVoxel[2]))).toEqual([80, 40])
-    const calibration = { ...fitted.calibration, first: 0.5, second: 2, offset: -0.25 }
+    expect(alone.nodules.map(({ centerVoxel }) => Math.round(centerVoxel[2]))).toEqual([40, 80])
+    // Against what it learnt, so that the order turns about.
+    const calibration = { ...fitted.calibration, first: 0.5, second: -2, offset: -0.25 }
     const stage: SecondStage = { ...second, calibration }
     const session: Session = { ...first, second: stage }
     const { nodules, slices } = await detectVolume(volume, session, { parameters })
-    expect(nodules.map(({ centerVoxel }) => Math.round(centerVoxel[2]))).toEqual([40, 80])
+    expect(nodules.map(({ centerVoxel }) => Math.round(centerVoxel[2]))).toEqual([80, 40])
     for (const nodule of nodules) {
       const before = alone.nodules.find(({ centerVoxel }) => centerVoxel[2] === nodule.centerVoxel[2])!
       const [logit] = await second.run(sampleCubes(volume, [nodule.centerVoxel], second.spec))
       expect(nodule.firstConfidence).toBe(before.confidence)
       expect(nodule.secondConfidence).toBeCloseTo(1 / (1 + Math.exp(-logit!)), 6)
-      const sum = 0.5 * Math.log(before.confidence / (1 - before.confidence)) + 2 * logit! - 0.25
+      const sum = 0.5 * Math.log(before.confidence / (1 - before.confidence)) - 2 * logit! - 0.25
       expect(nodule.confidence).toBeCloseTo(1 / (1 + Math.exp(-sum)), 6)
       expect(nodule.confidence).toBe(combinedConfidence(calibration, before.confidence, logit!))
     }
     // The boxes of the slices name the nodules by their new numbers.
     const named = slices.flatMap(({ boxes }) => boxes).filter(({ nodule }) => nodule === 1)
-    expect(named.every(({ x1, x2 }) => Math.abs((x1 + x2) / 2 - 40.5) < 2)).toBe(true)
+    expect(named.every(({ x1, x2 }) => Math.abs((x1 + x2) / 2 - 80.5) < 2)).toBe(true)
   })
 
   it('takes the file beside the first stage, if it was fitted to that', async () => {
