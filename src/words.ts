@@ -3,6 +3,11 @@ export function count(number: number, noun: string): string {
   return `${number} ${number === 1 ? noun : plural(noun)}`
 }
 
+/** The form of a verb that fits a number: agree(1, 'lies', 'lie'). */
+export function agree(number: number, one: string, many: string): string {
+  return number === 1 ? one : many
+}
+
 /** The English plural of a noun as this package's messages use them. */
 function plural(noun: string): string {
   if (noun.endsWith('series')) return noun

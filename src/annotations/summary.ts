@@ -1,6 +1,7 @@
 import { indexAnnotations } from './find.js'
 import type { AnnotationIndex } from './find.js'
 import type { LidcReading } from './types.js'
+import { count as counted } from '../words.js'
 
 /** What a collection of annotation files holds; one file is counted for each CT series. */
 export interface AnnotationSummary {
@@ -93,7 +94,7 @@ export function summaryText(s: AnnotationSummary): string {
     ['XML files', `${s.files}: ${s.ct} CT, ${s.cxr} X-ray (skipped), ${s.unreadable} other or damaged`],
     ['CT series', `${s.series} (${s.repeated} further files of the same series skipped)`],
     ['reading sessions', `${sessions.join(', ')} sessions`],
-    ['marks', `${s.marks}: ${s.nodules} nodules, ${s.nonNodules} non-nodules`],
+    ['marks', `${s.marks}: ${counted(s.nodules, 'nodule')}, ${counted(s.nonNodules, 'non-nodule')}`],
     ['nodules >= 3 mm', `${s.rated} with ratings, ${s.unrated} with a contour only`],
     ['nodules < 3 mm', `${s.small}`],
     ['contours', `${s.contours}, ${s.exclusions} of them exclusions`],

@@ -3,6 +3,7 @@ import type { AnnotationRun } from './run.js'
 import type { AnnotatedSeries } from './types.js'
 import { RATING_NAMES } from './types.js'
 import type { ConsensusNodule, PlacedReading } from './types.js'
+import { count } from '../words.js'
 
 const COLUMNS = [
   'nodule',
@@ -29,7 +30,7 @@ function seriesBlock({ series, reading, placed, nodules }: AnnotatedSeries): str
     `  ${cells.map((cell, c) => cell.padStart(widths[c]!)).join('  ')}\n`
   return [
     `${series.patientId}  ${series.seriesInstanceUid}\n`,
-    `  ${series.slices.length} slices, ${reading.sessions.length} readers, ${placementText(placed)}\n`,
+    `  ${count(series.slices.length, 'slice')}, ${count(reading.sessions.length, 'reader')}, ${placementText(placed)}\n`,
     rows.length > 0 ? line(COLUMNS) + rows.map(line).join('') : '  no nodule of 3 mm or more\n',
   ].join('')
 }
@@ -38,8 +39,8 @@ function seriesBlock({ series, reading, placed, nodules }: AnnotatedSeries): str
 export function placementText(placed: PlacedReading): string {
   const done = placed.placedByUid + placed.placedByZ
   const total = done + placed.unplaced.length
-  const point = `${placed.smallNodules.length} small nodules, ${placed.nonNodules.length} non-nodules`
-  return `${done} of ${total} ROIs placed on their slices (${placed.placedByUid} by UID, ${placed.placedByZ} by z), ${point}`
+  const point = `${count(placed.smallNodules.length, 'small nodule')}, ${count(placed.nonNodules.length, 'non-nodule')}`
+  return `${done} of ${count(total, 'ROI')} placed on their slices (${placed.placedByUid} by UID, ${placed.placedByZ} by z), ${point}`
 }
 
 function row(nodule: ConsensusNodule): string[] {

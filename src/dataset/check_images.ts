@@ -6,6 +6,7 @@ import { imageFile } from './list.js'
 import type { FrameList, ListRect } from './list.js'
 import { frameFormat } from './read_frame.js'
 import type { FrameFormat } from './read_frame.js'
+import { agree, count } from '../words.js'
 
 /** An image of a list with the boxes to train on, pixels of the image as it is on disk. */
 export interface CheckedImage {
@@ -65,7 +66,7 @@ export async function checkImages(
     const first = failures.reduce((a, b) => (a.index < b.index ? a : b))
     throw new NoduleError(
       first.error instanceof NoduleError ? first.error.code : 'FILE',
-      `${failures.length} of ${list.entries.length} images cannot be used; the first: ${describeError(first.error)}`,
+      `${failures.length} of ${count(list.entries.length, 'image')} cannot be used; the first: ${describeError(first.error)}`,
       { path: list.path, place: `/${first.index}/image_path`, cause: first.error },
     )
   }
@@ -90,7 +91,13 @@ export async function checkImages(
       else lost++
     }
   }
-  if (clipped > 0) warnings.push(`${list.path}: ${clipped} boxes were clipped to their images`)
-  if (lost > 0) warnings.push(`${list.path}: ${lost} boxes lie wholly outside their images and were dropped`)
+  if (clipped > 0)
+    warnings.push(
+      `${list.path}: ${count(clipped, 'box')} ${agree(clipped, 'was', 'were')} clipped to their images`,
+    )
+  if (lost > 0)
+    warnings.push(
+      `${list.path}: ${count(lost, 'box')} ${agree(lost, 'lies', 'lie')} wholly outside their images and ${agree(lost, 'was', 'were')} dropped`,
+    )
   return { images, warnings }
 }

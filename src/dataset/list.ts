@@ -5,6 +5,7 @@ import { NoduleError, describeError } from '../errors.js'
 import { readText, writeFileAtomic } from '../files.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
+import { agree, count } from '../words.js'
 
 /** A box of a list: pixels at the edges of the image that the entry names. Other keys of the file are kept. */
 export interface ListRect extends EdgeBox {
@@ -119,8 +120,14 @@ export function parseList(value: unknown, path: string): FrameList {
   const counts = { turned: 0, flat: 0 }
   const entries = value.map((item: unknown, index) => parseEntry(item, path, `/${index}`, counts))
   const warnings: string[] = []
-  if (counts.turned > 0) warnings.push(`${path}: ${counts.turned} boxes turned inside out were turned back`)
-  if (counts.flat > 0) warnings.push(`${path}: ${counts.flat} boxes without an area were dropped`)
+  if (counts.turned > 0)
+    warnings.push(
+      `${path}: ${count(counts.turned, 'box')} turned inside out ${agree(counts.turned, 'was', 'were')} turned back`,
+    )
+  if (counts.flat > 0)
+    warnings.push(
+      `${path}: ${count(counts.flat, 'box')} without an area ${agree(counts.flat, 'was', 'were')} dropped`,
+    )
   return { path, dir: dirname(resolve(path)), entries, warnings }
 }
 

@@ -6,6 +6,7 @@ import type { SliceHeader } from './header.js'
 import { separateReconstructions } from './reconstructions.js'
 import type { Series, SeriesProblem } from './series.js'
 import { COMPRESSED, isUncompressed } from './transfer_syntax.js'
+import { agree, count } from '../words.js'
 
 /** Positions closer than this are the same, mm. */
 const SAME_POSITION_MM = 0.01
@@ -116,7 +117,7 @@ function keepAlike(headers: readonly SliceHeader[], problems: SeriesProblem[]): 
     )
     problems.push({
       kind: 'mixed-size',
-      message: `${left.length} of ${headers.length} images differ in size, spacing or orientation (${[...new Set(sizes)].slice(0, 3).join('; ')}); left out`,
+      message: `${left.length} of ${count(headers.length, 'image')} differ in size, spacing or orientation (${[...new Set(sizes)].slice(0, 3).join('; ')}); left out`,
       paths: left.map((header) => header.path),
     })
   }
@@ -160,8 +161,8 @@ function dropDuplicates(
     kind: phases === undefined ? 'duplicate' : 'four-dimensional',
     message:
       phases === undefined
-        ? `${left.length} images repeat a position (${where.join(', ')}${repeated.length > 3 ? ', ...' : ''} mm); the first by Instance Number is kept`
-        : `${sorted.length} images at ${positions.length} positions; the first phase is kept`,
+        ? `${count(left.length, 'image')} ${agree(left.length, 'repeats', 'repeat')} a position (${where.join(', ')}${repeated.length > 3 ? ', ...' : ''} mm); the first by Instance Number is kept`
+        : `${count(sorted.length, 'image')} at ${positions.length} positions; the first phase is kept`,
     paths: left.map((image) => image.path),
   })
   return kept
@@ -255,7 +256,7 @@ function checkLine(
   if (off.length > 0) {
     problems.push({
       kind: 'shifted',
-      message: `${off.length} slices lie more than ${tolerance.toFixed(1)} mm beside the line of the others`,
+      message: `${count(off.length, 'slice')} ${agree(off.length, 'lies', 'lie')} more than ${tolerance.toFixed(1)} mm beside the line of the others`,
       paths: off.map((slice) => slice.path),
     })
   }
@@ -288,7 +289,7 @@ function sliceSpacing(
     const shown = gaps.slice(0, 3).join('; ') + (gaps.length > 3 ? `; ${gaps.length - 3} more` : '')
     problems.push({
       kind: 'gap',
-      message: `about ${missing} slices missing (${shown}; mean ${spacing.toFixed(2)} mm)`,
+      message: `about ${count(missing, 'slice')} missing (${shown}; mean ${spacing.toFixed(2)} mm)`,
     })
   } else if (
     drift > 0.5 * spacing ||

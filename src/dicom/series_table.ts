@@ -1,3 +1,4 @@
+import { count } from '../words.js'
 import type { FoundSeries, Series, SkippedFile } from './series.js'
 
 const COLUMNS: readonly [string, (series: Series) => string][] = [
@@ -27,7 +28,7 @@ export function seriesTable(found: FoundSeries): string {
   return [
     line(COLUMNS.map(([name]) => name)),
     ...found.series.map((series, n) => line(rows[n]!) + problemLines(series)),
-    `${count(patients, 'patient')}, ${count(studies, 'study', 'studies')}, ${found.series.length} series, `,
+    `${count(patients, 'patient')}, ${count(studies, 'study')}, ${found.series.length} series, `,
     `${found.series.filter((series) => series.isVolume).length} of them volumes\n`,
     ...skippedLines(found),
   ].join('')
@@ -106,8 +107,4 @@ export function seriesJson(found: FoundSeries): unknown {
 
 function trim(value: number): string {
   return String(Number(value.toFixed(3)))
-}
-
-function count(number: number, one: string, many = `${one}s`): string {
-  return `${number} ${number === 1 ? one : many}`
 }

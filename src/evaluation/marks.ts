@@ -5,6 +5,7 @@ import { DETECTIONS_FORMAT, readDetections } from '../inference/detections.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { readMarksCsv } from './luna.js'
 import type { Mark } from './scans.js'
+import { agree, count } from '../words.js'
 
 /** The marks of detections: the id is the series and the nodule's number in it. */
 export function detectionMarks(detections: readonly SeriesDetections[]): Mark[] {
@@ -55,7 +56,9 @@ export async function readDetectionFolder(folder: string, warnings: string[]): P
     bySeries.set(detections.seriesInstanceUid, detections)
   }
   if (other.length > 0)
-    warnings.push(`${other.length} JSON files of ${folder} are not ${DETECTIONS_FORMAT}, first ${other[0]!}`)
+    warnings.push(
+      `${count(other.length, 'JSON file')} of ${folder} ${agree(other.length, 'is', 'are')} not ${DETECTIONS_FORMAT}, first ${other[0]!}`,
+    )
   if (bySeries.size === 0) warnings.push(`${folder} holds no detections`)
   return [...bySeries.values()]
 }

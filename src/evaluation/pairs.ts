@@ -4,6 +4,7 @@ import { checkNumber, invalidParameter } from '../check.js'
 import type { NoduleMeasures } from '../dataset/index.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import { dropOverlapping } from '../inference/stitch.js'
+import { agree, count } from '../words.js'
 
 /** What slice-level evaluation reads of a TensorBox list entry. */
 export interface EvaluatedEntry {
@@ -100,7 +101,7 @@ export function pairImages(
     if (missing.length > 0) {
       throw new NoduleError('FORMAT', 'the lists do not name the same images', {
         path: predictionsName,
-        expected: `an entry for each of the ${truth.length} images of ${truthName}`,
+        expected: `an entry for each of the ${count(truth.length, 'image')} of ${truthName}`,
         actual: `none for ${missing.length} of them, first ${JSON.stringify(missing[0]!.image_path)}`,
       })
     }
@@ -116,16 +117,16 @@ export function pairImages(
   if (missing.length > 0) {
     const boxes = missing.reduce((sum, entry) => sum + entry.rects.length, 0)
     warnings.push(
-      `${missing.length} of ${truth.length} images have no predictions; ` +
+      `${missing.length} of ${count(truth.length, 'image')} have no predictions; ` +
         (mismatch === 'miss'
-          ? `their ${boxes} true boxes count as missed`
-          : `they and their ${boxes} true boxes are left out`),
+          ? `their ${count(boxes, 'true box')} count as missed`
+          : `they and their ${count(boxes, 'true box')} are left out`),
     )
   }
   if (unknown.length > 0) {
     const boxes = unknown.reduce((sum, index) => sum + predictions[index]!.rects.length, 0)
     warnings.push(
-      `${unknown.length} images of ${predictionsName} are not in ${truthName}; their ${boxes} boxes are left out`,
+      `${count(unknown.length, 'image')} of ${predictionsName} ${agree(unknown.length, 'is', 'are')} not in ${truthName}; their ${count(boxes, 'box')} are left out`,
     )
   }
 
@@ -172,7 +173,10 @@ export function pairImages(
         : { excluded: excluded.map((box, i) => checkBox(box, truthName, `/${index}/nodule/excluded/${i}`)) }),
     })
   }
-  if (dropped.truth > 0) warnings.push(`${dropped.truth} true boxes without an area are left out`)
+  if (dropped.truth > 0)
+    warnings.push(
+      `${count(dropped.truth, 'true box')} without an area ${agree(dropped.truth, 'is', 'are')} left out`,
+    )
   if (dropped.predictions > 0)
     warnings.push(`${dropped.predictions} predicted boxes without an area are left out`)
   if (dropped.low > 0)

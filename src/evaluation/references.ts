@@ -5,6 +5,7 @@ import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { voxelToPatient } from '../geometry/patient.js'
 import type { Finding } from './scans.js'
+import { agree, count } from '../words.js'
 
 export interface ReferenceOptions {
   /** Readers that must have outlined a nodule for it to count; LUNA16 takes 3 of 4. */
@@ -54,7 +55,9 @@ export async function readReferences(
     }
     const placed = placeOnSeries(reading, series)
     if (placed.unplaced.length > 0)
-      warnings.push(`${reading.path}: ${placed.unplaced.length} marks lie on no slice of the series`)
+      warnings.push(
+        `${reading.path}: ${count(placed.unplaced.length, 'mark')} ${agree(placed.unplaced.length, 'lies', 'lie')} on no slice of the series`,
+      )
     scans.push(referenceOf(series, placed, options))
   }
   if (without.length > 0) {

@@ -12,6 +12,7 @@ import type { ReaderPoint, ReferenceOptions, ScanReference } from './references.
 import { evaluateScans } from './scans.js'
 import { distinctNames } from './slice_runs.js'
 import type { Finding, Mark, ScanEvaluation, ScanOptions } from './scans.js'
+import { count } from '../words.js'
 
 export interface ScanRunOptions extends ScanOptions, ReferenceOptions {
   /** Folders of detections, or CSV files in LUNA16's format. */
@@ -156,7 +157,7 @@ function listSeries(
       const missing = series === undefined ? [] : all.filter((uid) => !series.includes(uid))
       if (missing.length > 0)
         warnings.push(
-          `${missing.length} of ${all.length} scans have no file in ${name}: their nodules count as missed`,
+          `${missing.length} of ${count(all.length, 'scan')} have no file in ${name}: their nodules count as missed`,
         )
     }
     return all

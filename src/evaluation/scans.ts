@@ -4,6 +4,7 @@ import { bootstrapFroc } from './bootstrap.js'
 import type { FrocBand } from './bootstrap.js'
 import { FROC_RATES, frocCurve, sensitivityAt } from './froc.js'
 import type { FrocPoint, FrocVectors } from './froc.js'
+import { agree, count } from '../words.js'
 
 /** A true finding of a scan. */
 export interface Finding {
@@ -184,12 +185,12 @@ export function prepareScans(
   const warnings: string[] = []
   const listed = listSeries(series, options.official === true, warnings)
   const known = new Set(listed)
-  warnUnknown(findings, known, 'findings', warnings)
-  warnUnknown(marks, known, 'marks', warnings)
+  warnUnknown(findings, known, 'finding', warnings)
+  warnUnknown(marks, known, 'mark', warnings)
   // LUNA16's own list of excluded findings has thousands that repeat; they count neither way.
   const counting = findings.filter((finding) => !finding.excluded)
-  warnRepeated(counting, 'nodules', (nodule) => nodule.equivalentDiameterMm, warnings)
-  warnRepeated(marks, 'marks', (mark) => mark.probability, warnings)
+  warnRepeated(counting, 'nodule', (nodule) => nodule.equivalentDiameterMm, warnings)
+  warnRepeated(marks, 'mark', (mark) => mark.probability, warnings)
   for (const item of [...findings, ...marks]) {
     if (![item.x, item.y, item.z].every(Number.isFinite))
       throw invalidParameter(`position of ${item.id}`, 'finite numbers', [item.x, item.y, item.z])
@@ -244,7 +245,7 @@ export function prepareScans(
   }
   if (counts.droppedMarks > 0)
     warnings.push(
-      `${counts.droppedMarks} marks beyond the ${maxMarks} most probable of their scan are dropped`,
+      `${count(counts.droppedMarks, 'mark')} beyond the ${maxMarks} most probable of their scan ${agree(counts.droppedMarks, 'is', 'are')} dropped`,
     )
   if (marks.length === 0) warnings.push('the predictions hold no mark')
   if (counts.nodules === 0) warnings.push('the reference holds no nodule: the sensitivity is undefined')
@@ -335,7 +336,7 @@ function listSeries(series: readonly string[], official: boolean, warnings: stri
   const repeated = series.length - unique.length
   if (repeated === 0) return series
   warnings.push(
-    `${repeated} entries of the series list repeat a series; ` +
+    `${count(repeated, 'entry')} of the series list ${agree(repeated, 'repeats', 'repeat')} a series; ` +
       (official
         ? 'they count again, as in the official script, whose bootstrap draws them twice over: its intervals need not hold the curve'
         : 'they are left out'),
@@ -352,7 +353,9 @@ function warnUnknown(
   const unknown = items.filter((item) => !known.has(item.seriesUid))
   if (unknown.length === 0) return
   const series = new Set(unknown.map((item) => item.seriesUid)).size
-  warnings.push(`${unknown.length} ${what} of ${series} series that are not in the list are left out`)
+  warnings.push(
+    `${count(unknown.length, what)} of ${series} series that are not in the list ${agree(unknown.length, 'is', 'are')} left out`,
+  )
 }
 
 function warnRepeated<T extends Finding | Mark>(
@@ -365,7 +368,10 @@ function warnRepeated<T extends Finding | Mark>(
     items.map((item) => [item.seriesUid, item.x, item.y, item.z, valueOf(item)].join(' ')),
   )
   const repeated = items.length - different.size
-  if (repeated > 0) warnings.push(`${repeated} ${what} repeat another one exactly; each counts`)
+  if (repeated > 0)
+    warnings.push(
+      `${count(repeated, what)} ${agree(repeated, 'repeats', 'repeat')} another one exactly; each counts`,
+    )
 }
 
 function group<T extends { seriesUid: string }>(items: readonly T[]): Map<string, T[]> {

@@ -3,6 +3,7 @@ import type { Difference } from './compare.js'
 import type { LabelRuns } from './label_runs.js'
 import type { ScanRun, ScanRuns } from './scan_runs.js'
 import type { SliceRun, SliceRuns } from './slice_runs.js'
+import { count } from '../words.js'
 
 /** A ratio with three decimals, or "-" where it is undefined. */
 export function ratio(value: number | null | undefined): string {
@@ -128,7 +129,7 @@ export function sliceTable(all: SliceRuns): string {
   const { runs, comparisons } = all
   const first = runs[0]!
   return [
-    `Slice level, a hit at IoU >= ${first.iou}: ${first.images} images (${first.imagesWithTruth} with nodules), ${first.truthBoxes} true boxes\n\n`,
+    `Slice level, a hit at IoU >= ${first.iou}: ${count(first.images, 'image')} (${first.imagesWithTruth} with nodules), ${count(first.truthBoxes, 'true box')}\n\n`,
     sideBySide(runs, sliceMeasures(runs)),
     ...[intervalNote(first)].map((note) => (note === undefined ? '' : `  (${note})\n`)),
     ...runs.flatMap((run) => [
@@ -194,7 +195,7 @@ export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
   const { scans, counts, bootstrap } = runs[0]!
   const missed = runs[0]!.findings.filter((finding) => finding.score === null)
   return [
-    `Scan level, LUNA16's protocol: ${scans} scans, ${counts.nodules} nodules, ${counts.excludedFindings} excluded findings\n\n`,
+    `Scan level, LUNA16's protocol: ${count(scans, 'scan')}, ${count(counts.nodules, 'nodule')}, ${count(counts.excludedFindings, 'excluded finding')}\n\n`,
     sideBySide(runs, scanMeasures(runs)),
     bootstrap === null
       ? counts.scansWithNodules === 1
@@ -236,7 +237,7 @@ export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
 export function labelTable({ runs, comparisons }: LabelRuns): string {
   const { items, positives, threshold } = runs[0]!
   return [
-    `Classification: ${items} items, ${positives} positive; called positive at ${threshold} and above\n\n`,
+    `Classification: ${count(items, 'item')}, ${positives} positive; called positive at ${threshold} and above\n\n`,
     sideBySide(runs, [
       ['AUC', ({ auc }) => `${ratio(auc.value)} (${ratio(auc.low)} to ${ratio(auc.high)})`],
       ['average precision (PR-AUC)', (run) => ratio(run.averagePrecision)],

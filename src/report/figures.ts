@@ -12,6 +12,7 @@ import { ratio } from '../evaluation/tables.js'
 import { COLORS } from './chart.js'
 import type { Chart, ChartBand, ChartLine } from './chart.js'
 import type { TrainingEntry } from './training_log.js'
+import { agree, count } from '../words.js'
 
 /** Evaluations of one protocol as a plot takes them: a name is shown where there are several. */
 type Named<T> = T & { name?: string }
@@ -48,7 +49,7 @@ export function precisionRecallChart(
   const { images, truthBoxes, iou } = runs[0]!
   return {
     title: oneMinusPrecision ? 'Recall against 1 − precision' : 'Precision and recall',
-    subtitle: `${images} slices, ${truthBoxes} true boxes, a hit at IoU ≥ ${iou}`,
+    subtitle: `${count(images, 'slice')}, ${count(truthBoxes, 'true box')}, a hit at IoU ≥ ${iou}`,
     x: oneMinusPrecision ? { name: '1 − precision', min: 0, max: 1, interval: 0.1 } : recall,
     y: oneMinusPrecision ? recall : { name: 'Precision', min: 0, max: 1, interval: 0.1 },
     lines,
@@ -175,7 +176,7 @@ export function frocChart(runs: readonly FrocChartInput[], readers: readonly Rea
   const { scans, counts } = runs[0]!
   return {
     title: 'Free-response ROC',
-    subtitle: `${scans} scans, ${counts.nodules} nodules; a hit lies within the nodule's radius${
+    subtitle: `${count(scans, 'scan')}, ${count(counts.nodules, 'nodule')}; a hit lies within the nodule's radius${
       readers.some((reader) => reader.falsePositivesPerScan < 1 / 8)
         ? '; readers below 1/8 stand at the left'
         : ''
@@ -224,7 +225,7 @@ export function rocChart(runs: readonly Named<Classification>[]): Chart {
   const { items, positives } = runs[0]!
   return {
     title: 'Receiver operating characteristic',
-    subtitle: `${items} items, ${positives} positive`,
+    subtitle: `${count(items, 'item')}, ${positives} positive`,
     x: { name: 'False positive rate (1 − specificity)', min: 0, max: 1, interval: 0.1 },
     y: { name: 'True positive rate (sensitivity)', min: 0, max: 1, interval: 0.1 },
     lines: [
@@ -258,7 +259,7 @@ export function scorePrecisionRecallChart(runs: readonly Named<Classification>[]
   const rate = positives / items
   return {
     title: 'Precision and recall',
-    subtitle: `${items} items, ${positives} positive`,
+    subtitle: `${count(items, 'item')}, ${positives} positive`,
     x: { name: 'Recall', min: 0, max: 1, interval: 0.1 },
     y: { name: 'Precision', min: 0, max: 1, interval: 0.1 },
     lines: [
@@ -285,7 +286,7 @@ export function scorePrecisionRecallChart(runs: readonly Named<Classification>[]
 export function calibrationChart(runs: readonly Named<Classification>[]): Chart {
   return {
     title: 'Calibration',
-    subtitle: `${runs[0]!.items} items; each point a bin of scores`,
+    subtitle: `${count(runs[0]!.items, 'item')}; each point a bin of scores`,
     x: { name: 'Mean score of the bin', min: 0, max: 1, interval: 0.1 },
     y: { name: 'Part of positives', min: 0, max: 1, interval: 0.1 },
     lines: [
@@ -321,7 +322,7 @@ export function blandAltmanChart(sizes: BlandAltman): Chart {
   })
   return {
     title: 'Diameter: as measured against the equivalent one',
-    subtitle: `${sizes.pairs} nodules that were hit (Bland and Altman)`,
+    subtitle: `${count(sizes.pairs, 'nodule')} that ${agree(sizes.pairs, 'was', 'were')} hit (Bland and Altman)`,
     x: { name: 'Mean of measured and equivalent diameter (mm)', min: low, max: high },
     y: { name: 'Measured − equivalent (mm)' },
     lines: [

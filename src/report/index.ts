@@ -158,10 +158,13 @@ function compareRuns(
       samples: options.bootstraps,
       names: [ownName, ...lists.map((run) => run.name)],
     })
-  } else if (lists.length > 0) warnings.push(`${lists.length} lists cannot be compared: no list of this run`)
+  } else if (lists.length > 0)
+    warnings.push(`${count(lists.length, 'list')} cannot be compared: no list of this run`)
   if (scans?.comparison !== undefined) comparison.scans = scans.comparison
   else if (marks.length > 0)
-    warnings.push(`${marks.length} runs of whole scans cannot be compared: no evaluation of this run's`)
+    warnings.push(
+      `${count(marks.length, 'run')} of whole scans cannot be compared: no evaluation of this run's`,
+    )
   for (const runs of [comparison.slices?.runs ?? [], comparison.scans?.runs ?? []])
     for (const run of runs.slice(1)) warnings.push(...run.warnings.map((line) => `${run.name}: ${line}`))
   return comparison.slices === undefined && comparison.scans === undefined ? undefined : comparison

@@ -181,7 +181,7 @@ function summarySection({ slices, scans, training, warnings }: PageInput): Secti
       cards.push(card(ratio(bestF1.recall), `recall at the best F1 (confidence ${ratio(bestF1.threshold)})`))
       cards.push(card(ratio(bestF1.precision), 'precision there'))
     }
-    cards.push(card(`${images}`, `slices with ${truthBoxes} true boxes`))
+    cards.push(card(`${images}`, `slices with ${count(truthBoxes, 'true box')}`))
   }
   if (scans !== undefined) {
     const { evaluation, detections, nodules } = scans

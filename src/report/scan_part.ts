@@ -13,6 +13,7 @@ import { PICTURE_WINDOW, framePicture, grayPicture } from './pictures.js'
 import type { Picture } from './pictures.js'
 import type { FindingRow, NoduleRow } from './nodule_tables.js'
 import type { PageView } from './page.js'
+import { count } from '../words.js'
 
 export interface ScanPart {
   detections: SeriesDetections[]
@@ -97,7 +98,7 @@ export async function scanPart(
     const seen = nodule?.boxes[nodule.boxes.length >> 1] ?? sphereBox(outcome, detection)
     if (seen !== undefined) {
       const found = outcome.score === null ? 'missed' : `found at confidence ${outcome.score.toFixed(2)}`
-      const readers = nodule === undefined ? '' : `${nodule.readers} readers, `
+      const readers = nodule === undefined ? '' : `${count(nodule.readers, 'reader')}, `
       const caption = `${detection.patientId}, ${outcome.id}: ${outcome.equivalentDiameterMm.toFixed(1)} mm, ${readers}${found}`
       const range = [nodule?.boxes[0]?.k ?? seen.k, nodule?.boxes.at(-1)?.k ?? seen.k] as const
       // Without outlines only the place is known: a box of the diameter around it.

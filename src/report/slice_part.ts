@@ -6,6 +6,7 @@ import { framePicture } from './pictures.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { PageImage } from './page.js'
 import type { Picture } from './pictures.js'
+import { count } from '../words.js'
 
 export interface SlicePart {
   evaluation: SliceEvaluation & SliceDetails
@@ -73,10 +74,12 @@ export async function slicePart(
     images.push(page)
   }
   if (unreadable.length > 0)
-    warnings.push(`${unreadable.length} pictures cannot be shown, first: ${unreadable[0]!}`)
+    warnings.push(`${count(unreadable.length, 'picture')} cannot be shown, first: ${unreadable[0]!}`)
   const candidates = pairs.images.filter((image) => image.truth.length + image.detections.length > 0).length
   if (candidates > shown.size)
-    warnings.push(`the page shows ${shown.size} of ${candidates} slices with boxes; the figures count all`)
+    warnings.push(
+      `the page shows ${shown.size} of ${count(candidates, 'slice')} with boxes; the figures count all`,
+    )
   return { evaluation, images, warnings }
 }
 

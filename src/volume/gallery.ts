@@ -8,6 +8,7 @@ import { planePanel, tilePanels } from './montage.js'
 import { fileNames } from './segment.js'
 import { anatomyOverview } from './tissue.js'
 import { lungWindow, windowToGray } from './window.js'
+import { count } from '../words.js'
 
 /** Forms of nodules, by the means of the readers' ratings; a nodule may have several. */
 export const noduleForms = [
@@ -182,7 +183,7 @@ async function formPanel(
   const { ratings, malignancy } = nodule
   const label = [
     `${volume.patientId} #${nodule.id}`,
-    `eq. diam. ${nodule.equivalentDiameterMm.toFixed(1)} mm, ${nodule.readers} readers`,
+    `eq. diam. ${nodule.equivalentDiameterMm.toFixed(1)} mm, ${count(nodule.readers, 'reader')}`,
     ratings === undefined
       ? 'no ratings'
       : `tex ${ratings.texture.mean.toFixed(1)} spic ${ratings.spiculation.mean.toFixed(1)} mal ${malignancy?.toFixed(1) ?? '-'}`,

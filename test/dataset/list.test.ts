@@ -188,7 +188,7 @@ describe('checkImages', () => {
     const { images, warnings } = await checkImages(list, { outside: 'clip' })
     expect(images[0]!.rects).toEqual([{ x1: 30, y1: 3, x2: 40, y2: 20 }])
     expect(warnings[0]).toMatch(/2 boxes were clipped/)
-    expect(warnings[1]).toMatch(/1 boxes lie wholly outside/)
+    expect(warnings[1]).toMatch(/1 box lies wholly outside/)
   })
 
   it('counts images that are missing or no images', async () => {

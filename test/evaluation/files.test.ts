@@ -139,7 +139,7 @@ describe('what the files are decides the level', () => {
     expect(warnings[0]).toMatch(/no list of series: the 3 that/)
     const series = file('series.csv', '1.1\n1.2\n')
     const listed = await evaluateFiles({ truth: nodules, predictions: [marksA], series, bootstraps: 0 })
-    expect(listed.warnings).toEqual(['1 marks of 1 series that are not in the list are left out'])
+    expect(listed.warnings).toEqual(['1 mark of 1 series that are not in the list is left out'])
   })
 
   test('labels: one column, two columns, what is wrong', async () => {
@@ -215,7 +215,7 @@ describe('a folder of detections', () => {
       marks: [{ seriesUid: '1.1', id: '1.1 4', x: 1, y: 2, z: 3, probability: 0.5, measuredDiameterMm: 7 }],
       series: ['1.1'],
     })
-    expect(warnings).toEqual([`1 JSON files of ${place} are not nodule-detections/1, first b.json`])
+    expect(warnings).toEqual([`1 JSON file of ${place} is not nodule-detections/1, first b.json`])
     file('found/c.json', detection('1.1'))
     await expect(readMarks(place, [])).rejects.toThrow(/c\.json: two files hold detections of one series/)
     file('found/c.json', { ...detection('1.3'), nodules: [{}] })

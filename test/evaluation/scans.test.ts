@@ -293,8 +293,8 @@ describe('matching', () => {
       { bootstraps: 10 },
     )
     expect(repeated.warnings).toEqual([
-      '1 nodules repeat another one exactly; each counts',
-      '1 marks repeat another one exactly; each counts',
+      '1 nodule repeats another one exactly; each counts',
+      '1 mark repeats another one exactly; each counts',
     ])
     expect(nothingFound.cpm).toEqual({ value: 0 })
     const nothingThere = evaluateScans(['a'], [], [mark('a', 0, 1)])

@@ -336,7 +336,7 @@ describe('bringing lists together', () => {
     const result = evaluateSlices(truth, predictions, { minScore: 0.5 })
     expect(result.counts).toMatchObject({ tp: 1, fp: 0, fn: 0 })
     expect(result.warnings).toEqual([
-      '1 true boxes without an area are left out',
+      '1 true box without an area is left out',
       '1 predicted boxes without an area are left out',
       '1 predicted boxes score below 0.5 and are left out',
     ])

@@ -41,7 +41,7 @@ describe('the page', () => {
     expect(html).toContain('Training loss')
     expect(html).toContain('Free-response ROC')
     expect(warnings).toContain(
-      `1 JSON files of ${join(run, 'detections')} are not nodule-detections/1, first notes.json`,
+      `1 JSON file of ${join(run, 'detections')} is not nodule-detections/1, first notes.json`,
     )
   })
 
@@ -109,7 +109,7 @@ describe('runs side by side', () => {
     writeFileSync(csv, 'seriesuid,coordX,coordY,coordZ,probability\n1.2.3,200,0,0,0.9\n1.2.4,0,0,0,1\n')
     const plots = join(temporary, 'side-by-side-plots')
     const report = await writeReport({ ...options, plots, compare: [other, csv] })
-    expect(report.warnings).toContain('marks.csv: 1 marks of 1 series that are not in the list are left out')
+    expect(report.warnings).toContain('marks.csv: 1 mark of 1 series that are not in the list is left out')
     const page = readFileSync(output, 'utf8')
     expect(page).toMatch(
       /AP, first run - second run: [+-]\d\.\d{3} \(.*p [=<] 0?\.?\d+.*30 paired bootstraps\)/,
@@ -137,7 +137,7 @@ describe('runs side by side', () => {
       compare: [join(run, 'predictions.json'), run],
     })
     expect(report.warnings).toContain('2 lists cannot be compared: no list of this run')
-    expect(report.warnings).toContain("1 runs of whole scans cannot be compared: no evaluation of this run's")
+    expect(report.warnings).toContain("1 run of whole scans cannot be compared: no evaluation of this run's")
     expect(readFileSync(output, 'utf8')).not.toContain('id="comparison"')
   })
 })

@@ -5,6 +5,7 @@ import type { BoxRule, SliceFinding } from './boxes.js'
 import { findingsOnSlices, isAccepted } from './marks.js'
 import type { ScanRecord } from './record.js'
 import { readStart } from '../../read_files.js'
+import { count } from '../../words.js'
 
 const HEAD_BYTES = 8192
 
@@ -80,7 +81,9 @@ export async function readFindings(
   const warnings = [...reading.warnings]
   if (placed.unplaced.length > 0) warnings.push(`${path}: ${placed.unplaced.length} outlines lie on no slice`)
   if (placed.sessions < rule.minReaders) {
-    warnings.push(`${path}: ${placed.sessions} readers, so that no nodule can have ${rule.minReaders}`)
+    warnings.push(
+      `${path}: ${count(placed.sessions, 'reader')}, so that no nodule can have ${rule.minReaders}`,
+    )
   }
   const found = consensusNodules(placed, series.geometry)
   const nodules = found.map(({ id, readers, axialDiameterMm, ratings }) => ({

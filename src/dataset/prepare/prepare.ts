@@ -22,6 +22,7 @@ import { createScanPool } from './scan_pool.js'
 import type { SliceRule } from './select.js'
 import { splitPatients } from './split.js'
 import type { SplitRule } from './split.js'
+import { count } from '../../words.js'
 
 export interface PrepareOptions {
   /** Folders with DICOM series, at any depth, with their LIDC XML files or without; none where stacks are given. */
@@ -154,7 +155,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   if (done < items.length) {
     throw new NoduleError(
       'INTERRUPTED',
-      `stopped after ${done} of ${items.length} scans; run it again with the same options to go on`,
+      `stopped after ${done} of ${count(items.length, 'scan')}; run it again with the same options to go on`,
       { path: output },
     )
   }
@@ -219,7 +220,7 @@ function checkGiven(
     })
   if (absent.length > 0)
     warn(
-      `${absent.length} of ${patients.size} patients are in no list: ${path} does not name them (${absent[0]})`,
+      `${absent.length} of ${count(patients.size, 'patient')} are in no list: ${path} does not name them (${absent[0]})`,
     )
 }
 

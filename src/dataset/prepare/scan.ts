@@ -6,6 +6,7 @@ import { writeRecord } from './record.js'
 import type { ScanRecord } from './record.js'
 import { selectSlices } from './select.js'
 import { writeFrames } from './write_frames.js'
+import { agree, count } from '../../words.js'
 
 /** One scan to prepare. */
 export interface ScanTask extends CommonTask, ScanSource {
@@ -23,7 +24,10 @@ export async function prepareScan(task: ScanTask, memory: ScanMemory = {}): Prom
   const { slices: boxes } = frameBoxes(findings, mapping, parameters.boxes)
   const doubtful = findings.filter((finding) => finding.nonNodule !== true)
   const { slices: shown, outside } = frameBoxes(doubtful, mapping, parameters.boxes)
-  if (outside > 0) warnings.push(`${outside} boxes lie outside the frame, which is fitted around the lungs`)
+  if (outside > 0)
+    warnings.push(
+      `${count(outside, 'box')} ${agree(outside, 'lies', 'lie')} outside the frame, which is fitted around the lungs`,
+    )
   const positive = new Set([...boxes].filter(([, slice]) => slice.rects.length > 0).map(([k]) => k))
   const excluded = new Set([...shown].filter(([, slice]) => slice.excluded.length > 0).map(([k]) => k))
   const unread = task.annotationFiles.length === 0

@@ -3,12 +3,13 @@ import { drawList } from '../draw.js'
 import { readList } from '../list.js'
 import type { FrameList } from '../list.js'
 import type { DatasetManifest, PrepareResult } from './prepare.js'
+import { count } from '../../words.js'
 
 /** What was prepared, for people. */
 export function preparedTable(output: string, result: PrepareResult, drawn: readonly string[]): string {
   const { manifest, made, unchanged } = result
   const lines = [
-    `${made} scans prepared, ${unchanged} unchanged, ${manifest.failed.length} failed, ${manifest.skipped.length} series skipped`,
+    `${count(made, 'scan')} prepared, ${unchanged} unchanged, ${manifest.failed.length} failed, ${manifest.skipped.length} series skipped`,
   ]
   for (const [reason, count] of countBy(manifest.skipped.map((item) => item.reason)))
     lines.push(`  skipped ${count}: ${reason}`)
