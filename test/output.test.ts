@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { openSync, closeSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
@@ -148,4 +148,14 @@ describe('output that nobody takes', () => {
     expect(stderr).not.toMatch(/ENOSPC|at .*:\d+|bug/)
     expect(code).toBe(1)
   })
+})
+
+it('commands print through output.ts only, which a closed pipe cannot break', () => {
+  const sources = readdirSync(join(PACKAGE_ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+  const others = sources.filter((name) => name.endsWith('.ts') && !/^(output|progress)\.ts$/.test(name))
+  expect(others.length).toBeGreaterThan(100)
+  for (const name of others) {
+    const text = readFileSync(join(PACKAGE_ROOT, 'src', name), 'utf8')
+    expect(/process\.std(out|err)\.write|^\s*console\.\w+\(/m.test(text), name).toBe(false)
+  }
 })

@@ -78,8 +78,8 @@ describe('readList', () => {
     )
     expect(list.entries[0]!.rects).toEqual([{ x1: 3, y1: 2, x2: 9, y2: 8 }])
     expect(list.warnings).toEqual([
-      'l.json: 1 boxes turned inside out were turned back',
-      'l.json: 1 boxes without an area were dropped',
+      'l.json: 1 box turned inside out was turned back',
+      'l.json: 1 box without an area was dropped',
     ])
   })
 

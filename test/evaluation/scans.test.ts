@@ -302,7 +302,7 @@ describe('matching', () => {
     expect(nothingThere.warnings).toEqual(['the reference holds no nodule: the sensitivity is undefined'])
     const foreign = evaluateScans(['a'], [finding('b', 0, 1)], [mark('c', 0, 1), mark('c', 1, 1)])
     expect(foreign.warnings.slice(0, 2)).toEqual([
-      '1 findings of 1 series that are not in the list are left out',
+      '1 finding of 1 series that are not in the list is left out',
       '2 marks of 1 series that are not in the list are left out',
     ])
     expect(() => evaluateScans([], [], [])).toThrow(/list of series is empty/)
