@@ -74,7 +74,7 @@ const COMMANDS: readonly {
   },
   {
     name: 'mine',
-    describe: 'Run a model over known scans: cubes for the second stage, false marks for the first',
+    describe: 'Run a model over known scans: cubes and false marks to train on',
     load: () => import('./commands/mine.js'),
   },
   {

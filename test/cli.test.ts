@@ -24,7 +24,8 @@ function file(name: string, content: string | Uint8Array): string {
 
 const COMMANDS = [
   ...['dump', 'series', 'convert', 'anonymize', 'annotations', 'to-xml', 'phantom', 'segment', 'gallery'],
-  ...['prepare', 'train', 'engine', 'export', 'detect', 'evaluate', 'report', 'bench', 'doctor'],
+  ...['prepare', 'train', 'mine', 'engine', 'export', 'calibrate', 'detect', 'evaluate', 'report'],
+  ...['bench', 'doctor'],
 ]
 
 const overview = nodule('--help').stdout

@@ -29,7 +29,7 @@ interface Flags {
 
 export const command: CommandModule<object, Flags> = {
   command: 'mine [scans..]',
-  describe: 'Run a model over known scans: cubes for the second stage, false marks for the first',
+  describe: 'Run a model over known scans: cubes and false marks to train on',
   builder: (yargs) =>
     yargs
       .positional('scans', {
