@@ -5,6 +5,7 @@ import type { FoundSeries, Series } from '../dicom/index.js'
 import { metaImageHeader } from '../dicom/meta_image.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
+import { evenSlices } from './even_slices.js'
 import { loadVolume } from './hu_volume.js'
 import type { HuVolume } from './hu_volume.js'
 import { writeNifti } from './nifti.js'
@@ -50,14 +51,15 @@ export async function convertSeries(
           : volumes.map((one) => one.seriesInstanceUid).join(', '),
     })
   }
-  const volume = await loadVolume(series)
+  const { volume, note } = evenSlices(await loadVolume(series))
   const warnings = series.problems
-    .filter(({ kind }) => kind === 'gap' || kind === 'uneven-spacing' || kind === 'no-position')
+    .filter(({ kind }) => ['gap', 'uneven-spacing', 'no-position', 'several-reconstructions'].includes(kind))
     .map(({ kind, message }) =>
-      kind === 'no-position'
+      kind === 'no-position' || kind === 'several-reconstructions'
         ? message
         : `the file has one slice distance for all, ${volume.geometry.spacing[0]} mm: ${message}`,
     )
+  if (note !== undefined) warnings.push(note)
   if (!/\.mh[ad]$/i.test(output)) {
     await writeNifti(output, { ...volume, description: `HU of ${volume.seriesInstanceUid}` })
     return { series, paths: [output], warnings }

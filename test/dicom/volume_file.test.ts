@@ -215,6 +215,47 @@ describe('MetaImage', () => {
   })
 })
 
+describe('slices at uneven distances', () => {
+  /** HU = 10 * z - 1024 in each voxel. */
+  const uneven = (heights: readonly number[]): string[] =>
+    heights.map((z, n) =>
+      put(
+        `${n}.dcm`,
+        sliceFile({ z, instance: n, uid: `1.2.${n}`, pixels: uint16s(Array<number>(16).fill(10 * z)) }),
+      ),
+    )
+
+  it.each([
+    ['a scan in two parts', [0, 4, 8, 12, 16, 20, 28, 36, 44, 52, 60]],
+    ['a gap', [0, 2, 4, 6, 16, 18, 20]],
+  ])('%s: what is written lies where the file says', async (_, heights) => {
+    const output = join(folder, 'a.mha')
+    const { warnings } = await convertSeries(uneven(heights), output)
+    expect(warnings.at(-1)).toMatch(
+      /^\d+ slices, up to \d+\.\d mm from even places, were resampled to \d+ at [\d.]+ mm$/,
+    )
+    const after = await loadVolume((await findSeries([output])).series[0]!)
+    const { slicePositions } = after.geometry
+    expect(Math.abs(slicePositions.at(-1)! - heights.at(-1)!)).toBeLessThanOrEqual(
+      after.geometry.spacing[0] / 2,
+    )
+    for (const [k, position] of slicePositions.entries())
+      expect(after.data[16 * k]!).toBeCloseTo(10 * Math.min(position, heights.at(-1)!) - 1024, -0.5)
+  })
+
+  it('nearly even ones are left as they are', async () => {
+    const output = join(folder, 'a.mha')
+    const { warnings } = await convertSeries(uneven([0, 2, 4, 6.2, 8]), output)
+    expect(warnings).toHaveLength(1)
+    expect((await findSeries([output])).series[0]!.slices).toHaveLength(5)
+  })
+
+  it('too far apart to be resampled', async () => {
+    const { warnings } = await convertSeries(uneven([0, 2, 4, 6, 5000]), join(folder, 'a.mha'))
+    expect(warnings.at(-1)).toMatch(/too far apart to resample/)
+  })
+})
+
 describe('conversion', () => {
   it.each(['a.nii', 'a.nii.gz', 'a.mhd', 'a.mha'])(
     '%s holds the scan: same voxels, same places',
