@@ -3,7 +3,7 @@ import yargs from 'yargs'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from './errors.js'
 import { defaultThreads } from './native/addon.js'
-import { guardOutput, printFailure, setOutputStyle } from './output.js'
+import { guardOutput, printFailure, printFailureText, setOutputStyle } from './output.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'
 
@@ -269,7 +269,7 @@ try {
   await main(process.argv.slice(2))
 } catch (error) {
   if (error instanceof UsageError) {
-    printFailure(error.message)
+    printFailureText(error.message)
     process.exitCode = 2
   } else if (error instanceof NoduleError) {
     printFailure(`nodule: ${forTerminal(error.message, process.argv.slice(2))}`)
@@ -278,7 +278,7 @@ try {
     printFailure(`nodule: not enough memory: ${error.message}`)
     process.exitCode = 1
   } else {
-    printFailure(`nodule: this is a bug: ${error instanceof Error ? error.stack : String(error)}`)
+    printFailureText(`nodule: this is a bug: ${error instanceof Error ? error.stack : String(error)}`)
     process.exitCode = 70
   }
 }

@@ -1,3 +1,5 @@
+import { safeLines } from './clean.js'
+
 /**
  * The one error class of the package. Everything that goes wrong because of an input (a file, a flag, an
  * argument) is a NoduleError: the command line prints its message as one line and exits with code 1.
@@ -50,7 +52,7 @@ export class NoduleError extends Error {
       message += `: expected ${details.expected}`
       if (details.actual !== undefined) message += ` but received ${details.actual}`
     } else if (details.actual !== undefined) message += `: received ${details.actual}`
-    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    super(safeLines(message), details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.path = details.path
     this.place = details.place

@@ -55,6 +55,17 @@ export async function checkOutside(output: string, inputs: readonly string[]): P
   }
 }
 
+/** Throws NoduleError (FILE) where a result would be written over one of its own inputs, links followed. */
+export async function checkNoInput(output: string, inputs: readonly (string | undefined)[]): Promise<void> {
+  const target = await realPlace(output)
+  for (const input of inputs)
+    if (input !== undefined && (await realPlace(input)) === target)
+      throw new NoduleError('FILE', 'the result would replace its own input', {
+        path: output,
+        expected: 'another name',
+      })
+}
+
 /** Where a path leads to, also where its end does not exist yet. */
 async function realPlace(path: string): Promise<string> {
   const absolute = resolve(path)

@@ -1,3 +1,4 @@
+import { oneLine, safeLines } from './clean.js'
 import { systemReason } from './errors.js'
 
 /**
@@ -54,17 +55,22 @@ export function printPiece(text: string): void {
 
 /** A line about what was done: on stdout, but with --json on stderr. */
 export function printLine(line: string): void {
-  if (!style.quiet) write(style.json ? process.stderr : process.stdout, `${line}\n`)
+  if (!style.quiet) write(style.json ? process.stderr : process.stdout, `${oneLine(line)}\n`)
 }
 
 /** A line on stderr that --quiet leaves out: warnings, side results. */
 export function printNote(line: string): void {
-  if (!style.quiet) write(process.stderr, `${line}\n`)
+  if (!style.quiet) write(process.stderr, `${oneLine(line)}\n`)
 }
 
 /** A line on stderr that always appears: what failed. */
 export function printFailure(line: string): void {
-  write(process.stderr, `${line}\n`)
+  write(process.stderr, `${oneLine(line)}\n`)
+}
+
+/** Several lines of the same: how to call a command, where a bug is. */
+export function printFailureText(text: string): void {
+  write(process.stderr, `${text}\n`)
 }
 
 /** Streams that take nothing any more. */
@@ -99,7 +105,7 @@ function write(stream: Stream, text: string): void {
   if (lost.has(stream)) return
   liveLine?.hide()
   try {
-    stream.write(text)
+    stream.write(safeLines(text))
   } catch (error) {
     // Files are written at once, and some versions of Node throw.
     lose(stream, error)

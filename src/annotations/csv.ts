@@ -1,3 +1,4 @@
+import { csvCell } from '../clean.js'
 import { lunaNodule } from './luna.js'
 import type { AnnotatedSeries } from './types.js'
 import { RATING_NAMES } from './types.js'
@@ -87,7 +88,7 @@ export function lunaCsv(annotated: readonly AnnotatedSeries[], minReaders = 3): 
       .map((nodule) => lunaNodule(nodule, series.geometry))
       .filter((nodule) => nodule !== undefined)
       .map(({ center, equivalentDiameterMm }) => [
-        series.seriesInstanceUid,
+        csvCell(series.seriesInstanceUid),
         ...[...center, equivalentDiameterMm].map(cell),
       ]),
   )
@@ -97,9 +98,7 @@ export function lunaCsv(annotated: readonly AnnotatedSeries[], minReaders = 3): 
 function cell(value: number | string | undefined): string {
   if (value === undefined) return ''
   if (typeof value === 'number') return String(Number(value.toPrecision(10)))
-  // A leading sign would make a spreadsheet compute.
-  const safe = /^[=+\-@]/.test(value) ? `'${value}` : value
-  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  return csvCell(value)
 }
 
 function lines(rows: readonly (readonly string[])[]): string {

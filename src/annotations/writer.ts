@@ -1,6 +1,7 @@
 import { writeFileAtomic } from '../files.js'
 import { RATING_NAMES } from './types.js'
 import type { Ratings } from './types.js'
+import { escapeXml } from '../clean.js'
 
 export interface PointToWrite {
   id: string
@@ -46,20 +47,20 @@ export function formatLidcXml(message: LidcXmlToWrite): string {
     '<LidcReadMessage xmlns="http://www.nih.gov" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">',
     '  <ResponseHeader>',
     '    <Version>1.8.1</Version>',
-    `    <TaskDescription>${escapeText(message.task ?? 'Second unblinded read')}</TaskDescription>`,
-    `    <SeriesInstanceUid>${escapeText(message.seriesInstanceUid)}</SeriesInstanceUid>`,
+    `    <TaskDescription>${escapeXml(message.task ?? 'Second unblinded read')}</TaskDescription>`,
+    `    <SeriesInstanceUid>${escapeXml(message.seriesInstanceUid)}</SeriesInstanceUid>`,
     '    <ResponseDescription>1 - Reading complete</ResponseDescription>',
-    `    <StudyInstanceUID>${escapeText(message.studyInstanceUid)}</StudyInstanceUID>`,
+    `    <StudyInstanceUID>${escapeXml(message.studyInstanceUid)}</StudyInstanceUID>`,
     '  </ResponseHeader>',
   ]
   for (const session of message.sessions) {
     lines.push(
       '  <readingSession>',
       '    <annotationVersion>3.12</annotationVersion>',
-      `    <servicingRadiologistID>${escapeText(session.readerId)}</servicingRadiologistID>`,
+      `    <servicingRadiologistID>${escapeXml(session.readerId)}</servicingRadiologistID>`,
     )
     for (const nodule of session.nodules) {
-      lines.push('    <unblindedReadNodule>', `      <noduleID>${escapeText(nodule.id)}</noduleID>`)
+      lines.push('    <unblindedReadNodule>', `      <noduleID>${escapeXml(nodule.id)}</noduleID>`)
       const { ratings } = nodule
       if (ratings !== undefined) {
         lines.push('      <characteristics>')
@@ -70,15 +71,15 @@ export function formatLidcXml(message: LidcXmlToWrite): string {
       lines.push('    </unblindedReadNodule>')
     }
     for (const mark of session.smallNodules) {
-      lines.push('    <unblindedReadNodule>', `      <noduleID>${escapeText(mark.id)}</noduleID>`)
+      lines.push('    <unblindedReadNodule>', `      <noduleID>${escapeXml(mark.id)}</noduleID>`)
       lines.push(...roi(mark, true, [mark]), '    </unblindedReadNodule>')
     }
     for (const mark of session.nonNodules)
       lines.push(
         '    <nonNodule>',
-        `      <nonNoduleID>${escapeText(mark.id)}</nonNoduleID>`,
+        `      <nonNoduleID>${escapeXml(mark.id)}</nonNoduleID>`,
         `      <imageZposition>${mark.z.toFixed(6)}</imageZposition>`,
-        `      <imageSOP_UID>${escapeText(mark.sopInstanceUid)}</imageSOP_UID>`,
+        `      <imageSOP_UID>${escapeXml(mark.sopInstanceUid)}</imageSOP_UID>`,
         `      <locus><xCoord>${mark.x}</xCoord><yCoord>${mark.y}</yCoord></locus>`,
         '    </nonNodule>',
       )
@@ -96,17 +97,13 @@ function roi(
   return [
     '      <roi>',
     `        <imageZposition>${at.z.toFixed(6)}</imageZposition>`,
-    `        <imageSOP_UID>${escapeText(at.sopInstanceUid)}</imageSOP_UID>`,
+    `        <imageSOP_UID>${escapeXml(at.sopInstanceUid)}</imageSOP_UID>`,
     `        <inclusion>${inclusion ? 'TRUE' : 'FALSE'}</inclusion>`,
     ...points.map(
       (point) => `        <edgeMap><xCoord>${point.x}</xCoord><yCoord>${point.y}</yCoord></edgeMap>`,
     ),
     '      </roi>',
   ]
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
 
 /** Writes reading sessions as LIDC XML. Throws NoduleError FILE. */

@@ -24,6 +24,7 @@ import type { LongWork } from '../long_work.js'
 import { printFailure, printLine, printNote, printResult } from '../output.js'
 import { defaultJobs } from '../native/addon.js'
 import { count } from '../words.js'
+import { checkNoInput } from '../files.js'
 
 interface Flags {
   folders: string[]
@@ -137,6 +138,7 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
   handler: async (flags) => {
     const { device, threads } = flags
+    await checkNoInput(flags.output, [flags.model ?? shippedModel(), flags.list])
     // In images of a list there are no cubes.
     const second = flags.list === undefined ? flags.second : 'none'
     const session = await openStages(flags.model ?? shippedModel(), second, {

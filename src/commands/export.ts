@@ -6,6 +6,7 @@ import { exportOnnx, exportPatches } from '../onnx/index.js'
 import { printResult } from '../output.js'
 import { checkpointKind } from '../training/checkpoint.js'
 import { count } from '../words.js'
+import { checkNoInput } from '../files.js'
 
 interface Flags {
   checkpoint: string
@@ -76,6 +77,7 @@ export const command: CommandModule<object, Flags> = {
         'verified on real frames',
       ),
   handler: async (flags) => {
+    await checkNoInput(flags.output, [flags.checkpoint, flags.frames])
     if ((await checkpointKind(flags.checkpoint)) === 'patches') return secondStage(flags)
     const result = await exportOnnx(flags.checkpoint, flags.output, {
       foldBatchNorm: flags.fold,

@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs'
 import { printNote, printResult } from '../output.js'
 import { writeReport } from '../report/index.js'
 import { count } from '../words.js'
+import { checkNoInput } from '../files.js'
 
 interface Flags {
   run: string | undefined
@@ -98,6 +99,9 @@ export const command: CommandModule<object, Flags> = {
         'nodules found in scans, against the readers',
       ),
   handler: async (flags) => {
+    const { log, hypes, truth, predictions, evaluation, detections, reference, excluded } = flags
+    const inputs = [log, hypes, truth, predictions, evaluation, detections, reference, excluded]
+    await checkNoInput(flags.output, [...inputs, ...(flags.compare ?? []), ...(flags.scans ?? [])])
     const report = await writeReport({
       ...flags,
       minScore: flags['min-score'],

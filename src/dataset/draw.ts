@@ -10,6 +10,7 @@ import { imageFile } from './list.js'
 import type { FrameList, ListEntry } from './list.js'
 import type { Window } from './frames.js'
 import { frameFormat } from './read_frame.js'
+import { escapeXml } from '../clean.js'
 
 const COLUMNS = 3
 const ROWS = 4
@@ -93,10 +94,6 @@ function overlay(entry: ListEntry, width: number, height: number): string {
     `<text x="6" y="16" font-family="sans-serif" font-size="13" fill="#ff6">${escapeXml(label)}</text>`,
     '</svg>',
   ].join('')
-}
-
-function escapeXml(text: string): string {
-  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`)
 }
 
 async function sheet(tiles: readonly Tile[]): Promise<Buffer> {

@@ -13,6 +13,7 @@ import { locatePixels, possibleFrames } from './locate_pixels.js'
 import type { PixelPlace } from './locate_pixels.js'
 import type { VolumeSlice } from './volume_types.js'
 import { decodedTexts, numbersOf, text, texts, uint16 } from './values.js'
+import { plainText } from '../clean.js'
 
 /** What the tags of one image say, pixel data aside. Tags are DICOM PS3.6; lengths are mm, positions patient space (LPS). */
 export interface SliceHeader {
@@ -197,12 +198,12 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   }
   const shared = (tag: string): string | undefined => {
     const value = text(dataSet, tag)
-    return value === undefined ? undefined : shareText(value)
+    return value === undefined ? undefined : shareText(plainText(value))
   }
   const charsets = texts(dataSet, 'x00080005')
   const decoded = (tag: string): string | undefined => {
     const value = decodedTexts(dataSet, tag, charsets)[0]
-    return value === undefined ? undefined : shareText(value)
+    return value === undefined ? undefined : shareText(plainText(value))
   }
   const number = (tag: string): number | undefined => numbersOf(dataSet, tag)?.[0]
   const plane = (frame: number): Plane => readPlane(file, frame, slope ?? 1, intercept ?? 0)

@@ -1,4 +1,4 @@
-import { NoduleError } from '../errors.js'
+import { csvCell } from '../clean.js'
 import { writeFileAtomic } from '../files.js'
 import type { Vector3 } from '../geometry/patient.js'
 import type { SeriesDetections } from './detections.js'
@@ -25,14 +25,10 @@ export function lunaMarks(detections: Pick<SeriesDetections, 'seriesInstanceUid'
 /** Writes marks in LUNA16's format, `seriesuid,coordX,coordY,coordZ,probability`; `readMarks` of src/evaluation reads it. */
 export async function writeLunaCsv(path: string, marks: readonly LunaMark[]): Promise<void> {
   const lines = marks.map(({ seriesInstanceUid, center, probability }) => {
-    if (/[",\r\n]/.test(seriesInstanceUid)) {
-      throw new NoduleError('FORMAT', 'cannot write a series UID into CSV', {
-        path,
-        expected: 'digits and dots',
-        actual: JSON.stringify(seriesInstanceUid),
-      })
-    }
-    return [seriesInstanceUid, ...[...center, probability].map((n) => Number(n.toPrecision(9)))].join(',')
+    return [
+      csvCell(seriesInstanceUid),
+      ...[...center, probability].map((n) => Number(n.toPrecision(9))),
+    ].join(',')
   })
   await writeFileAtomic(path, `${[HEADER, ...lines].join('\n')}\n`)
 }

@@ -4,7 +4,7 @@ import { findSeries } from '../dicom/index.js'
 import type { FoundSeries, Series } from '../dicom/index.js'
 import { metaImageHeader } from '../dicom/meta_image.js'
 import { NoduleError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { checkNoInput, writeFileAtomic } from '../files.js'
 import { evenSlices } from './even_slices.js'
 import { loadVolume } from './hu_volume.js'
 import type { HuVolume } from './hu_volume.js'
@@ -51,6 +51,9 @@ export async function convertSeries(
           : volumes.map((one) => one.seriesInstanceUid).join(', '),
     })
   }
+  const written = /\.mhd$/i.test(output) ? [output, dataName(output, o.compress === true)] : [output]
+  const read = series.slices.flatMap((slice) => [slice.path, slice.volume?.file.dataPath])
+  for (const path of written) await checkNoInput(path, [...new Set(read)])
   const { volume, note } = evenSlices(await loadVolume(series))
   const warnings = series.problems
     .filter(({ kind }) => ['gap', 'uneven-spacing', 'no-position', 'several-reconstructions'].includes(kind))
@@ -78,13 +81,18 @@ function whyNone({ series, skipped }: FoundSeries, wanted: string | undefined): 
   return different.length === 0 ? 'none' : `none: ${different.slice(0, 3).join('; ')}${more}`
 }
 
+/** The file of voxels beside an .mhd. */
+function dataName(path: string, compress: boolean): string {
+  return path.replace(/\.mhd$/i, compress ? '.zraw' : '.raw')
+}
+
 /** Writes a MetaImage as LUNA16 has it: .mhd and .raw or .zraw; or all in one .mha. Returns the paths. */
 export async function writeMetaImage(path: string, volume: HuVolume, compress = false): Promise<string[]> {
   const { data, geometry, shape } = volume
   const voxels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   const bytes = compress ? deflateSync(voxels, { level: 3 }) : voxels
   const local = /\.mha$/i.test(path)
-  const dataPath = local ? path : path.replace(/\.mhd$/i, compress ? '.zraw' : '.raw')
+  const dataPath = local ? path : dataName(path, compress)
   const header = metaImageHeader(
     {
       path,

@@ -2,6 +2,7 @@ import sharp from 'sharp'
 import type { HuVolume } from './hu_volume.js'
 import type { Lungs } from './lungs.js'
 import { lungWindow, windowToGray } from './window.js'
+import { escapeXml } from '../clean.js'
 
 /** Side of one panel of a montage, pixels. */
 const panel = 256
@@ -89,8 +90,7 @@ export async function tilePanels(
 }
 
 function textAt(x: number, y: number, text: string, size: number): string {
-  const safe = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-  return `<text x="${x}" y="${y}" font-family="sans-serif" font-size="${size}" fill="#fff" stroke="#000" stroke-width="3" paint-order="stroke">${safe}</text>`
+  return `<text x="${x}" y="${y}" font-family="sans-serif" font-size="${size}" fill="#fff" stroke="#000" stroke-width="3" paint-order="stroke">${escapeXml(text)}</text>`
 }
 
 /** The lungs on evenly spaced slices: the slice, the mask, the slice within the mask; a PNG. */

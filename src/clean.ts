@@ -1,0 +1,42 @@
+/** Text from files and names, made safe for the places where it goes. */
+
+/** Control characters (line ends too), separators of lines, marks that turn the direction of text, halves of characters. */
+const UNSAFE = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|\p{Cs}/gu
+
+/** One line that a terminal only shows: nothing in it can move the cursor, forge a line or turn text around. */
+export function oneLine(text: string): string {
+  return text.replace(UNSAFE, escapeCode)
+}
+
+/** The same for several lines: line ends and tabs stay. */
+export function safeLines(text: string): string {
+  return text.replace(UNSAFE, (character) =>
+    character === '\n' || character === '\t' ? character : escapeCode(character),
+  )
+}
+
+function escapeCode(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+/** A value of a tag: control characters, which no value may have, become one that shows that something was there. */
+export function plainText(text: string): string {
+  return text.replace(UNSAFE, '\ufffd')
+}
+
+/** Text inside of XML and SVG. */
+export function escapeXml(text: string): string {
+  return plainText(text)
+    .replace(/[\ufffe\uffff]/g, '\ufffd')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}
+
+/** A cell of CSV: one line, quoted where it must be, and never a formula for a spreadsheet. */
+export function csvCell(text: string): string {
+  const plain = plainText(text)
+  const shown = /^[=+@\t-]/.test(plain) && !/^[+-]?[\d.]/.test(plain) ? `'${plain}` : plain
+  return /[",]/.test(shown) ? `"${shown.replaceAll('"', '""')}"` : shown
+}
