@@ -40,7 +40,7 @@ const NORMAL_MM = 5
 
 /**
  * Looks for a place: for a nodule of the lung, one where it lies in lung tissue, beside a vessel where `vessel` asks for
- * it; for a nodule that sits at a wall, one at the lung's border, turned so that its soft side lies there.
+ * it and there is one; for a nodule that sits at a wall, one at the lung's border, turned so that its soft side lies there.
  * @returns undefined where no place is found in so many tries
  */
 export function findPlace(
@@ -71,16 +71,18 @@ function inTissue(
   random: Random,
 ): Place | undefined {
   const patch = turnDonor(donor, host.volume.geometry.spacing, turn)
+  let plain: Place | undefined
   for (let n = 0; n < tries; n++) {
     const center = randomLungVoxel(host, random)
     if (center === undefined || !isFree(host, center, donor.axialDiameterMm)) continue
     const found = look(host, center, patch)
     if (found === undefined || found.inLung < found.taken || found.soft > MOST_SOFT * found.taken) continue
+    plain ??= { center, patch, at: 'parenchyma' }
+    if (!vessel) break
     const part = found.around === 0 ? 0 : found.softAround / found.around
-    if (!vessel || (part >= VESSEL_PART[0] && part <= VESSEL_PART[1]))
-      return { center, patch, at: vessel ? 'vessel' : 'parenchyma' }
+    if (part >= VESSEL_PART[0] && part <= VESSEL_PART[1]) return { center, patch, at: 'vessel' }
   }
-  return undefined
+  return plain
 }
 
 function atWall(
