@@ -118,15 +118,35 @@ step(
   ...['-o', at('report.html'), '--title', `nodule demo, ${trained}`],
 )
 
+// The model that ships has learnt from patients: what it makes of the same phantoms, judged nodule by nodule.
+const judged = [
+  ['trained just now', at('run/detections')],
+  ['shipped with the package', at('run/shipped')],
+]
+step(
+  '7 of 7: the shipped model on the same patients',
+  ...['detect', at('scans/unseen'), '-o', at('run/shipped'), '--overlay'],
+)
+const cpms = judged.map(([name, folder], n) => {
+  const file = at(`run/nodules-${n}.json`)
+  step(
+    `7 of 7: nodules found by the model ${name}`,
+    ...['evaluate', '--predictions', folder, '--scans', at('scans/unseen'), '-o', file],
+  )
+  return [name, JSON.parse(readFileSync(file, 'utf8')).cpm]
+})
+
 const { ap } = JSON.parse(readFileSync(at('run/evaluation.json'), 'utf8'))
 const seconds = (value) => `${value.toFixed(1)} s`.padStart(9)
 console.log('\n== done')
 for (const [title, time] of times) console.log(`${seconds(time)}  ${title}`)
 console.log(`${seconds((Date.now() - started) / 1000)}  altogether`)
 console.log(`\naverage precision on unseen patients, slice level, IoU 0.5: ${ap.toFixed(3)} (${trained})`)
+for (const [name, cpm] of cpms)
+  console.log(`CPM (mean sensitivity at 1/8 to 8 false marks a scan), model ${name}: ${cpm.toFixed(3)}`)
 console.log(`report: ${at('report.html')}`)
 const missing = printMissing()
 writeFileSync(
   at('result.json'),
-  `${JSON.stringify({ ap, engine, trained, missing, short: values.short }, null, 2)}\n`,
+  `${JSON.stringify({ ap, cpm: Object.fromEntries(cpms), engine, trained, missing, short: values.short }, null, 2)}\n`,
 )
