@@ -1,7 +1,7 @@
 import { NoduleError } from '../errors.js'
 import { show } from '../check.js'
 import { readChanged } from './hypes.js'
-import { choice, choices, flag, integer, number, numbers, parseKeys } from './schema.js'
+import { choice, choices, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
 
 /** What a patch classifier can say about a cube; src/patches/targets.ts says what each means. */
@@ -101,6 +101,7 @@ export const PATCH_HYPES_KEYS = {
       0,
       0.999999,
     ),
+    weights: text('Checkpoint to start from, relative to the hypes file; empty: none.', ''),
     max_iter: integer('Steps of a run.', 4000, 'steps', 1, 1e9),
   },
 } as const

@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { checkInteger } from '../check.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
@@ -116,7 +116,13 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
     options.onLine?.(`cubes: ${sampler.nodules} nodules, ${sampler.others} others`)
     const model = createPatchModel(hypes, seed)
     const optimizer = createOptimizer(hypes, model.weights)
-    const { ema_decay: decay } = hypes.solver
+    const { ema_decay: decay, weights: start } = hypes.solver
+    // Before the averages begin at the weights.
+    if (earlier === undefined && start !== '') {
+      const path = resolve(dirname(options.hypes), start)
+      const { tensors } = await loadCheckpointOf(path, 'patches', parsePatchHypes)
+      restoreVariables(model.weights, tensors, 'model/', path)
+    }
     const ema = decay > 0 ? createEma(model.weights, decay) : undefined
     disposables.push(model, optimizer, ...(ema === undefined ? [] : [ema]))
     // What a checkpoint holds as the model, and what it needs to go on.
