@@ -12,7 +12,7 @@ import { readReferences } from '../../src/evaluation/index.js'
 import type { Finding } from '../../src/evaluation/index.js'
 import { voxelToPatient } from '../../src/geometry/patient.js'
 import type { Vector3 } from '../../src/geometry/patient.js'
-import { DETECT_DEFAULTS, detectVolume, openSession } from '../../src/inference/index.js'
+import { DETECT_DEFAULTS, detectVolume, openStages } from '../../src/inference/index.js'
 import type { DetectedNodule, DetectParameters } from '../../src/inference/index.js'
 import { loadVolume } from '../../src/volume/index.js'
 import { figures } from './figures.js'
@@ -35,7 +35,7 @@ const { data, part, json } = values
 if (values.model === undefined || data === undefined || json === undefined)
   throw new Error('usage: judge.ts --model FILE --data FOLDER (or NODULE_DATA) --json FILE')
 
-const session = await openSession(values.model)
+const session = await openStages(values.model, values.second)
 const DEFAULT_CONFIDENCE = 0.5
 const minScore = Number(values['min-score'])
 const parameters = (region: 'lungs' | 'all'): DetectParameters => ({ ...DETECT_DEFAULTS, region, minScore })
@@ -150,7 +150,7 @@ async function judgeScans(folders: readonly string[]): Promise<ScanOutcome[]> {
 }
 
 const outcomes: Outcomes = {
-  model: { first: session.path, second: undefined, sha256: session.sha256 },
+  model: { first: session.path, second: session.second?.path, sha256: session.sha256 },
   scans: await judgeScans(values.scans.split(',').map((name) => join(data, name))),
   stacks: await judgeStacks(join(data, 'lidc-nodule-stacks', 'lidc-nodule-stacks')),
 }
