@@ -7,7 +7,7 @@ import { sha256 } from '../onnx/metadata.js'
 import { patchMetadata } from '../onnx/patch_metadata.js'
 import type { Calibration } from '../onnx/patch_metadata.js'
 import { decodeModel } from '../onnx/proto.js'
-import { cubeBytes, cubePlanes, cubeSpec, sampleCubes } from '../patches/index.js'
+import { VIEWS, cubeBytes, cubePlanes, cubeSpec, mirrorCubes, sampleCubes } from '../patches/index.js'
 import type { HuVolume } from '../volume/index.js'
 import { readRegular } from '../read_files.js'
 import { createSession, openSession, sessionOptions } from './session.js'
@@ -48,15 +48,19 @@ export async function openPatchSession(path: string, options: SessionOptions = {
       const logits = new Float32Array(cubes.length / size)
       for (let start = 0; start < logits.length; start += BATCH) {
         const n = Math.min(BATCH, logits.length - start)
-        const input = new ort.Tensor('uint8', cubes.subarray(start * size, (start + n) * size), [n, ...dims])
-        let outputs: Float32Array
-        try {
-          outputs = (await session.run({ cubes: input }))['outputs']!.data as Float32Array
-        } catch (error) {
-          const actual = describeError(error).split('\n')[0]
-          throw new NoduleError('NUMERIC', 'the second stage fails', { path, actual, cause: error })
+        const part = cubes.subarray(start * size, (start + n) * size)
+        for (const view of VIEWS) {
+          const input = new ort.Tensor('uint8', mirrorCubes(part, spec, view), [n, ...dims])
+          let outputs: Float32Array
+          try {
+            outputs = (await session.run({ cubes: input }))['outputs']!.data as Float32Array
+          } catch (error) {
+            const actual = describeError(error).split('\n')[0]
+            throw new NoduleError('NUMERIC', 'the second stage fails', { path, actual, cause: error })
+          }
+          for (let row = 0; row < n; row++)
+            logits[start + row]! += outputs[row * targets.length + column]! / VIEWS.length
         }
-        for (let row = 0; row < n; row++) logits[start + row] = outputs[row * targets.length + column]!
       }
       if (!logits.every(Number.isFinite))
         throw new NoduleError('NUMERIC', 'the second stage gives values that are no numbers', { path })

@@ -9,7 +9,7 @@ export interface PatchSession {
   metadata: PatchMetadata
   spec: CubeSpec
   /**
-   * Logits of 'nodule' for cubes of `spec`, uint8 [n, planes, size, size].
+   * Logits of 'nodule', means over mirror images (`VIEWS`), for cubes of `spec`, uint8 [n, planes, size, size].
    * @throws NoduleError (NUMERIC) where the model fails or gives no numbers
    */
   run: (cubes: Uint8Array) => Promise<Float32Array>
