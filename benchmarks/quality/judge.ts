@@ -12,7 +12,7 @@ import { readReferences } from '../../src/evaluation/index.js'
 import type { Finding } from '../../src/evaluation/index.js'
 import { voxelToPatient } from '../../src/geometry/patient.js'
 import type { Vector3 } from '../../src/geometry/patient.js'
-import { DETECT_DEFAULTS, detectVolume, openStages } from '../../src/inference/index.js'
+import { DETECT_DEFAULTS, defaultConfidences, detectVolume, openStages } from '../../src/inference/index.js'
 import type { DetectedNodule, DetectParameters } from '../../src/inference/index.js'
 import { loadVolume } from '../../src/volume/index.js'
 import { figures } from './figures.js'
@@ -36,7 +36,7 @@ if (values.model === undefined || data === undefined || json === undefined)
   throw new Error('usage: judge.ts --model FILE --data FOLDER (or NODULE_DATA) --json FILE')
 
 const session = await openStages(values.model, values.second)
-const DEFAULT_CONFIDENCE = 0.5
+const { minConfidence: DEFAULT_CONFIDENCE } = defaultConfidences(session)
 const minScore = Number(values['min-score'])
 const parameters = (region: 'lungs' | 'all'): DetectParameters => ({ ...DETECT_DEFAULTS, region, minScore })
 const distance = (a: Vector3, b: Vector3): number => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2])

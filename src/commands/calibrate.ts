@@ -1,12 +1,13 @@
 import type { CommandModule } from 'yargs'
-import { calibrate } from '../mining/index.js'
+import { calibrate, calibrateLike } from '../mining/index.js'
 import type { CalibrateResult } from '../mining/index.js'
 import { printResult } from '../output.js'
 import { count } from '../words.js'
 
 interface Flags {
   second: string
-  cubes: string[]
+  cubes: string[] | undefined
+  like: string[] | undefined
   model: string | undefined
   output: string | undefined
 }
@@ -24,9 +25,16 @@ export const command: CommandModule<object, Flags> = {
       .option('cubes', {
         type: 'string',
         array: true,
-        demandOption: true,
         describe: 'Cubes of nodule mine with --model, of patients that neither stage was trained on',
       })
+      .option('like', {
+        type: 'string',
+        array: true,
+        describe:
+          'In place of cubes: second stages that learnt without the patients they were calibrated on; the mean of their constants is taken',
+      })
+      .conflicts('cubes', 'like')
+      .check(({ cubes, like }) => cubes !== undefined || like !== undefined || 'Name --cubes or --like.')
       .option('model', {
         type: 'string',
         alias: 'm',
@@ -35,13 +43,25 @@ export const command: CommandModule<object, Flags> = {
       .option('output', { type: 'string', alias: 'o', describe: 'File to write [default: the second stage]' })
       .example('$0 calibrate model_second.onnx --cubes cubes/val', 'then detect with model.onnx takes it'),
   handler: async (flags) => {
-    const result = await calibrate(flags)
+    if (flags.like !== undefined) {
+      const path = flags.output ?? flags.second
+      const calibration = await calibrateLike(flags.second, flags.like, path)
+      return printResult({ path, calibration }, () => `${path}: ${formula(calibration)}\n`)
+    }
+    const result = await calibrate({ ...flags, cubes: flags.cubes! })
     printResult(result, () => summary(result))
   },
 }
 
+function formula({ first, second, size, offset, nodules, others }: CalibrateResult['calibration']): string {
+  return (
+    `confidence = sigmoid(${first.toFixed(3)} * logit(first) + ${second.toFixed(3)} * second + ` +
+    `${size.toFixed(3)} * ln(diameter / 8 mm) ${offset < 0 ? '-' : '+'} ${Math.abs(offset).toFixed(3)}), ` +
+    `from ${count(nodules, 'mark')} that hit and ${others} that do not`
+  )
+}
+
 function summary({ path, calibration, auc, bins }: CalibrateResult): string {
-  const { first, second, offset, nodules, others } = calibration
   const table = bins
     .filter(({ marks }) => marks > 0)
     .map(
@@ -50,8 +70,7 @@ function summary({ path, calibration, auc, bins }: CalibrateResult): string {
         `${(100 * share).toFixed(1)} % nodules\n`,
     )
   return (
-    `${path}: confidence = sigmoid(${first.toFixed(3)} * logit(first) + ${second.toFixed(3)} * second ` +
-    `${offset < 0 ? '-' : '+'} ${Math.abs(offset).toFixed(3)}), from ${count(nodules, 'mark')} that hit and ${others} that do not\n` +
+    `${path}: ${formula(calibration)}\n` +
     `area under the ROC curve: first ${auc.first.toFixed(4)}, second ${auc.second.toFixed(4)}, both ${auc.both.toFixed(4)}\n` +
     table.join('')
   )

@@ -5,6 +5,7 @@ import {
   REGIONS,
   SESSION_DEVICES,
   STITCH_RULES,
+  defaultConfidences,
   defaultOverlap,
   detectFolders,
   detectList,
@@ -32,7 +33,8 @@ interface Flags {
   model: string | undefined
   second: string | undefined
   output: string
-  'min-score': number
+  'min-score': number | undefined
+  'min-confidence': number | undefined
   stitch: StitchRule
   overlap: number | undefined
   device: SessionDevice
@@ -74,8 +76,12 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('min-score', {
         type: 'number',
-        default: DETECT_DEFAULTS.minScore,
-        describe: 'Leave out boxes below this confidence',
+        describe: 'Leave out boxes of slices below this confidence [0.25 with a second stage, else 0.1]',
+      })
+      .option('min-confidence', {
+        type: 'number',
+        describe:
+          'Leave out nodules below this confidence; 0.02 for a whole free-response curve [0.6 with a second stage, whose confidences are calibrated, else 0]',
       })
       .option('stitch', {
         choices: STITCH_RULES,
@@ -161,7 +167,9 @@ export const command: CommandModule<object, Flags> = {
   },
 }
 
-function stitching({ stitch, overlap, 'min-score': minScore }: Flags): StitchParameters {
+function stitching(flags: Flags, session: Session): StitchParameters {
+  const { stitch, overlap } = flags
+  const minScore = flags['min-score'] ?? defaultConfidences(session).minScore
   return { stitch, minScore, overlap: overlap ?? defaultOverlap(stitch) }
 }
 
@@ -170,7 +178,11 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
     output: flags.output,
     parameters: {
       ...DETECT_DEFAULTS,
-      ...stitching(flags),
+      ...stitching(flags, session),
+      link: {
+        ...DETECT_DEFAULTS.link,
+        minConfidence: flags['min-confidence'] ?? defaultConfidences(session).minConfidence,
+      },
       region: flags['all-slices'] ? 'all' : flags.region,
     },
     overlay: flags.overlay,
@@ -201,7 +213,7 @@ function scanLine(scan: ScanSummary): string {
 async function inList(flags: Flags, list: string, session: Session, tools: LongWork): Promise<boolean> {
   const overlays = `${flags.output.replace(/\.json$/, '')}-overlays`
   const result = await detectList(list, session, flags.output, {
-    parameters: stitching(flags),
+    parameters: stitching(flags, session),
     ...(flags.overlay ? { overlays } : {}),
     interrupted: tools.interrupted,
     onProgress: tools.onProgress,

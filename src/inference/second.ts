@@ -142,14 +142,24 @@ export function logit(confidence: number): number {
   return Math.log(p / (1 - p))
 }
 
+/** What the size of a mark adds: ln(diameter / 8 mm), no less than of 3 mm. */
+export function sizeTerm(boxDiameterMm: number): number {
+  return Math.log(Math.max(boxDiameterMm, 3) / 8)
+}
+
 /** The confidence of a mark by both stages, in (0, 1); see `Calibration`. */
 export function combinedConfidence(
-  calibration: Pick<Calibration, 'first' | 'second' | 'offset'>,
+  calibration: Pick<Calibration, 'first' | 'second' | 'size' | 'offset'>,
   confidence: number,
   secondLogit: number,
+  boxDiameterMm: number,
 ): number {
-  const { first, second, offset } = calibration
-  return 1 / (1 + Math.exp(-(first * logit(confidence) + second * secondLogit + offset)))
+  const { first, second, size, offset } = calibration
+  return (
+    1 /
+    (1 +
+      Math.exp(-(first * logit(confidence) + second * secondLogit + size * sizeTerm(boxDiameterMm) + offset)))
+  )
 }
 
 /** Judges linked nodules anew by the cubes around their centers. */
@@ -166,7 +176,7 @@ export async function rescoreNodules(
   }
   return nodules.map((nodule, n) => ({
     ...nodule,
-    confidence: combinedConfidence(stage.calibration, nodule.confidence, logits[n]!),
+    confidence: combinedConfidence(stage.calibration, nodule.confidence, logits[n]!, nodule.boxDiameterMm),
     firstConfidence: nodule.confidence,
     secondConfidence: 1 / (1 + Math.exp(-logits[n]!)),
   }))

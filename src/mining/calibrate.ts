@@ -1,6 +1,7 @@
+import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import { combinedConfidence, logit, openPatchSession } from '../inference/index.js'
+import { combinedConfidence, logit, openPatchSession, sizeTerm } from '../inference/index.js'
 import type { SessionOptions } from '../inference/index.js'
 import { modelMetadata, sha256 } from '../onnx/metadata.js'
 import { patchMetadata, patchProps } from '../onnx/patch_metadata.js'
@@ -54,7 +55,15 @@ export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
     const first = await firstStage(stores, o.model)
     const marks = store.cubes.flatMap(({ record }, index) =>
       record.reason === 'mark' && record.score !== undefined && record.labels.nodule !== undefined
-        ? [{ index, score: record.score, positive: record.labels.nodule >= 0.5 }]
+        ? [
+            {
+              index,
+              score: record.score,
+              // Marks that were mined by an older version have no diameter of their own where they hit.
+              diameter: record.boxDiameterMm ?? record.axialDiameterMm ?? 8,
+              positive: record.labels.nodule >= 0.5,
+            },
+          ]
         : [],
     )
     const nodules = marks.filter(({ positive }) => positive).length
@@ -64,19 +73,21 @@ export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
         expected: `at least ${LEAST_MARKS} marks that hit and ${LEAST_MARKS} that do not`,
         actual: `${nodules} and ${marks.length - nodules}`,
       })
-    const examples: { features: [number, number]; positive: boolean }[] = []
-    for (const { index, score, positive } of marks) {
+    const examples: { features: [number, number, number]; positive: boolean }[] = []
+    for (const { index, score, diameter, positive } of marks) {
       const [second] = await session.run(innerCube(store.read(index), session.spec))
-      examples.push({ features: [logit(score), second!], positive })
+      examples.push({ features: [logit(score), second!, sizeTerm(diameter)], positive })
     }
-    const [a, b, c] = fitLogistic(examples) as [number, number, number]
+    const [a, b, size, c] = fitLogistic(examples) as [number, number, number, number]
     const calibration: Calibration = {
-      ...{ first: a, second: b, offset: c },
+      ...{ first: a, second: b, size, offset: c },
       ...first,
       ...{ nodules, others: marks.length - nodules },
     }
     const positive = examples.map((example) => example.positive)
-    const both = marks.map(({ score }, n) => combinedConfidence(calibration, score, examples[n]!.features[1]))
+    const both = marks.map(({ score, diameter }, n) =>
+      combinedConfidence(calibration, score, examples[n]!.features[1], diameter),
+    )
     const path = o.output ?? o.second
     await writeCalibrated(o.second, path, calibration)
     return {
@@ -109,6 +120,43 @@ export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
     for (const store of stores) store.close()
     await session.release()
   }
+}
+
+/**
+ * Writes the mean of other second stages' constants into a second stage: of twins that each learnt without the patients
+ * whose marks they were fitted on, where the second stage itself has learnt from all. Throws NoduleError: FILE, FORMAT.
+ */
+export async function calibrateLike(
+  second: string,
+  twins: readonly string[],
+  output = second,
+): Promise<Calibration> {
+  const all: Calibration[] = []
+  for (const path of twins) {
+    const bytes = await readRegular(path, { action: 'read second stage' })
+    const { calibration } = patchMetadata(decodeModel(bytes, path), path)
+    const [first] = all
+    if (calibration === undefined || (first !== undefined && calibration.model !== first.model))
+      throw new NoduleError('FORMAT', 'a second stage whose constants cannot be taken', {
+        path,
+        place: 'metadata_props/calibration',
+        expected: first === undefined ? 'one' : `fitted to the first stage ${first.model.slice(0, 16)}...`,
+        actual: calibration === undefined ? 'none' : `${calibration.model.slice(0, 16)}...`,
+      })
+    all.push(calibration)
+  }
+  const [some] = all
+  if (some === undefined) throw invalidParameter('twins', 'at least one second stage', twins)
+  const mean = (key: 'first' | 'second' | 'size' | 'offset'): number =>
+    all.reduce((sum, one) => sum + one[key], 0) / all.length
+  const sum = (key: 'nodules' | 'others'): number => all.reduce((total, one) => total + one[key], 0)
+  const calibration = {
+    ...some,
+    ...{ first: mean('first'), second: mean('second'), size: mean('size'), offset: mean('offset') },
+    ...{ nodules: sum('nodules'), others: sum('others') },
+  }
+  await writeCalibrated(second, output, calibration)
+  return calibration
 }
 
 /** The first stage that the marks are of, or the one that is given in its place. */

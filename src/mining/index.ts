@@ -3,6 +3,6 @@
 export { MINE_DEFAULTS, mine } from './mine.js'
 export type { MineOptions, MineResult } from './mine.js'
 export { labelMark, trueNodules } from './findings.js'
-export { calibrate } from './calibrate.js'
+export { calibrate, calibrateLike } from './calibrate.js'
 export type { CalibrateResult } from './calibrate.js'
 export { fitLogistic } from './logistic.js'

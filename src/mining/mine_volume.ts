@@ -141,7 +141,7 @@ function markCubes(
       if (label.kind === 'hit') {
         const { nodule } = label
         const truth = { labels: { nodule: 1 }, finding: nodule.id, axialDiameterMm: nodule.axialDiameterMm }
-        return [{ record: { ...common, ...truth }, voxel }]
+        return [{ record: { ...common, ...truth, boxDiameterMm }, voxel }]
       }
       return [
         { record: { ...common, labels: { nodule: 0 }, boxDiameterMm, boxes: boxes.get(id) ?? [] }, voxel },

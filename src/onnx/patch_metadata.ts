@@ -10,11 +10,13 @@ export const PATCH_MODEL_FORMAT = 'nodule-patches/1'
 
 /**
  * How the confidences of the two stages become one: sigmoid(first * logit(confidence of the first stage) + second *
- * output of the second + offset), fitted on marks of patients that neither was trained on.
+ * output of the second + size * ln(diameter / 8 mm) + offset), fitted on marks of patients that neither was trained on.
+ * False marks are mostly small: at the same confidences a large mark is more often a nodule.
  */
 export interface Calibration {
   first: number
   second: number
+  size: number
   offset: number
   /** The first stage whose marks it was fitted on: SHA-256 of the model file, and of its checkpoint where known. */
   model: string
@@ -83,7 +85,7 @@ export function patchMetadata(model: OnnxModel, path: string): PatchMetadata {
   }
   const calibration = props.has('calibration') ? json('calibration') : undefined
   if (calibration !== undefined && !isCalibration(calibration))
-    throw wrong('damaged model', 'calibration', 'first, second, offset, model', calibration)
+    throw wrong('damaged model', 'calibration', 'first, second, size, offset, model', calibration)
   return {
     hypes: parsePatchHypes(json('hypes'), path),
     step: Number(text('step')),
@@ -98,7 +100,7 @@ function isCalibration(value: unknown): value is Calibration {
   if (typeof value !== 'object' || value === null) return false
   const given = value as Record<string, unknown>
   return (
-    ['first', 'second', 'offset', 'nodules', 'others'].every((key) => Number.isFinite(given[key])) &&
+    ['first', 'second', 'size', 'offset', 'nodules', 'others'].every((key) => Number.isFinite(given[key])) &&
     typeof given['model'] === 'string'
   )
 }

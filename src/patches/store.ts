@@ -40,8 +40,9 @@ export interface CubeRecord {
   /** The nodule of a positive cube, unique within its source: it may have several cubes. */
   finding?: string
   axialDiameterMm?: number
-  /** Of a false mark: mm, and its boxes. */
+  /** Of a mark, mm. */
   boxDiameterMm?: number
+  /** Of a false mark. */
   boxes?: MarkBox[]
   /** mm from the center to the first and to the last slice, where these are the ends of a stack. */
   ends?: [number, number]

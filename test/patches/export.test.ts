@@ -159,7 +159,7 @@ describe('detecting with a second stage', () => {
     const alone = await detectVolume(volume, first, { parameters })
     expect(alone.nodules.map(({ centerVoxel }) => Math.round(centerVoxel[2]))).toEqual([40, 80])
     // Against what it learnt, so that the order turns about.
-    const calibration = { ...fitted.calibration, first: 0.5, second: -2, offset: -0.25 }
+    const calibration = { ...fitted.calibration, first: 0.5, second: -2, size: 0.5, offset: -0.25 }
     const stage: SecondStage = { ...second, calibration }
     const session: Session = { ...first, second: stage }
     const { nodules, slices } = await detectVolume(volume, session, { parameters })
@@ -169,9 +169,12 @@ describe('detecting with a second stage', () => {
       const [logit] = await second.run(sampleCubes(volume, [nodule.centerVoxel], second.spec))
       expect(nodule.firstConfidence).toBe(before.confidence)
       expect(nodule.secondConfidence).toBeCloseTo(1 / (1 + Math.exp(-logit!)), 6)
-      const sum = 0.5 * Math.log(before.confidence / (1 - before.confidence)) - 2 * logit! - 0.25
+      const sum = 0.5 * Math.log(before.confidence / (1 - before.confidence)) - 2 * logit! +
+        0.5 * Math.log(Math.max(before.boxDiameterMm, 3) / 8) - 0.25
       expect(nodule.confidence).toBeCloseTo(1 / (1 + Math.exp(-sum)), 6)
-      expect(nodule.confidence).toBe(combinedConfidence(calibration, before.confidence, logit!))
+      expect(nodule.confidence).toBe(
+        combinedConfidence(calibration, before.confidence, logit!, before.boxDiameterMm),
+      )
     }
     // The boxes of the slices name the nodules by their new numbers.
     const named = slices.flatMap(({ boxes }) => boxes).filter(({ nodule }) => nodule === 1)

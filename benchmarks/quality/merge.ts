@@ -1,0 +1,25 @@
+// npx tsx benchmarks/quality/merge.ts A.json B.json ... --json FILE
+// Takes outcomes of judge.ts together: models that were each judged on the scans that they had not seen. A nodule of the
+// stacks then counts once for each model.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { figures } from './figures.js'
+import type { Outcomes } from './outcomes.js'
+import { figureTable } from './tables.js'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'string' }, confidence: { type: 'string', default: '0.5' } },
+})
+const all = positionals.map((path) => JSON.parse(readFileSync(path, 'utf8')) as Outcomes)
+const [first] = all
+if (first === undefined || values.json === undefined)
+  throw new Error('usage: merge.ts A.json B.json ... --json FILE')
+const outcomes: Outcomes = {
+  model: first.model,
+  scans: all.flatMap(({ scans }) => scans),
+  stacks: all.flatMap(({ stacks }) => stacks),
+}
+const result = figures(outcomes, Number(values.confidence))
+writeFileSync(values.json, `${JSON.stringify({ figures: result, ...outcomes })}\n`)
+console.log(figureTable(result, outcomes))
