@@ -169,8 +169,11 @@ describe('detecting with a second stage', () => {
       const [logit] = await second.run(sampleCubes(volume, [nodule.centerVoxel], second.spec))
       expect(nodule.firstConfidence).toBe(before.confidence)
       expect(nodule.secondConfidence).toBeCloseTo(1 / (1 + Math.exp(-logit!)), 6)
-      const sum = 0.5 * Math.log(before.confidence / (1 - before.confidence)) - 2 * logit! +
-        0.5 * Math.log(Math.max(before.boxDiameterMm, 3) / 8) - 0.25
+      const sum =
+        0.5 * Math.log(before.confidence / (1 - before.confidence)) -
+        2 * logit! +
+        0.5 * Math.log(Math.max(before.boxDiameterMm, 3) / 8) -
+        0.25
       expect(nodule.confidence).toBeCloseTo(1 / (1 + Math.exp(-sum)), 6)
       expect(nodule.confidence).toBe(
         combinedConfidence(calibration, before.confidence, logit!, before.boxDiameterMm),
