@@ -208,6 +208,19 @@ describe('insertNodules', () => {
     }
   })
 
+  it('leaves out donors that are far noisier than the scan', () => {
+    const noisy = stackOf({ patient: 'P8' })
+    const random = createRandom(9)
+    noisy.volume.data.forEach((hu, at, data) => (data[at] = hu + Math.round(50 * random.normal())))
+    const run = (noise: number) => {
+      const host = makeHost(noise)
+      return insertNodules(host.volume, host.lungs, [noisy], { count: 1 }, createRandom(1))
+    }
+    expect(run(0).placed).toEqual([])
+    expect(run(0).warnings[0]).toMatch(/^P8 nodule-0: \d+ HU of noise, too much beside 0 HU$/)
+    expect(run(45).placed).toHaveLength(1)
+  })
+
   it('says where no place is found, and which donors are of no use', () => {
     const whole = [{ center: [9, 50, 55] as const, diameterMm: 400 }]
     const {

@@ -7,6 +7,7 @@ import type { NoduleStack } from '../stacks/read_stack.js'
 import { cutDonor } from './donor.js'
 import type { Donor } from './donor.js'
 import { measureTissue, noisePlane } from './noise.js'
+import type { Tissue } from './noise.js'
 import type { Patch } from './patch.js'
 import { findPlace, forPatch } from './place.js'
 import type { Occupied, Place } from './place.js'
@@ -52,6 +53,10 @@ const MAX_SHIFT = 150
 /** Resampling takes some of a donor's noise away. */
 const NOISE_LEFT = 0.75
 const MAX_NOISE = 80
+/** Donors that are noisier than their host by more than this would be known by their speckles, HU. */
+const MAX_EXCESS = 30
+/** The noise of a host is measured at about so many voxels. */
+const SAMPLES = 20000
 
 /**
  * Puts real nodules into the lungs of a scan: HU and consensus of stacks, in true size, mirrored and turned in the slice,
@@ -70,6 +75,7 @@ export function insertNodules(
   const minReaders = checkInteger('minReaders', options.minReaders ?? 3, 1, 100)
   const share = checkNumber('vesselShare', options.vesselShare ?? 0.4, 0, 1)
   const tries = checkInteger('tries', options.tries ?? 300, 1, 1e6)
+  const hostNoise = lungTissue(host, lungs.mask)?.noise ?? Infinity
   const volume: HuVolume = { ...host, data: host.data.slice() }
   const occupied: Occupied[] = [...(options.occupied ?? [])]
   const placed: InsertedNodule[] = []
@@ -84,6 +90,13 @@ export function insertNodules(
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       warnings.push(error.message)
+      continue
+    }
+    const noise = donor.tissue?.noise ?? 0
+    if (noise > hostNoise + MAX_EXCESS) {
+      warnings.push(
+        `${patientId} ${nodule}: ${noise.toFixed(0)} HU of noise, too much beside ${hostNoise.toFixed(0)} HU`,
+      )
       continue
     }
     const place = findPlace({ volume: host, lungs, occupied }, donor, own.uniform() < share, tries, own)
@@ -107,6 +120,17 @@ export function insertNodules(
   }
   if (placed.length < count) warnings.push(`${placed.length} of ${count} nodules were put in`)
   return { volume, placed, warnings }
+}
+
+/** Level and noise of a whole scan's lungs. */
+function lungTissue({ data }: HuVolume, mask: Uint8Array): Tissue | undefined {
+  let inside = 0
+  for (const voxel of mask) inside += voxel
+  const step = Math.max(1, Math.floor(inside / SAMPLES))
+  const voxels: number[] = []
+  let n = 0
+  for (let at = 1; at < data.length - 1; at++) if (mask[at] === 1 && n++ % step === 0) voxels.push(at)
+  return measureTissue(data, voxels)
 }
 
 function blend(volume: HuVolume, donor: Donor, { center, patch }: Place, random: Random): void {
