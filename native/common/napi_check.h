@@ -22,10 +22,29 @@ struct View {
   throw Napi::TypeError::New(env, "Expected " + expected + " for " + name);
 }
 
+// A copy of what an argument object holds, of objects and arrays in it too. Reading the copy runs no
+// JavaScript: no getter can detach an array whose memory is known already. Held, it keeps the
+// arrays alive, whatever becomes of the original.
+inline Napi::Object CopyObject(Napi::Env env, const Napi::Object& object, int depth = 0) {
+  Napi::Object copy =
+      object.IsArray() ? Napi::Array::New(env).As<Napi::Object>() : Napi::Object::New(env);
+  const Napi::Array names = object.GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    const Napi::Value name = names.Get(i);
+    // Assigning to this name would set a prototype, and with it getters.
+    if (name.IsString() && name.As<Napi::String>().Utf8Value() == "__proto__") continue;
+    const Napi::Value value = object.Get(name);
+    const bool is_nested = value.IsObject() && !value.IsTypedArray() && !value.IsFunction() &&
+                           !value.IsArrayBuffer() && depth < 2;
+    copy.Set(name, is_nested ? CopyObject(env, value.As<Napi::Object>(), depth + 1) : value);
+  }
+  return copy;
+}
+
 inline Napi::Object RequireObject(Napi::Env env, const Napi::Value& value,
                                   const std::string& name) {
   if (!value.IsObject() || value.IsTypedArray()) Refuse(env, name, "object");
-  return value.As<Napi::Object>();
+  return CopyObject(env, value.As<Napi::Object>());
 }
 
 inline double RequireNumber(Napi::Env env, const Napi::Value& value, const char* name, double low,

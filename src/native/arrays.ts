@@ -36,9 +36,27 @@ export function checkArray<T extends AnyArray>(
   if (!types.some((type) => value instanceof type)) throw invalidParameter(name, described(''), value)
   const array = value as T
   if (isDetached(array)) throw invalidParameter(name, described(' that is not detached'), value)
+  // Shrunk while a kernel works on it, its memory would be gone.
+  if ((array.buffer as { resizable?: boolean }).resizable === true)
+    throw invalidParameter(name, described(' of a buffer that is not resizable'), value)
   if (length !== undefined && array.length !== length)
     throw invalidParameter(name, described(` of length ${length}`), value)
   return array
+}
+
+/**
+ * Runs the checks of a kernel's input. What they stumble over in an input that is no object, or lacks one that it should
+ * hold, is the caller's error.
+ */
+export function checked<T>(name: string, value: unknown, check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    throw Object.assign(invalidParameter(name, 'object with all that it should hold', value), {
+      cause: error,
+    })
+  }
 }
 
 /** Whether two views share bytes. */

@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
-import { checkArray, checkIntegers, overlap } from './arrays.js'
+import { checkArray, checkIntegers, checked, overlap } from './arrays.js'
 import { type HuBatch, prepareHu } from './hu.js'
 import { type FrameTaps, type FramesWork, framesReference } from './reference/frames.js'
 
@@ -137,7 +137,7 @@ export async function renderFrames(
   input: FramesInput,
   options: FramesOptions = {},
 ): Promise<Uint8Array | Float32Array> {
-  const work = prepare(input, options)
+  const work = checked('input', input, () => prepare(input, options))
   if (work.device === 'reference') framesReference(work)
   else await runKernel('frames', work)
   return work.output
@@ -145,7 +145,7 @@ export async function renderFrames(
 
 /** `renderFrames` on the calling thread (and the kernels' pool): returns when it is done. */
 export function renderFramesSync(input: FramesInput, options: FramesOptions = {}): Uint8Array | Float32Array {
-  const work = prepare(input, options)
+  const work = checked('input', input, () => prepare(input, options))
   if (work.device === 'reference') framesReference(work)
   else runKernelSync('frames', work)
   return work.output

@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
-import { checkArray, overlap, toFloats } from './arrays.js'
+import { checkArray, checked, overlap, toFloats } from './arrays.js'
 import { type HuWork, type StoredArray, huReference } from './reference/hu.js'
 
 /** Stored values of a scan's slices and how to rescale them. */
@@ -102,7 +102,7 @@ function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string 
  * @throws NoduleError INVALID_PARAMETER, UNAVAILABLE
  */
 export async function huConvert(batch: HuBatch, options: HuOptions = {}): Promise<Int16Array | Float32Array> {
-  const work = prepare(batch, options)
+  const work = checked('batch', batch, () => prepare(batch, options))
   if (work.device === 'reference') huReference(work)
   else await runKernel('hu', work)
   return work.output
@@ -110,7 +110,7 @@ export async function huConvert(batch: HuBatch, options: HuOptions = {}): Promis
 
 /** `huConvert` on the calling thread (and the kernels' pool): returns when it is done. */
 export function huConvertSync(batch: HuBatch, options: HuOptions = {}): Int16Array | Float32Array {
-  const work = prepare(batch, options)
+  const work = checked('batch', batch, () => prepare(batch, options))
   if (work.device === 'reference') huReference(work)
   else runKernelSync('hu', work)
   return work.output

@@ -4,10 +4,11 @@ import {
   type MatchArguments,
   chooseDevice,
   findAddon,
+  holdBuffers,
   nativeError,
   requireAddon,
 } from './addon.js'
-import { checkArray, checkFinite } from './arrays.js'
+import { checkArray, checkFinite, checked } from './arrays.js'
 import { type MatchWork, assignReference, hungarianReference } from './reference/hungarian.js'
 
 export interface MatchInput {
@@ -102,10 +103,13 @@ const positions = (w: MatchWork & { device: string }): MatchArguments => [
  * @throws NoduleError INVALID_PARAMETER (also for NaN and infinity), UNAVAILABLE
  */
 export async function hungarianMatch(input: MatchInput, options: MatchOptions = {}): Promise<Match> {
-  const work = prepare(input, options)
+  const work = checked('input', input, () => prepare(input, options))
   try {
     if (work.device === 'reference') hungarianReference(work)
-    else await requireAddon().hungarianMatch(...positions(work))
+    else {
+      holdBuffers(work)
+      await requireAddon().hungarianMatch(...positions(work))
+    }
   } catch (error) {
     throw nativeError(error)
   }
@@ -114,7 +118,7 @@ export async function hungarianMatch(input: MatchInput, options: MatchOptions = 
 
 /** `hungarianMatch` on the calling thread: the training step needs it between two operations. */
 export function hungarianMatchSync(input: MatchInput, options: MatchOptions = {}): Match {
-  const work = prepare(input, options)
+  const work = checked('input', input, () => prepare(input, options))
   try {
     if (work.device === 'reference') hungarianReference(work)
     else requireAddon().hungarianMatchSync(...positions(work))
@@ -147,7 +151,7 @@ export function linearSumAssignment(
   checkInteger('rows', rows, 0, MAX_SIZE)
   checkInteger('columns', columns, 0, MAX_SIZE)
   checkArray('cost', cost, [Float64Array], rows * columns)
-  const device = options.device ?? 'auto'
+  const device = checked('options', options, () => options.device ?? 'auto')
   if ((device as string) === 'cuda')
     throw invalidParameter('device', "'auto', 'reference' or 'cpu' (there is no CUDA version)", device)
   if (chooseDevice(device) === 'cpu') {

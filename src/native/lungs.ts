@@ -1,7 +1,7 @@
 /** The kernels of lung extraction (src/volume/lungs.ts), in TypeScript and C++; there is no CUDA version. */
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, findAddon, nativeError, runKernelSync } from './addon.js'
-import { checkArray, checkIntegers } from './arrays.js'
+import { checkArray, checkIntegers, checked } from './arrays.js'
 import { type RefineWork, blocks, refineReference, shrinkReference } from './reference/lungs.js'
 import {
   type Grid,
@@ -54,15 +54,17 @@ export function shrinkVolume(
   factors: Triple,
   options: LungsOptions = {},
 ): { data: Int16Array; shape: [number, number, number] } {
-  const data = checkArray('volume.data', volume.data, [Int16Array])
-  const shape = checkShape('volume', volume.shape, data.length)
-  const checked = checkFactors(factors)
-  const small = blocks(shape, checked)
-  const output = new Int16Array(small[0] * small[1] * small[2])
-  const work = { data, shape, factors: checked, output }
-  if (choose(options) === 'reference') shrinkReference(work)
-  else runKernelSync('shrink', work)
-  return { data: output, shape: small }
+  return checked('volume', volume, () => {
+    const data = checkArray('volume.data', volume.data, [Int16Array])
+    const shape = checkShape('volume', volume.shape, data.length)
+    const checked = checkFactors(factors)
+    const small = blocks(shape, checked)
+    const output = new Int16Array(small[0] * small[1] * small[2])
+    const work = { data, shape, factors: checked, output }
+    if (choose(options) === 'reference') shrinkReference(work)
+    else runKernelSync('shrink', work)
+    return { data: output, shape: small }
+  })
 }
 
 /** The rows of a ball of `radius` mm: triples of dz, dy and the half width in x, all in voxels and within the grid. */
@@ -81,15 +83,17 @@ function ballRows({ shape, spacing }: Grid, radius: number): Int32Array {
 }
 
 function dilate(mask: Grid, radius: number, invert: boolean, options: LungsOptions): Grid {
-  const data = checkArray('mask.data', mask.data, [Uint8Array])
-  const shape = checkShape('mask', mask.shape, data.length)
-  for (const axis of [0, 1, 2]) checkNumber(`mask.spacing[${axis}]`, mask.spacing[axis], 1e-3, 1e9)
-  checkNumber('radius', radius, 0, 1e3)
-  const output = new Uint8Array(data.length)
-  const work = { mask: data, shape, reach: ballRows(mask, radius), invert, output }
-  if (choose(options) === 'reference') dilateReference(work)
-  else runKernelSync('dilate', work)
-  return { ...mask, data: output }
+  return checked('mask', mask, () => {
+    const data = checkArray('mask.data', mask.data, [Uint8Array])
+    const shape = checkShape('mask', mask.shape, data.length)
+    for (const axis of [0, 1, 2]) checkNumber(`mask.spacing[${axis}]`, mask.spacing[axis], 1e-3, 1e9)
+    checkNumber('radius', radius, 0, 1e3)
+    const output = new Uint8Array(data.length)
+    const work = { mask: data, shape, reach: ballRows(mask, radius), invert, output }
+    if (choose(options) === 'reference') dilateReference(work)
+    else runKernelSync('dilate', work)
+    return { ...mask, data: output }
+  })
 }
 
 /**
@@ -126,17 +130,19 @@ export function findParts(
   grid: { data: Uint8Array | Int16Array; shape: Triple },
   options: PartsOptions = {},
 ): Parts {
-  const data = checkArray<Uint8Array | Int16Array>('grid.data', grid.data, [Uint8Array, Int16Array])
-  const { below, planar = false } = options
-  if (below !== undefined) checkInteger('below', below, -32768, 32767)
-  if (typeof planar !== 'boolean') throw invalidParameter('planar', 'boolean', planar)
-  const work: PartsWork = { data, shape: checkShape('grid', grid.shape, data.length), below, planar }
-  if (choose(options) === 'reference') return findPartsReference(work)
-  try {
-    return findAddon()!.findParts(work)
-  } catch (error) {
-    throw nativeError(error)
-  }
+  return checked('grid', grid, () => {
+    const data = checkArray<Uint8Array | Int16Array>('grid.data', grid.data, [Uint8Array, Int16Array])
+    const { below, planar = false } = options
+    if (below !== undefined) checkInteger('below', below, -32768, 32767)
+    if (typeof planar !== 'boolean') throw invalidParameter('planar', 'boolean', planar)
+    const work: PartsWork = { data, shape: checkShape('grid', grid.shape, data.length), below, planar }
+    if (choose(options) === 'reference') return findPartsReference(work)
+    try {
+      return findAddon()!.findParts(work)
+    } catch (error) {
+      throw nativeError(error)
+    }
+  })
 }
 
 export interface RefineInput {
@@ -175,40 +181,42 @@ export interface Refined {
  * @throws NoduleError INVALID_PARAMETER, UNAVAILABLE
  */
 export function refineLungs(input: RefineInput, options: LungsOptions = {}): Refined {
-  const data = checkArray('data', input.data, [Int16Array])
-  const shape = checkShape('data', input.shape, data.length)
-  const factors = checkFactors(input.factors)
-  const [cz, cy, cx] = blocks(shape, factors)
-  const none = new Uint8Array(0)
-  const coarse = (name: 'closed' | 'air', side: 0 | 1): Uint8Array => {
-    if ((input.closed[side] === undefined) !== (input[name][side] === undefined))
-      throw invalidParameter(`air[${side}]`, 'both or none of closed and air', input.air[side])
-    return input[name][side] === undefined
-      ? none
-      : checkArray(`${name}[${side}]`, input[name][side], [Uint8Array], cz * cy * cx)
-  }
-  const trachea = checkArray('trachea', input.trachea, [Int32Array])
-  checkIntegers('trachea', trachea, 0, data.length - 1)
-  const work: RefineWork = {
-    data,
-    shape,
-    factors,
-    closed: [coarse('closed', 0), coarse('closed', 1)],
-    air: [coarse('air', 0), coarse('air', 1)],
-    trachea,
-    surfaceHu: checkInteger('surfaceHu', input.surfaceHu, -32768, 32767),
-    mask: new Uint8Array(data.length),
-    sides: input.sides ? new Uint8Array(data.length) : none,
-    counts: new Float64Array(2),
-    box: new Int32Array(6),
-  }
-  if (choose(options) === 'reference') refineReference(work)
-  else runKernelSync('refine', work)
-  const [z1, z2, y1, y2, x1, x2] = work.box as unknown as [number, number, number, number, number, number]
-  return {
-    mask: work.mask,
-    ...(input.sides ? { sides: work.sides } : {}),
-    counts: [work.counts[0]!, work.counts[1]!],
-    box: z2 === 0 ? undefined : { z: [z1, z2], y: [y1, y2], x: [x1, x2] },
-  }
+  return checked('input', input, () => {
+    const data = checkArray('data', input.data, [Int16Array])
+    const shape = checkShape('data', input.shape, data.length)
+    const factors = checkFactors(input.factors)
+    const [cz, cy, cx] = blocks(shape, factors)
+    const none = new Uint8Array(0)
+    const coarse = (name: 'closed' | 'air', side: 0 | 1): Uint8Array => {
+      if ((input.closed[side] === undefined) !== (input[name][side] === undefined))
+        throw invalidParameter(`air[${side}]`, 'both or none of closed and air', input.air[side])
+      return input[name][side] === undefined
+        ? none
+        : checkArray(`${name}[${side}]`, input[name][side], [Uint8Array], cz * cy * cx)
+    }
+    const trachea = checkArray('trachea', input.trachea, [Int32Array])
+    checkIntegers('trachea', trachea, 0, data.length - 1)
+    const work: RefineWork = {
+      data,
+      shape,
+      factors,
+      closed: [coarse('closed', 0), coarse('closed', 1)],
+      air: [coarse('air', 0), coarse('air', 1)],
+      trachea,
+      surfaceHu: checkInteger('surfaceHu', input.surfaceHu, -32768, 32767),
+      mask: new Uint8Array(data.length),
+      sides: input.sides ? new Uint8Array(data.length) : none,
+      counts: new Float64Array(2),
+      box: new Int32Array(6),
+    }
+    if (choose(options) === 'reference') refineReference(work)
+    else runKernelSync('refine', work)
+    const [z1, z2, y1, y2, x1, x2] = work.box as unknown as [number, number, number, number, number, number]
+    return {
+      mask: work.mask,
+      ...(input.sides ? { sides: work.sides } : {}),
+      counts: [work.counts[0]!, work.counts[1]!],
+      box: z2 === 0 ? undefined : { z: [z1, z2], y: [y1, y2], x: [x1, x2] },
+    }
+  })
 }

@@ -1,6 +1,6 @@
 import { invalidParameter } from '../check.js'
 import { type Device, chooseDevice } from './addon.js'
-import { checkArray, toFloats } from './arrays.js'
+import { checkArray, checked, toFloats } from './arrays.js'
 import { MAX_ELEMENTS, MAX_SIZE, checkFeatureMap, outputArray, runOn, runOnSync } from './feature_map.js'
 import { type RezoomWork, rezoomForwardReference, rezoomGradientReference } from './reference/rezoom.js'
 
@@ -89,12 +89,22 @@ function prepareGradient(
  * @throws NoduleError INVALID_PARAMETER, UNAVAILABLE
  */
 export async function rezoomForward(input: RezoomInput, options: RezoomOptions = {}): Promise<Float32Array> {
-  return (await runOn('rezoomForward', rezoomForwardReference, prepareForward(input, options))).output
+  return (
+    await runOn(
+      'rezoomForward',
+      rezoomForwardReference,
+      checked('input', input, () => prepareForward(input, options)),
+    )
+  ).output
 }
 
 /** `rezoomForward` on the calling thread. */
 export function rezoomForwardSync(input: RezoomInput, options: RezoomOptions = {}): Float32Array {
-  return runOnSync('rezoomForward', rezoomForwardReference, prepareForward(input, options)).output
+  return runOnSync(
+    'rezoomForward',
+    rezoomForwardReference,
+    checked('input', input, () => prepareForward(input, options)),
+  ).output
 }
 
 /**
@@ -108,7 +118,7 @@ export async function rezoomGradient(
   gradient: Float32Array,
   options: RezoomOptions<RezoomGradients> = {},
 ): Promise<RezoomGradients> {
-  const work = prepareGradient(input, gradient, options)
+  const work = checked('input', input, () => prepareGradient(input, gradient, options))
   await runOn('rezoomGradient', rezoomGradientReference, work)
   return { features: work.gradientFeatures, boxes: work.gradientBoxes }
 }
@@ -119,6 +129,10 @@ export function rezoomGradientSync(
   gradient: Float32Array,
   options: RezoomOptions<RezoomGradients> = {},
 ): RezoomGradients {
-  const work = runOnSync('rezoomGradient', rezoomGradientReference, prepareGradient(input, gradient, options))
+  const work = runOnSync(
+    'rezoomGradient',
+    rezoomGradientReference,
+    checked('input', input, () => prepareGradient(input, gradient, options)),
+  )
   return { features: work.gradientFeatures, boxes: work.gradientBoxes }
 }

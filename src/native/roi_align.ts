@@ -1,6 +1,6 @@
 import { checkInteger, invalidParameter } from '../check.js'
 import { type Device, chooseDevice } from './addon.js'
-import { checkArray, checkIntegers } from './arrays.js'
+import { checkArray, checkIntegers, checked } from './arrays.js'
 import { MAX_ELEMENTS, checkFeatureMap, outputArray, runOn, runOnSync } from './feature_map.js'
 import {
   type RoiAlignWork,
@@ -106,12 +106,22 @@ export async function roiAlignForward(
   input: RoiAlignInput,
   options: RoiAlignOptions = {},
 ): Promise<Float32Array> {
-  return (await runOn('roiAlignForward', roiAlignForwardReference, prepareForward(input, options))).output
+  return (
+    await runOn(
+      'roiAlignForward',
+      roiAlignForwardReference,
+      checked('input', input, () => prepareForward(input, options)),
+    )
+  ).output
 }
 
 /** `roiAlignForward` on the calling thread. */
 export function roiAlignForwardSync(input: RoiAlignInput, options: RoiAlignOptions = {}): Float32Array {
-  return runOnSync('roiAlignForward', roiAlignForwardReference, prepareForward(input, options)).output
+  return runOnSync(
+    'roiAlignForward',
+    roiAlignForwardReference,
+    checked('input', input, () => prepareForward(input, options)),
+  ).output
 }
 
 /**
@@ -125,7 +135,7 @@ export async function roiAlignGradient(
   gradient: Float32Array,
   options: RoiAlignOptions = {},
 ): Promise<Float32Array> {
-  const work = prepareGradient(input, gradient, options)
+  const work = checked('input', input, () => prepareGradient(input, gradient, options))
   await runOn('roiAlignGradient', roiAlignGradientReference, work)
   return work.gradientFeatures
 }
@@ -136,6 +146,6 @@ export function roiAlignGradientSync(
   gradient: Float32Array,
   options: RoiAlignOptions = {},
 ): Float32Array {
-  const work = prepareGradient(input, gradient, options)
+  const work = checked('input', input, () => prepareGradient(input, gradient, options))
   return runOnSync('roiAlignGradient', roiAlignGradientReference, work).gradientFeatures
 }
