@@ -1,12 +1,12 @@
-// node scripts/train-lung.mjs --data FOLDER [--output FOLDER] [--hosts NAME,...] [--base FOLDER]
-// Trains the model that ships (models/README.md says on what): a first stage on nodule stacks and phantoms, then also on
-// whole scans with real nodules put in and with its own false marks, and a second stage on the marks that it leaves.
+// node scripts/train-lung.mjs --data FOLDER [--output FOLDER] [--hosts NAME,...]
+// Trains the model that ships (models/README.md says on what): a first stage on nodule stacks, then also on phantoms; a
+// second stage on the marks that it leaves there, then also on its false marks on whole scans. Twins that each leave
+// out one of the whole scans calibrate the second stage, and are what benchmarks/quality judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
-//   --data   folder with lidc-nodule-stacks, lidc-xml and whole scans
-//   --hosts  scans below --data that lend their lungs and false marks; all others stay unseen. "none": no whole scan
-//   --base   another output folder whose first training and data sets, which depend on no host, are used
+//   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
+//   --hosts  whole scans below --data that lend their false marks, at least two
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fail, root, run, say } from './steps.mjs'
@@ -15,8 +15,7 @@ const { values } = parseArgs({
   options: {
     data: { type: 'string', default: process.env.NODULE_DATA ?? '' },
     output: { type: 'string', default: join(root, 'lung-output') },
-    hosts: { type: 'string', default: 'lidc-idri-0001,lidc-idri-0003,qin-lung-ct' },
-    base: { type: 'string' },
+    hosts: { type: 'string', default: 'lidc-idri-0001,lidc-idri-0003' },
   },
 })
 const data = resolve(values.data)
@@ -25,11 +24,10 @@ const xml = join(data, 'lidc-xml')
 if (values.data === '' || !existsSync(join(stacks, 'index.csv')))
   fail(`no nodule stacks in ${stacks}: name the folder that holds lidc-nodule-stacks by --data`)
 const output = resolve(values.output)
-const base = resolve(values.base ?? output)
-const hosts = values.hosts === 'none' ? [] : values.hosts.split(',').map((name) => join(data, name))
-const missing = hosts.find((folder) => !existsSync(folder))
-if (missing !== undefined) fail(`no scan in ${missing} (--hosts)`)
-mkdirSync(base, { recursive: true })
+const hosts = values.hosts.split(',')
+if (hosts.length < 2) fail('--hosts: at least two scans: each twin leaves out one')
+const missing = hosts.find((name) => !existsSync(join(data, name)))
+if (missing !== undefined) fail(`no scan in ${join(data, missing)} (--hosts)`)
 mkdirSync(output, { recursive: true })
 
 /** A step that leaves `result`; left out where that is there. */
@@ -42,6 +40,9 @@ function step(title, result, ...args) {
   run(process.execPath, ['dist/src/cli.js', ...args])
 }
 
+const PHANTOMS = 10
+const set = (...changes) => changes.flatMap((change) => ['--set', change])
+
 /** Training goes on where it was interrupted. */
 function train(title, folder, ...args) {
   const done = join(folder, '.done')
@@ -51,8 +52,7 @@ function train(title, folder, ...args) {
   return join(folder, 'checkpoints', 'last.safetensors')
 }
 
-// Patients of the stacks by the SHA-256 of their ids: a fifth judges, a tenth chooses, the rest teaches. Whole scans
-// and phantoms teach.
+// Patients of the stacks by the SHA-256 of their ids: a fifth judges, a tenth chooses, the rest teaches. Phantoms teach.
 function writeSplit(file) {
   const lines = readFileSync(join(stacks, 'index.csv'), 'utf8').trim().split('\n').slice(1)
   const patients = [...new Set(lines.map((line) => line.split(',')[0]))]
@@ -60,86 +60,104 @@ function writeSplit(file) {
   patients.sort((a, b) => (hash(a) < hash(b) ? -1 : 1))
   const [test, val] = [0.2, 0.3].map((share) => Math.round(share * patients.length))
   const rows = patients.map((id, n) => `${id},${n < test ? 'test' : n < val ? 'val' : 'train'}`)
-  const known = new Set(patients)
-  const others = ['LIDC-IDRI-0001', 'LIDC-IDRI-0003', 'QIN-LSC-0014', 'QIN-LSC-0028']
-  for (const id of others) if (!known.has(id)) rows.push(`${id},train`)
+  for (let n = 1; n <= PHANTOMS; n++) rows.push(`PHANTOM-${String(n).padStart(4, '0')},train`)
   writeFileSync(file, `${rows.join('\n')}\n`)
 }
 
-const hypes = 'hypes/lung_modern.json'
-const split = join(base, 'split.csv')
+const at = (...parts) => join(output, ...parts)
+const [hypes, patchHypes] = ['hypes/lung_modern.json', 'hypes/lung_second.json']
+const split = at('split.csv')
 if (!existsSync(split)) writeSplit(split)
-const bySplit = ['--hypes', hypes, '--split-file', split]
 
 step(
   '1: nodule stacks to frames',
-  join(base, 'stacks', 'manifest.json'),
-  ...['prepare', '--stacks', stacks, '--xml', xml, ...bySplit, '-o', join(base, 'stacks')],
+  at('stacks', 'manifest.json'),
+  ...[
+    'prepare',
+    '--stacks',
+    stacks,
+    '--xml',
+    xml,
+    '--hypes',
+    hypes,
+    '--split-file',
+    split,
+    '-o',
+    at('stacks'),
+  ],
 )
-const phantoms = join(base, 'phantoms')
 step(
   '2: synthetic patients',
-  join(phantoms, 'list', 'manifest.json'),
-  ...['phantom', '-o', join(phantoms, 'scans'), '--patients', '10', '--hard'],
+  at('phantom-frames', 'manifest.json'),
+  ...['phantom', '-o', at('phantoms'), '--patients', String(PHANTOMS), '--hard'],
   ...['--spacing', '2', '--nodules', '16', '--seed', '1'],
 )
 step(
   '2: synthetic patients to frames',
-  join(phantoms, 'list', 'manifest.json'),
-  ...['prepare', join(phantoms, 'scans'), '-o', join(phantoms, 'list')],
-  ...['--hypes', hypes, '--split', '1,0,0', '--negatives', '0.5'],
+  at('phantom-frames', 'manifest.json'),
+  ...['prepare', at('phantoms'), '-o', at('phantom-frames'), '--hypes', hypes, '--split', '1,0,0'],
+  ...['--negatives', '0.5'],
 )
-const stackList = join(base, 'stacks', 'train.json')
-const chosen = join(base, 'stacks', 'val.json')
-const first = train(
-  '3: the first stage on stacks',
-  join(base, 'first'),
-  ...[hypes, '--train', stackList, '--test', chosen],
+const list = at('stacks', 'train.json')
+const test = ['--test', at('stacks', 'val.json')]
+const onStacks = train('3: first stage, on stacks', at('first'), hypes, '--train', list, ...test)
+const onAll = train(
+  '4: first stage, on phantoms too',
+  at('first-all'),
+  ...[hypes, '--train', list, at('phantom-frames', 'train.json'), ...test],
+  ...set(`solver.weights=${onStacks}`, 'solver.max_iter=2000', 'solver.learning_rate=0.001'),
+  ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
 )
+const model = at('lung.onnx')
+step('5: first stage to ONNX', model, 'export', onAll, '--frame', '288x352', '-o', model)
 
-const lists = [stackList, join(phantoms, 'list', 'train.json')]
-if (hosts.length > 0) {
-  const insertions = join(output, 'insertions')
+const cubes = (name) => at('cubes', name)
+const mine = (name, ...args) =>
   step(
-    '4: real nodules put into whole scans',
-    join(insertions, 'manifest.json'),
-    ...['prepare', ...hosts, '--unread', '--insert', stacks, '--insertions', '14', '--variants', '8'],
-    ...[...bySplit, '--negatives', '1', '-o', insertions],
+    `6: marks: ${name}`,
+    join(cubes(name), 'cubes.jsonl'),
+    ...['mine', ...args, '-m', model, '--hypes', patchHypes, '-o', cubes(name)],
   )
-  lists.push(join(insertions, 'train.json'))
-}
+const stackMarks = ['--stacks', stacks, '--xml', xml, '--min-score', '0.25', '--max-marks', '60']
+mine('train', at('phantoms'), ...stackMarks, '--split-file', split, '--part', 'train')
+mine('val', ...stackMarks, '--split-file', split, '--part', 'val')
+for (const host of hosts) mine(host, join(data, host), '--min-score', '0.12', '--max-marks', '400')
+
 const second = train(
-  '5: the first stage on all',
-  join(output, 'all'),
-  ...[hypes, '--train', ...lists, '--test', chosen],
-  ...[
-    '--set',
-    `solver.weights=${first}`,
-    '--set',
-    'solver.max_iter=3000',
-    '--set',
-    'solver.learning_rate=0.001',
-  ],
+  '7: second stage, on stacks and phantoms',
+  at('second'),
+  ...[patchHypes, '--train', cubes('train'), '--test', cubes('val')],
 )
-const model = join(output, 'lung.onnx')
-step('6: export', model, 'export', second, '--frame', '256x320', '-o', model)
-
-const cubes = (part) => join(output, 'cubes', part)
-for (const part of ['train', 'val']) {
-  const scans = part === 'train' ? [...hosts, join(phantoms, 'scans')] : []
-  step(
-    `7: marks of the ${part} patients`,
-    join(cubes(part), '.done'),
-    ...['mine', ...scans, '--stacks', stacks, '--xml', xml, '-m', model],
-    ...['--split-file', split, '--part', part, '-o', cubes(part)],
-    ...(existsSync(cubes(part)) ? ['--resume'] : []),
+/** The second stage, taught by the false marks of some whole scans too. */
+function taught(name, scans) {
+  const checkpoint = train(
+    `8: second stage, ${name}`,
+    at(name),
+    ...[patchHypes, '--train', cubes('train'), ...scans.map(cubes), '--test', cubes('val')],
+    ...set(`solver.weights=${second}`, 'solver.max_iter=500', 'solver.learning_rate=0.0008'),
+    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.99'),
   )
-  writeFileSync(join(cubes(part), '.done'), '')
+  const file = at(`${name}.onnx`)
+  step(`8: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
+  return file
 }
-const classifier = train(
-  '8: the second stage',
-  join(output, 'second'),
-  'hypes/lung_second.json',
-  '--train',
-  cubes('train'),
+const twins = hosts.map((host) => {
+  const raw = taught(
+    `without-${host}`,
+    hosts.filter((other) => other !== host),
+  )
+  const file = at(`without-${host}_second.onnx`)
+  step(
+    `9: the twin without ${host} is calibrated on it`,
+    file,
+    ...['calibrate', raw, '--cubes', cubes('val'), cubes(host), '-m', model, '-o', file],
+  )
+  return file
+})
+const all = taught('with-all', hosts)
+step(
+  "9: the second stage gets the mean of its twins' calibrations",
+  at('lung_second.onnx'),
+  ...['calibrate', all, '--like', ...twins, '-o', at('lung_second.onnx')],
 )
+console.log(`\nmodel: ${model} with ${at('lung_second.onnx')}; judge it by benchmarks/quality`)
