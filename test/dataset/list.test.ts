@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -6,6 +6,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkImages, imageFile, parseList, readList, writeList } from '../../src/dataset/index.js'
 import type { ListEntry } from '../../src/dataset/index.js'
+import { readLists } from '../../src/dataset/list.js'
 import { NoduleError } from '../../src/errors.js'
 
 let folder: string
@@ -202,5 +203,34 @@ describe('checkImages', () => {
     expect((error as NoduleError).message).toMatch(
       /l\.json: \/1\/image_path: 2 of 3 images cannot be used; the first: .*none\.bmp: cannot read image: no such file/,
     )
+  })
+})
+
+describe('readLists', () => {
+  it('makes one list of several, image paths absolute, each from its own folder', () => {
+    mkdirSync(join(folder, 'other'))
+    const rect = { x1: 1, y1: 2, x2: 3, y2: 4 }
+    const first = written('first.json', entry([rect]))
+    const second = written(join('other', 'second.json'), entry([{ ...rect, x2: 1 }], '../b.jpg'))
+    const third = written('third.json', entry([], '/data/c.png'))
+    const list = readLists([first, second, third])
+    expect(list.path).toBe(first)
+    expect(list.entries).toEqual([
+      { image_path: join(folder, 'a.png'), rects: [rect] },
+      { image_path: join(folder, 'b.jpg'), rects: [] },
+      { image_path: '/data/c.png', rects: [] },
+    ])
+    expect(list.warnings).toEqual([`${second}: 1 box without an area was dropped`])
+    // One list stays as it is.
+    expect(readLists([first])).toEqual(readList(first))
+  })
+
+  it('needs a list, and names the one that is wrong', () => {
+    expect(() => readLists([])).toThrow(NoduleError)
+    expect(() => readLists([])).toThrow(/at least one list for paths/)
+    const good = written('good1.json', entry([]))
+    const bad = written('bad1.json', '{}')
+    expect(() => readLists([good, bad])).toThrow(NoduleError)
+    expect(() => readLists([good, bad])).toThrow(/bad1\.json: .*expected array of images/)
   })
 })

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parsePatchHypes } from '../../src/config/patch_hypes.js'
 import { NoduleError } from '../../src/errors.js'
@@ -7,7 +7,7 @@ import { createSampler } from '../../src/patches/batches.js'
 import { areaUnderCurve, openCubes, trainPatches, writeCubes } from '../../src/patches/index.js'
 import type { TrainPatchesOptions, TrainPatchesResult } from '../../src/patches/index.js'
 import { checkpointKind, loadCheckpoint, loadCheckpointOf } from '../../src/training/checkpoint.js'
-import { smallHypes, temporaryFolder, writeHypes, writeSmallCubes } from './small_cubes.js'
+import { SMALL, smallHypes, temporaryFolder, writeHypes, writeSmallCubes } from './small_cubes.js'
 
 const root = temporaryFolder()
 let cubes: string
@@ -69,6 +69,27 @@ describe('training the second stage', () => {
       expect([name, b!.tensors.get(name)!.data]).toEqual([name, tensor.data])
     const average = a!.tensors.get('model/head/dense/weights')!.data
     expect(average).not.toEqual(a!.tensors.get('optimizer/raw/head/dense/weights')!.data)
+  }, 60_000)
+
+  it('starts from the weights of solver.weights, which is relative to the hypes', async () => {
+    const { checkpoint } = await run('parent', { steps: 3 })
+    const from = { weights: join('parent', 'checkpoints', basename(checkpoint)) }
+    const child = join(root, 'child.json')
+    writeFileSync(child, JSON.stringify({ ...SMALL, solver: { ...SMALL.solver, ...from } }))
+    const weights = async (path: string): Promise<[string, unknown][]> =>
+      [...(await loadCheckpointOf(path, 'patches', parsePatchHypes)).tensors]
+        .filter(([name]) => name.startsWith('model/'))
+        .map(([name, { data }]) => [name, data])
+    const start = await run('child', { hypes: child, steps: 0, seed: 5 })
+    const own = await run('own', { steps: 0, seed: 5 })
+    expect(await weights(start.checkpoint)).toEqual(await weights(checkpoint))
+    expect(await weights(own.checkpoint)).not.toEqual(await weights(checkpoint))
+
+    const missing = join(root, 'orphan.json')
+    writeFileSync(missing, JSON.stringify({ ...SMALL, solver: { weights: 'none.safetensors' } }))
+    const error = await refused(run('orphan', { hypes: missing }))
+    expect(error.code).toBe('FILE')
+    expect(error.message).toContain(join(root, 'none.safetensors'))
   }, 60_000)
 
   it('refuses cubes of other hypes, cubes of one kind, and another run', async () => {
