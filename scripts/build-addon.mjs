@@ -160,8 +160,8 @@ mkdirSync(folder, { recursive: true })
 const started = Date.now()
 let { flags } = chosen
 const { left } = chosen
-// CMake remembers flags, and the compilers and libraries that it did not find: it must look again.
-let lookAgain = !same('configuration')
+// CMake remembers flags (the name of the sources too), and the compilers and libraries that it did not find.
+let lookAgain = values.force || !same('configuration') || !same('code')
 for (;;) {
   if (lookAgain) rmSync(join(folder, 'CMakeCache.txt'), { force: true })
   // A module that this build leaves out must not stay behind from an earlier one.
