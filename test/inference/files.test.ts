@@ -21,9 +21,14 @@ describe("LUNA16's CSV of marks", () => {
     expect(await readFile(path, 'utf8')).toBe(
       'seriesuid,coordX,coordY,coordZ,probability\n1.2.3,-10.5,20,0.333333333,0.75\n',
     )
-    await expect(
-      writeLunaCsv(path, [{ seriesInstanceUid: '1,2', center: [0, 0, 0], probability: 0 }]),
-    ).rejects.toMatchObject({ code: 'FORMAT', path })
+    // A damaged UID stays in its cell, and is no formula of a spreadsheet.
+    const damaged = ['1,2', '=1+2'].map((seriesInstanceUid) => ({
+      seriesInstanceUid,
+      ...{ center: [0, 0, 0] as [number, number, number], probability: 0 },
+    }))
+    await writeLunaCsv(path, damaged)
+    const [, ...rows] = (await readFile(path, 'utf8')).split('\n')
+    expect(rows).toEqual(['"1,2",0,0,0,0', "'=1+2,0,0,0,0", ''])
   })
 
   test('what is written is what the evaluation reads', async () => {

@@ -253,29 +253,35 @@ describe('detectVolume with data.mm_per_pixel', () => {
   })
 })
 
+/** A body with two lungs (-850 HU) that narrow towards the first and last slice. */
+function chestVolume([slices, rows, columns]: readonly [number, number, number]): HuVolume {
+  const data = new Int16Array(slices * rows * columns).fill(-1000)
+  for (let k = 0; k < slices; k++)
+    for (let j = 0; j < rows; j++)
+      for (let i = 0; i < columns; i++) {
+        const [x, y, z] = [i - 120, j - 100, (k - 11.5) / 11]
+        const reach = Math.sqrt(Math.max(0, 1 - z * z))
+        const body = (x / 110) ** 2 + (y / 85) ** 2 < 1
+        const lung = [-50, 50].some((c) => ((x - c) / 40) ** 2 + (y / 60) ** 2 < reach ** 2)
+        if (body) data[(k * rows + j) * columns + i] = lung ? -850 : 40
+      }
+  return {
+    ...ballVolume(1, [slices, 1, 1]),
+    data,
+    shape: [slices, rows, columns],
+    geometry: {
+      ...ballVolume(1, [slices, 1, 1]).geometry,
+      spacing: [10, 1.5, 1.5],
+      slicePositions: Array.from({ length: slices }, (_, k) => 10 * k),
+    },
+  }
+}
+
 describe('examinedRegion', () => {
   test('only tiles that hold lung of the slice or lie near it; the apex needs fewer', () => {
-    const [slices, rows, columns] = [24, 200, 240]
-    const data = new Int16Array(slices * rows * columns).fill(-1000)
-    for (let k = 0; k < slices; k++)
-      for (let j = 0; j < rows; j++)
-        for (let i = 0; i < columns; i++) {
-          const [x, y, z] = [i - 120, j - 100, (k - 11.5) / 11]
-          const reach = Math.sqrt(Math.max(0, 1 - z * z))
-          const body = (x / 110) ** 2 + (y / 85) ** 2 < 1
-          const lung = [-50, 50].some((c) => ((x - c) / 40) ** 2 + (y / 60) ** 2 < reach ** 2)
-          if (body) data[(k * rows + j) * columns + i] = lung ? -850 : 40
-        }
-    const volume: HuVolume = {
-      ...ballVolume(1, [slices, 1, 1]),
-      data,
-      shape: [slices, rows, columns],
-      geometry: {
-        ...ballVolume(1, [slices, 1, 1]).geometry,
-        spacing: [10, 1.5, 1.5],
-        slicePositions: Array.from({ length: slices }, (_, k) => 10 * k),
-      },
-    }
+    const [slices, rows, columns] = [24, 200, 240] as const
+    const volume = chestVolume([slices, rows, columns])
+    const { data } = volume
     const hypes = tileHypes({ mm_per_pixel: 1.5, tile_overlap_mm: 30, lung_margin_mm: 6 })
     const found = examinedRegion(volume, 'lungs', hypes)
     const counts = found.slices.map((k) => found.tilesOfSlice(k).length)
@@ -304,9 +310,50 @@ describe('examinedRegion', () => {
     }
   })
 
+  test('a box counts if enough of it lies in the lungs, by data.min_lung_share', () => {
+    const volume = chestVolume([24, 200, 240])
+    const inLungs = (share: number) =>
+      examinedRegion(volume, 'lungs', tileHypes({ mm_per_pixel: 1.5, min_lung_share: share })).inLungs
+    // The middle of a lung; the body between its side and the skin; across that side, a quarter within; out of the image.
+    const within = { x1: 65, y1: 95, x2: 75, y2: 105 }
+    const outside = { x1: 112, y1: 20, x2: 122, y2: 30 }
+    const touching = { x1: 107, y1: 98, x2: 119, y2: 102 }
+    const beyond = { x1: 300, y1: 95, x2: 310, y2: 105 }
+    const judged = (share: number): boolean[] =>
+      [within, touching, outside, beyond].map((box) => inLungs(share)(12, box))
+    expect(judged(0)).toEqual([true, true, true, true])
+    expect(judged(0.1)).toEqual([true, true, false, false])
+    expect(judged(0.5)).toEqual([true, false, false, false])
+  })
+
+  test('detection drops what lies outside of the lungs, but nothing where all of a volume is examined', async () => {
+    const volume = chestVolume([24, 200, 240])
+    const ball = (x: number, y: number): void => {
+      for (let k = 11; k < 14; k++)
+        for (let j = -3; j <= 3; j++)
+          for (let i = -3; i <= 3; i++) volume.data[(k * 200 + y + j) * 240 + x + i] = 1000
+    }
+    ball(70, 100)
+    // Between the lungs.
+    ball(120, 100)
+    const places = async (region: 'all' | 'lungs', share: number): Promise<number[]> => {
+      // Bone only: with this window, flesh is dark.
+      const window = { window_low_hu: 400, window_high_hu: 800 }
+      const data = { mm_per_pixel: 1.5, tile_overlap_mm: 60, min_lung_share: share, ...window }
+      const found = await detectVolume(volume, diskSession(tileHypes(data)), {
+        parameters: { ...parameters, region },
+      })
+      return found.nodules.map(({ centerVoxel }) => Math.round(centerVoxel[2])).sort((a, b) => a - b)
+    }
+    expect(await places('lungs', 0)).toEqual([70, 120])
+    expect(await places('lungs', 0.1)).toEqual([70])
+    expect(await places('all', 0.1)).toEqual([70, 120])
+  })
+
   test('a crop, and a volume without lungs, are examined whole, with a warning', () => {
     const crop = examinedRegion(ballVolume(1, [3, 128, 128]), 'lungs', tileHypes())
     expect(crop.warnings).toEqual(['only a part of a chest (90 x 90 mm): all of it is examined'])
+    expect(crop.inLungs(0, { x1: 1, y1: 1, x2: 2, y2: 2 })).toBe(true)
     expect(crop.canvas).toMatchObject({ originX: 0, originY: 0, frameWidth: 128, frameHeight: 128 })
     const phantom = ballVolume(1, [4, 240, 240])
     phantom.data.fill(40)

@@ -21,6 +21,11 @@ const SMALL = {
   lstm_size: 16,
 }
 
+const LUNG = {
+  ...{ slim_basename: 'lung', region_size: 8, grid_width: 12, grid_height: 8, use_lstm: false, rnn_len: 1 },
+  ...{ lstm_input_scale: 1, rezoom_feature_scale: 1 },
+}
+
 beforeAll(async () => {
   await startEngine('wasm')
 })
@@ -47,9 +52,11 @@ describe('createDetector', () => {
     ['no LSTM', { use_lstm: false, rnn_len: 1 }],
     ['two layers, four classes', { num_lstm_layers: 2, num_classes: 4, rnn_len: 3 }],
     ['deconvolution', { deconv: true }],
+    ['lung, stride 8', LUNG],
     ['fewer channels', { later_feat_channels: 50, early_feat_channels: 7 }],
   ])('%s: outputs have their shapes, training moves every weight', (_, change) => {
     const hypes = parseHypes({ ...SMALL, batch_size: 2, ...change })
+    const cells = hypes.grid_width * hypes.grid_height
     const detector = createDetector(hypes, 1)
     const optimizer = createOptimizer(hypes, detector.weights)
     const examples = disks(2, 96, 64, [
@@ -65,12 +72,12 @@ describe('createDetector', () => {
     const { boxes, confidences } = tf.tidy(() => {
       const frames = tf.tensor4d(examples.frames, [2, 64, 96, 3])
       const outputs = detector.forward(frames, { training: false })
-      expect(outputs.logits.shape).toEqual([2, 6, hypes.rnn_len, hypes.num_classes])
+      expect(outputs.logits.shape).toEqual([2, cells, hypes.rnn_len, hypes.num_classes])
       expect(outputs.rezoomLogits?.shape).toEqual(hypes.use_rezoom ? outputs.logits.shape : undefined)
       const decoded = detector.decode(outputs)
       return { boxes: decoded.boxes.arraySync(), confidences: decoded.confidences.arraySync() }
     })
-    expect([boxes.length, boxes[0]!.length, boxes[0]![0]!.length]).toEqual([2, 6, hypes.rnn_len])
+    expect([boxes.length, boxes[0]!.length, boxes[0]![0]!.length]).toEqual([2, cells, hypes.rnn_len])
     expect(confidences.flat(2).every((value) => value >= 0 && value <= 1)).toBe(true)
     optimizer.dispose()
     detector.dispose()

@@ -1,6 +1,7 @@
-import { readdirSync } from 'node:fs'
+import { readFileSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseHypes, readHypes } from '../../src/config/hypes.js'
+import { readPatchHypes } from '../../src/config/patch_hypes.js'
 import { buildBackbone } from '../../src/model/backbones.js'
 import { graphShapes, paddingOf } from '../../src/model/graph.js'
 import { weightSpecs } from '../../src/model/weights.js'
@@ -25,6 +26,16 @@ describe('backbones', () => {
     expect(shapes.get('resnet_v1_101/block4')).toEqual({ height: 8, width: 11, channels: 2048, stride: 32 })
     const units = [...shapes.keys()].filter((name) => name.endsWith('bottleneck_v1/conv3'))
     expect(units.length).toBe(33)
+  })
+
+  it('lung has stride 4 for the early layer and 8 for the top, and the grid of its hypes', () => {
+    const hypes = readHypes('hypes/lung_modern.json')
+    const graph = buildBackbone(hypes)
+    const shapes = graphShapes(graph, hypes.image_height, hypes.image_width)
+    expect(shapes.get(graph.early)).toEqual({ height: 24, width: 24, channels: 48, stride: 4 })
+    expect(shapes.get(graph.top)).toEqual({ height: 12, width: 12, channels: 96, stride: 8 })
+    expect([hypes.grid_height, hypes.grid_width, hypes.region_size]).toEqual([12, 12, 8])
+    expect(graph.channels).toBe(5)
   })
 
   it('has as many weights as published', () => {
@@ -65,6 +76,10 @@ describe('backbones', () => {
 
   it('every hypes file builds a backbone that fits its grid', () => {
     for (const file of readdirSync('hypes')) {
+      if (readFileSync(`hypes/${file}`, 'utf8').includes('"kind": "patches"')) {
+        expect(readPatchHypes(`hypes/${file}`).kind).toBe('patches')
+        continue
+      }
       const hypes = readHypes(`hypes/${file}`)
       const graph = buildBackbone(hypes)
       const top = graphShapes(graph, hypes.image_height, hypes.image_width).get(graph.top)!
@@ -72,7 +87,7 @@ describe('backbones', () => {
         file,
         hypes.grid_width,
         hypes.grid_height,
-        32,
+        hypes.region_size,
       ])
     }
   })

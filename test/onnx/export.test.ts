@@ -130,6 +130,12 @@ describe('the exported model computes what the tfjs model computes', () => {
   test('InceptionV1 with deconv: 256 channels made anew, the others kept', async () =>
     compare(smallHypes({ slim_basename: 'InceptionV1', deconv: true, later_feat_channels: 400 })))
 
+  test('lung', async () => {
+    const grid = { region_size: 8, image_width: 48, grid_width: 6, image_height: 32, grid_height: 4 }
+    const head = { use_lstm: false, rnn_len: 1, lstm_input_scale: 1, rezoom_feature_scale: 1 }
+    await compare(smallHypes({ slim_basename: 'lung', ...grid, ...head }))
+  })
+
   test('ResNet-101', async () =>
     compare(smallHypes({ slim_basename: 'resnet_v1_101', image_width: 64, grid_width: 2 })))
 })

@@ -6,6 +6,7 @@ import { NoduleError } from '../../src/errors.js'
 import {
   DETECT_DEFAULTS,
   combinedConfidence,
+  defaultConfidences,
   detectVolume,
   openPatchSession,
   openStages,
@@ -182,6 +183,12 @@ describe('detecting with a second stage', () => {
     // The boxes of the slices name the nodules by their new numbers.
     const named = slices.flatMap(({ boxes }) => boxes).filter(({ nodule }) => nodule === 1)
     expect(named.every(({ x1, x2 }) => Math.abs((x1 + x2) / 2 - 80.5) < 2)).toBe(true)
+  })
+
+  it('has a cut of its own for calibrated confidences', () => {
+    expect(defaultConfidences({})).toEqual({ minScore: 0.1, minConfidence: 0 })
+    const stage: SecondStage = { ...second, calibration: fitted.calibration }
+    expect(defaultConfidences({ second: stage })).toEqual({ minScore: 0.25, minConfidence: 0.6 })
   })
 
   it('takes the file beside the first stage, if it was fitted to that', async () => {
