@@ -116,7 +116,7 @@ describe('batches', () => {
   it('refuses empty lists, missing images, wrong options', async () => {
     await expect(take(1, {}, { ...list, entries: [] })).rejects.toThrow(/list\.json: the list has no frames/)
     const missing = { ...list, entries: [{ image_path: 'none.png', rects: [] }] }
-    await expect(take(1, {}, missing)).rejects.toThrow(/\/0\/image_path: 1 of 1 images cannot be used/)
+    await expect(take(1, {}, missing)).rejects.toThrow(/\/0\/image_path: 1 of 1 image cannot be used/)
     await expect(take(1, { seed: -1 })).rejects.toThrow(/for seed/)
     await expect(take(1, { startStep: 0.5 })).rejects.toThrow(/for startStep/)
     await expect(take(1, { passes: 0 })).rejects.toThrow(/for passes/)
