@@ -176,6 +176,16 @@ test(
     expect(partly.stdout).toMatch(/^A: \d+ slices, \d+ boxes, \d+ nodules, \d+\.\d s -> .*\.json$/m)
     expect(partly.stdout).toContain('2 scans, ')
     expect(partly.status).toBe(1)
+    const confidences = async (name: string, ...more: string[]): Promise<number[]> => {
+      const path = join(folder, name)
+      expect(run(join(scans, 'b'), '-m', model, '-o', path, '--device', 'cpu', ...more).status).toBe(0)
+      return (await readDetections(join(path, `${UID.b}.json`))).nodules.map(({ confidence }) => confidence)
+    }
+    const every = await confidences('every')
+    const cut = (Math.min(...every) + Math.max(...every)) / 2
+    const sure = await confidences('sure', '--min-confidence', String(cut))
+    expect(sure).toEqual(every.filter((confidence) => confidence >= cut))
+    expect(sure.length).toBeLessThan(every.length)
     const jobs = run(scans, '-m', model, '-o', join(folder, 'jobs'), '--device', 'cpu', '-j', '2')
     expect(jobs.stderr).toContain(`failed: ${join(scans, 'a', '014.dcm')}: `)
     expect(jobs.stdout).toContain('2 scans, ')
