@@ -75,7 +75,13 @@ describe.skipIf(!addonStatus().available)('the choice of an addon', () => {
 
   it('finds the package of the platform beside the installed package', () => {
     const installed = join(root, 'node_modules/@nodule-ct/nodule')
-    for (const name of ['package.json', 'src/errors.ts', 'src/version.ts', 'src/native/find_addon.ts'])
+    for (const name of [
+      'package.json',
+      'src/clean.ts',
+      'src/errors.ts',
+      'src/version.ts',
+      'src/native/find_addon.ts',
+    ])
       cpSync(join(PACKAGE_ROOT, name), join(installed, name), { recursive: true })
     const platform = join(root, 'node_modules', PREBUILT_PACKAGE)
     mkdirSync(platform, { recursive: true })
