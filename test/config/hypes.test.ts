@@ -176,6 +176,8 @@ describe('changes of single keys', () => {
     expect(hypes.batch_size).toBe(7)
     expect(() => readHypes(path, ['solver.learning_rat=1'])).toThrow(/solver\.learning_rat: unknown key/)
     expect(() => readHypes(path, ['batch_size=many'])).toThrow(/batch_size.*"many"/s)
-    expect(() => readHypes(path, ['batch_size'])).toThrow(/Expected key=value.* for set but received "batch_size"/)
+    expect(() => readHypes(path, ['batch_size'])).toThrow(
+      /Expected key=value.* for set but received "batch_size"/,
+    )
   })
 })

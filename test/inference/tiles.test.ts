@@ -1,33 +1,15 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseHypes } from '../../src/config/hypes.js'
-import type { Hypes } from '../../src/config/hypes.js'
+import { describe, expect, test } from 'vitest'
 import { cutTile, tilesOf } from '../../src/dataset/index.js'
-import { encodeFrame } from '../../src/dataset/images.js'
 import type { EdgeBox, ScoredBox } from '../../src/geometry/box.js'
 import { clipBox, iou } from '../../src/geometry/box.js'
-import { DETECT_DEFAULTS, detectList, detectVolume } from '../../src/inference/index.js'
+import { DETECT_DEFAULTS, detectVolume } from '../../src/inference/index.js'
 import { examinedRegion } from '../../src/inference/region.js'
 import { stitchTiles } from '../../src/inference/stitch_tiles.js'
 import { createRandom } from '../../src/random.js'
 import type { HuVolume } from '../../src/volume/index.js'
 import { diskSession } from './disk_session.js'
-
-/** Tiles of 96 x 64 pixels of 0.7 mm that share 40 pixels. */
-const TILE = { width: 96, height: 64, mm: 0.7, overlap: 40 }
-
-function tileHypes(data: Record<string, unknown> = {}, width = TILE.width, height = TILE.height): Hypes {
-  return parseHypes({
-    image_width: width,
-    image_height: height,
-    grid_width: width / 32,
-    grid_height: height / 32,
-    data: { mm_per_pixel: TILE.mm, tile_overlap_mm: TILE.overlap * TILE.mm, ...data },
-  })
-}
+import { TILE, tileHypes } from './tile_hypes.js'
 
 const canvasOf = (frameWidth: number, frameHeight: number) => ({
   originX: 0,
@@ -362,46 +344,5 @@ describe('examinedRegion', () => {
     expect(none.slices).toEqual([0, 1, 2, 3])
     expect(none.tilesOfSlice(2)).toEqual(none.tiles)
     expect(examinedRegion(phantom, 'all', tileHypes()).warnings).toEqual([])
-  })
-})
-
-describe('detectList with data.mm_per_pixel', () => {
-  let folder: string
-  beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), 'nodule-tiles-'))))
-  afterAll(async () => rm(folder, { recursive: true }))
-
-  test('images of any size are tiled, boxes are in their pixels', async () => {
-    const session = diskSession(tileHypes({ channels: 5 }))
-    const sizes = [
-      [330, 230],
-      [96, 64],
-      [40, 30],
-    ] as const
-    const entries = []
-    for (const [width, height] of sizes) {
-      // Planes one below the other; a disk in the middle one, and a decoy beside it in the first.
-      const data = new Uint8Array(width * height * 5)
-      const disk = (plane: number, cx: number, cy: number, r: number): void => {
-        for (let y = 0; y < height; y++)
-          for (let x = 0; x < width; x++)
-            if (Math.hypot(x + 0.5 - cx, y + 0.5 - cy) < r) data[(plane * height + y) * width + x] = 200
-      }
-      disk(2, width - 12, height - 10, 8)
-      disk(2, 12, 9, 5)
-      disk(0, 20, 20, 5)
-      const name = `${width}.png`
-      await writeFile(join(folder, name), await encodeFrame({ width, height, channels: 5, data }))
-      entries.push({ image_path: name, rects: [], nodule: { channels: 5 } })
-    }
-    await writeFile(join(folder, 'list.json'), JSON.stringify(entries))
-    const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'))
-    expect(result).toMatchObject({ failed: 0, boxes: 6 })
-    for (const [n, [width, height]] of sizes.entries()) {
-      const rects = [...result.entries[n]!.rects].sort((a, b) => a.x1 - b.x1)
-      expect(rects.map(({ x1, y1, x2, y2 }) => [x1, y1, x2, y2])).toEqual([
-        [7, 4, 17, 14],
-        [width - 20, height - 18, width - 4, height - 2],
-      ])
-    }
   })
 })
