@@ -133,7 +133,7 @@ const cpms = judged.map(([name, folder], n) => {
     `7 of 7: nodules found by the model ${name}`,
     ...['evaluate', '--predictions', folder, '--scans', at('scans/unseen'), '-o', file],
   )
-  return [name, JSON.parse(readFileSync(file, 'utf8')).cpm]
+  return [name, JSON.parse(readFileSync(file, 'utf8')).cpm.value]
 })
 
 const { ap } = JSON.parse(readFileSync(at('run/evaluation.json'), 'utf8'))
