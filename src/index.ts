@@ -1,5 +1,6 @@
 /** The public API, in the order in which data flows. */
 export * from './errors.js'
+export type { WorkOptions } from './work.js'
 export { VERSION } from './version.js'
 export { HYPES_KEYS, parseHypes, readHypes } from './config/hypes.js'
 export type { Hypes } from './config/hypes.js'

@@ -2,14 +2,18 @@ import { onInterrupt } from './interrupt.js'
 import { printFailure, printNote } from './output.js'
 import { progress } from './progress.js'
 import type { Progress } from './progress.js'
+import type { WorkOptions } from './work.js'
 
-/** What long work asks and tells while it runs; lines go through output.ts, above the bar. */
+/**
+ * What long work hears and tells while it runs: Ctrl-C aborts the signal, progress moves the bar on stderr, which appears
+ * with the first call, and warnings are lines above it.
+ */
 export interface LongWork {
-  /** True after Ctrl-C: end after the item at hand. */
+  signal: AbortSignal
+  onProgress: NonNullable<WorkOptions['onProgress']>
+  onWarning: NonNullable<WorkOptions['onWarning']>
+  /** TODO: goes when all work takes the signal. */
   interrupted: () => boolean
-  /** Moves the bar on stderr, which appears with the first call; `note` is a word on the item at hand. */
-  onProgress: (done: number, total: number, note?: string) => void
-  /** A warning: something that does not end the work. */
   onProblem: (message: string) => void
 }
 
@@ -32,23 +36,26 @@ export async function longWork<Result>(
   work: (tools: LongWork) => Promise<Result>,
   { notice, cut = 'interrupted: what follows is not all' }: LongWorkOptions = {},
 ): Promise<Result> {
-  const { interrupted, release } = onInterrupt(notice)
+  const { signal, release } = onInterrupt(notice)
+  const onWarning = (warning: string): void => printNote(`warning: ${warning}`)
   let bar: Progress | undefined
   try {
     const result = await work({
-      interrupted,
+      signal,
       onProgress: (done, total, note) => {
         bar ??= progress(label)
         bar.update(done, total, note)
       },
-      onProblem: (message) => printNote(`warning: ${message}`),
+      onWarning,
+      interrupted: () => signal.aborted,
+      onProblem: onWarning,
     })
-    if (interrupted() && cut !== '') printFailure(cut)
+    if (signal.aborted && cut !== '') printFailure(cut)
     return result
   } finally {
     bar?.stop()
     release()
-    if (interrupted()) process.exitCode = 130
+    if (signal.aborted) process.exitCode = 130
   }
 }
 

@@ -13,13 +13,13 @@ describe('longWork', () => {
       vi.spyOn(stream, 'write').mockReturnValue(true),
     )
     const listeners = process.listenerCount('SIGINT')
-    const result = await longWork('test', async ({ interrupted, onProblem, onProgress }) => {
+    const result = await longWork('test', async ({ signal, onWarning, onProgress }) => {
       expect(process.listenerCount('SIGINT')).toBe(listeners + 1)
-      onProblem('before the bar')
+      onWarning('before the bar')
       onProgress(1, 2, 'one')
       printLine('result')
       printFailure('failed: two')
-      return interrupted()
+      return signal.aborted
     })
     expect(result).toBe(false)
     expect(process.exitCode).toBeUndefined()
@@ -30,9 +30,9 @@ describe('longWork', () => {
 
   it('ends with 130 after Ctrl-C, whatever failed before', async () => {
     const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-    const done = await longWork('test', async ({ interrupted }) => {
+    const done = await longWork('test', async ({ signal }) => {
       const items = []
-      for (let item = 0; item < 3 && !interrupted(); item++) {
+      for (let item = 0; item < 3 && !signal.aborted; item++) {
         items.push(item)
         if (item === 1) process.emit('SIGINT')
       }

@@ -1,0 +1,12 @@
+/**
+ * How a caller watches and stops long work: the one vocabulary of all functions that may take longer than a moment.
+ * They never write to the terminal and hear no signals of the process; the commands do that (long_work.ts).
+ */
+export interface WorkOptions {
+  /** Once it is aborted the work ends after the item at hand. */
+  signal?: AbortSignal | undefined
+  /** `done` of `total` items are finished; `note` is a word on the item at hand. */
+  onProgress?: ((done: number, total: number, note?: string) => void) | undefined
+  /** Something to know that does not end the work: an item left out, a value that was mended. */
+  onWarning?: ((warning: string) => void) | undefined
+}
