@@ -1,5 +1,5 @@
 /** The kernels: C++ against their TypeScript twins, against memory copies, and against Python peers. */
-import { requireAddon } from '../src/native/addon.js'
+import { requireAddon } from '../src/kernels/addon.js'
 import { benchHungarian, benchRezoom, benchRoiAlign } from './kernels_boxes.js'
 import { benchFrames, benchHu } from './kernels_voxels.js'
 import { makeRow, measureTogether } from './measure.js'

@@ -1,5 +1,5 @@
 /** Kernels over boxes: rezoom, hungarian, linearSumAssignment. */
-import { defaultThreads, setThreads } from '../src/native/addon.js'
+import { defaultThreads, setThreads } from '../src/kernels/addon.js'
 import {
   hungarianMatchSync,
   linearSumAssignment,
@@ -7,8 +7,8 @@ import {
   rezoomGradientSync,
   roiAlignForwardSync,
   roiAlignGradientSync,
-} from '../src/native/index.js'
-import { matchCost } from '../src/native/reference/hungarian.js'
+} from '../src/kernels/index.js'
+import { matchCost } from '../src/kernels/reference/hungarian.js'
 import {
   assignmentCases,
   assignmentInput,
@@ -18,7 +18,7 @@ import {
   rezoomInput,
   roiAlignCases,
   roiAlignInput,
-} from '../test/kernels/cases.js'
+} from './cases/kernels.js'
 import { makeRow, measureTogether } from './measure.js'
 import { tfjsRezoom } from './kernels_tfjs.js'
 import { peerPackage, runPeers, withFiles } from './peers.js'

@@ -1,8 +1,8 @@
 /** Kernels over voxels: hu and frames. */
 import { assembleFrame, renderPlane } from '../src/dataset/frames.js'
-import { defaultThreads, requireAddon } from '../src/native/addon.js'
-import { huConvertSync, renderFramesSync } from '../src/native/index.js'
-import { framesCases, framesInput, huCases, huInput } from '../test/kernels/cases.js'
+import { defaultThreads, requireAddon } from '../src/kernels/addon.js'
+import { huConvertSync, renderFramesSync } from '../src/kernels/index.js'
+import { framesCases, framesInput, huCases, huInput } from './cases/kernels.js'
 import { makeRow, measureTogether } from './measure.js'
 import { runPeers, withFiles } from './peers.js'
 import type { Row, SubjectOptions } from './types.js'

@@ -1,6 +1,6 @@
 /** Lung extraction of a whole scan and its kernels, against their TypeScript twins and scipy. */
-import { defaultThreads, requireAddon } from '../src/native/addon.js'
-import { findParts, shrinkVolume } from '../src/native/index.js'
+import { defaultThreads, requireAddon } from '../src/kernels/addon.js'
+import { findParts, shrinkVolume } from '../src/kernels/index.js'
 import { makePatient } from '../src/phantom/index.js'
 import { segmentLungs } from '../src/volume/index.js'
 import { closeMask, cropMask, extentOf, type Grid } from '../src/volume/grid.js'

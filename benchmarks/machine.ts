@@ -1,5 +1,5 @@
 import os from 'node:os'
-import { addonStatus } from '../src/native/index.js'
+import { addonStatus } from '../src/kernels/index.js'
 import { VERSION } from '../src/version.js'
 
 export interface Machine {

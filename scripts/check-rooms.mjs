@@ -6,7 +6,7 @@ import { root } from './steps.mjs'
 
 // In the order in which data flows. The rooms of the first line may be used by all.
 const ROOMS = [
-  ...['', 'config', 'geometry', 'native', 'engine'],
+  ...['', 'config', 'geometry', 'kernels', 'engine'],
   ...[
     'dicom',
     'annotations',

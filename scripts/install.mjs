@@ -15,7 +15,7 @@ const prebuilt = spawnSync(
   [
     '--input-type=module',
     '-e',
-    `import { loadAddon } from ${JSON.stringify(join(root, 'dist', 'src', 'native', 'find_addon.js'))}
+    `import { loadAddon } from ${JSON.stringify(join(root, 'dist', 'src', 'kernels', 'find_addon.js'))}
      process.exit(['nodule.node', 'nodule_tensor.node'].every((file) => loadAddon(file).addon) ? 0 : 1)`,
   ],
   { encoding: 'utf8' },

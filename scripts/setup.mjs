@@ -35,7 +35,7 @@ function listFiles(folder) {
 }
 
 function compileTypeScript() {
-  const inputs = ['src', 'benchmarks', 'test/kernels']
+  const inputs = ['src', 'benchmarks']
     .map((name) => join(root, name))
     .filter(existsSync)
     .flatMap(listFiles)

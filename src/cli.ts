@@ -2,7 +2,7 @@
 import yargs from 'yargs'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from './errors.js'
-import { defaultThreads } from './native/addon.js'
+import { defaultThreads } from './kernels/addon.js'
 import { guardOutput, printFailure, printFailureText, setOutputStyle } from './output.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'

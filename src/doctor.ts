@@ -9,8 +9,8 @@ import { tensorAddonProblem } from './engine/native/addon.js'
 import { describeNativeEngine } from './engine/native.js'
 import { hasCudaProvider } from './inference/session.js'
 import { TENSORFLOW_INSTALL } from './engine/install_tensorflow.js'
-import { BUILD_COMMAND } from './native/find_addon.js'
-import { addonStatus } from './native/index.js'
+import { BUILD_COMMAND } from './kernels/find_addon.js'
+import { addonStatus } from './kernels/index.js'
 import { IN_CLONE, PACKAGE_ROOT, VERSION } from './version.js'
 
 /** One thing that was looked at. */

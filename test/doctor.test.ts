@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { printFindings } from '../src/doctor.js'
 import type { Finding } from '../src/doctor.js'
-import { defaultThreads } from '../src/native/addon.js'
+import { defaultThreads } from '../src/kernels/addon.js'
 import { PACKAGE_ROOT } from '../src/version.js'
 
 function nodule(

@@ -1,4 +1,4 @@
-// Reads arguments of the bindings. JavaScript (src/native) validates first and words the errors for
+// Reads arguments of the bindings. JavaScript (src/kernels) validates first and words the errors for
 // people; these checks are the second line, so that no caller of the raw addon can make it read or
 // write outside its buffers.
 #pragma once

@@ -5,7 +5,7 @@
 //   then clamped to [clamp_low, clamp_high]
 //   for int16 rounded to nearest, half away from zero
 //
-// Bit-exact on every device and equal to src/native/reference/hu.ts.
+// Bit-exact on every device and equal to src/kernels/reference/hu.ts.
 //
 //   slices   slice_count pointers, each to `pixels` stored values of type `stored`; nothing is copied or joined
 //            (swap: the bytes of 16-bit values are in the other order than the machine's)

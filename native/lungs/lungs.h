@@ -1,5 +1,5 @@
 // Lung extraction: what is hot in src/volume/lungs.ts. All grids are [z, y, x]. Equal to
-// src/native/reference/lungs.ts and masks.ts in every bit; there is no CUDA version.
+// src/kernels/reference/lungs.ts and masks.ts in every bit; there is no CUDA version.
 //
 //   Shrink   HU -> the mean of each block of fz * fy * fx voxels, rounded to nearest, half up; the last block of an
 //            axis may be cut off: [ceil(nz / fz), ceil(ny / fy), ceil(nx / fx)]

@@ -23,7 +23,7 @@ import type {
 import { failedItems, longWork } from '../long_work.js'
 import type { LongWork } from '../long_work.js'
 import { printFailure, printLine, printNote, printResult } from '../output.js'
-import { defaultJobs } from '../native/addon.js'
+import { defaultJobs } from '../kernels/addon.js'
 import { count } from '../words.js'
 import { checkNoInput } from '../files.js'
 

@@ -1,7 +1,7 @@
 import { checkInteger } from '../check.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
-import { renderFrames } from '../native/index.js'
+import { renderFrames } from '../kernels/index.js'
 import { channelSlices } from './frames.js'
 import type { Window } from './frames.js'
 import { frameTaps } from './resample.js'

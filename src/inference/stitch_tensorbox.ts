@@ -1,5 +1,5 @@
 import type { ScoredBox } from '../geometry/box.js'
-import { linearSumAssignment } from '../native/index.js'
+import { linearSumAssignment } from '../kernels/index.js'
 import type { RawFrame } from './stitch.js'
 
 /** How the boxes of a frame lie: `slots` to a cell, cells row by row. */

@@ -3,7 +3,7 @@ import type { Hypes } from '../config/hypes.js'
 import { peek, softmaxCrossEntropy } from '../engine/fused.js'
 import { NoduleError } from '../errors.js'
 import type { Outputs } from '../model/detector.js'
-import { hungarianMatchSync } from '../native/index.js'
+import { hungarianMatchSync } from '../kernels/index.js'
 import type { Targets } from '../targets/index.js'
 
 /** What each slot should say, after the matching. m cells of all frames, r slots. */

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
 import { peek } from '../engine/fused.js'
-import { rezoomForwardSync, rezoomGradientSync } from '../native/index.js'
-import type { RezoomInput } from '../native/index.js'
+import { rezoomForwardSync, rezoomGradientSync } from '../kernels/index.js'
+import type { RezoomInput } from '../kernels/index.js'
 
 /**
  * Bilinear samples of the early features at the predicted boxes: center + offset * size, for every pair of

@@ -19,7 +19,7 @@ interface AxisPositions {
 }
 
 /**
- * Bilinear samples of a feature map at each box's center + offset * size, the same as src/native's rezoom: sample
+ * Bilinear samples of a feature map at each box's center + offset * size, the same as src/kernels's rezoom: sample
  * position (c + offset * size) / stride - 0.5 in feature pixels, clamped to the map.
  *
  * The four neighbors are gathered as rows of all channels and summed with their weights. GridSample would be one

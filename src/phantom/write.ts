@@ -1,6 +1,6 @@
 import { checkInteger } from '../check.js'
 import { makeOutputFolder } from '../files.js'
-import { defaultJobs } from '../native/addon.js'
+import { defaultJobs } from '../kernels/addon.js'
 import { createRandom } from '../random.js'
 import { checkOptions, type PhantomOptions } from './options.js'
 import { createPhantomPool, type PhantomTask } from './pool.js'

@@ -2,7 +2,7 @@ import { readSeriesPixels } from '../dicom/index.js'
 import type { Series, SliceHeader, StoredPixels } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
-import { huConvert } from '../native/hu.js'
+import { huConvert } from '../kernels/hu.js'
 
 /** A scan in Hounsfield units. */
 export interface HuVolume {

@@ -1,4 +1,4 @@
-import { type LungsOptions, shrinkVolume } from '../native/lungs.js'
+import { type LungsOptions, shrinkVolume } from '../kernels/lungs.js'
 import type { HuVolume } from './hu_volume.js'
 import {
   closeMask,

@@ -1,4 +1,4 @@
-import { refineLungs } from '../native/lungs.js'
+import { refineLungs } from '../kernels/lungs.js'
 import type { Grid } from './grid.js'
 import type { HuVolume } from './hu_volume.js'
 import type { Lungs, SegmentOptions } from './lungs.js'

@@ -1,4 +1,4 @@
-import type { LungsOptions } from '../native/lungs.js'
+import type { LungsOptions } from '../kernels/lungs.js'
 import { findParts, type Parts } from './grid.js'
 import type { HuVolume } from './hu_volume.js'
 

@@ -1,5 +1,5 @@
 /** The devices on which parity is tested; a missing CUDA device shows as a skipped test that says why. */
-import { addonStatus } from '../../src/native/index.js'
+import { addonStatus } from '../../src/kernels/index.js'
 
 const status = addonStatus()
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { renderPlane } from '../../src/dataset/frames.js'
 import { triangleTaps } from '../../src/dataset/resample.js'
-import { huConvertSync, renderFrames, renderFramesSync } from '../../src/native/index.js'
-import { framesCases, framesInput } from './cases.js'
+import { huConvertSync, renderFrames, renderFramesSync } from '../../src/kernels/index.js'
+import { framesCases, framesInput } from '../../benchmarks/cases/kernels.js'
 import { devices } from './devices.js'
 
 /** At most one gray level, and that in few places: where a sum lies on the edge between two levels. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { huConvert, huConvertSync } from '../../src/native/index.js'
-import { huCases, huInput } from './cases.js'
+import { huConvert, huConvertSync } from '../../src/kernels/index.js'
+import { huCases, huInput } from '../../benchmarks/cases/kernels.js'
 import { devices } from './devices.js'
 
 /** The bits, so that 0 and -0 and NaN are told apart. */

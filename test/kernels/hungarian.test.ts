@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Match, MatchInput } from '../../src/native/index.js'
-import { hungarianMatch, hungarianMatchSync, linearSumAssignment } from '../../src/native/index.js'
-import { matchCost } from '../../src/native/reference/hungarian.js'
+import type { Match, MatchInput } from '../../src/kernels/index.js'
+import { hungarianMatch, hungarianMatchSync, linearSumAssignment } from '../../src/kernels/index.js'
+import { matchCost } from '../../src/kernels/reference/hungarian.js'
 import { createRandom } from '../../src/random.js'
-import { assignmentCases, assignmentInput, matchCases, matchInput } from './cases.js'
+import { assignmentCases, assignmentInput, matchCases, matchInput } from '../../benchmarks/cases/kernels.js'
 import { devices } from './devices.js'
 
 /** The least total of any assignment, by trying all of them: min(rows, columns) pairs. */

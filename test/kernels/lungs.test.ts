@@ -6,9 +6,17 @@ import {
   findParts,
   refineLungs,
   shrinkVolume,
-} from '../../src/native/index.js'
-import { addonStatus, setThreads } from '../../src/native/addon.js'
-import { balls, blockCases, gridShapes, huData, maskInput, maskKinds, refineInput } from './cases.js'
+} from '../../src/kernels/index.js'
+import { addonStatus, setThreads } from '../../src/kernels/addon.js'
+import {
+  balls,
+  blockCases,
+  gridShapes,
+  huData,
+  maskInput,
+  maskKinds,
+  refineInput,
+} from '../../benchmarks/cases/kernels.js'
 import { devices } from './devices.js'
 
 const cpu = devices.find(({ device }) => device === 'cpu')!

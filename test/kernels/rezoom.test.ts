@@ -4,9 +4,9 @@ import {
   rezoomForwardSync,
   rezoomGradient,
   rezoomGradientSync,
-} from '../../src/native/index.js'
-import type { RezoomInput } from '../../src/native/index.js'
-import { rezoomCases, rezoomInput } from './cases.js'
+} from '../../src/kernels/index.js'
+import type { RezoomInput } from '../../src/kernels/index.js'
+import { rezoomCases, rezoomInput } from '../../benchmarks/cases/kernels.js'
 import { expectClose } from './close.js'
 import { devices } from './devices.js'
 

@@ -6,8 +6,8 @@ import {
   roiAlignForwardSync,
   roiAlignGradient,
   roiAlignGradientSync,
-} from '../../src/native/index.js'
-import { roiAlignCases, roiAlignInput } from './cases.js'
+} from '../../src/kernels/index.js'
+import { roiAlignCases, roiAlignInput } from '../../benchmarks/cases/kernels.js'
 import { expectClose } from './close.js'
 import { devices } from './devices.js'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { rezoomForwardSync } from '../../src/native/index.js'
+import { rezoomForwardSync } from '../../src/kernels/index.js'
 import { rezoom } from '../../src/onnx/rezoom.js'
 import { createRandom } from '../../src/random.js'
 import * as ort from 'onnxruntime-node'
@@ -63,7 +63,7 @@ async function difference(c: Case): Promise<number> {
   return Math.max(...expected.map((value, index) => Math.abs(value - actual[index]!)))
 }
 
-test('the graph samples where src/native samples, clamped positions included', async () => {
+test('the graph samples where src/kernels samples, clamped positions included', async () => {
   const number = fc.float({ min: -60, max: 160, noNaN: true })
   const fractions = fc.array(fc.float({ min: -1, max: 1, noNaN: true }), { minLength: 1, maxLength: 3 })
   await fc.assert(

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { addonStatus } from '../../src/native/index.js'
+import { addonStatus } from '../../src/kernels/index.js'
 import {
   closeMask,
   cropMask,

@@ -1,8 +1,8 @@
 /** Finds and loads nodule_tensor.node, the tensor kernels of the native engine. */
 import { NoduleError } from '../../errors.js'
-import { defaultThreads } from '../../native/addon.js'
-import { BUILD_COMMAND, loadAddon } from '../../native/find_addon.js'
-import type { Found } from '../../native/find_addon.js'
+import { defaultThreads } from '../../kernels/addon.js'
+import { BUILD_COMMAND, loadAddon } from '../../kernels/find_addon.js'
+import type { Found } from '../../kernels/find_addon.js'
 
 export type Data = Float32Array | Int32Array | Uint8Array
 type Opcodes<N extends string> = Readonly<Record<N, number>>

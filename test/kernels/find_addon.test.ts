@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { addonStatus } from '../../src/native/addon.js'
-import type { Addon } from '../../src/native/addon.js'
-import { PREBUILT_PACKAGE, loadAddon } from '../../src/native/find_addon.js'
+import { addonStatus } from '../../src/kernels/addon.js'
+import type { Addon } from '../../src/kernels/addon.js'
+import { PREBUILT_PACKAGE, loadAddon } from '../../src/kernels/find_addon.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 
 const root = mkdtempSync(join(tmpdir(), 'nodule-addon-'))
@@ -80,14 +80,14 @@ describe.skipIf(!addonStatus().available)('the choice of an addon', () => {
       'src/clean.ts',
       'src/errors.ts',
       'src/version.ts',
-      'src/native/find_addon.ts',
+      'src/kernels/find_addon.ts',
     ])
       cpSync(join(PACKAGE_ROOT, name), join(installed, name), { recursive: true })
     const platform = join(root, 'node_modules', PREBUILT_PACKAGE)
     mkdirSync(platform, { recursive: true })
     writeFileSync(join(platform, 'package.json'), JSON.stringify({ name: PREBUILT_PACKAGE, version }))
     copyFileSync(addonStatus().path!, join(platform, 'nodule.node'))
-    const program = `import { BUILD_COMMAND, loadAddon } from ${JSON.stringify(join(installed, 'src/native/find_addon.ts'))}
+    const program = `import { BUILD_COMMAND, loadAddon } from ${JSON.stringify(join(installed, 'src/kernels/find_addon.ts'))}
       console.log(JSON.stringify([loadAddon('nodule.node').path, loadAddon('nodule_tensor.node').problem, BUILD_COMMAND]))`
     const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
     const flags = ['--import', tsx, '--input-type=module', '-e', program]

@@ -1,7 +1,7 @@
 /** Sizes of the kernels over boxes; see cases.ts. */
-import type { MatchInput } from '../../src/native/hungarian.js'
-import type { RezoomInput } from '../../src/native/rezoom.js'
-import type { RoiAlignInput } from '../../src/native/roi_align.js'
+import type { MatchInput } from '../../src/kernels/hungarian.js'
+import type { RezoomInput } from '../../src/kernels/rezoom.js'
+import type { RoiAlignInput } from '../../src/kernels/roi_align.js'
 import { createRandom } from '../../src/random.js'
 
 export interface RezoomCase {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { chooseDevice } from '../../src/native/addon.js'
+import { chooseDevice } from '../../src/kernels/addon.js'
 import {
   addonStatus,
   huConvertSync,
@@ -8,7 +8,7 @@ import {
   rezoomForwardSync,
   rezoomGradientSync,
   setThreads,
-} from '../../src/native/index.js'
+} from '../../src/kernels/index.js'
 import { detached } from './detached.js'
 
 const refused = (message: string | RegExp): unknown =>

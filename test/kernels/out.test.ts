@@ -10,7 +10,7 @@ import {
   roiAlignForwardSync,
   roiAlignGradient,
   roiAlignGradientSync,
-} from '../../src/native/index.js'
+} from '../../src/kernels/index.js'
 import {
   matchCases,
   matchInput,
@@ -18,7 +18,7 @@ import {
   rezoomInput,
   roiAlignCases,
   roiAlignInput,
-} from '../kernels/cases.js'
+} from '../../benchmarks/cases/kernels.js'
 
 /** The first case that has something to write. */
 function firstOf<Case extends { bench?: boolean }>(

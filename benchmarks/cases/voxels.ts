@@ -1,8 +1,8 @@
 /** Sizes of the kernels over voxels; see cases.ts. */
 import { triangleTaps } from '../../src/dataset/resample.js'
-import type { FramesInput } from '../../src/native/frames.js'
-import type { HuBatch } from '../../src/native/hu.js'
-import type { StoredArray } from '../../src/native/reference/hu.js'
+import type { FramesInput } from '../../src/kernels/frames.js'
+import type { HuBatch } from '../../src/kernels/hu.js'
+import type { StoredArray } from '../../src/kernels/reference/hu.js'
 import { createRandom } from '../../src/random.js'
 
 export interface HuCase {

@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process'
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
-import { findAddon } from '../../src/native/addon.js'
-import * as kernels from '../../src/native/index.js'
+import { findAddon } from '../../src/kernels/addon.js'
+import * as kernels from '../../src/kernels/index.js'
 
 const status = kernels.addonStatus()
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { NoduleError } from '../../src/errors.js'
-import { findAddon } from '../../src/native/addon.js'
+import { findAddon } from '../../src/kernels/addon.js'
 import { detached } from './detached.js'
 
 /**

@@ -1,7 +1,7 @@
 /** Sizes of the kernels of lung extraction; see cases.ts. */
-import type { RefineInput } from '../../src/native/lungs.js'
-import { blocks } from '../../src/native/reference/lungs.js'
-import type { Grid } from '../../src/native/reference/masks.js'
+import type { RefineInput } from '../../src/kernels/lungs.js'
+import { blocks } from '../../src/kernels/reference/lungs.js'
+import type { Grid } from '../../src/kernels/reference/masks.js'
 import { createRandom } from '../../src/random.js'
 
 type Triple = readonly [number, number, number]
