@@ -1,4 +1,4 @@
-// Arguments of the tensor bindings. src/engine/native computes shapes and validates; these checks only make sure
+// Arguments of the tensor bindings. src/engine/onednn computes shapes and validates; these checks only make sure
 // that no call can read or write outside the buffers that it was given.
 #pragma once
 

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { installNative } from '../engine/install_native.js'
-import { TENSORFLOW_VERSION, installTensorflow } from '../engine/install_tensorflow.js'
+import { installNative } from '../engine/onednn/install.js'
+import { TENSORFLOW_VERSION, installTensorflow } from '../engine/tensorflow/install.js'
 import { printNote, printResult } from '../output.js'
 
 interface EngineFlags {

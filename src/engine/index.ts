@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs'
 import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
-import { nativeEngine } from './native.js'
-import { tensorflowEngine, tensorflowHasGpu } from './tensorflow.js'
+import { nativeEngine } from './onednn/engine.js'
+import { tensorflowEngine, tensorflowHasGpu } from './tensorflow/engine.js'
 import type { Engine, EngineName, StartedEngine } from './types.js'
-import { wasmEngine } from './wasm.js'
+import { wasmEngine } from './wasm/engine.js'
 
 export type { EngineName, StartedEngine } from './types.js'
 

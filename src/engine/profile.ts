@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs'
-import { kernelFallbacks } from './native/kernel.js'
+import { kernelFallbacks } from './onednn/kernel.js'
 
 /** What one kernel did while the profile ran. */
 export interface KernelTime {

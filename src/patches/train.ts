@@ -4,7 +4,7 @@ import { checkInteger } from '../check.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
 import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
-import { describeFallbacks } from '../engine/native.js'
+import { describeFallbacks } from '../engine/onednn/engine.js'
 import { makeOutputFolder, writeFileAtomic } from '../files.js'
 import {
   checkpointName,

@@ -1,8 +1,8 @@
 import { afterEach, expect, it, vi } from 'vitest'
 import { enginesInOrder } from '../../src/engine/index.js'
-import * as tensorflow from '../../src/engine/tensorflow.js'
+import * as tensorflow from '../../src/engine/tensorflow/engine.js'
 
-vi.mock('../../src/engine/tensorflow.js', { spy: true })
+vi.mock('../../src/engine/tensorflow/engine.js', { spy: true })
 afterEach(() => vi.restoreAllMocks())
 
 const names = (): string[] => enginesInOrder().map(({ name }) => name)

@@ -1,9 +1,9 @@
 /** Builds both addons from the package's own sources: what npm could not do when it installed the package. */
 import { join } from 'node:path'
-import { NoduleError } from '../errors.js'
-import { loadAddon } from '../kernels/find_addon.js'
-import { PACKAGE_ROOT } from '../version.js'
-import { runProgram } from './run_program.js'
+import { NoduleError } from '../../errors.js'
+import { loadAddon } from '../../kernels/find_addon.js'
+import { PACKAGE_ROOT } from '../../version.js'
+import { runProgram } from '../run_program.js'
 
 export interface NativeOptions {
   /** CUDA kernels for all GPUs (minutes); by default those of the GPU here, where nvcc is on the PATH. */

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { setThreadsCount } from '@tensorflow/tfjs-backend-wasm'
-import type { Engine } from './types.js'
-import { registerWasmKernels } from './wasm_kernels.js'
+import type { Engine } from '../types.js'
+import { registerWasmKernels } from './kernels.js'
 
 /** tfjs's WebAssembly backend on one thread, with the kernels that training needs and it lacks. Runs everywhere. */
 export const wasmEngine: Engine = {

@@ -6,9 +6,9 @@
  */
 import * as tf from '@tensorflow/tfjs'
 import type { NamedAttrMap, TensorInfo } from '@tensorflow/tfjs'
-import { fusedWasmKernels } from './wasm_fused.js'
-import { view, wasmKernel } from './wasm_support.js'
-import type { Call, WasmBackend } from './wasm_support.js'
+import { fusedWasmKernels } from './fused.js'
+import { view, wasmKernel } from './support.js'
+import type { Call, WasmBackend } from './support.js'
 
 type Conv2DInfo = tf.backend_util.Conv2DInfo
 type Original = (call: Call) => TensorInfo

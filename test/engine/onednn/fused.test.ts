@@ -1,12 +1,16 @@
 import * as tf from '@tensorflow/tfjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import * as fused from '../../src/engine/fused.js'
-import { describeFallbacks, registerNativeBackend, setNativeThreads } from '../../src/engine/native.js'
-import { clearFallbacks } from '../../src/engine/native/kernel.js'
-import { requireTensorAddon, tensorAddonProblem } from '../../src/engine/native/addon.js'
-import type { NativeBackend } from '../../src/engine/native/backend.js'
-import { startEngine } from '../../src/engine/index.js'
-import { normal, withGradients } from './native_cases.js'
+import * as fused from '../../../src/engine/fused.js'
+import {
+  describeFallbacks,
+  registerNativeBackend,
+  setNativeThreads,
+} from '../../../src/engine/onednn/engine.js'
+import { clearFallbacks } from '../../../src/engine/onednn/kernel.js'
+import { requireTensorAddon, tensorAddonProblem } from '../../../src/engine/onednn/addon.js'
+import type { NativeBackend } from '../../../src/engine/onednn/backend.js'
+import { startEngine } from '../../../src/engine/index.js'
+import { normal, withGradients } from './cases.js'
 
 type Op = (...inputs: tf.Tensor[]) => tf.Tensor
 

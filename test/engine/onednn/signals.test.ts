@@ -1,8 +1,8 @@
 import { Session } from 'node:inspector/promises'
 import * as tf from '@tensorflow/tfjs'
 import { afterAll, describe, expect, test } from 'vitest'
-import { registerNativeBackend, setNativeThreads } from '../../src/engine/native.js'
-import { tensorAddonProblem } from '../../src/engine/native/addon.js'
+import { registerNativeBackend, setNativeThreads } from '../../../src/engine/onednn/engine.js'
+import { tensorAddonProblem } from '../../../src/engine/onednn/addon.js'
 
 const problem = tensorAddonProblem()
 

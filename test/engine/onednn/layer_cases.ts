@@ -1,7 +1,7 @@
 /** Cases of the layers and of the kernels that move elements. */
 import * as tf from '@tensorflow/tfjs'
-import { normal, withGradients } from './native_cases.js'
-import type { Case } from './native_cases.js'
+import { normal, withGradients } from './cases.js'
+import type { Case } from './cases.js'
 
 type Pad = 'same' | 'valid' | tf.backend_util.ExplicitPadding
 type Op = (...inputs: tf.Tensor[]) => tf.Tensor

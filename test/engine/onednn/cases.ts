@@ -1,6 +1,6 @@
 /** What the native engine's kernels are compared over with tfjs's cpu kernels; each case also runs the gradients. */
 import * as tf from '@tensorflow/tfjs'
-import { createRandom } from '../../src/random.js'
+import { createRandom } from '../../../src/random.js'
 
 export interface Case {
   name: string

@@ -1,15 +1,15 @@
 /** The native engine: a tfjs backend by oneDNN and our own kernels. See native/README.md. */
 import * as tf from '@tensorflow/tfjs'
-import { checkInteger } from '../check.js'
-import type { Engine } from './types.js'
-import { TENSOR_SOLUTIONS, requireTensorAddon, tensorAddonProblem } from './native/addon.js'
-import { NativeBackend } from './native/backend.js'
-import { elementwiseKernels } from './native/elementwise.js'
-import { fusedKernels } from './native/fused.js'
-import { BACKEND, kernelFallbacks, registerKernels } from './native/kernel.js'
-import { layerKernels } from './native/layers.js'
-import { layoutKernels } from './native/layout.js'
-import { reduceKernels } from './native/reduce.js'
+import { checkInteger } from '../../check.js'
+import type { Engine } from '../types.js'
+import { TENSOR_SOLUTIONS, requireTensorAddon, tensorAddonProblem } from './addon.js'
+import { NativeBackend } from './backend.js'
+import { elementwiseKernels } from './elementwise.js'
+import { fusedKernels } from './fused.js'
+import { BACKEND, kernelFallbacks, registerKernels } from './kernel.js'
+import { layerKernels } from './layers.js'
+import { layoutKernels } from './layout.js'
+import { reduceKernels } from './reduce.js'
 
 /** Registers the backend 'native' with its kernels, once per process. Throws NoduleError (UNAVAILABLE). */
 export function registerNativeBackend(): void {

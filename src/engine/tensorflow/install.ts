@@ -5,9 +5,9 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { NoduleError } from '../errors.js'
-import { runProgram } from './run_program.js'
-import { IN_CLONE, PACKAGE_ROOT } from '../version.js'
+import { NoduleError } from '../../errors.js'
+import { runProgram } from '../run_program.js'
+import { IN_CLONE, PACKAGE_ROOT } from '../../version.js'
 
 /** The TensorFlow release that is installed by default: the one that this was tested with. */
 export const TENSORFLOW_VERSION = '2.21.0'

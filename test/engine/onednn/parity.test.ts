@@ -1,11 +1,15 @@
 import * as tf from '@tensorflow/tfjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { describeFallbacks, registerNativeBackend, setNativeThreads } from '../../src/engine/native.js'
-import { clearFallbacks } from '../../src/engine/native/kernel.js'
-import { tensorAddonProblem } from '../../src/engine/native/addon.js'
-import { elementwiseCases, reduceCases } from './native_cases.js'
-import type { Case } from './native_cases.js'
-import { averagePoolCases, layerCases, layoutCases } from './native_layer_cases.js'
+import {
+  describeFallbacks,
+  registerNativeBackend,
+  setNativeThreads,
+} from '../../../src/engine/onednn/engine.js'
+import { clearFallbacks } from '../../../src/engine/onednn/kernel.js'
+import { tensorAddonProblem } from '../../../src/engine/onednn/addon.js'
+import { elementwiseCases, reduceCases } from './cases.js'
+import type { Case } from './cases.js'
+import { averagePoolCases, layerCases, layoutCases } from './layer_cases.js'
 
 interface Result {
   shape: number[]

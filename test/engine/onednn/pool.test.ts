@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { Pool } from '../../src/engine/native/pool.js'
+import { Pool } from '../../../src/engine/onednn/pool.js'
 
 const addon = { address: () => 32 }
 /** Floats of a KiB. */

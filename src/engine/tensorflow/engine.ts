@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import * as tf from '@tensorflow/tfjs'
-import { describeError } from '../errors.js'
-import type { Engine } from './types.js'
+import { describeError } from '../../errors.js'
+import type { Engine } from '../types.js'
 
 const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
 

@@ -1,7 +1,7 @@
 /** The kernels of fused.ts for the wasm backend: single loops over the wasm heap. */
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs'
-import type { Call, WasmBackend } from './wasm_support.js'
-import { view, wasmKernel } from './wasm_support.js'
+import type { Call, WasmBackend } from './support.js'
+import { view, wasmKernel } from './support.js'
 
 /** The elements of the named inputs. Take it after the outputs are made. */
 function views<N extends string>(
