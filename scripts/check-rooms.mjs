@@ -6,20 +6,9 @@ import { root } from './steps.mjs'
 
 // In the order in which data flows. The rooms of the first line may be used by all.
 const ROOMS = [
-  ...['', 'config', 'geometry', 'kernels', 'engine'],
-  ...[
-    'dicom',
-    'annotations',
-    'volume',
-    'phantom',
-    'dataset',
-    'targets',
-    'model',
-    'loss',
-    'training',
-    'patches',
-  ],
-  ...['onnx', 'nodules', 'inference', 'mining', 'evaluation', 'report', 'commands'],
+  ...['', 'config', 'geometry', 'kernels', 'engine', 'formats'],
+  ...['dicom', 'annotations', 'volume', 'scans', 'phantom', 'dataset', 'targets', 'model', 'loss', 'training'],
+  ...['patches', 'onnx', 'nodules', 'pictures', 'inference', 'mining', 'evaluation', 'report', 'commands'],
 ]
 const MAX_LINES = 400
 const problems = []

@@ -12,7 +12,7 @@ import { findSeries, readDicom } from '../src/dicom/index.js'
 import { readText } from '../src/files.js'
 import { frameLimit, memoryLimit, voxelLimit } from '../src/limits.js'
 import { readRegular, readStart } from '../src/read_files.js'
-import { readSafeTensors } from '../src/training/safetensors.js'
+import { readSafeTensors } from '../src/formats/safetensors.js'
 
 let folder: string
 beforeAll(() => {

@@ -1,7 +1,7 @@
 import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
-import { readImageSize } from './images.js'
+import { readImageSize } from '../formats/images.js'
 import { imageFile } from './list.js'
 import type { FrameList, ListRect } from './list.js'
 import { frameFormat } from './read_frame.js'

@@ -1,7 +1,7 @@
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
 import { hypesWindow } from './frames.js'
-import { readPlanes } from './images.js'
+import { readPlanes } from '../formats/images.js'
 import { imageFile } from './list.js'
 import type { FrameEncoding, FrameList, ListEntry } from './list.js'
 import { resizeImage } from './resample.js'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { writeLidcXml, type SessionToWrite } from '../annotations/writer.js'
-import { writeSlice } from '../dicom/writer.js'
+import { writeSlice } from '../dicom/write/writer.js'
 import { writeFileAtomic } from '../files.js'
 import { voxelToPatient } from '../geometry/patient.js'
 import { createRandom } from '../random.js'

@@ -1,5 +1,5 @@
 import sharp from 'sharp'
-import { readHuImage, readImage } from '../dataset/images.js'
+import { readHuImage, readImage } from '../formats/images.js'
 import { imageFile } from '../dataset/list.js'
 import type { FrameList, ListEntry } from '../dataset/list.js'
 

@@ -7,8 +7,8 @@ import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError, describeError, fileError } from '../errors.js'
 import { VERSION } from '../version.js'
-import { readSafeTensors, writeSafeTensors } from './safetensors.js'
-import type { HostTensor } from './safetensors.js'
+import { readSafeTensors, writeSafeTensors } from '../formats/safetensors.js'
+import type { HostTensor } from '../formats/safetensors.js'
 
 const FORMAT = 'nodule-checkpoint/1'
 

@@ -3,7 +3,7 @@ import { NoduleError } from '../errors.js'
 import type { Detector } from '../model/detector.js'
 import { loadCheckpoint, newestCheckpoint, restoreVariables } from './checkpoint.js'
 import type { Checkpoint } from './checkpoint.js'
-import { readSafeTensors } from './safetensors.js'
+import { readSafeTensors } from '../formats/safetensors.js'
 
 interface RunOptions {
   /** The hypes file, for error messages. */

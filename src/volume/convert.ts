@@ -2,13 +2,13 @@ import { basename } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { findSeries } from '../dicom/index.js'
 import type { FoundSeries, Series } from '../dicom/index.js'
-import { metaImageHeader } from '../dicom/meta_image.js'
+import { metaImageHeader } from '../formats/meta_image.js'
 import { NoduleError } from '../errors.js'
 import { checkNoInput, writeFileAtomic } from '../files.js'
 import { evenSlices } from './even_slices.js'
 import { loadVolume } from './hu_volume.js'
 import type { HuVolume } from './hu_volume.js'
-import { writeNifti } from './nifti.js'
+import { writeNifti } from '../formats/nifti_write.js'
 
 /** What was written, and what the format cannot hold. */
 export interface Conversion {

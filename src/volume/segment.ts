@@ -5,7 +5,7 @@ import { writeFileAtomic } from '../files.js'
 import { loadVolume } from './hu_volume.js'
 import { segmentLungs, type Lungs } from './lungs.js'
 import { lungMontage } from './montage.js'
-import { writeNifti } from './nifti.js'
+import { writeNifti } from '../formats/nifti_write.js'
 
 export interface SegmentedSeries {
   patientId: string

@@ -6,7 +6,7 @@ import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError } from '../../src/errors.js'
 import { findScans, seriesOf } from '../../src/inference/find_scans.js'
 import { readAhead } from '../../src/inference/load_scans.js'
-import { writeNifti } from '../../src/volume/nifti.js'
+import { writeNifti } from '../../src/formats/nifti_write.js'
 import { writeTinyScan } from './tiny_scan.js'
 
 let folder: string

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encodeSlice } from '../../src/dicom/writer.js'
+import { encodeSlice } from '../../src/dicom/write/writer.js'
 import { createRandom } from '../../src/random.js'
 
 export interface TinyScan {

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { writePng } from '../../src/dataset/images.js'
+import { writePng } from '../../src/formats/images.js'
 import type { EvaluatedEntry } from '../../src/evaluation/index.js'
 import { createRandom } from '../../src/random.js'
 

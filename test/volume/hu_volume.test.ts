@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { findSeries } from '../../src/dicom/index.js'
-import { writeSlice, type SliceToWrite } from '../../src/dicom/writer.js'
+import { writeSlice, type SliceToWrite } from '../../src/dicom/write/writer.js'
 import { loadVolume } from '../../src/volume/index.js'
 import golden from '../fixtures/volume/hu_golden.json' with { type: 'json' }
 import { realData } from '../real_data.js'

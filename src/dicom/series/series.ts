@@ -1,0 +1,288 @@
+import { realpath, readdir, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { NoduleError, describeError, fileError } from '../../errors.js'
+import type { VolumeGeometry } from '../../geometry/patient.js'
+import { buildSeries } from './build_series.js'
+import { NO_IMAGE, NO_PLACE, readHead, sliceHeaders } from '../read/header.js'
+import type { SliceHeader } from '../read/header.js'
+import { NOT_DICOM, readDicom } from '../read/parse.js'
+import type { DicomFile } from '../read/parse.js'
+import { decodePixels, readPixels } from '../pixels/pixels.js'
+import type { StoredPixels } from '../pixels/stored_values.js'
+import {
+  decodeVolumeSlice,
+  isVolumeFile,
+  readVolumeHeaders,
+  readVoxelBytes,
+  volumeNames,
+} from './volume_file.js'
+import { nameOf, osPath, readStart } from '../../read_files.js'
+import { text } from '../read/values.js'
+
+export type SeriesProblemKind =
+  /** Slices are missing: a distance is more than 1.5 times the median. */
+  | 'gap'
+  /** The distances differ by more than 5 %, and there is no gap. */
+  | 'uneven-spacing'
+  /** Slices with the position of another one; left out. */
+  | 'duplicate'
+  /** Slices of another size, pixel spacing or orientation; left out. */
+  | 'mixed-size'
+  /** Several images at most positions (phases, time points); one of each is kept. */
+  | 'four-dimensional'
+  /** Slice origins drift sideways, not in a line. */
+  | 'shifted'
+  /** Gantry tilt: the slices are not perpendicular to the way they are stacked. */
+  | 'tilted'
+  /** A scout image. */
+  | 'localizer'
+  /** One image only: no volume. */
+  | 'single-slice'
+  /** The files name no series; those of one folder and study were taken together. */
+  | 'no-series-uid'
+  /** The images give no position; Slice Location stands in, and only the distances of the slices are known. */
+  | 'no-position'
+  /** Two reconstructions (kernel, thickness, acquisition) under one Series Instance UID; one is kept whole. */
+  | 'several-reconstructions'
+  /** Coronal, sagittal or far from axial: lungs and nodules are looked for in axial slices only. */
+  | 'not-axial'
+  /** The pixels cannot be used: color, or a compression without decoder. */
+  | 'unreadable'
+
+export interface SeriesProblem {
+  kind: SeriesProblemKind
+  message: string
+  paths?: string[]
+}
+
+/** Images of one series that can be stacked. */
+export interface Series {
+  patientId: string
+  studyInstanceUid: string
+  seriesInstanceUid: string
+  modality: string
+  /** Folder of the first slice. */
+  folder: string
+  /** Ascending along `geometry.sliceDirection`, one per position. */
+  slices: SliceHeader[]
+  geometry: VolumeGeometry
+  /** Slice Thickness (0018,0050) of most slices, mm. */
+  thickness?: number
+  /** Two slices or more that lie in a line, readable and no scout: what detection can use. */
+  isVolume: boolean
+  problems: SeriesProblem[]
+}
+
+export interface SkippedFile {
+  path: string
+  /**
+   * 'foreign': not DICOM at all (a README, an XML file); 'not-a-slice': intact DICOM that is no image in the patient
+   * (a report, a directory, a screen shot) or that is not supported; 'damaged': everything that hints at a lost slice.
+   */
+  kind: 'foreign' | 'not-a-slice' | 'damaged'
+  reason: string
+  /** Modality (0008,0060) of DICOM files that name one. */
+  modality?: string
+}
+
+export interface FoundSeries {
+  /** By patient, study, series. */
+  series: Series[]
+  /** Files that are not a readable image with a place in the patient. */
+  skipped: SkippedFile[]
+}
+
+export interface FindSeriesOptions {
+  /** Files read at a time; default 16. */
+  concurrency?: number
+  /** What the series of volume files are called, by path, where these are some of many. Default: `volumeNames`. */
+  volumeNames?: ReadonlyMap<string, string> | undefined
+  /** Called for each file that is skipped because it cannot be read. */
+  onProblem?: (path: string, error: NoduleError) => void
+  onProgress?: ((done: number, total: number) => void) | undefined
+  /** Asked between files; true ends the search with what was found. */
+  interrupted?: (() => boolean) | undefined
+}
+
+/**
+ * Finds the series below folders (or in files), recursively. Headers are read without pixel data. A file that cannot be
+ * used never stops the search: it is listed in `skipped`.
+ *
+ * @throws NoduleError FILE where a folder that was asked for does not exist
+ */
+export async function findSeries(paths: readonly string[], o: FindSeriesOptions = {}): Promise<FoundSeries> {
+  const files = await listFiles(paths)
+  const names = o.volumeNames ?? volumeNames(files)
+  const skipped: SkippedFile[] = []
+  const headers: SliceHeader[] = []
+  let done = 0
+  await forEachConcurrently(files, o.concurrency ?? 16, async (path) => {
+    if (o.interrupted?.() === true) return
+    let modality: string | undefined
+    try {
+      if (await isAppleDouble(path)) throw new NoduleError('FORMAT', APPLE_DOUBLE, { path })
+      if (isVolumeFile(path)) {
+        for (const header of await readVolumeHeaders(path, names.get(path))) headers.push(header)
+        o.onProgress?.(++done, files.length)
+        return
+      }
+      const { file, size } = await readHead(path)
+      modality = text(file.dataSet, 'x00080060')
+      for (const header of sliceHeaders(file, size)) headers.push(header)
+    } catch (error) {
+      const problem = error instanceof NoduleError ? packedError(path, error) : unexpected(path, error)
+      const known = modality === undefined ? {} : { modality }
+      skipped.push({ path, kind: skipKind(path, problem), reason: reasonOf(path, problem), ...known })
+      o.onProblem?.(path, problem)
+    }
+    o.onProgress?.(++done, files.length)
+  })
+  skipped.sort((a, b) => compare(a.path, b.path))
+  const series = groupBySeries(headers).map((group) => buildSeries(group))
+  const key = (s: Series): string =>
+    `${s.patientId}\n${s.studyInstanceUid}\n${s.seriesInstanceUid}\n${s.folder}`
+  series.sort((a, b) => compare(key(a), key(b)))
+  return { series, skipped }
+}
+
+/** Reads the stored values of every slice, several files at a time. Throws NoduleError (the first slice that fails). */
+export async function readSeriesPixels(
+  series: Pick<Series, 'slices'>,
+  o: { concurrency?: number } = {},
+): Promise<StoredPixels[]> {
+  const pixels: StoredPixels[] = Array.from({ length: series.slices.length })
+  // Frames of one compressed file, and slices of one volume file, share its bytes.
+  const volumes = new Map<string, Promise<Uint8Array>>()
+  const files = new Map<string, Promise<DicomFile>>()
+  await forEachConcurrently(series.slices, o.concurrency ?? 8, async (slice, k) => {
+    if (slice.volume !== undefined) {
+      const voxels = volumes.get(slice.path) ?? readVoxelBytes(slice.volume.file)
+      volumes.set(slice.path, voxels)
+      pixels[k] = decodeVolumeSlice(await voxels, slice.volume)
+      return
+    }
+    if (slice.frames === 1 || slice.pixelData !== undefined) {
+      pixels[k] = await readPixels(slice)
+      return
+    }
+    const file = files.get(slice.path) ?? readDicom(slice.path)
+    files.set(slice.path, file)
+    pixels[k] = await decodePixels(await file, slice)
+  })
+  return pixels
+}
+
+/** Every regular file below the paths, sorted; links are followed, each folder once. Throws NoduleError FILE. */
+export async function listFiles(paths: readonly string[]): Promise<string[]> {
+  const files = new Set<string>()
+  const seen = new Set<string>()
+  const visit = async (path: string, asked: boolean): Promise<void> => {
+    try {
+      const place = osPath(path)
+      const stats = await stat(place)
+      if (stats.isFile()) files.add(path)
+      else if (stats.isDirectory()) {
+        const real = (await realpath(place, { encoding: 'buffer' })).toString('latin1')
+        if (seen.has(real)) return
+        seen.add(real)
+        const entries = await readdir(place, { encoding: 'buffer' })
+        for (const entry of entries) await visit(join(path, nameOf(entry)), false)
+      } else if (asked) throw new NoduleError('FILE', 'neither a file nor a folder', { path })
+    } catch (error) {
+      if (asked) throw fileError(path, 'read', error)
+      // A broken link or a locked folder somewhere inside is no reason to stop; whoever reads it hears of it.
+      files.add(path)
+    }
+  }
+  for (const path of paths) await visit(path, true)
+  return [...files].sort(compare)
+}
+
+function groupBySeries(headers: SliceHeader[]): SliceHeader[][] {
+  const groups = new Map<string, SliceHeader[]>()
+  const patients = onlyPatients(headers)
+  for (const header of headers) {
+    // Two patients are never one series, whatever became of the UIDs when somebody anonymized them.
+    const patient = header.patientId || (patients.get(header.seriesInstanceUid) ?? '')
+    const key = `${patient}\n${header.volume === undefined ? '' : header.path}\n${
+      header.seriesInstanceUid === ''
+        ? `folder ${dirname(header.path)} ${header.studyInstanceUid} ${header.modality}`
+        : header.seriesInstanceUid
+    }`
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [header])
+    else group.push(header)
+  }
+  return [...groups.values()]
+}
+
+/** The patient of each series that names one alone: slices without Patient ID are that one's too. */
+function onlyPatients(headers: readonly SliceHeader[]): Map<string, string> {
+  const found = new Map<string, string>()
+  for (const { patientId, seriesInstanceUid } of headers) {
+    if (patientId === '' || seriesInstanceUid === '') continue
+    const before = found.get(seriesInstanceUid)
+    // Of several patients none is meant.
+    found.set(seriesInstanceUid, before === undefined || before === patientId ? patientId : '')
+  }
+  return found
+}
+
+/** Runs `work` over the items, at most `concurrency` at a time; the first error ends it. */
+async function forEachConcurrently<T>(
+  items: readonly T[],
+  concurrency: number,
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++
+      await work(items[index]!, index)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
+}
+
+function unexpected(path: string, error: unknown): NoduleError {
+  return new NoduleError('FORMAT', `cannot read: ${describeError(error)}`, { path, cause: error })
+}
+
+const APPLE_DOUBLE = "macOS's notes on another file"
+
+/** Files `._NAME` that macOS leaves on disks and in archives that are not its own. */
+async function isAppleDouble(path: string): Promise<boolean> {
+  if (!basename(path).startsWith('._')) return false
+  const start = await readStart(path, 4)
+  return start.length === 4 && [0x00051607, 0x00051600].includes(start.readUInt32BE())
+}
+
+const PACKED = 'packed: unpack it first'
+
+/** What the first bytes of gzip, zip, bzip2, xz, 7z and zstd say. */
+const PACKED_STARTS = /^bytes (1f 8b|50 4b 03 04|42 5a 68|fd 37 7a 58|37 7a bc af|28 b5 2f fd)/
+
+/** A file that is packed may hold slices: it is named as what it is. */
+function packedError(path: string, error: NoduleError): NoduleError {
+  const isPacked = error.message.includes(NOT_DICOM) && PACKED_STARTS.test(error.actual ?? '')
+  return isPacked ? new NoduleError('FORMAT', PACKED, { path, cause: error }) : error
+}
+
+function skipKind(path: string, error: NoduleError): SkippedFile['kind'] {
+  if (error.message.includes(APPLE_DOUBLE)) return 'foreign'
+  if (error.message.includes(PACKED)) return /\.(dcm|dicom|ima)(\.\w+)?$/i.test(path) ? 'damaged' : 'foreign'
+  if (error.message.includes(NOT_DICOM)) return /\.(dcm|dicom|ima)$/i.test(path) ? 'damaged' : 'foreign'
+  const intact =
+    error.code === 'UNSUPPORTED' || [NO_IMAGE, NO_PLACE].some((text) => error.message.includes(text))
+  return intact ? 'not-a-slice' : 'damaged'
+}
+
+/** The message without the path, which stands beside it; that of another file (of voxels) stays. */
+function reasonOf(path: string, error: NoduleError): string {
+  const prefix = `${path}: `
+  return error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,129 @@
+import { NoduleError } from '../errors.js'
+import { readStart } from '../read_files.js'
+import type { Vector3 } from '../geometry/patient.js'
+import { besideOf, checkVolumeFile } from './volume_file.js'
+import type { ElementType, VolumeFile } from './volume_file.js'
+
+const MAX_HEADER = 64 * 1024
+
+const TYPES: Record<string, ElementType> = {
+  MET_CHAR: 'int8',
+  MET_UCHAR: 'uint8',
+  MET_SHORT: 'int16',
+  MET_USHORT: 'uint16',
+  MET_INT: 'int32',
+  MET_UINT: 'uint32',
+  MET_LONG: 'int32',
+  MET_ULONG: 'uint32',
+  MET_FLOAT: 'float32',
+  MET_DOUBLE: 'float64',
+}
+
+/**
+ * Reads the header of a MetaImage (.mhd with a .raw or .zraw, or .mha), the format of LUNA16's scans. Its axes are
+ * DICOM's (LPS).
+ *
+ * @throws NoduleError FILE, FORMAT, UNSUPPORTED
+ */
+export async function readMetaImage(path: string): Promise<VolumeFile> {
+  const head = await readHeader(path)
+  const { keys, end } = parseKeys(head)
+  const wrong = (place: string, expected: string): NoduleError =>
+    new NoduleError('FORMAT', 'wrong MetaImage header', {
+      path,
+      place,
+      expected,
+      actual: keys.get(place) ?? 'none',
+    })
+  const numbers = (name: string, count: number, fallback?: readonly number[]): number[] => {
+    const text = keys.get(name)
+    if (text === undefined && fallback !== undefined) return [...fallback]
+    const values = text?.split(/\s+/).map(Number) ?? []
+    if (values.length !== count || !values.every((value) => Number.isFinite(value)))
+      throw wrong(name, `${count} numbers`)
+    return values
+  }
+  const flag = (name: string): boolean => /^[t1]/i.test(keys.get(name) ?? '')
+  const either = (...names: string[]): string => names.find((name) => keys.has(name)) ?? names[0]!
+  if (numbers('NDims', 1)[0] !== 3) throw wrong('NDims', '3')
+  if (numbers('ElementNumberOfChannels', 1, [1])[0] !== 1) throw wrong('ElementNumberOfChannels', '1')
+  const type = TYPES[keys.get('ElementType') ?? '']
+  if (type === undefined) throw wrong('ElementType', `one of ${Object.keys(TYPES).join(', ')}`)
+  const data = keys.get('ElementDataFile')
+  if (data === undefined || /^LIST|%/.test(data))
+    throw wrong('ElementDataFile', 'LOCAL or the name of one file')
+  const local = data.toUpperCase() === 'LOCAL'
+  const [nx, ny, nz] = numbers('DimSize', 3) as [number, number, number]
+  const matrix = numbers(either('TransformMatrix', 'Rotation', 'Orientation'), 9, [1, 0, 0, 0, 1, 0, 0, 0, 1])
+  const axis = (n: number): Vector3 => unit(matrix.slice(3 * n, 3 * n + 3))
+  const text = keys.has('BinaryData') && !flag('BinaryData')
+  if (text && flag('CompressedData')) throw wrong('CompressedData', 'False with BinaryData = False')
+  return checkVolumeFile({
+    path,
+    dataPath: local ? path : besideOf(path, data),
+    format: 'MetaImage',
+    text,
+    offset: local ? end : numbers('HeaderSize', 1, [0])[0]!,
+    compression: flag('CompressedData') ? 'zlib' : 'none',
+    type,
+    bigEndian: flag(either('BinaryDataByteOrderMSB', 'ElementByteOrderMSB')),
+    shape: [nz, ny, nx],
+    axes: [axis(0), axis(1), axis(2)],
+    spacing: numbers(either('ElementSpacing', 'ElementSize'), 3, [1, 1, 1]) as unknown as Vector3,
+    origin: numbers(either('Offset', 'Position', 'Origin'), 3, [0, 0, 0]) as unknown as Vector3,
+    slope: 1,
+    intercept: 0,
+  })
+}
+
+/** "Key = value" lines, up to ElementDataFile, which is the last one; and the byte behind it. */
+function parseKeys(head: string): { keys: Map<string, string>; end: number } {
+  const keys = new Map<string, string>()
+  let at = 0
+  while (at < head.length) {
+    const next = head.indexOf('\n', at)
+    const line = head.slice(at, next < 0 ? head.length : next)
+    at = next < 0 ? head.length : next + 1
+    const split = line.indexOf('=')
+    if (split < 0) continue
+    const key = line.slice(0, split).trim()
+    keys.set(key, line.slice(split + 1).trim())
+    if (key === 'ElementDataFile') break
+  }
+  return { keys, end: at }
+}
+
+async function readHeader(path: string): Promise<string> {
+  return (await readStart(path, MAX_HEADER)).toString('latin1')
+}
+
+function unit(vector: readonly number[]): Vector3 {
+  const [x = 0, y = 0, z = 0] = vector
+  const length = Math.hypot(x, y, z)
+  return [x / length, y / length, z / length]
+}
+
+/**
+ * The header of a MetaImage file.
+ *
+ * @param dataName the file of voxels beside it, or LOCAL
+ */
+export function metaImageHeader(file: VolumeFile, dataName: string): string {
+  const type = Object.entries(TYPES).find(([, value]) => value === file.type)![0]
+  const [nz, ny, nx] = file.shape
+  const lines: [string, string][] = [
+    ['ObjectType', 'Image'],
+    ['NDims', '3'],
+    ['BinaryData', 'True'],
+    ['BinaryDataByteOrderMSB', file.bigEndian ? 'True' : 'False'],
+    ['CompressedData', file.compression === 'none' ? 'False' : 'True'],
+    ['TransformMatrix', file.axes.flat().join(' ')],
+    ['Offset', file.origin.join(' ')],
+    ['CenterOfRotation', '0 0 0'],
+    ['ElementSpacing', file.spacing.join(' ')],
+    ['DimSize', `${nx} ${ny} ${nz}`],
+    ['ElementType', type],
+    ['ElementDataFile', dataName],
+  ]
+  return lines.map(([key, value]) => `${key} = ${value}\n`).join('')
+}

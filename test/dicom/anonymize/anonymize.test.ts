@@ -1,0 +1,211 @@
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import {
+  anonymize,
+  anonymizeFiles,
+  decodePixels,
+  dumpLines,
+  findSeries,
+  parseDicom,
+  sliceHeaders,
+} from '../../../src/dicom/index.js'
+import type { AnonymizeOptions } from '../../../src/dicom/index.js'
+import { NoduleError } from '../../../src/errors.js'
+import { createRandom } from '../../../src/random.js'
+import { BIG_ENDIAN, IMPLICIT, sliceFile, text, uint16s } from '../bytes.js'
+import type { FileOptions, TestElement } from '../bytes.js'
+import { mutate } from '../mutate.js'
+
+const SECRETS = [
+  'Doe^Jane',
+  'SECRETID',
+  '19700102',
+  'Dr^Who',
+  'St. Elsewhere',
+  '20240305',
+  'SN-4711',
+  'Hidden^Name',
+]
+
+const identified: TestElement[] = [
+  text('00080012', 'DA', '20240305'),
+  text('00080020', 'DA', '20240305'),
+  text('00080080', 'LO', 'St. Elsewhere'),
+  text('00080090', 'PN', 'Dr^Who'),
+  {
+    tag: '00081140',
+    vr: 'SQ',
+    items: [[text('00081150', 'UI', '1.2.840.10008.5.1.4.1.1.2'), text('00081155', 'UI', '1.2.3.77')]],
+  },
+  text('00100010', 'PN', 'Doe^Jane'),
+  text('00100030', 'DA', '19700102'),
+  text('00100040', 'CS', 'F'),
+  text('00101010', 'AS', '054Y'),
+  text('00110010', 'LO', 'ACME'),
+  text('00111001', 'LO', 'Doe^Jane'),
+  text('00181000', 'LO', 'SN-4711'),
+  // A name that the profile's table does not list, in a sequence that it keeps.
+  { tag: '00189346', vr: 'SQ', items: [[text('00189999', 'PN', 'Hidden^Name')]] },
+  { tag: '60003000', vr: 'OW', bytes: Buffer.from('Doe^Jane') },
+]
+
+const pixels = uint16s(Array.from({ length: 16 }, (_, n) => 1000 + n))
+
+function subject(file: FileOptions = {}, extra: TestElement[] = []): Buffer {
+  const big = file.transferSyntax === BIG_ENDIAN
+  const bytes = big
+    ? uint16s(
+        Array.from({ length: 16 }, (_, n) => 1000 + n),
+        true,
+      )
+    : pixels
+  return sliceFile(
+    {
+      pixels: bytes,
+      uid: '1.2.3.99',
+      extra: [...identified, text('00100020', 'LO', 'SECRETID'), ...extra],
+      without: ['00100020'],
+    },
+    file,
+  )
+}
+
+const run = (bytes: Uint8Array, o: Partial<AnonymizeOptions> = {}): ReturnType<typeof anonymize> =>
+  anonymize(parseDicom(bytes, 'a.dcm'), { key: 'k', ...o })
+
+const lineOf = (bytes: Uint8Array, tag: string): string | undefined =>
+  dumpLines(parseDicom(bytes, 'b.dcm'))
+    .find((line) => line.startsWith(tag))
+    ?.slice(53)
+
+describe('anonymize', () => {
+  it.each<[string, FileOptions]>([
+    ['explicit', {}],
+    ['implicit', { transferSyntax: IMPLICIT }],
+    ['big endian', { transferSyntax: BIG_ENDIAN }],
+    ['no meta information', { meta: false, preamble: false }],
+  ])('leaves no trace of who it was, and the pixels: %s', async (_, options) => {
+    const { bytes, patientId } = await run(subject(options))
+    for (const secret of SECRETS) expect(bytes.includes(secret), secret).toBe(false)
+    expect(bytes.includes('1.2.3.77')).toBe(false)
+    const file = parseDicom(bytes, 'b.dcm')
+    expect(file.stopped).toBeUndefined()
+    expect(file.transferSyntax).toBe('1.2.840.10008.1.2.1')
+    const [header] = sliceHeaders(file, bytes.length)
+    expect(header).toMatchObject({
+      patientId,
+      modality: 'CT',
+      imagePosition: [-10, -20, 0],
+      pixelSpacing: [0.7, 0.7],
+    })
+    expect([...(await decodePixels(file, header!))]).toEqual(Array.from({ length: 16 }, (_, n) => 1000 + n))
+    expect(lineOf(bytes, '(0010, 0010)')).toBe("''")
+    expect(lineOf(bytes, '(0012, 0062)')).toBe("'YES'")
+    expect(lineOf(bytes, '(0012, 0063)')).toBe("'DCM:113100'")
+    expect(lineOf(bytes, '(0028, 0303)')).toBe("'REMOVED'")
+  })
+
+  it('the same key gives the same identities, another key others', async () => {
+    const [a, b, c] = [await run(subject()), await run(subject()), await run(subject(), { key: 'other' })]
+    expect(a.bytes.equals(b.bytes)).toBe(true)
+    for (const name of ['patientId', 'studyInstanceUid', 'seriesInstanceUid', 'sopInstanceUid'] as const) {
+      expect(a[name]).not.toBe(c[name])
+    }
+    expect(a.sopInstanceUid).toMatch(/^2\.25\.[1-9]\d{30,38}$/)
+  })
+
+  it('options keep what they name and say so', async () => {
+    const { bytes, sopInstanceUid, patientId } = await run(subject(), {
+      keepUids: true,
+      keepPatient: true,
+      keepDevice: true,
+      dates: 'keep',
+      patientId: 'X1',
+    })
+    expect([sopInstanceUid, patientId]).toEqual(['1.2.3.99', 'X1'])
+    expect(lineOf(bytes, '(0010, 0040)')).toBe("'F'")
+    expect(lineOf(bytes, '(0010, 1010)')).toBe("'054Y'")
+    expect(lineOf(bytes, '(0018, 1000)')).toBe("'SN-4711'")
+    expect(lineOf(bytes, '(0008, 0020)')).toBe("'20240305'")
+    expect(lineOf(bytes, '(0010, 0030)')).toBe("''")
+    expect(lineOf(bytes, '(0012, 0063)')).toBe("'DCM:113100/113106/113108/113109/113110'")
+  })
+
+  it('shifts all dates of a patient by the same days', async () => {
+    const { bytes } = await run(subject(), { dates: 'shift' })
+    const [created, study] = ['(0008, 0012)', '(0008, 0020)'].map((tag) => lineOf(bytes, tag))
+    expect(created).toBe(study)
+    expect(created).toMatch(/^'(201[4-9]|202[0-4])\d{4}'$/)
+    expect(created).not.toBe("'20240305'")
+  })
+
+  it('refuses burned-in text, damage and objects without identity', async () => {
+    await expect(run(subject({}, [text('00280301', 'CS', 'YES')]))).rejects.toThrow(
+      /\(0028,0301\): text is burned/,
+    )
+    const bytes = subject()
+    await expect(run(bytes.subarray(0, bytes.length - 10))).rejects.toThrow(/cannot anonymize a damaged file/)
+    await expect(run(sliceFile({ without: ['00080018'] }))).rejects.toThrow(
+      /without identity: expected SOP Instance UID/,
+    )
+  })
+
+  it('any names in any character are gone', async () => {
+    const name = fc.string({
+      unit: fc.constantFrom('A', 'B', 'C', 'Ä', 'Ö', 'é', 'z', '^', ' ', '-'),
+      minLength: 6,
+      maxLength: 30,
+    })
+    await fc.assert(
+      fc.asyncProperty(name, async (value) => {
+        const bytes = sliceFile({
+          extra: [text('00080005', 'CS', 'ISO_IR 100'), text('00100010', 'PN', `Q${value}Q`)],
+        })
+        expect((await run(bytes)).bytes.includes(Buffer.from(`Q${value}Q`, 'latin1'))).toBe(false)
+      }),
+      { seed: 1 },
+    )
+  })
+
+  it('mutants are refused or come out readable and nameless', async () => {
+    const random = createRandom(9)
+    const source = subject()
+    for (let n = 0; n < 500; n++) {
+      try {
+        const { bytes } = await run(mutate(source, random))
+        parseDicom(bytes, 'b.dcm')
+      } catch (error) {
+        expect(error).toBeInstanceOf(NoduleError)
+      }
+    }
+  })
+})
+
+describe('anonymizeFiles', () => {
+  it('writes a tree by the new names', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodule-anonymize-'))
+    try {
+      for (const z of [0, 2, 4]) {
+        const bytes = sliceFile({ z, instance: z, extra: [text('00100010', 'PN', 'Doe^Jane')] })
+        writeFileSync(join(folder, `Doe_Jane_${z}.dcm`), bytes)
+      }
+      writeFileSync(join(folder, 'copy.dcm'), readFileSync(join(folder, 'Doe_Jane_0.dcm')))
+      writeFileSync(join(folder, 'Doe_Jane.txt'), 'notes about the patient')
+      const output = join(folder, 'out')
+      const result = await anonymizeFiles([folder], output)
+      expect(result.written).toBe(3)
+      expect(result.foreign).toHaveLength(1)
+      expect(result.problems.map(({ error }) => error.message)[0]).toContain('was written already')
+      const names = readdirSync(output, { recursive: true, encoding: 'utf8' })
+      expect(names.some((name) => name.includes('Doe'))).toBe(false)
+      const { series } = await findSeries([output])
+      expect(series).toHaveLength(1)
+      expect(series[0]!.slices).toHaveLength(3)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})

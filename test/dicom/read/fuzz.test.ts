@@ -1,0 +1,88 @@
+import { readFileSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { decodePixels, dumpLines, parseDicom, sliceHeaders } from '../../../src/dicom/index.js'
+import { memoryLimit } from '../../../src/limits.js'
+import { NoduleError } from '../../../src/errors.js'
+import { createRandom } from '../../../src/random.js'
+import { realData } from '../../real_data.js'
+import { BIG_ENDIAN, DEFLATED, IMPLICIT, dataSet, dicomFile, sliceElements, sliceFile } from '../bytes.js'
+import { canMeasurePeak, peakGrowth } from '../memory.js'
+import { mutate } from '../mutate.js'
+
+const MAX_MS = 2000
+
+/** Does everything that the package does with a file; returns the milliseconds of processor time. */
+async function exercise(bytes: Uint8Array, name: string): Promise<number> {
+  const start = process.cpuUsage()
+  try {
+    const file = parseDicom(bytes, name)
+    dumpLines(file, { meta: true })
+    const headers = sliceHeaders(file, bytes.length)
+    await decodePixels(file, headers[0]!)
+  } catch (error) {
+    if (!(error instanceof NoduleError)) throw error
+  }
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1000
+}
+
+async function fuzz(
+  files: readonly { name: string; bytes: Uint8Array }[],
+  count: number,
+  seed: number,
+): Promise<void> {
+  const random = createRandom(seed)
+  for (let n = 0; n < count; n++) {
+    const { name, bytes } = files[n % files.length]!
+    const mutant = mutate(bytes, random)
+    const label = `mutant ${n} of ${name} (seed ${seed})`
+    let ms = 0
+    const work = async (): Promise<void> => {
+      ms = await exercise(mutant, name)
+    }
+    try {
+      if (!canMeasurePeak) await work()
+      else if ((await peakGrowth(work)) > memoryLimit(mutant.length))
+        // Garbage of earlier mutants may have been collected late: what the file itself costs, it costs again.
+        expect(await peakGrowth(work), label).toBeLessThanOrEqual(memoryLimit(mutant.length))
+    } catch (error) {
+      throw new Error(label, { cause: error })
+    }
+    expect(ms, label).toBeLessThan(MAX_MS)
+  }
+}
+
+// A long run: NODULE_FUZZ=100000 npx vitest run test/dicom/read/fuzz.test.ts; NODULE_SEED=N makes others.
+const COUNT = Number(process.env['NODULE_FUZZ'] ?? 2000)
+const SEED = Number(process.env['NODULE_SEED'] ?? 1)
+const TIMEOUT = 60_000 + COUNT * 20
+
+describe('mutants end in a result or a NoduleError, in bounded time and memory', () => {
+  it(
+    'of small hand-made files',
+    async () => {
+      const deflated = dicomFile([], { transferSyntax: DEFLATED }, deflateRawSync(dataSet(sliceElements())))
+      const files = [{}, { transferSyntax: IMPLICIT }, { transferSyntax: BIG_ENDIAN }, { meta: false }].map(
+        (options, n) => ({ name: `slice ${n}`, bytes: sliceFile({}, options) }),
+      )
+      await fuzz([...files, { name: 'deflated', bytes: deflated }], COUNT, 2 * SEED)
+    },
+    TIMEOUT,
+  )
+
+  const samples = realData('dicom-samples')
+  it.skipIf(samples === undefined)(
+    'of the sample files',
+    async () => {
+      const files = readdirSync(samples!, { recursive: true, encoding: 'utf8' })
+        .map((path) => join(samples!, path))
+        .filter((path) => statSync(path).isFile() && statSync(path).size < 700_000)
+        .sort()
+        .map((path) => ({ name: path.slice(samples!.length), bytes: readFileSync(path) }))
+      await fuzz(files, COUNT, 2 * SEED + 1)
+    },
+    TIMEOUT,
+  )
+})
