@@ -6,7 +6,7 @@ import { csvCell, escapeXml, oneLine, plainText, safeLines } from '../src/clean.
 import { findSeries } from '../src/dicom/index.js'
 import { checkNoInput } from '../src/files.js'
 import { writeLunaCsv } from '../src/inference/luna_csv.js'
-import { convertSeries, writeMetaImage } from '../src/volume/index.js'
+import { convertSeries, writeMetaImage } from '../src/scans/index.js'
 import { sliceFile, text } from './dicom/bytes.js'
 
 let folder: string

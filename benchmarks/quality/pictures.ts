@@ -13,7 +13,7 @@ import { chartPng, chartSvg } from '../../src/report/chart.js'
 import type { ChartLine } from '../../src/report/chart.js'
 import { loadVolume, windowToGray } from '../../src/volume/index.js'
 import type { HuVolume } from '../../src/volume/index.js'
-import { planePanel, tilePanels } from '../../src/volume/montage.js'
+import { planePanel, tilePanels } from '../../src/pictures/montage.js'
 import { SIZES, thresholdAt } from './figures.js'
 import type { NoduleOutcome, Outcomes } from './outcomes.js'
 

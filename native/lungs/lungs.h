@@ -1,4 +1,4 @@
-// Lung extraction: what is hot in src/volume/lungs.ts. All grids are [z, y, x]. Equal to
+// Lung extraction: what is hot in src/volume/lungs/lungs.ts. All grids are [z, y, x]. Equal to
 // src/kernels/reference/lungs.ts and masks.ts in every bit; there is no CUDA version.
 //
 //   Shrink   HU -> the mean of each block of fz * fy * fx voxels, rounded to nearest, half up; the last block of an

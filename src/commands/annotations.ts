@@ -2,17 +2,14 @@ import type { CommandModule } from 'yargs'
 import {
   FIELD_ALIASES,
   NODULE_FIELDS,
-  annotateFolders,
-  annotationJson,
-  annotationTable,
-  drawNodules,
-  findXml,
   indexAnnotations,
   lunaCsv,
   nodulesCsv,
   summarizeAnnotations,
   summaryText,
 } from '../annotations/index.js'
+import { annotateFolders, annotationJson, annotationTable, findXml } from '../scans/index.js'
+import { drawNodules } from '../pictures/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { longWork } from '../long_work.js'

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { printNote, printResult } from '../output.js'
-import { convertSeries } from '../volume/index.js'
+import { convertSeries } from '../scans/index.js'
 
 interface Flags {
   inputs: string[]

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { drawGallery } from '../volume/index.js'
+import { drawGallery } from '../pictures/index.js'
 import { failedItems, longWork } from '../long_work.js'
 import { printResult } from '../output.js'
 

@@ -1,6 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { parseHypes, readHypes } from '../config/hypes.js'
-import { DEFAULT_BOX_RULE, drawDataset, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
+import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
+import { drawDataset } from '../pictures/index.js'
 import { failedItems, longWork } from '../long_work.js'
 import { printResult } from '../output.js'
 

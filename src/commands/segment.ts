@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { segmentFolders, segmentTable } from '../volume/index.js'
+import { segmentFolders, segmentTable } from '../pictures/index.js'
 import { failedItems, longWork } from '../long_work.js'
 import { printResult } from '../output.js'
 

@@ -35,5 +35,3 @@ export type {
 } from './detections.js'
 export { lunaMarks, writeLunaCsv } from './luna_csv.js'
 export type { LunaMark } from './luna_csv.js'
-export { overlayPicture, scanOverlays, writeOverlays } from './overlay.js'
-export type { Overlay } from './overlay.js'

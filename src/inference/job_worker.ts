@@ -1,7 +1,7 @@
 /** A process of `runJobs`: opens the model once, then works on the scans that it is sent. */
 import { NoduleError } from '../errors.js'
 import type { FromWorker, ToWorker } from './jobs.js'
-import { readAhead } from './load_scans.js'
+import { readAhead } from '../scans/load_scans.js'
 import { detectScan } from './one_scan.js'
 import type { ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
 import { openStages } from './second.js'

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { NoduleError } from '../errors.js'
 import type { NoduleErrorCode } from '../errors.js'
-import { scanPlace } from './find_scans.js'
+import { scanPlace } from '../scans/find_scans.js'
 import type { Run, ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
 import type { Session } from './session.js'
 

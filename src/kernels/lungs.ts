@@ -1,4 +1,4 @@
-/** The kernels of lung extraction (src/volume/lungs.ts), in TypeScript and C++; there is no CUDA version. */
+/** The kernels of lung extraction (src/volume/lungs/lungs.ts), in TypeScript and C++; there is no CUDA version. */
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, findAddon, nativeError, runKernelSync } from './addon.js'
 import { checkArray, checkIntegers, checked } from './arrays.js'

@@ -7,13 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   FIELD_ALIASES,
   NODULE_FIELDS,
-  annotateFolders,
-  annotationJson,
-  annotationTable,
   compileWhere,
   consensusNodules,
-  drawNodules,
-  findXml,
   indexAnnotations,
   noduleFields,
   nodulesCsv,
@@ -22,6 +17,8 @@ import {
   ratingMeaning,
   textureType,
 } from '../../src/annotations/index.js'
+import { annotateFolders, annotationJson, annotationTable, findXml } from '../../src/scans/index.js'
+import { drawNodules } from '../../src/pictures/index.js'
 import type { LidcReading, PlacedContour, SeriesFrame } from '../../src/annotations/index.js'
 import { contourExtent, fillContours } from '../../src/annotations/mask.js'
 import { surfaceArea } from '../../src/annotations/measures.js'

@@ -5,8 +5,6 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import {
   NODULE_FIELDS,
-  annotateFolders,
-  annotationJson,
   compileWhere,
   jsonToXml,
   lunaCsv,
@@ -15,6 +13,7 @@ import {
   nodulesCsv,
   readLidcXml,
 } from '../../src/annotations/index.js'
+import { annotateFolders, annotationJson } from '../../src/scans/index.js'
 import type { LidcReading } from '../../src/annotations/index.js'
 import { boxesOf } from '../../src/annotations/consensus.js'
 import { contourExtent, fillContours } from '../../src/annotations/mask.js'

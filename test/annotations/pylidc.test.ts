@@ -2,10 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { annotateFolders, findXml } from '../../src/scans/index.js'
 import {
-  annotateFolders,
   clusterMarks,
-  findXml,
   indexAnnotations,
   measureMark,
   summarizeAnnotations,

@@ -13,15 +13,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
-import {
-  batches,
-  drawDataset,
-  prepareDataset,
-  preparedTable,
-  readImage,
-  readList,
-  splitRule,
-} from '../../src/dataset/index.js'
+import { batches, prepareDataset, preparedTable, readList, splitRule } from '../../src/dataset/index.js'
+import { drawDataset } from '../../src/pictures/index.js'
+import { readImage } from '../../src/formats/index.js'
 import type { Batch, PrepareOptions } from '../../src/dataset/index.js'
 import { frameToImage } from '../../src/geometry/frame.js'
 import { NoduleError } from '../../src/errors.js'

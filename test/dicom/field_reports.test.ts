@@ -16,7 +16,9 @@ import {
   sliceHeaders,
 } from '../../src/dicom/index.js'
 import type { Series } from '../../src/dicom/index.js'
-import { convertSeries, encodeNifti, loadVolume } from '../../src/volume/index.js'
+import { convertSeries } from '../../src/scans/index.js'
+import { encodeNifti } from '../../src/formats/index.js'
+import { loadVolume } from '../../src/volume/index.js'
 import { IMPLICIT, dataSet, dicomFile, sliceElements, sliceFile, text, uint16s } from './bytes.js'
 import type { SliceOptions, TestElement } from './bytes.js'
 

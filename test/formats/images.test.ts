@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeBmp } from '../../src/formats/bmp.js'
-import { encodeHuPng, readHuImage, readImage, readImageSize, writePng } from '../../src/dataset/index.js'
+import { encodeHuPng, readHuImage, readImage, readImageSize, writePng } from '../../src/formats/index.js'
 import { NoduleError } from '../../src/errors.js'
 
 interface Golden {

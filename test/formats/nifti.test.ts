@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NoduleError } from '../../src/errors.js'
 import { voxelToPatient, type Vector3, type VolumeGeometry } from '../../src/geometry/patient.js'
-import { encodeNifti, writeNifti } from '../../src/volume/index.js'
+import { encodeNifti, writeNifti } from '../../src/formats/index.js'
 
 /** A rotation from a quaternion drawn at random. */
 const rotations = fc

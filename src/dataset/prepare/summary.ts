@@ -1,8 +1,4 @@
-import { join } from 'node:path'
-import { drawList } from '../draw.js'
-import { readList } from '../list.js'
-import type { FrameList } from '../list.js'
-import type { DatasetManifest, PrepareResult } from './prepare.js'
+import type { PrepareResult } from './prepare.js'
 import { count } from '../../words.js'
 
 /** What was prepared, for people. */
@@ -28,24 +24,4 @@ function countBy(items: readonly string[]): Map<string, number> {
   const counts = new Map<string, number>()
   for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1)
   return counts
-}
-
-/** Draws frames of all lists of a data set to OUTPUT/check; see `drawList`. */
-export async function drawDataset(
-  output: string,
-  manifest: DatasetManifest,
-  count: number,
-): Promise<string[]> {
-  const files = manifest.lists.map((list) => list.file).filter((file) => !file.endsWith('-train.json'))
-  const lists = files.map((file) => readList(join(output, file)))
-  const all: FrameList = {
-    path: output,
-    dir: lists[0]?.dir ?? output,
-    entries: lists.flatMap((list) => list.entries),
-    warnings: [],
-  }
-  return drawList(all, join(output, 'check'), count, {
-    low: manifest.parameters.windowLowHu,
-    high: manifest.parameters.windowHighHu,
-  })
 }

@@ -1,6 +1,6 @@
-import type { LungsOptions } from '../kernels/lungs.js'
+import type { LungsOptions } from '../../kernels/lungs.js'
 import { findParts, type Parts } from './grid.js'
-import type { HuVolume } from './hu_volume.js'
+import type { HuVolume } from '../hu_volume.js'
 
 /** Lumen of trachea and main bronchi is darker than this, HU; their walls are brighter. */
 const lumenHu = -780

@@ -1,5 +1,5 @@
-import { type LungsOptions, shrinkVolume } from '../kernels/lungs.js'
-import type { HuVolume } from './hu_volume.js'
+import { type LungsOptions, shrinkVolume } from '../../kernels/lungs.js'
+import type { HuVolume } from '../hu_volume.js'
 import {
   closeMask,
   cropMask,

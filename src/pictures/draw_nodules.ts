@@ -3,8 +3,8 @@ import sharp from 'sharp'
 import { readPixels } from '../dicom/index.js'
 import type { SliceHeader } from '../dicom/index.js'
 import { writeFileAtomic } from '../files.js'
-import type { AnnotatedSeries } from './types.js'
-import type { ConsensusNodule, PlacedMark } from './types.js'
+import type { AnnotatedSeries } from '../annotations/types.js'
+import type { ConsensusNodule, PlacedMark } from '../annotations/types.js'
 
 /** One color per reader: Okabe and Ito's, which color-blind people can tell apart. */
 const COLORS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#d55e00', '#cc79a7', '#0072b2', '#ffffff']

@@ -4,8 +4,8 @@ import { basename, join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { makePatient, writePhantoms } from '../../src/phantom/index.js'
-import { drawGallery, tissueAt, tissueClasses } from '../../src/volume/index.js'
-import { bodyOnSlice } from '../../src/volume/tissue.js'
+import { drawGallery, tissueAt, tissueClasses } from '../../src/pictures/index.js'
+import { bodyOnSlice } from '../../src/pictures/tissue.js'
 
 let folder = ''
 beforeAll(async () => {

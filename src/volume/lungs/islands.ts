@@ -1,4 +1,4 @@
-import type { LungsOptions } from '../kernels/lungs.js'
+import type { LungsOptions } from '../../kernels/lungs.js'
 import { dilateMask, findParts, type Grid } from './grid.js'
 
 /** Area of the largest island that is filled: a lesion 45 mm across. */

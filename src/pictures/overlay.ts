@@ -6,10 +6,9 @@ import type { Window } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import type { EdgeBox } from '../geometry/box.js'
+import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import { windowToGray } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
-import type { DetectedBox, DetectedSlice } from './detections.js'
 import { LABEL_HEIGHT, drawFrame, drawLabel, labelWidth, rasterOfGray } from './raster.js'
 import type { Color, Raster } from './raster.js'
 
@@ -23,6 +22,11 @@ const NODULE: Color = [255, 210, 31]
 const OTHER: Color = [79, 195, 247]
 const TRUE: Color = [80, 255, 80]
 
+/** A detected box and the listed nodule that it belongs to. */
+interface OverlayBox extends ScoredBox {
+  nodule?: number
+}
+
 /** What a picture is made from; it holds nothing of the volume, whose memory is used again. */
 export interface Overlay {
   /** File name. */
@@ -32,12 +36,16 @@ export interface Overlay {
   width: number
   height: number
   /** Boxes in pixels of the image, the strongest first. */
-  boxes: readonly DetectedBox[]
+  boxes: readonly OverlayBox[]
   truth?: readonly EdgeBox[]
 }
 
 /** The slices that have boxes, whole and in the model's window; files are called k0042.webp, after the slice index. */
-export function scanOverlays(volume: HuVolume, slices: readonly DetectedSlice[], hypes: Hypes): Overlay[] {
+export function scanOverlays(
+  volume: HuVolume,
+  slices: readonly { k: number; boxes: readonly OverlayBox[] }[],
+  hypes: Hypes,
+): Overlay[] {
   const [, height, width] = volume.shape
   const gray = grayLevels(hypesWindow(hypes))
   return slices
@@ -124,7 +132,7 @@ export async function overlayPicture({ gray, width, height, boxes, truth = [] }:
     .toBuffer()
 }
 
-function drawBox(raster: Raster, box: DetectedBox): void {
+function drawBox(raster: Raster, box: OverlayBox): void {
   const color = box.nodule === undefined ? OTHER : NODULE
   drawFrame(raster, box, color)
   const label = `${box.nodule === undefined ? '' : `#${box.nodule} `}${box.score.toFixed(2)}`

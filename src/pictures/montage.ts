@@ -1,7 +1,7 @@
 import sharp from 'sharp'
-import type { HuVolume } from './hu_volume.js'
-import type { Lungs } from './lungs.js'
-import { lungWindow, windowToGray } from './window.js'
+import type { HuVolume } from '../volume/hu_volume.js'
+import type { Lungs } from '../volume/lungs/lungs.js'
+import { lungWindow, windowToGray } from '../volume/window.js'
 import { escapeXml } from '../clean.js'
 
 /** Side of one panel of a montage, pixels. */

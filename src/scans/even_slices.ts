@@ -1,4 +1,4 @@
-import type { HuVolume } from './hu_volume.js'
+import type { HuVolume } from '../volume/hu_volume.js'
 
 /** Slices that lie farther from an even place than this part of the slice distance are moved there. */
 const TOLERANCE = 0.5

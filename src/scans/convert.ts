@@ -6,8 +6,8 @@ import { metaImageHeader } from '../formats/meta_image.js'
 import { NoduleError } from '../errors.js'
 import { checkNoInput, writeFileAtomic } from '../files.js'
 import { evenSlices } from './even_slices.js'
-import { loadVolume } from './hu_volume.js'
-import type { HuVolume } from './hu_volume.js'
+import { loadVolume } from '../volume/hu_volume.js'
+import type { HuVolume } from '../volume/hu_volume.js'
 import { writeNifti } from '../formats/nifti_write.js'
 
 /** What was written, and what the format cannot hold. */

@@ -1,8 +1,8 @@
-import { findParts, largestPart, partMask, type Grid } from './grid.js'
-import type { HuVolume } from './hu_volume.js'
-import type { Lungs } from './lungs.js'
+import { findParts, largestPart, partMask, type Grid } from '../volume/lungs/grid.js'
+import type { HuVolume } from '../volume/hu_volume.js'
+import type { Lungs } from '../volume/lungs/lungs.js'
 import { lungSlices, planePanel, slicePanel, tilePanels } from './montage.js'
-import { lungWindow, windowToGray } from './window.js'
+import { lungWindow, windowToGray } from '../volume/window.js'
 
 type Color = readonly [number, number, number]
 

@@ -1,5 +1,5 @@
-import { type LungsOptions, dilateMask, erodeMask, findParts } from '../kernels/lungs.js'
-import type { Grid, Parts } from '../kernels/reference/masks.js'
+import { type LungsOptions, dilateMask, erodeMask, findParts } from '../../kernels/lungs.js'
+import type { Grid, Parts } from '../../kernels/reference/masks.js'
 
 export { dilateMask, erodeMask, findParts }
 export type { Grid, Parts }

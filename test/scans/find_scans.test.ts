@@ -4,10 +4,10 @@ import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError } from '../../src/errors.js'
-import { findScans, seriesOf } from '../../src/inference/find_scans.js'
-import { readAhead } from '../../src/inference/load_scans.js'
+import { findScans, seriesOf } from '../../src/scans/find_scans.js'
+import { readAhead } from '../../src/scans/load_scans.js'
 import { writeNifti } from '../../src/formats/nifti_write.js'
-import { writeTinyScan } from './tiny_scan.js'
+import { writeTinyScan } from '../inference/tiny_scan.js'
 
 let folder: string
 beforeAll(async () => {

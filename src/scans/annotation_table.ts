@@ -1,8 +1,8 @@
-import { ratingMeaning } from './ratings.js'
-import type { AnnotationRun } from './run.js'
-import type { AnnotatedSeries } from './types.js'
-import { RATING_NAMES } from './types.js'
-import type { ConsensusNodule, PlacedReading } from './types.js'
+import { ratingMeaning } from '../annotations/index.js'
+import type { AnnotationRun } from './annotate.js'
+import type { AnnotatedSeries } from '../annotations/types.js'
+import { RATING_NAMES } from '../annotations/types.js'
+import type { ConsensusNodule, PlacedReading } from '../annotations/types.js'
 import { count } from '../words.js'
 
 const COLUMNS = [

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { addonStatus } from '../../src/kernels/index.js'
+import { addonStatus } from '../../../src/kernels/index.js'
 import {
   closeMask,
   cropMask,
@@ -13,7 +13,7 @@ import {
   partMask,
   pasteMask,
   type Grid,
-} from '../../src/volume/grid.js'
+} from '../../../src/volume/lungs/grid.js'
 
 const devices = [
   { device: 'reference' as const },

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../../src/annotations/index.js'
-import { findSeries } from '../../src/dicom/index.js'
-import { patientToVoxel, type Vector3 } from '../../src/geometry/patient.js'
-import { addonStatus } from '../../src/kernels/index.js'
-import { makePatient } from '../../src/phantom/index.js'
-import { loadVolume, segmentLungs, type HuVolume } from '../../src/volume/index.js'
-import { realData } from '../real_data.js'
+import { consensusNodules, placeOnSeries, readAnnotationsFor } from '../../../src/annotations/index.js'
+import { findSeries } from '../../../src/dicom/index.js'
+import { patientToVoxel, type Vector3 } from '../../../src/geometry/patient.js'
+import { addonStatus } from '../../../src/kernels/index.js'
+import { makePatient } from '../../../src/phantom/index.js'
+import { loadVolume, segmentLungs, type HuVolume } from '../../../src/volume/index.js'
+import { realData } from '../../real_data.js'
 
 function dice(a: Uint8Array, b: Uint8Array): number {
   let both = 0

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writePhantoms } from '../../src/phantom/index.js'
-import { drawGallery, segmentFolders, segmentTable } from '../../src/volume/index.js'
-import { fileNames } from '../../src/volume/segment.js'
+import { drawGallery, segmentFolders, segmentTable } from '../../src/pictures/index.js'
+import { fileNames } from '../../src/pictures/segment.js'
 
 let folder = ''
 beforeAll(async () => {
