@@ -1,9 +1,9 @@
 import { TEXTURE_TYPES, textureType } from '../annotations/index.js'
 import type { NoduleMeasures } from '../dataset/index.js'
-import type { ImagePair } from './pairs.js'
-import { outcomesAt } from './slices.js'
-import { normalQuantile } from './statistics.js'
-import type { FindingOutcome } from './scans.js'
+import type { ImagePair } from './slices/pairs.js'
+import { outcomesAt } from './slices/slices.js'
+import { normalQuantile } from './statistics/statistics.js'
+import type { FindingOutcome } from './scans/scans.js'
 
 /** How many of a group's true findings were found. */
 export interface GroupRow {

@@ -1,12 +1,12 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { createRandom } from '../random.js'
-import { FrocSampler, drawScans, summarize } from './bootstrap.js'
-import { FROC_RATES } from './froc.js'
-import { GrowingMatch, isOnExcluded } from './match.js'
-import type { ImagePair } from './pairs.js'
-import { prepareScans } from './scans.js'
-import type { Finding, Mark, ScanEvaluation, ScanOptions } from './scans.js'
-import { binomialHalfTest, chiSquared1Tail, meanAndDeviation } from './statistics.js'
+import { FrocSampler, drawScans, summarize } from './scans/bootstrap.js'
+import { FROC_RATES } from './scans/froc.js'
+import { GrowingMatch, isOnExcluded } from './slices/match.js'
+import type { ImagePair } from './slices/pairs.js'
+import { prepareScans } from './scans/scans.js'
+import type { Finding, Mark, ScanEvaluation, ScanOptions } from './scans/scans.js'
+import { binomialHalfTest, chiSquared1Tail, meanAndDeviation } from './statistics/statistics.js'
 
 export interface Difference {
   /** Of the first run and of the second. */

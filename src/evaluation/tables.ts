@@ -1,8 +1,8 @@
 import type { GroupRow, SizeRow } from './breakdown.js'
 import type { Difference } from './compare.js'
-import type { LabelRuns } from './label_runs.js'
-import type { ScanRun, ScanRuns } from './scan_runs.js'
-import type { SliceRun, SliceRuns } from './slice_runs.js'
+import type { LabelRuns } from './labels/label_runs.js'
+import type { ScanRun, ScanRuns } from './scans/scan_runs.js'
+import type { SliceRun, SliceRuns } from './slices/slice_runs.js'
 import { count } from '../words.js'
 
 /** A ratio with three decimals, or "-" where it is undefined. */

@@ -1,4 +1,4 @@
-import type { FrocBand } from '../evaluation/bootstrap.js'
+import type { FrocBand } from '../evaluation/scans/bootstrap.js'
 import { FROC_RATES, sensitivityAt } from '../evaluation/index.js'
 import type {
   BlandAltman,

@@ -1,6 +1,6 @@
 /**
  * The page's script, plain JavaScript without imports so that the file works offline. It recomputes the slice-level
- * curve for the IoU and confidence of the sliders with the same matching as src/evaluation/match.ts (a test compares
+ * curve for the IoU and confidence of the sliders with the same matching as src/evaluation/slices/match.ts (a test compares
  * both), draws the galleries and the enlarged view, and sorts the tables.
  */
 export const SCRIPT = String.raw`

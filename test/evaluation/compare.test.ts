@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { byBoxSize, byEquivalentDiameter, byType, wilson } from '../../src/evaluation/breakdown.js'
-import { drawScans } from '../../src/evaluation/bootstrap.js'
+import { drawScans } from '../../src/evaluation/scans/bootstrap.js'
 import {
   averagePrecisionInterval,
   blandAltman,
@@ -8,10 +8,10 @@ import {
   compareCpm,
   mcNemar,
 } from '../../src/evaluation/compare.js'
-import type { ImagePair } from '../../src/evaluation/pairs.js'
-import { evaluateScans } from '../../src/evaluation/scans.js'
-import type { Finding, FindingOutcome, Mark } from '../../src/evaluation/scans.js'
-import { evaluatePairs } from '../../src/evaluation/slices.js'
+import type { ImagePair } from '../../src/evaluation/slices/pairs.js'
+import { evaluateScans } from '../../src/evaluation/scans/scans.js'
+import type { Finding, FindingOutcome, Mark } from '../../src/evaluation/scans/scans.js'
+import { evaluatePairs } from '../../src/evaluation/slices/slices.js'
 import { textureType } from '../../src/annotations/index.js'
 import { createRandom } from '../../src/random.js'
 

@@ -1,4 +1,4 @@
-import { checkNumber } from '../check.js'
+import { checkNumber } from '../../check.js'
 import { GrowingMatch, isOnExcluded } from './match.js'
 import { pairImages } from './pairs.js'
 import {

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { dropIntermediate, frocCurve, sensitivityAt } from '../../src/evaluation/froc.js'
-import { officialFiles } from '../../src/evaluation/luna_output.js'
-import { readFindingsCsv, readMarksCsv, readSeriesList } from '../../src/evaluation/luna.js'
-import { evaluateScans } from '../../src/evaluation/scans.js'
-import type { Finding, Mark, ScanEvaluation } from '../../src/evaluation/scans.js'
-import { createRandom } from '../../src/random.js'
-import { realData } from '../real_data.js'
+import { dropIntermediate, frocCurve, sensitivityAt } from '../../../src/evaluation/scans/froc.js'
+import { officialFiles } from '../../../src/evaluation/scans/luna_output.js'
+import { readFindingsCsv, readMarksCsv, readSeriesList } from '../../../src/evaluation/scans/luna.js'
+import { evaluateScans } from '../../../src/evaluation/scans/scans.js'
+import type { Finding, Mark, ScanEvaluation } from '../../../src/evaluation/scans/scans.js'
+import { createRandom } from '../../../src/random.js'
+import { realData } from '../../real_data.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-froc-'))
 const file = (name: string, content: string): string => {
@@ -49,7 +49,7 @@ interface Fixture {
   band?: Record<string, [number, number, number]>
 }
 const fixtures = (
-  JSON.parse(readFileSync(new URL('../fixtures/evaluation/luna_froc.json', import.meta.url), 'utf8')) as {
+  JSON.parse(readFileSync(new URL('../../fixtures/evaluation/luna_froc.json', import.meta.url), 'utf8')) as {
     cases: Fixture[]
   }
 ).cases

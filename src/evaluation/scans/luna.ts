@@ -1,6 +1,6 @@
-import { show } from '../check.js'
-import { NoduleError } from '../errors.js'
-import { readText } from '../files.js'
+import { show } from '../../check.js'
+import { NoduleError } from '../../errors.js'
+import { readText } from '../../files.js'
 import type { Finding, Mark } from './scans.js'
 
 /**

@@ -1,11 +1,11 @@
-import { checkInteger, checkNumber } from '../check.js'
-import { consensusNodules, lunaNodule, placeOnSeries, readAnnotationsFor } from '../annotations/index.js'
-import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../annotations/index.js'
-import { findSeries } from '../dicom/index.js'
-import type { Series } from '../dicom/index.js'
-import { voxelToPatient } from '../geometry/patient.js'
+import { checkInteger, checkNumber } from '../../check.js'
+import { consensusNodules, lunaNodule, placeOnSeries, readAnnotationsFor } from '../../annotations/index.js'
+import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../../annotations/index.js'
+import { findSeries } from '../../dicom/index.js'
+import type { Series } from '../../dicom/index.js'
+import { voxelToPatient } from '../../geometry/patient.js'
 import type { Finding } from './scans.js'
-import { agree, count } from '../words.js'
+import { agree, count } from '../../words.js'
 
 export interface ReferenceOptions {
   /** Readers that must have outlined a nodule for it to count; LUNA16 takes 3 of 4. */

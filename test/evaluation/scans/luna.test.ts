@@ -2,7 +2,12 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { marksCsv, readFindingsCsv, readMarksCsv, readSeriesList } from '../../src/evaluation/luna.js'
+import {
+  marksCsv,
+  readFindingsCsv,
+  readMarksCsv,
+  readSeriesList,
+} from '../../../src/evaluation/scans/luna.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-luna-'))
 const file = (name: string, content: string): string => {

@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { iou } from '../../src/geometry/box.js'
-import type { EdgeBox, ScoredBox } from '../../src/geometry/box.js'
+import { iou } from '../../../src/geometry/box.js'
+import type { EdgeBox, ScoredBox } from '../../../src/geometry/box.js'
 import {
   evaluatePairs,
   evaluateSlices,
   outcomesAt,
   sliceCurve,
   tensorBoxCurve,
-} from '../../src/evaluation/slices.js'
-import { cocoAveragePrecision } from '../../src/evaluation/coco.js'
-import { pairImages } from '../../src/evaluation/pairs.js'
-import type { EvaluatedEntry, ImagePair } from '../../src/evaluation/pairs.js'
+} from '../../../src/evaluation/slices/slices.js'
+import { cocoAveragePrecision } from '../../../src/evaluation/slices/coco.js'
+import { pairImages } from '../../../src/evaluation/slices/pairs.js'
+import type { EvaluatedEntry, ImagePair } from '../../../src/evaluation/slices/pairs.js'
 
 const box = (x1: number, y1: number, x2: number, y2: number): EdgeBox => ({ x1, y1, x2, y2 })
 const scored = (score: number, x1: number, y1: number, x2: number, y2: number): ScoredBox => ({
@@ -158,7 +158,7 @@ describe('TensorBox', () => {
     points: { precision: number; recall: number; score: number | null; fppi: number }[]
   }
   const file = JSON.parse(
-    readFileSync(new URL('../fixtures/evaluation/tensorbox_rpc.json', import.meta.url), 'utf8'),
+    readFileSync(new URL('../../fixtures/evaluation/tensorbox_rpc.json', import.meta.url), 'utf8'),
   ) as { cases: Case[] }
 
   test.each(file.cases.map((item, index) => [index, item] as const))(

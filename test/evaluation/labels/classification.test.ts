@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { argsort } from '../../src/evaluation/argsort.js'
-import { compareAuc, evaluateClassification } from '../../src/evaluation/classification.js'
+import { argsort } from '../../../src/evaluation/statistics/argsort.js'
+import { compareAuc, evaluateClassification } from '../../../src/evaluation/labels/classification.js'
 import {
   binomialHalfTest,
   chiSquared1Tail,
@@ -10,7 +10,7 @@ import {
   meanAndDeviation,
   normalCdf,
   normalQuantile,
-} from '../../src/evaluation/statistics.js'
+} from '../../../src/evaluation/statistics/statistics.js'
 
 interface Case {
   labels: number[]
@@ -27,7 +27,7 @@ interface Case {
   [measure: string]: unknown
 }
 const fixture = JSON.parse(
-  readFileSync(new URL('../fixtures/evaluation/classification.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../fixtures/evaluation/classification.json', import.meta.url), 'utf8'),
 ) as {
   cases: Case[]
   statistics: Record<'erfc' | 'quantile' | 'chi2', [number, number][]> & {

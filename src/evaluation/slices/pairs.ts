@@ -1,10 +1,10 @@
 import { isAbsolute, resolve } from 'node:path'
-import { NoduleError } from '../errors.js'
-import { checkNumber, invalidParameter } from '../check.js'
-import type { NoduleMeasures } from '../dataset/index.js'
-import type { EdgeBox, ScoredBox } from '../geometry/box.js'
-import { dropOverlapping } from '../inference/stitch.js'
-import { agree, count } from '../words.js'
+import { NoduleError } from '../../errors.js'
+import { checkNumber, invalidParameter } from '../../check.js'
+import type { NoduleMeasures } from '../../dataset/index.js'
+import type { EdgeBox, ScoredBox } from '../../geometry/box.js'
+import { dropOverlapping } from '../../inference/stitch.js'
+import { agree, count } from '../../words.js'
 
 /** What slice-level evaluation reads of a TensorBox list entry. */
 export interface EvaluatedEntry {

@@ -1,5 +1,5 @@
-import { iou } from '../geometry/box.js'
-import type { EdgeBox } from '../geometry/box.js'
+import { iou } from '../../geometry/box.js'
+import type { EdgeBox } from '../../geometry/box.js'
 
 /** Whether a box lies on a finding that counts neither way, at the same IoU as a hit. */
 export function isOnExcluded(

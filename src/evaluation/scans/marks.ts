@@ -1,11 +1,11 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { NoduleError, fileError } from '../errors.js'
-import { DETECTIONS_FORMAT, readDetections } from '../inference/detections.js'
-import type { SeriesDetections } from '../inference/detections.js'
+import { NoduleError, fileError } from '../../errors.js'
+import { DETECTIONS_FORMAT, readDetections } from '../../inference/detections.js'
+import type { SeriesDetections } from '../../inference/detections.js'
 import { readMarksCsv } from './luna.js'
 import type { Mark } from './scans.js'
-import { agree, count } from '../words.js'
+import { agree, count } from '../../words.js'
 
 /** The marks of detections: the id is the series and the nodule's number in it. */
 export function detectionMarks(detections: readonly SeriesDetections[]): Mark[] {

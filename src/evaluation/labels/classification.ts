@@ -1,6 +1,6 @@
-import { checkInteger, checkNumber, invalidParameter } from '../check.js'
-import { argsort } from './argsort.js'
-import { normalCdf, normalQuantile } from './statistics.js'
+import { checkInteger, checkNumber, invalidParameter } from '../../check.js'
+import { argsort } from '../statistics/argsort.js'
+import { normalCdf, normalQuantile } from '../statistics/statistics.js'
 
 export interface ClassificationOptions {
   /** Scores of at least this are called positive. */

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { evaluateFiles, evaluateScans, patientOf } from '../../src/evaluation/index.js'
-import type { SliceRun } from '../../src/evaluation/index.js'
+import { evaluateFiles, evaluateScans, patientOf } from '../../../src/evaluation/index.js'
+import type { SliceRun } from '../../../src/evaluation/index.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-patients-'))
 afterAll(() => rmSync(folder, { recursive: true }))

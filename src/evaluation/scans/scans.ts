@@ -1,10 +1,10 @@
-import { checkInteger, checkNumber, invalidParameter } from '../check.js'
-import { NoduleError } from '../errors.js'
+import { checkInteger, checkNumber, invalidParameter } from '../../check.js'
+import { NoduleError } from '../../errors.js'
 import { bootstrapFroc } from './bootstrap.js'
 import type { FrocBand } from './bootstrap.js'
 import { FROC_RATES, frocCurve, sensitivityAt } from './froc.js'
 import type { FrocPoint, FrocVectors } from './froc.js'
-import { agree, count } from '../words.js'
+import { agree, count } from '../../words.js'
 
 /** A true finding of a scan. */
 export interface Finding {

@@ -1,6 +1,6 @@
-import { iou } from '../geometry/box.js'
+import { iou } from '../../geometry/box.js'
 import { isOnExcluded } from './match.js'
-import type { EdgeBox, ScoredBox } from '../geometry/box.js'
+import type { EdgeBox, ScoredBox } from '../../geometry/box.js'
 import type { ImagePair } from './pairs.js'
 
 export interface CocoAp {

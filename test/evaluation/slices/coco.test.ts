@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { cocoAveragePrecision } from '../../src/evaluation/coco.js'
-import type { ImagePair } from '../../src/evaluation/pairs.js'
+import { cocoAveragePrecision } from '../../../src/evaluation/slices/coco.js'
+import type { ImagePair } from '../../../src/evaluation/slices/pairs.js'
 
 interface Case {
   truth: [number, number, number, number][][]
@@ -11,7 +11,7 @@ interface Case {
   from10to50: number
 }
 const { cases } = JSON.parse(
-  readFileSync(new URL('../fixtures/evaluation/coco.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../fixtures/evaluation/coco.json', import.meta.url), 'utf8'),
 ) as { cases: Case[] }
 
 test.each(cases.map((item, index) => [index, item] as const))('pycocotools, case %i', (_, item) => {

@@ -1,9 +1,9 @@
 import { basename } from 'node:path'
-import { show } from '../check.js'
-import { NoduleError } from '../errors.js'
+import { show } from '../../check.js'
+import { NoduleError } from '../../errors.js'
 import { compareAuc, evaluateClassification } from './classification.js'
 import type { AucComparison, Classification, ClassificationOptions } from './classification.js'
-import { readTable } from './luna.js'
+import { readTable } from '../scans/luna.js'
 
 export interface LabelRun extends Classification {
   name: string

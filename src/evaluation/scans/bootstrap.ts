@@ -1,5 +1,5 @@
-import { createRandom } from '../random.js'
-import type { Random } from '../random.js'
+import { createRandom } from '../../random.js'
+import type { Random } from '../../random.js'
 import { FROC_RATES, frocOrder } from './froc.js'
 import type { FrocVectors } from './froc.js'
 

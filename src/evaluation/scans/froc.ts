@@ -1,4 +1,4 @@
-import { argsort } from './argsort.js'
+import { argsort } from '../statistics/argsort.js'
 
 /** False positives per scan at which LUNA16 reads the sensitivity. */
 export const FROC_RATES = [1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8] as const

@@ -1,6 +1,6 @@
-import { invalidParameter } from '../check.js'
-import type { FrameList, ListEntry } from '../dataset/list.js'
-import { NoduleError } from '../errors.js'
+import { invalidParameter } from '../../check.js'
+import type { FrameList, ListEntry } from '../../dataset/list.js'
+import { NoduleError } from '../../errors.js'
 import type { ImagePair } from './pairs.js'
 
 /** What a bootstrap of slices draws. Slices of one patient are alike: an interval over images is too narrow. */
