@@ -13,13 +13,7 @@ export type { StoredPixels } from './pixels/stored_values.js'
 export { seriesJson, seriesTable } from './series/series_table.js'
 export { findSeries, listFiles, readSeriesPixels } from './series/series.js'
 export { volumeNames } from './series/volume_file.js'
-export type {
-  FindSeriesOptions,
-  FoundSeries,
-  Series,
-  SeriesProblem,
-  SeriesProblemKind,
-  SkippedFile,
-} from './series/series.js'
+export type { FindSeriesOptions, FoundSeries, SkippedFile } from './series/series.js'
+export type { Series, SeriesProblem, SeriesProblemKind } from './series/types.js'
 export { readSegmentation } from './read/segmentation.js'
 export type { Segmentation } from './read/segmentation.js'

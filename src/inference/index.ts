@@ -8,7 +8,8 @@ export {
   stitch,
   stitchFrame,
 } from './stitch.js'
-export type { RawFrame, StitchOptions, StitchParameters, StitchRule } from './stitch.js'
+export type { RawFrame } from './raw_frame.js'
+export type { StitchOptions, StitchParameters, StitchRule } from './stitch.js'
 export { shippedModel } from './shipped_model.js'
 export { stitchTensorBox } from './stitch_tensorbox.js'
 export type { StitchGrid } from './stitch_tensorbox.js'

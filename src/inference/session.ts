@@ -10,7 +10,7 @@ import { modelMetadata, sha256 } from '../onnx/metadata.js'
 import type { ModelMetadata } from '../onnx/metadata.js'
 import { decodeModel } from '../onnx/proto.js'
 import type { SecondStage } from './second_stage.js'
-import type { RawFrame } from './stitch.js'
+import type { RawFrame } from './raw_frame.js'
 import { readRegular } from '../read_files.js'
 
 export const SESSION_DEVICES = ['auto', 'cpu', 'cuda'] as const

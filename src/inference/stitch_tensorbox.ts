@@ -1,6 +1,6 @@
 import type { ScoredBox } from '../geometry/box.js'
 import { linearSumAssignment } from '../kernels/index.js'
-import type { RawFrame } from './stitch.js'
+import type { RawFrame } from './raw_frame.js'
 
 /** How the boxes of a frame lie: `slots` to a cell, cells row by row. */
 export interface StitchGrid {

@@ -1,6 +1,6 @@
 import sharp from 'sharp'
 import type { HuVolume } from '../volume/hu_volume.js'
-import type { Lungs } from '../volume/lungs/lungs.js'
+import type { Lungs } from '../volume/lungs/types.js'
 import { lungWindow, windowToGray } from '../volume/window.js'
 import { escapeXml } from '../clean.js'
 

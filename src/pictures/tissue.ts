@@ -1,6 +1,6 @@
 import { findParts, largestPart, partMask, type Grid } from '../volume/lungs/grid.js'
 import type { HuVolume } from '../volume/hu_volume.js'
-import type { Lungs } from '../volume/lungs/lungs.js'
+import type { Lungs } from '../volume/lungs/types.js'
 import { lungSlices, planePanel, slicePanel, tilePanels } from './montage.js'
 import { lungWindow, windowToGray } from '../volume/window.js'
 

@@ -1,5 +1,5 @@
 export { loadVolume } from './hu_volume.js'
 export type { HuVolume, LoadVolumeOptions } from './hu_volume.js'
 export { segmentLungs } from './lungs/lungs.js'
-export type { Lungs, SegmentOptions } from './lungs/lungs.js'
+export type { Lungs, SegmentOptions } from './lungs/types.js'
 export { lungWindow, softTissueWindow, windowToGray } from './window.js'

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { boxArea, intersectionArea } from '../../src/geometry/box.js'
 import { dropOverlapping, stitch } from '../../src/inference/stitch.js'
-import type { RawFrame } from '../../src/inference/stitch.js'
+import type { RawFrame } from '../../src/inference/raw_frame.js'
 
 function frame(boxes: [number, number, number, number, number][]): RawFrame {
   return {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { defaultOverlap, stitchFrame } from '../../src/inference/stitch.js'
-import type { RawFrame } from '../../src/inference/stitch.js'
+import type { RawFrame } from '../../src/inference/raw_frame.js'
 import { stitchTensorBox } from '../../src/inference/stitch_tensorbox.js'
 import { smallHypes } from './small_model.js'
 

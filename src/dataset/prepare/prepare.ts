@@ -2,95 +2,22 @@ import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
 import { checkInteger } from '../../check.js'
-import type { Hypes } from '../../config/hypes.js'
 import { NoduleError, describeError } from '../../errors.js'
 import { defaultJobs } from '../../kernels/addon.js'
 import { makeOutputFolder, writeFileAtomic } from '../../files.js'
 import { VERSION } from '../../version.js'
-import type { BoxRule } from './boxes.js'
 import { findItems } from './find_items.js'
 import type { PrepareItem } from './find_items.js'
-import type { FrameEncoding } from '../list.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { emptyLists, listsOfParts, patientOf, writeLists } from './lists_of_parts.js'
-import type { WrittenList } from './lists_of_parts.js'
 import { frameParameters } from './parameters.js'
-import type { FrameParameters } from './parameters.js'
 import { framesExist, readRecord, sha256 } from './record.js'
 import type { ScanRecord } from './record.js'
 import { createScanPool } from './scan_pool.js'
-import type { SliceRule } from './select.js'
 import { splitPatients } from './split.js'
 import type { SplitRule } from './split.js'
+import type { DatasetManifest, PreparedScan, PrepareOptions, PrepareResult } from './types.js'
 import { count } from '../../words.js'
-
-export interface PrepareOptions {
-  /** Folders with DICOM series, at any depth, with their LIDC XML files or without; none where stacks are given. */
-  inputs: readonly string[]
-  /** A folder of nodule stacks: index.csv, stacks/PATIENT_NODULE.webp and _readers.png. */
-  stacks?: string | undefined
-  /** Nodules of stacks to put into copies of the scans; those of patients of the scan's part are used. */
-  insertion?: { stacks: string; count: number; variants: number } | undefined
-  /** Also take scans without XML files; what DICOM segmentations among the inputs outline in them is excluded. */
-  unread?: boolean | undefined
-  /** Further folders with LIDC XML files. */
-  annotations?: readonly string[] | undefined
-  output: string
-  hypes: Hypes
-  /** Default: as many negatives as positives. */
-  slices?: SliceRule | undefined
-  boxes?: Partial<BoxRule> | undefined
-  encoding?: FrameEncoding | undefined
-  /** Scans with thicker slices (Slice Thickness), or slices further apart, are left out, mm; LUNA16: 2.5. */
-  maxThicknessMm?: number | undefined
-  /** Default: 70 % train, 10 % val, 20 % test. */
-  split?: SplitRule | undefined
-  /** Seed of the split and of the choice of negatives; default solver.rnd_seed. */
-  seed?: number | undefined
-  /** Scans at a time, each in a thread; default: the cores, where memory allows. */
-  concurrency?: number | undefined
-  /** Asked between scans; true ends the work, to be gone on with by the same call. */
-  interrupted?: () => boolean
-  onProgress?: (done: number, total: number, note: string) => void
-  onWarning?: (warning: string) => void
-}
-
-export interface PreparedScan {
-  patientId: string
-  seriesInstanceUid: string
-  slices: number
-  frames: number
-  boxes: number
-  nodules: number
-  /** Hash of the inputs and parameters. */
-  key: string
-  /** Hash of the record in scans/, which holds the hash of each frame. */
-  record: string
-  warnings: string[]
-}
-
-/** OUTPUT/manifest.json: what the data set was made of and how. The same input gives the same file. */
-export interface DatasetManifest {
-  format: 'nodule-dataset/1'
-  versions: { nodule: string; node: string; sharp: string; libvips: string }
-  parameters: FrameParameters
-  split: { kind: SplitRule['kind']; seed: number; parts: Record<string, string> }
-  lists: WrittenList[]
-  scans: PreparedScan[]
-  /** Series that are not part of the data set, with the reason. */
-  skipped: { seriesInstanceUid: string; folder: string; reason: string }[]
-  /** Files that look like lost slices or annotations; their scans are prepared without them. */
-  damaged: { path: string; reason: string }[]
-  /** Scans that could not be prepared. */
-  failed: { seriesInstanceUid: string; folder: string; error: string }[]
-}
-
-export interface PrepareResult {
-  manifest: DatasetManifest
-  /** Scans made now, and scans taken over from an earlier run because nothing about them changed. */
-  made: number
-  unchanged: number
-}
 
 const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, val: 0.1, test: 0.2 } }
 

@@ -1,4 +1,4 @@
-import type { PrepareResult } from './prepare.js'
+import type { PrepareResult } from './types.js'
 import { count } from '../../words.js'
 
 /** What was prepared, for people. */

@@ -1,6 +1,5 @@
 import type { DataSet } from 'dicom-parser'
 import { NoduleError } from '../../errors.js'
-import type { SliceHeader } from './header.js'
 import type { DicomFile } from './parse.js'
 import { COMPRESSED } from './transfer_syntax.js'
 import { numbersOf, texts, uint16 } from './values.js'
@@ -95,12 +94,16 @@ export function readPadding(dataSet: DataSet, signed: boolean): { low: number; h
   return { low: Math.min(value, limit), high: Math.max(value, limit) }
 }
 
+/** Modality LUT (0028,3000). */
+export interface ModalityLut {
+  /** The value of each stored value from `first` on. */
+  modalityLut?: { first: number; values: Uint16Array } | undefined
+  /** There is one that cannot be read. */
+  hasModalityLut: boolean
+}
+
 /** The table of PS3.3 C.11.1, where there is no slope. */
-export function readModalityLut(
-  file: DicomFile,
-  signed: boolean,
-  wanted: boolean,
-): Pick<SliceHeader, 'modalityLut' | 'hasModalityLut'> {
+export function readModalityLut(file: DicomFile, signed: boolean, wanted: boolean): ModalityLut {
   const sequence = file.dataSet.elements['x00283000']
   if (sequence === undefined || !wanted) return { hasModalityLut: false }
   const item = sequence.items?.[0]?.dataSet

@@ -4,7 +4,7 @@ import type { Vector3, VolumeGeometry } from '../../geometry/patient.js'
 import { sliceNormal } from '../read/header.js'
 import type { SliceHeader } from '../read/header.js'
 import { separateReconstructions } from './reconstructions.js'
-import type { Series, SeriesProblem } from './series.js'
+import type { Series, SeriesProblem } from './types.js'
 import { COMPRESSED, isUncompressed } from '../read/transfer_syntax.js'
 import { agree, count } from '../../words.js'
 

@@ -1,5 +1,6 @@
 import { count } from '../../words.js'
-import type { FoundSeries, Series, SkippedFile } from './series.js'
+import type { FoundSeries, SkippedFile } from './series.js'
+import type { Series } from './types.js'
 
 const COLUMNS: readonly [string, (series: Series) => string][] = [
   ['patient', (series) => series.patientId],

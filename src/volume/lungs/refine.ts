@@ -1,7 +1,7 @@
 import { refineLungs } from '../../kernels/lungs.js'
 import type { Grid } from './grid.js'
 import type { HuVolume } from '../hu_volume.js'
-import type { Lungs, SegmentOptions } from './lungs.js'
+import type { Lungs, SegmentOptions } from './types.js'
 
 /** Lung surface at full resolution: voxels below are lung, above are wall, HU. */
 const surfaceHu = -400
