@@ -28,6 +28,8 @@ export interface Figures {
   sensitivities: Share[]
   stackCpm: Share
   bySize: { name: string; at4: Share }[]
+  /** Of the nodules put into whole scans: as of the stacks. */
+  inserted?: Pick<Figures, 'stackCpm' | 'bySize'>
   /** Mean absolute error of the diameter of nodules that were found, mm, and its median. */
   diameterError: { mean: number; median: number; n: number }
 }
@@ -63,6 +65,22 @@ function withInterval(
   return { value: value(nodules), low: at(0.025), high: at(0.975), n: nodules.length }
 }
 
+function sensitivityFigures(
+  nodules: readonly NoduleOutcome[],
+  thresholds: readonly number[],
+): Pick<Figures, 'stackCpm' | 'bySize'> {
+  return {
+    stackCpm: withInterval(
+      nodules,
+      (drawn) => thresholds.reduce((sum, threshold) => sum + share(drawn, threshold), 0) / thresholds.length,
+    ),
+    bySize: SIZES.map(({ name, low, high }) => {
+      const those = nodules.filter(({ diameterMm }) => diameterMm >= low && diameterMm < high)
+      return { name, at4: withInterval(those, (drawn) => share(drawn, thresholds[5]!)) }
+    }),
+  }
+}
+
 export function figures(outcomes: Outcomes, defaultConfidence: number): Figures {
   const { scans } = outcomes
   const nodules = outcomes.stacks.filter(({ readers, diameterMm }) => readers >= 3 && diameterMm >= 3)
@@ -79,14 +97,10 @@ export function figures(outcomes: Outcomes, defaultConfidence: number): Figures 
     ),
     thresholds,
     sensitivities: thresholds.map((threshold) => withInterval(nodules, (drawn) => share(drawn, threshold))),
-    stackCpm: withInterval(
-      nodules,
-      (drawn) => thresholds.reduce((sum, threshold) => sum + share(drawn, threshold), 0) / thresholds.length,
-    ),
-    bySize: SIZES.map(({ name, low, high }) => {
-      const those = nodules.filter(({ diameterMm }) => diameterMm >= low && diameterMm < high)
-      return { name, at4: withInterval(those, (drawn) => share(drawn, thresholds[5]!)) }
-    }),
+    ...sensitivityFigures(nodules, thresholds),
+    ...(outcomes.inserted === undefined
+      ? {}
+      : { inserted: sensitivityFigures(outcomes.inserted, thresholds) }),
     diameterError: {
       mean: errors.reduce((a, b) => a + b, 0) / errors.length,
       median: errors[errors.length >> 1] ?? NaN,

@@ -20,6 +20,8 @@ const outcomes: Outcomes = {
   scans: all.flatMap(({ scans }) => scans),
   stacks: all.flatMap(({ stacks }) => stacks),
 }
+const inserted = all.flatMap((one) => one.inserted ?? [])
+if (inserted.length > 0) outcomes.inserted = inserted
 const result = figures(outcomes, Number(values.confidence))
 writeFileSync(values.json, `${JSON.stringify({ figures: result, ...outcomes })}\n`)
 console.log(figureTable(result, outcomes))

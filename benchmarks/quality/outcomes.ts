@@ -12,6 +12,12 @@ export interface NoduleOutcome {
   measuredMm?: number
 }
 
+/** A nodule that was put into another scan. */
+export interface InsertedOutcome extends NoduleOutcome {
+  host: string
+  at: 'parenchyma' | 'vessel' | 'wall'
+}
+
 export interface FalseMark {
   score: number
   /** Patient mm, LPS. */
@@ -33,4 +39,6 @@ export interface Outcomes {
   model: { first: string; second: string | undefined; sha256: string }
   stacks: NoduleOutcome[]
   scans: ScanOutcome[]
+  /** The nodules of the stacks in copies of the scans. */
+  inserted?: InsertedOutcome[]
 }

@@ -20,6 +20,18 @@ export function figureTable(result: Figures, outcomes: Outcomes): string {
       'diameter, mean and median absolute error, mm',
       `${result.diameterError.mean.toFixed(2)}, ${result.diameterError.median.toFixed(2)} (${result.diameterError.n})`,
     ],
+    ...(result.inserted === undefined
+      ? []
+      : [
+          ['the same nodules put into the whole scans: CPM', text(result.inserted.stackCpm)] as [
+            string,
+            string,
+          ],
+          ...result.inserted.bySize.map(({ name, at4 }): [string, string] => [
+            `${name} put into whole scans, at 4 false marks a scan`,
+            text(at4),
+          ]),
+        ]),
     ...outcomes.scans.map((scan): [string, string] => [
       `${scan.patientId} (${scan.seconds.toFixed(1)} s)`,
       scan.nodules

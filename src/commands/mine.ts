@@ -1,6 +1,9 @@
 import type { CommandModule } from 'yargs'
+import { checkInteger } from '../check.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
+
 import { splitRule } from '../dataset/index.js'
+import type { InsertionPlan } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { SESSION_DEVICES, openSession } from '../inference/index.js'
 import type { SessionDevice } from '../inference/index.js'
@@ -21,6 +24,9 @@ interface Flags {
   'split-file': string | undefined
   part: string | undefined
   lists: string[]
+  unread: boolean
+  insertions: number
+  variants: number
   seed: number
   device: SessionDevice
   threads: number | undefined
@@ -81,6 +87,18 @@ export const command: CommandModule<object, Flags> = {
         default: [] as string[],
         describe: 'Lists of frames (nodule prepare) whose entries get the false marks, in place',
       })
+      .option('unread', {
+        type: 'boolean',
+        default: false,
+        describe: 'Scans without XML too; what their DICOM segmentations outline is neither right nor wrong',
+      })
+      .option('insertions', {
+        type: 'number',
+        default: 0,
+        describe:
+          'Instead of the scans: copies of them, each with so many nodules of --stacks put in (--part names the donors)',
+      })
+      .option('variants', { type: 'number', default: 1, describe: 'Copies of each scan (--insertions)' })
       .option('seed', { type: 'number', default: MINE_DEFAULTS.seed, describe: 'Seed of the random points' })
       .option('device', {
         choices: SESSION_DEVICES,
@@ -126,6 +144,8 @@ export const command: CommandModule<object, Flags> = {
           xml: flags.xml,
           output: flags.output,
           lists: flags.lists,
+          unread: flags.unread,
+          insertion: insertionOf(flags),
           resume: flags.resume,
           rule: { minScore: flags['min-score'], maxMarks: flags['max-marks'], seed: flags.seed },
         }),
@@ -138,6 +158,17 @@ export const command: CommandModule<object, Flags> = {
       await session?.release()
     }
   },
+}
+
+function insertionOf({ insertions, variants, seed, scans, stacks }: Flags): InsertionPlan | undefined {
+  const count = checkInteger('insertions', insertions, 0, 1000)
+  if (count === 0) return undefined
+  if (stacks === undefined || scans.length === 0)
+    throw new NoduleError('INVALID_PARAMETER', 'nothing to put in, or nothing to put it into', {
+      place: '--insertions',
+      expected: 'folders of scans, and --stacks with the nodules',
+    })
+  return { count, variants: checkInteger('variants', variants, 1, 1000), seed }
 }
 
 function partOf(

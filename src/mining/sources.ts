@@ -1,6 +1,10 @@
 import { join } from 'node:path'
 import type { BoxRule, SliceFinding } from '../dataset/prepare/boxes.js'
+import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
 import { annotationsBySeries, readFindings } from '../dataset/prepare/findings.js'
+import { segmentedFindings } from '../dataset/prepare/host.js'
+import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
+import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
 import { readReading, stackFindings } from '../dataset/prepare/stacks.js'
 import { readStackIndex } from '../dataset/stacks/read_index.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
@@ -8,7 +12,7 @@ import { readStack } from '../dataset/stacks/read_stack.js'
 import { findSeries, listFiles } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
-import { loadVolume } from '../volume/index.js'
+import { loadVolume, segmentLungs } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
 
 /** A volume with what is known of it. */
@@ -28,7 +32,7 @@ export interface MineSource {
   seriesInstanceUid: string
   /** Name of the stack within the patient, where it is one. */
   stack?: string
-  origin: 'scan' | 'phantom' | 'stack'
+  origin: 'scan' | 'phantom' | 'stack' | 'insertion'
   /** Cut out around a nodule: nothing is known beyond its ends and sides. */
   cut: boolean
   /** In messages. */
@@ -45,7 +49,11 @@ export interface FindSourcesOptions {
   /** Further folders with LIDC XML files. */
   xml: readonly string[]
   rule: BoxRule
-  /** Patients (or series) that are wanted; default all. */
+  /** Scans without XML too: what DICOM segmentations outline in them is neither right nor wrong. */
+  unread?: boolean | undefined
+  /** Instead of the scans and stacks themselves: copies of the scans with nodules of the stacks put in. */
+  insertion?: InsertionPlan | undefined
+  /** Patients (or series) that are wanted; with `insertion` those whose nodules are put in. Default all. */
   wanted?: ((patientId: string, seriesInstanceUid: string) => boolean) | undefined
   onProblem?: ((message: string) => void) | undefined
 }
@@ -59,29 +67,24 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
   const { bySeries, problems } = await annotationsBySeries(files.filter((path) => /\.xml$/i.test(path)))
   for (const { path, reason } of problems) o.onProblem?.(`${path}: ${reason}`)
   const wanted = o.wanted ?? ((): boolean => true)
+  const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onProblem)
+  const chosen = stacks.filter(({ patientId, seriesInstanceUid }) => wanted(patientId, seriesInstanceUid))
   const sources: MineSource[] = []
-  if (o.scans.length > 0) {
-    const found = await findSeries(o.scans)
-    for (const { path, kind, reason } of found.skipped)
-      if (kind === 'damaged') o.onProblem?.(`${path}: ${reason}`)
-    for (const series of found.series) {
-      if (series.modality !== 'CT' || !wanted(series.patientId, series.seriesInstanceUid)) continue
-      const xml = bySeries.get(series.seriesInstanceUid)
-      if (!series.isVolume) o.onProblem?.(`${series.folder}: ${series.problems[0]?.message ?? 'no volume'}`)
-      else if (xml === undefined) o.onProblem?.(`${series.folder}: left out: no LIDC XML file`)
-      else sources.push(scanSource(series, xml, o.rule))
+  for (const scan of await findScans(o, bySeries)) {
+    const { patientId, seriesInstanceUid } = scan.series
+    if (o.insertion === undefined) {
+      if (wanted(patientId, seriesInstanceUid)) sources.push(scanSource(scan, o.rule))
+      continue
     }
+    const donors = chosen.filter((entry) => entry.patientId !== patientId)
+    for (let variant = 0; variant < o.insertion.variants; variant++)
+      sources.push(
+        copySource(scan, { donorFolder: o.stacks!, donors, plan: o.insertion, rule: o.rule }, variant),
+      )
   }
-  if (o.stacks !== undefined) {
-    const index = readStackIndex(o.stacks)
-    for (const { path, reason } of index.problems) o.onProblem?.(`${path}: ${reason}`)
-    if (index.withoutSpacing.length > 0)
-      o.onProblem?.(`${index.path}: ${index.withoutSpacing.length} stacks have no slice_spacing: left out`)
-    for (const entry of index.stacks) {
-      if (!wanted(entry.patientId, entry.seriesInstanceUid)) continue
-      sources.push(stackSource(o.stacks, entry, bySeries.get(entry.seriesInstanceUid) ?? [], o.rule))
-    }
-  }
+  if (o.insertion === undefined)
+    for (const entry of chosen)
+      sources.push(stackSource(o.stacks!, entry, bySeries.get(entry.seriesInstanceUid) ?? [], o.rule))
   if (sources.length === 0)
     throw new NoduleError('FILE', 'nothing to mine', {
       path: [...o.scans, ...(o.stacks === undefined ? [] : [o.stacks])].join(', '),
@@ -90,8 +93,60 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
   return sources
 }
 
-function scanSource(series: Series, xml: readonly string[], rule: BoxRule): MineSource {
-  const { patientId, seriesInstanceUid, folder } = series
+/** A scan with what says something of its nodules. */
+interface KnownScan {
+  series: Series
+  xml: readonly string[]
+  segmentations: readonly string[]
+}
+
+async function findScans(
+  { scans, unread, onProblem }: FindSourcesOptions,
+  bySeries: ReadonlyMap<string, string[]>,
+): Promise<KnownScan[]> {
+  if (scans.length === 0) return []
+  const found = await findSeries(scans)
+  for (const { path, kind, reason } of found.skipped)
+    if (kind === 'damaged') onProblem?.(`${path}: ${reason}`)
+  const damaged: { path: string; reason: string }[] = []
+  const segmentations =
+    unread === true ? await segmentationsBySeries(found.skipped, damaged) : new Map<string, string[]>()
+  for (const { path, reason } of damaged) onProblem?.(`${path}: ${reason}`)
+  const known: KnownScan[] = []
+  for (const series of found.series) {
+    if (series.modality !== 'CT') continue
+    const xml = bySeries.get(series.seriesInstanceUid) ?? []
+    if (!series.isVolume) onProblem?.(`${series.folder}: ${series.problems[0]?.message ?? 'no volume'}`)
+    else if (xml.length === 0 && unread !== true) onProblem?.(`${series.folder}: left out: no LIDC XML file`)
+    else known.push({ series, xml, segmentations: segmentations.get(series.seriesInstanceUid) ?? [] })
+  }
+  return known
+}
+
+function readStacks(folder: string, onProblem: FindSourcesOptions['onProblem']): readonly StackEntry[] {
+  const index = readStackIndex(folder)
+  for (const { path, reason } of index.problems) onProblem?.(`${path}: ${reason}`)
+  if (index.withoutSpacing.length > 0)
+    onProblem?.(`${index.path}: ${index.withoutSpacing.length} stacks have no slice_spacing: left out`)
+  return index.stacks
+}
+
+async function loadScan({ series, xml, segmentations }: KnownScan, rule: BoxRule): Promise<MineVolume> {
+  const volume = await loadVolume(series)
+  if (xml.length === 0) {
+    const findings = await segmentedFindings(series, segmentations)
+    return { volume, findings, diameters: new Map(), warnings: [] }
+  }
+  const { findings, nodules, warnings } = await readFindings(series, xml, rule)
+  return { volume, findings, diameters: diametersById(nodules), warnings }
+}
+
+const diametersById = (
+  nodules: readonly { id: string; axialDiameterMm: number }[],
+): ReadonlyMap<string, number> => new Map(nodules.map(({ id, axialDiameterMm }) => [id, axialDiameterMm]))
+
+function scanSource(scan: KnownScan, rule: BoxRule): MineSource {
+  const { patientId, seriesInstanceUid, folder } = scan.series
   return {
     key: `scan ${patientId} ${seriesInstanceUid}`,
     patientId,
@@ -99,10 +154,39 @@ function scanSource(series: Series, xml: readonly string[], rule: BoxRule): Mine
     origin: patientId.startsWith('PHANTOM-') ? 'phantom' : 'scan',
     cut: false,
     place: folder,
+    load: async () => loadScan(scan, rule),
+  }
+}
+
+/** A copy of a scan with nodules of other patients in it. */
+function copySource(scan: KnownScan, from: Omit<InsertionSource, 'series'>, variant: number): MineSource {
+  const { series } = scan
+  const { patientId, seriesInstanceUid, folder } = series
+  return {
+    key: `insertion ${patientId} ${seriesInstanceUid} ${variant}`,
+    patientId,
+    seriesInstanceUid,
+    origin: 'insertion',
+    cut: false,
+    place: `${folder}, copy ${variant}`,
     load: async () => {
-      const { findings, nodules, warnings } = await readFindings(series, xml, rule)
-      const diameters = new Map(nodules.map(({ id, axialDiameterMm }) => [id, axialDiameterMm]))
-      return { volume: await loadVolume(series), findings, diameters, warnings }
+      const host = await loadScan(scan, from.rule)
+      const lungs = segmentLungs(host.volume)
+      const copy = await insertedCopy(
+        { ...host, lungs, findings: [...host.findings] },
+        { series, ...from },
+        variant,
+      )
+      return {
+        volume: copy.volume,
+        findings: [...host.findings, ...copy.findings],
+        diameters: new Map([...host.diameters, ...diametersById(copy.nodules)]),
+        warnings: [
+          ...host.warnings,
+          ...copy.warnings,
+          ...copy.damaged.map(({ path, reason }) => `${path}: ${reason}`),
+        ],
+      }
     },
   }
 }
@@ -120,8 +204,7 @@ function stackSource(folder: string, entry: StackEntry, xml: readonly string[], 
     load: async () => {
       const stack = await readStack(folder, entry)
       const { findings, nodules } = stackFindings(stack, await readReading(xml), rule)
-      const diameters = new Map(nodules.map(({ id, axialDiameterMm }) => [id, axialDiameterMm]))
-      return { volume: stack.volume, findings, diameters, warnings: [] }
+      return { volume: stack.volume, findings, diameters: diametersById(nodules), warnings: [] }
     },
   }
 }

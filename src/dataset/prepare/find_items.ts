@@ -135,7 +135,7 @@ function reasonToSkip(
 }
 
 /** The segmentations among files that are no slices, by the series that they are of. */
-async function segmentationsBySeries(
+export async function segmentationsBySeries(
   files: readonly { path: string; modality?: string }[],
   damaged: DatasetManifest['damaged'],
 ): Promise<Map<string, string[]>> {

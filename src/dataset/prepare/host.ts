@@ -69,7 +69,7 @@ export async function prepareVolume(
 }
 
 /** What segmentations outline, as findings that are not accepted: who drew them is not known. */
-async function segmentedFindings(series: Series, paths: readonly string[]): Promise<SliceFinding[]> {
+export async function segmentedFindings(series: Series, paths: readonly string[]): Promise<SliceFinding[]> {
   const boxes = new Map<number, EdgeBox>()
   for (const path of paths) {
     const { frames } = await readSegmentation(path)
