@@ -1,0 +1,104 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parsePatchHypes } from '../../src/config/patch_hypes.js'
+import { command } from '../../src/commands/mine.js'
+import { NoduleError } from '../../src/errors.js'
+import { mine } from '../../src/mining/index.js'
+import type { MineOptions, MineResult } from '../../src/mining/index.js'
+import { openCubes } from '../../src/patches/index.js'
+import type { CubeStore } from '../../src/patches/index.js'
+import { writeScan } from '../dataset/scan_files.js'
+import { writeStacks } from '../dataset/stack_files.js'
+
+const root = mkdtempSync(join(tmpdir(), 'nodule-mine-copies-'))
+const [scans, stacks] = [join(root, 'scans'), join(root, 'stacks')]
+const hypes = parsePatchHypes({ cube: { planes: 3, plane_mm: 2, size: 16, pixel_mm: 1 }, widths: [8] })
+
+beforeAll(async () => {
+  writeScan(join(scans, 'a'), {
+    ...{ patientId: 'A', seriesUid: '1.2.1' },
+    ball: { x: 26, y: 48, z: 12, radiusMm: 12 },
+  })
+  writeScan(join(scans, 'b'), { patientId: 'B', seriesUid: '1.2.2' })
+  rmSync(join(scans, 'b', 'annotations.xml'))
+  await writeStacks(
+    stacks,
+    ['P1', 'P2', 'P3', 'P4'].map((patient) => ({ patient, radius: 12 })),
+  )
+})
+afterAll(() => rmSync(root, { recursive: true }))
+
+async function run(name: string, o: Partial<MineOptions> = {}): Promise<MineResult> {
+  const plan = { count: 2, variants: 2, seed: 4 }
+  return mine({ scans: [scans], stacks, xml: [], hypes, insertion: plan, output: join(root, name), ...o })
+}
+
+async function opened<T>(name: string, use: (store: CubeStore) => T): Promise<T> {
+  const store = await openCubes(join(root, name))
+  try {
+    return use(store)
+  } finally {
+    store.close()
+  }
+}
+
+describe('mining copies of scans with nodules put in', () => {
+  it('takes the nodules put in and those of the scan as nodules, from the donors that are wanted', async () => {
+    const problems: string[] = []
+    const result = await run('copies', {
+      wanted: (patient) => patient === 'P1' || patient === 'P2',
+      onProblem: (message) => problems.push(message),
+    })
+    expect(result).toMatchObject({ volumes: 2, failed: 0, nodules: 6 })
+    expect(problems).toEqual([expect.stringMatching(/b: left out: no LIDC XML file/)])
+    await opened('copies', ({ sources }) => {
+      expect(sources.map(({ key }) => key)).toEqual(['insertion A 1.2.1 0', 'insertion A 1.2.1 1'])
+      for (const { origin, patientId, cubes } of sources) {
+        expect([origin, patientId]).toEqual(['insertion', 'A'])
+        const nodules = cubes.filter(({ reason }) => reason === 'nodule')
+        const names = [...new Set(nodules.map(({ finding }) => finding))]
+        expect(names.filter((name) => name!.startsWith('insertion-'))).toHaveLength(2)
+        expect(names).toHaveLength(3)
+        // A scan has no ends: what lies above and below is known.
+        expect(cubes.some(({ ends }) => ends !== undefined)).toBe(false)
+      }
+      const places = sources.map(
+        ({ cubes }) => cubes.find(({ finding }) => finding?.startsWith('insertion-'))!.voxel,
+      )
+      expect(places[0]).not.toEqual(places[1])
+    })
+  })
+
+  it('gives the same cubes again, others with another seed', async () => {
+    await run('again', { wanted: (patient) => patient === 'P1' || patient === 'P2' })
+    const read = (name: string): Buffer => readFileSync(join(root, name, 'cubes.bin'))
+    expect(read('again').equals(read('copies'))).toBe(true)
+    await run('other', { insertion: { count: 2, variants: 2, seed: 5 } })
+    expect(read('other').equals(read('copies'))).toBe(false)
+  })
+
+  it('takes scans that nobody read where they are wanted: all of theirs is background', async () => {
+    const result = await run('unread', { unread: true, insertion: undefined, stacks: undefined })
+    expect(result).toMatchObject({ volumes: 2, nodules: 1 })
+    await opened('unread', ({ sources }) => {
+      const [b] = sources.filter(({ patientId }) => patientId === 'B')
+      expect(new Set(b!.cubes.map(({ reason }) => reason))).toEqual(new Set(['background']))
+    })
+  })
+
+  it('names the scan for which no donor is left, and goes on', async () => {
+    const problems: string[] = []
+    const result = await run('none', { wanted: () => false, onProblem: (message) => problems.push(message) })
+    expect(result).toMatchObject({ volumes: 0, failed: 2 })
+    expect(problems.at(-1)).toMatch(/a, copy 1: left out: .*no nodule to put in/)
+  })
+
+  it('the command asks for scans and stacks', async () => {
+    const flags = { scans: [], stacks, insertions: 3, variants: 1, seed: 1, xml: [], lists: [], output: root }
+    const work = (command.handler as (flags: unknown) => Promise<void>)({ ...flags, quiet: true })
+    await expect(work).rejects.toThrow(NoduleError)
+    await expect(work).rejects.toThrow('--insertions')
+  })
+})
