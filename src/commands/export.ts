@@ -2,7 +2,7 @@ import type { CommandModule } from 'yargs'
 import { ENGINE_NAMES } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
 import { NoduleError } from '../errors.js'
-import { exportOnnx, exportPatches } from '../onnx/index.js'
+import { DETECTION_KEYS, exportOnnx, exportPatches } from '../onnx/index.js'
 import { printResult } from '../output.js'
 import { checkpointKind } from '../training/checkpoint.js'
 import { count } from '../words.js'
@@ -13,6 +13,7 @@ interface Flags {
   output: string
   frames: string | undefined
   frame: string | undefined
+  set: string[]
   engine: EngineName
   fold: boolean
   quantize: boolean
@@ -43,6 +44,12 @@ export const command: CommandModule<object, Flags> = {
       .option('frame', {
         type: 'string',
         describe: 'Another frame than it was trained on, WIDTHxHEIGHT pixels: multiples of region_size',
+      })
+      .option('set', {
+        type: 'string',
+        array: true,
+        default: [] as string[],
+        describe: `Changes a key of the hypes that only detection reads: ${DETECTION_KEYS.join(', ')}`,
       })
       .option('engine', {
         choices: ENGINE_NAMES,
@@ -83,6 +90,7 @@ export const command: CommandModule<object, Flags> = {
       foldBatchNorm: flags.fold,
       engine: flags.engine,
       quantize: flags.quantize,
+      changes: flags.set,
       ...(flags.frame === undefined ? {} : { frame: frameSize(flags.frame) }),
       ...(flags.frames === undefined ? {} : { frames: flags.frames }),
     })

@@ -240,6 +240,20 @@ export function readHypes(path: string, changes: readonly string[] = []): Hypes 
   return parseHypes(readChanged(path, changes), path)
 }
 
+/**
+ * Hypes with changes of single keys, `group.key=value`. Throws NoduleError: INVALID_PARAMETER for other keys than `keys`,
+ * FORMAT for values that they do not take.
+ */
+export function changeHypes(hypes: Hypes, changes: readonly string[], keys: readonly string[]): Hypes {
+  let value = hypes as Record<string, unknown>
+  for (const change of changes) {
+    const key = change.split('=', 1)[0]!
+    if (change.includes('=') && !keys.includes(key)) throw invalidParameter('set', keys.join(', '), key)
+    value = merge(value, parseChange(change))
+  }
+  return parseHypes(value, 'set')
+}
+
 /** The object of a hypes file of any kind, laid over those that it names as its "base", with changes of single keys. */
 export function readChanged(path: string, changes: readonly string[] = []): Record<string, unknown> {
   let value = readMerged(path, [])

@@ -1,5 +1,5 @@
 import { cutTile, hypesWindow, imageCanvas, readFrame, readList, tilesOf } from '../dataset/index.js'
-import { parseHypes } from '../config/hypes.js'
+import { changeHypes, parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { startEngine } from '../engine/index.js'
 import type { EngineName } from '../engine/index.js'
@@ -33,7 +33,14 @@ export interface ExportOptions {
    * are trained on small crops and run faster in large tiles.
    */
   frame?: { width: number; height: number }
+  /** Changes of DETECTION_KEYS, `group.key=value`. */
+  changes?: readonly string[]
 }
+
+/** Keys of the hypes that only detection reads, so that a model can be exported with others than it was trained with. */
+export const DETECTION_KEYS = [
+  ...['data.slice_step_mm', 'data.tile_overlap_mm', 'data.min_lung_share', 'data.lung_margin_mm'],
+] as const
 
 export interface ExportResult {
   path: string
@@ -64,7 +71,8 @@ export async function exportOnnx(
     throw invalidParameter('frames', 'list of training frames, which quantize needs', o.frames)
   const checkpoint = await loadCheckpoint(checkpointPath)
   const { step, seed, codeVersion } = checkpoint
-  const hypes = o.frame === undefined ? checkpoint.hypes : withFrame(checkpoint.hypes, o.frame)
+  const framed = o.frame === undefined ? checkpoint.hypes : withFrame(checkpoint.hypes, o.frame)
+  const hypes = changeHypes(framed, o.changes ?? [], DETECTION_KEYS)
   const tensors = new Map(
     [...checkpoint.tensors].flatMap(([name, tensor]) =>
       name.startsWith('model/') ? [[name.slice('model/'.length), tensor]] : [],

@@ -1,4 +1,4 @@
-export { exportOnnx } from './export.js'
+export { DETECTION_KEYS, exportOnnx } from './export.js'
 export type { ExportOptions, ExportResult } from './export.js'
 export { EXPORT_TOLERANCE } from './verify.js'
 export type { Verification } from './verify.js'

@@ -11,6 +11,7 @@ import { startEngine } from '../../src/engine/index.js'
 import { writeFileAtomic } from '../../src/files.js'
 import { detectList, openSession } from '../../src/inference/index.js'
 import { createDetector } from '../../src/model/detector.js'
+import { NoduleError } from '../../src/errors.js'
 import { exportOnnx } from '../../src/onnx/index.js'
 import { modelMetadata } from '../../src/onnx/metadata.js'
 import { decodeModel } from '../../src/onnx/proto.js'
@@ -153,5 +154,21 @@ describe('exportOnnx', () => {
       code: 'INVALID_PARAMETER',
       message: expect.stringContaining("multiple of the cell's 32 px") as string,
     })
+    await exportOnnx(trained, path, { changes: ['data.slice_step_mm=2.5', 'data.tile_overlap_mm=30'] })
+    const other = await openSession(path)
+    await other.release()
+    expect(other.hypes.data).toMatchObject({ slice_step_mm: 2.5, tile_overlap_mm: 30 })
+    for (const [change, message] of [
+      [
+        'data.channels=5',
+        'Expected data.slice_step_mm, data.tile_overlap_mm, data.min_lung_share, data.lung_margin_mm for set',
+      ],
+      ['data.slice_step_mm', 'Expected key=value'],
+      ['data.slice_step_mm=far', 'data.slice_step_mm'],
+    ] as const) {
+      const work = exportOnnx(trained, path, { changes: [change] })
+      await expect(work).rejects.toThrow(NoduleError)
+      await expect(work).rejects.toThrow(message)
+    }
   })
 })
