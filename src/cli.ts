@@ -2,8 +2,10 @@
 import yargs from 'yargs'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from './errors.js'
+import { PATHS } from './commands/paths.js'
 import { defaultThreads } from './kernels/addon.js'
 import { guardOutput, printFailure, printFailureText, setOutputStyle } from './output.js'
+import { checkOutputs } from './outputs.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'
 
@@ -11,7 +13,7 @@ import { nearest } from './words.js'
  * The command line. Only the command that is asked for is loaded, so that `nodule --help` answers at once.
  * Exit codes: 0 done, 1 bad input or a failed item, 2 usage, 130 interrupted.
  */
-const COMMANDS: readonly {
+export const COMMANDS: readonly {
   name: string
   describe: string
   load: () => Promise<{ command: unknown }>
@@ -141,6 +143,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       describe: 'Print results, failures and errors only: no bar, no log lines, no warnings',
     })
     .middleware(({ json, quiet }) => setOutputStyle({ json, quiet }), true)
+    .middleware(async (flags) => checkOutputs(PATHS[word ?? '']?.(flags) ?? {}))
     .version(VERSION)
     .alias('V', 'version')
     .help()

@@ -1,9 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { access, mkdir, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { NoduleError, fileError } from './errors.js'
 import { MAX_TEXT_BYTES, readRegularSync } from './read_files.js'
+import { forgetTemporary, temporaryFor } from './temporaries.js'
 
 /** A text file whole. `action` says in the error what it was read for. Throws NoduleError (FILE, FORMAT: too large). */
 export function readText(path: string, action: string, limit = MAX_TEXT_BYTES): string {
@@ -11,19 +13,50 @@ export function readText(path: string, action: string, limit = MAX_TEXT_BYTES): 
 }
 
 /**
- * Writes a file whole or not at all: to a temporary name beside it, then renames it. Missing folders are made.
+ * Writes a file whole or not at all: to a temporary name beside it, then renames it. Missing folders are made. Devices
+ * and pipes (/dev/stdout, `>(...)` of the shell) are written to; they are never replaced by a file.
  * Throws NoduleError (FILE).
  */
 export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.part`
+  let temporary: string | undefined
   try {
+    if (await isStream(path)) return await writeThrough(path, content)
     await makeFolder(dirname(path))
+    temporary = temporaryFor(path)
     await writeFile(temporary, content)
     await rename(temporary, path)
   } catch (error) {
     // Whatever keeps the clean-up from working is what kept the writing from working.
-    await rm(temporary, { force: true }).catch(() => undefined)
+    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined)
     throw fileError(path, 'write', error)
+  } finally {
+    if (temporary !== undefined) forgetTemporary(temporary)
+  }
+}
+
+/** What no file may take the place of: pipes, devices, and the names of open files below /dev and /proc. */
+async function isStream(path: string): Promise<boolean> {
+  if (/^\/(dev\/(fd\/|std(out|err|in)$)|proc\/)/.test(resolve(path))) return true
+  const stats = await stat(path).catch(() => undefined)
+  return stats !== undefined && !stats.isFile() && !stats.isDirectory()
+}
+
+async function writeThrough(path: string, content: string | Uint8Array): Promise<void> {
+  // In order with what else is printed, and where it is a socket, which cannot be opened.
+  if (/^\/(dev\/(fd\/1|stdout)|proc\/self\/fd\/1)$/.test(resolve(path)))
+    return promisify<string | Uint8Array, void>(process.stdout.write.bind(process.stdout))(content)
+  // Without a reader a pipe would hold the work for ever.
+  const probe = await open(path, constants.O_WRONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENXIO')) throw error
+    throw new NoduleError('FILE', 'cannot write: nobody reads from the pipe', { path, cause: error })
+  })
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(path, constants.O_WRONLY)
+    await handle.writeFile(content)
+  } finally {
+    await handle?.close()
+    await probe.close()
   }
 }
 
@@ -58,16 +91,22 @@ export async function checkOutside(output: string, inputs: readonly string[]): P
 /** Throws NoduleError (FILE) where a result would be written over one of its own inputs, links followed. */
 export async function checkNoInput(output: string, inputs: readonly (string | undefined)[]): Promise<void> {
   const target = await realPlace(output)
-  for (const input of inputs)
-    if (input !== undefined && (await realPlace(input)) === target)
+  const before = await stat(output).catch(() => undefined)
+  for (const input of inputs) {
+    if (input === undefined) continue
+    const stats = before?.isFile() === true ? await stat(input).catch(() => undefined) : undefined
+    // Two names of one file: replacing one would leave the other, but who names both means one file.
+    const linked = stats?.isFile() === true && stats.ino === before?.ino && stats.dev === before.dev
+    if (linked || (await realPlace(input)) === target)
       throw new NoduleError('FILE', 'the result would replace its own input', {
         path: output,
         expected: 'another name',
       })
+  }
 }
 
 /** Where a path leads to, also where its end does not exist yet. */
-async function realPlace(path: string): Promise<string> {
+export async function realPlace(path: string): Promise<string> {
   const absolute = resolve(path)
   try {
     return await realpath(absolute)
