@@ -7,6 +7,7 @@ import type { InsertionPlan } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { SESSION_DEVICES, openSession } from '../inference/index.js'
 import type { SessionDevice } from '../inference/index.js'
+import { lockFolder } from '../lock.js'
 import { failedItems, longWork } from '../long_work.js'
 import { MINE_DEFAULTS, mine } from '../mining/index.js'
 import type { MineResult } from '../mining/index.js'
@@ -128,6 +129,8 @@ export const command: CommandModule<object, Flags> = {
     const { device, threads } = flags
     const hypes = flags.hypes === undefined ? parsePatchHypes({}) : readPatchHypes(flags.hypes)
     const wanted = partOf(flags['split-file'], flags.part)
+    // Given back when the process ends.
+    await lockFolder(flags.output, 'mining')
     const session =
       flags.model === undefined
         ? undefined

@@ -2,6 +2,7 @@ import type { Argv, CommandModule } from 'yargs'
 import { isPatchHypes } from '../config/patch_hypes.js'
 import { ENGINE_NAMES } from '../engine/index.js'
 import { NoduleError } from '../errors.js'
+import { lockFolder } from '../lock.js'
 import { longWork } from '../long_work.js'
 import { printLine, printResult } from '../output.js'
 import { trainPatches } from '../patches/index.js'
@@ -74,6 +75,8 @@ export const command: CommandModule<object, TrainOptions> = {
   describe: 'Train a detector from a hypes file',
   builder: builder as (yargs: Argv) => Argv<TrainOptions>,
   handler: async (options) => {
+    // Given back when the process ends.
+    await lockFolder(options.output, 'training')
     const result = await longWork(
       'train',
       async ({ interrupted, onProgress, onProblem }) => {
