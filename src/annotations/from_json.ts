@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { show } from '../check.js'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError } from '../errors.js'
+import { parseJson } from '../json.js'
 import { RATING_NAMES } from './types.js'
 import { writeLidcXml } from './writer.js'
 import type { LidcXmlToWrite, NoduleToWrite, PointToWrite, SessionToWrite } from './writer.js'
@@ -27,13 +28,7 @@ export async function jsonToXml(path: string, directory: string): Promise<string
 }
 
 async function readMessages(path: string): Promise<LidcXmlToWrite[]> {
-  let value: unknown
-  try {
-    value = JSON.parse((await readRegular(path, { limit: MAX_TEXT_BYTES })).toString('utf8'))
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
-  }
+  const value = parseJson((await readRegular(path, { limit: MAX_TEXT_BYTES })).toString('utf8'), path)
   const reader = new Reader(path)
   const file = reader.object(value, '')
   if (file['format'] === 'nodule-annotations/2' || file['format'] === 'nodule-annotations/1') {

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { invalidParameter, show } from '../check.js'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError } from '../errors.js'
 import { readText, writeFileAtomic } from '../files.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
+import { checkShape, isObject, parseJson } from '../json.js'
+import type { Shape } from '../json.js'
 import { agree, count } from '../words.js'
 
 /** A box of a list: pixels at the edges of the image that the entry names. Other keys of the file are kept. */
@@ -95,7 +97,7 @@ export interface FrameList {
  */
 export function readList(path: string): FrameList {
   const content = readText(path, 'read list')
-  return parseList(parseJson(content, path), path)
+  return parseList(parseListJson(content, path), path)
 }
 
 /** Reads lists as one: `path` names the first, image paths are absolute. Throws as `readList`. */
@@ -149,21 +151,19 @@ export function imageFile(list: Pick<FrameList, 'dir'>, entry: ListEntry): strin
   return place(entry.image_path.replaceAll('\\', '/'))
 }
 
-function parseJson(content: string, path: string): unknown {
-  const text = content.charCodeAt(0) === 0xfeff ? content.slice(1) : content
+function parseListJson(content: string, path: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(content, path)
   } catch (error) {
     // Python writes NaN and Infinity, which JSON does not have: as strings they get an error that names their place.
-    const quoted = quoteNumberWords(text)
-    if (quoted !== undefined) {
-      try {
-        return JSON.parse(quoted)
-      } catch {
-        // Broken in another way too: report the first error.
-      }
+    const quoted = quoteNumberWords(content)
+    if (quoted === undefined) throw error
+    try {
+      return parseJson(quoted, path)
+    } catch {
+      // Broken in another way too: the first error is reported.
+      throw error
     }
-    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
   }
 }
 
@@ -189,6 +189,33 @@ function quoteNumberWords(text: string): string | undefined {
   return pieces.length === 0 ? undefined : pieces.join('') + text.slice(from)
 }
 
+const BOX = { x1: 'number', y1: 'number', x2: 'number', y2: 'number' } as const
+
+/** Of what nodule wrote beside an image, as far as programs rely on it; other tools' lists may have less. */
+const SOURCE: Shape = {
+  'patientId?': 'text',
+  'seriesInstanceUid?': 'text',
+  'sopInstanceUid?': 'text',
+  'stack?': 'text',
+  'variant?': 'number',
+  'k?': 'number',
+  'positionMm?': 'number',
+  'mapping?': {
+    originX: 'number',
+    originY: 'number',
+    scale: 'number',
+    frameWidth: 'number',
+    frameHeight: 'number',
+  },
+  'encoding?': 'text',
+  'channels?': 'count',
+  'origin?': 'text',
+  'nodules?': ['any'],
+  'measures?': [{}],
+  'excluded?': [BOX],
+  'hard?': [BOX],
+}
+
 function parseEntry(
   item: unknown,
   path: string,
@@ -211,8 +238,8 @@ function parseEntry(
   }
   const entry: ListEntry = { ...item, image_path: imagePath, rects: boxes }
   if (item['nodule'] !== undefined) {
-    const source = item['nodule']
-    if (!isObject(source)) throw wrong(path, `${pointer}/nodule`, 'object', source)
+    const source = item['nodule'] as Record<string, unknown>
+    checkShape(source, SOURCE, path, 'wrong value', `${pointer}/nodule`)
     // Ids and measures stay beside their boxes where a box was dropped.
     const beside = Object.entries(source).filter(
       ([key, list]) =>
@@ -261,10 +288,6 @@ function parseRect(
     x2: Math.max(x1, x2),
     y2: Math.max(y1, y2),
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function wrong(path: string, place: string, expected: string, actual: unknown): NoduleError {

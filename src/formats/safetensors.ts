@@ -1,6 +1,7 @@
 import { NoduleError, describeError } from '../errors.js'
 import { show } from '../check.js'
 import { writeFileAtomic } from '../files.js'
+import { parseJson } from '../json.js'
 import { readRegular } from '../read_files.js'
 
 /** A float32 tensor on the host. */
@@ -68,9 +69,14 @@ export function decodeSafeTensors(bytes: Uint8Array, path: string): SafeTensors 
   const start = 8 + Number(length)
   let header: unknown
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start)))
+    header = parseJson(
+      new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, start)),
+      path,
+      'byte 8',
+    )
   } catch (error) {
-    fail('byte 8', 'JSON', describeError(error))
+    if (error instanceof NoduleError) throw error
+    fail('byte 8', 'UTF-8', describeError(error))
   }
   if (!isRecord(header)) return fail('byte 8', 'JSON object', header)
   const metadata: Record<string, string> = {}

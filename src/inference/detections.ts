@@ -1,9 +1,11 @@
 import { show } from '../check.js'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
+import { checkShape, isObject, parseJson } from '../json.js'
+import type { Shape } from '../json.js'
 import type { LinkOptions } from '../nodules/index.js'
 import type { Region } from './region.js'
 import type { StitchParameters } from './stitch.js'
@@ -126,54 +128,71 @@ export async function writeDetections(path: string, detections: SeriesDetections
   await writeFileAtomic(path, `{\n${lines.join(',\n')}\n}\n`)
 }
 
+const BOX = { x1: 'number', y1: 'number', x2: 'number', y2: 'number' } as const
+const VECTOR = ['number', 3] as const
+const MODEL = { path: 'text', sha256: 'text', step: 'number', codeVersion: 'text' } as const
+
+/** What programs that read such a file rely on. */
+const SHAPE: Shape = {
+  patientId: 'text',
+  studyInstanceUid: 'text',
+  seriesInstanceUid: 'text',
+  model: MODEL,
+  'second?': MODEL,
+  versions: { nodule: 'text', onnxruntime: 'text', node: 'text' },
+  'device?': 'text',
+  parameters: {},
+  'volume?': {
+    'geometry?': {
+      origin: VECTOR,
+      rowDirection: VECTOR,
+      columnDirection: VECTOR,
+      sliceDirection: VECTOR,
+      spacing: VECTOR,
+      slicePositions: ['number'],
+    },
+  },
+  slices: [
+    {
+      k: 'index',
+      'sopInstanceUid?': 'text',
+      'z?': 'number',
+      boxes: [{ ...BOX, score: 'number', 'nodule?': 'count' }],
+    },
+  ],
+  nodules: [
+    {
+      id: 'count',
+      center: VECTOR,
+      centerVoxel: VECTOR,
+      boxDiameterMm: 'number',
+      confidence: 'number',
+      slices: ['index', 2],
+      box: BOX,
+    },
+  ],
+  'timing?': { 'total?': 'number' },
+  warnings: ['text'],
+}
+
 /** Reads and checks such a file. Throws NoduleError (FILE, FORMAT) with the JSON pointer. */
 export async function readDetections(path: string): Promise<SeriesDetections> {
-  const text = readText(path, 'read detections')
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
-  }
-  const fail = (place: string, expected: string, actual: unknown): NoduleError =>
-    new NoduleError('FORMAT', 'not a file of detections', { path, place, expected, actual: show(actual) })
-  if (!isObject(value)) throw fail('', 'object', value)
-  if (value['format'] !== DETECTIONS_FORMAT) throw fail('/format', DETECTIONS_FORMAT, value['format'])
-  for (const key of ['seriesInstanceUid', 'studyInstanceUid', 'patientId'])
-    if (typeof value[key] !== 'string') throw fail(`/${key}`, 'string', value[key])
-  if (!isObject(value['model'])) throw fail('/model', 'object', value['model'])
-  if (!isObject(value['parameters'])) throw fail('/parameters', 'object', value['parameters'])
-  for (const key of ['slices', 'nodules', 'warnings'])
-    if (!Array.isArray(value[key])) throw fail(`/${key}`, 'array', value[key])
-  for (const [index, slice] of (value['slices'] as unknown[]).entries()) {
-    if (!isObject(slice) || !Array.isArray(slice['boxes']))
-      throw fail(`/slices/${index}/boxes`, 'array', slice)
-    for (const [at, box] of slice['boxes'].entries())
-      checkNumbers(box, ['x1', 'y1', 'x2', 'y2', 'score'], `/slices/${index}/boxes/${at}`, fail)
-  }
-  for (const [index, nodule] of (value['nodules'] as unknown[]).entries()) {
-    // As the first versions called it.
-    if (isObject(nodule) && nodule['boxDiameterMm'] === undefined)
-      nodule['boxDiameterMm'] = nodule['diameterMm']
-    checkNumbers(nodule, ['boxDiameterMm', 'confidence'], `/nodules/${index}`, fail)
-    const center = (nodule as Record<string, unknown>)['center']
-    if (!Array.isArray(center) || center.length !== 3 || !center.every((n) => Number.isFinite(n)))
-      throw fail(`/nodules/${index}/center`, 'three numbers', center)
-  }
-  return value as unknown as SeriesDetections
-}
-
-function checkNumbers(
-  value: unknown,
-  names: readonly string[],
-  place: string,
-  fail: (place: string, expected: string, actual: unknown) => NoduleError,
-): void {
-  if (!isObject(value)) throw fail(place, 'object', value)
-  for (const name of names)
-    if (!Number.isFinite(value[name])) throw fail(`${place}/${name}`, 'finite number', value[name])
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  const value = parseJson(readText(path, 'read detections'), path)
+  const what = 'not a file of detections'
+  checkShape(value, { format: 'any' }, path, what)
+  const file = value as Record<string, unknown>
+  if (file['format'] !== DETECTIONS_FORMAT)
+    throw new NoduleError('FORMAT', what, {
+      path,
+      place: '/format',
+      expected: DETECTIONS_FORMAT,
+      actual: show(file['format']),
+    })
+  // As the first versions called it.
+  if (Array.isArray(file['nodules']))
+    for (const nodule of file['nodules'])
+      if (isObject(nodule) && nodule['boxDiameterMm'] === undefined)
+        nodule['boxDiameterMm'] = nodule['diameterMm']
+  checkShape(value, SHAPE, path, what)
+  return value as SeriesDetections
 }

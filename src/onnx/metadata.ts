@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
-import { NoduleError, describeError } from '../errors.js'
+import { show } from '../check.js'
+import { NoduleError } from '../errors.js'
+import { parseJson } from '../json.js'
 import type { OnnxModel } from './proto.js'
 
 /** Value of the `format` property: what an exported model promises about its inputs, outputs and properties. */
@@ -55,22 +57,21 @@ export function modelMetadata(model: OnnxModel, path: string): ModelMetadata {
           : JSON.stringify(format),
     })
   }
-  let hypes: unknown
-  try {
-    hypes = JSON.parse(text('hypes'))
-  } catch (error) {
-    if (error instanceof NoduleError) throw error
-    throw new NoduleError('FORMAT', 'damaged model: hypes are not JSON', {
+  const hypes = parseJson(text('hypes'), path, 'metadata_props/hypes')
+  const number = (key: string): number => {
+    const value = text(key)
+    if (/^\d{1,15}$/.test(value)) return Number(value)
+    throw new NoduleError('FORMAT', 'damaged model', {
       path,
-      place: 'metadata_props/hypes',
-      actual: describeError(error),
-      cause: error,
+      place: `metadata_props/${key}`,
+      expected: 'whole number',
+      actual: show(value),
     })
   }
   return {
     hypes: parseHypes(hypes, path),
-    step: Number(text('step')),
-    seed: Number(text('seed')),
+    step: number('step'),
+    seed: number('seed'),
     codeVersion: text('code_version'),
     checkpointSha256: text('checkpoint_sha256'),
     precision: props.get('precision') === 'int8' ? 'int8' : 'float32',

@@ -1,7 +1,8 @@
 import { show } from '../check.js'
 import { parsePatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError } from '../errors.js'
+import { parseJson } from '../json.js'
 import { MODEL_FORMAT } from './metadata.js'
 import type { OnnxModel } from './proto.js'
 
@@ -75,21 +76,19 @@ export function patchMetadata(model: OnnxModel, path: string): PatchMetadata {
     if (value === undefined) throw wrong('damaged model', key, key, value)
     return value
   }
-  const json = (key: string): unknown => {
-    try {
-      return JSON.parse(text(key))
-    } catch (error) {
-      if (error instanceof NoduleError) throw error
-      throw wrong('damaged model', key, 'JSON', describeError(error))
-    }
+  const json = (key: string): unknown => parseJson(text(key), path, `metadata_props/${key}`)
+  const number = (key: string): number => {
+    const value = text(key)
+    if (/^\d{1,15}$/.test(value)) return Number(value)
+    throw wrong('damaged model', key, 'whole number', value)
   }
   const calibration = props.has('calibration') ? json('calibration') : undefined
   if (calibration !== undefined && !isCalibration(calibration))
     throw wrong('damaged model', 'calibration', 'first, second, size, offset, model', calibration)
   return {
     hypes: parsePatchHypes(json('hypes'), path),
-    step: Number(text('step')),
-    seed: Number(text('seed')),
+    step: number('step'),
+    seed: number('seed'),
     codeVersion: text('code_version'),
     checkpointSha256: text('checkpoint_sha256'),
     ...(calibration === undefined ? {} : { calibration }),

@@ -4,11 +4,11 @@ import { checkInteger, show } from '../check.js'
 import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError } from '../errors.js'
 import { evaluateListFiles, readDetectionFolder, readReferences } from '../evaluation/index.js'
-import type { SliceEvaluation } from '../evaluation/index.js'
 import { readFindingsCsv } from '../evaluation/scans/luna.js'
 import { writeFileAtomic } from '../files.js'
+import { parseJson } from '../json.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { VERSION } from '../version.js'
 import { count } from '../words.js'
@@ -20,6 +20,7 @@ import { buildPage } from './page.js'
 import type { PageInput, PageView } from './page.js'
 import type { Picture } from './pictures.js'
 import { writePlots } from './plots.js'
+import { readSliceEvaluation } from './read_evaluation.js'
 import { findRunFiles } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
@@ -234,17 +235,9 @@ async function readSlices(
     return part
   }
   if (files.evaluation === undefined) return undefined
-  const value = readJson(files.evaluation) as Partial<SliceEvaluation> | null
-  if (value?.format !== 'nodule-evaluation/1' || value.kind !== 'slices' || !Array.isArray(value.curve)) {
-    throw new NoduleError('FORMAT', 'not a slice-level evaluation', {
-      path: files.evaluation,
-      place: '/format',
-      expected: 'nodule-evaluation/1 of kind "slices"',
-      actual: show(value?.kind ?? value?.format),
-    })
-  }
+  const evaluation = readSliceEvaluation(files.evaluation)
   warnings.push('the page has no slices: it needs the list of true boxes and the predictions')
-  return { evaluation: value as SliceEvaluation, images: [] }
+  return { evaluation, images: [] }
 }
 
 async function readTrueNodules(
@@ -312,10 +305,5 @@ function readBytes(path: string): Buffer {
 }
 
 function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readBytes(path).toString('utf8'))
-  } catch (error) {
-    if (error instanceof NoduleError) throw error
-    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
-  }
+  return parseJson(readBytes(path).toString('utf8'), path)
 }

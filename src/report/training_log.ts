@@ -1,6 +1,7 @@
 import { show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { readText } from '../files.js'
+import { parseJson } from '../json.js'
 
 /** One line of a training run's log.jsonl. */
 export interface TrainingEntry {
@@ -29,10 +30,10 @@ export function readTrainingLog(path: string): TrainingEntry[] {
     if (line.trim() === '') continue
     let value: unknown
     try {
-      value = JSON.parse(line)
-    } catch {
+      value = parseJson(line, path, `line ${index + 1}`)
+    } catch (error) {
       if (index === lines.length - 1) continue
-      throw new NoduleError('FORMAT', 'not JSON', { path, place: `line ${index + 1}`, actual: show(line) })
+      throw error
     }
     entries.push(parseEntry(value, path, index + 1))
   }
@@ -54,10 +55,10 @@ function parseEntry(value: unknown, path: string, line: number): TrainingEntry {
   const optional = (name: string): number | undefined =>
     typeof item[name] === 'number' ? item[name] : undefined
   const groups = [item, item['parts']].filter((group) => typeof group === 'object' && group !== null)
-  const parts: Record<string, number> = {}
+  const parts = new Map<string, number>()
   for (const group of groups)
     for (const [name, part] of Object.entries(group as object))
-      if (typeof part === 'number' && !(group === item && OWN.has(name))) parts[name] = part
+      if (typeof part === 'number' && !(group === item && OWN.has(name))) parts.set(name, part)
   const testAccuracy = optional('testAccuracy')
   const testLoss = optional('testLoss')
   const msPerImage = optional('msPerImage')
@@ -65,7 +66,7 @@ function parseEntry(value: unknown, path: string, line: number): TrainingEntry {
     step: item['step'] as number,
     lr: item['lr'] as number,
     loss: item['loss'] as number,
-    parts,
+    parts: Object.fromEntries(parts),
     ...(testAccuracy === undefined ? {} : { testAccuracy }),
     ...(testLoss === undefined ? {} : { testLoss }),
     ...(msPerImage === undefined ? {} : { msPerImage }),

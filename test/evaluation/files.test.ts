@@ -197,10 +197,23 @@ describe('a folder of detections', () => {
     patientId: 'P',
     studyInstanceUid: '1',
     seriesInstanceUid: uid,
-    model: {},
+    model: { path: 'a.onnx', sha256: 'a', step: 1, codeVersion: '1' },
+    versions: { nodule: '1', onnxruntime: '1', node: '1' },
     parameters: {},
     slices: [],
-    nodules: [{ id: 4, center: [1, 2, 3], diameterMm: 7, confidence: 0.5 }],
+    nodules: [
+      {
+        ...{
+          id: 4,
+          center: [1, 2, 3],
+          centerVoxel: [3, 2, 1],
+          diameterMm: 7,
+          confidence: 0.5,
+          slices: [2, 4],
+        },
+        box: { x1: 0, y1: 0, x2: 1, y2: 1 },
+      },
+    ],
     warnings: [],
   })
 

@@ -64,6 +64,7 @@ describe('the file of detections', () => {
     studyInstanceUid: '1.2',
     seriesInstanceUid: '1.2.3',
     model: { path: 'm.onnx', sha256: 'ab', step: 3, codeVersion: '0', precision: 'float32' },
+    versions: { nodule: '0', onnxruntime: '1', node: '20' },
     parameters: { minScore: 0.1 },
     slices: [
       {
@@ -82,6 +83,7 @@ describe('the file of detections', () => {
         boxDiameterMm: 7.5,
         confidence: 0.5,
         slices: [4, 4],
+        box: { x1: 1, y1: 2, x2: 4, y2: 5 },
       },
     ],
     warnings: [],
@@ -124,6 +126,17 @@ describe('the file of detections', () => {
     expect(await wrong((copy) => (copy.slices[0]!.boxes[0]!.score = NaN))).toBe(
       '/slices/0/boxes/0/score: not a file of detections: expected finite number but received null',
     )
+    const missing: [object, string][] = [
+      [{ versions: undefined }, '/versions'],
+      [{ versions: { nodule: 1 } }, '/versions/nodule'],
+      [{ nodules: [{ ...detections.nodules[0]!, slices: [0, 1e9] }] }, '/nodules/0/slices/1'],
+      [{ nodules: [{ ...detections.nodules[0]!, box: undefined }] }, '/nodules/0/box'],
+      [{ nodules: [{ ...detections.nodules[0]!, confidence: '0.5' }] }, '/nodules/0/confidence'],
+    ]
+    for (const [change, place] of missing)
+      expect(await wrong((copy) => Object.assign(copy, change))).toMatch(
+        new RegExp(`^${place}: not a file of detections: expected `),
+      )
     expect(await wrong((copy) => Object.assign(copy.nodules[0]!, { center: [1, 2] }))).toContain(
       '/nodules/0/center',
     )

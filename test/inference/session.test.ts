@@ -109,7 +109,7 @@ describe('openSession', () => {
     const set = (key: string, value: string) => (m: OnnxModel) => {
       m.metadata_props.find((prop) => prop.key === key)!.value = value
     }
-    expect((await errorOf('a.onnx', set('hypes', '{'))).message).toContain('hypes are not JSON')
+    expect((await errorOf('a.onnx', set('hypes', '{'))).message).toContain('metadata_props/hypes: not JSON')
     expect((await errorOf('b.onnx', set('hypes', '{"rnn_len": 0}'))).message).toContain(
       'rnn_len: wrong value',
     )
