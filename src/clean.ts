@@ -34,9 +34,11 @@ export function escapeXml(text: string): string {
     .replaceAll('"', '&quot;')
 }
 
-/** A cell of CSV: one line, quoted where it must be, and never a formula for a spreadsheet. */
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+
+/** A cell of CSV: one line, quoted where it must be, and never a formula for a spreadsheet (also not by a wide sign). */
 export function csvCell(text: string): string {
   const plain = plainText(text)
-  const shown = /^[=+@\t-]/.test(plain) && !/^[+-]?[\d.]/.test(plain) ? `'${plain}` : plain
+  const shown = /^\s*[=+@\uff0b\uff0d\uff1d\uff20-]/.test(plain) && !NUMBER.test(plain) ? `'${plain}` : plain
   return /[",]/.test(shown) ? `"${shown.replaceAll('"', '""')}"` : shown
 }

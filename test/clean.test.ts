@@ -35,6 +35,10 @@ describe('texts of files', () => {
     ['=1+1', "'=1+1"],
     ['@SUM(A1)', "'@SUM(A1)"],
     ['+cmd', "'+cmd"],
+    ["-2+3+cmd|' /C calc'!A0", "'-2+3+cmd|' /C calc'!A0"],
+    ['+1e-3', '+1e-3'],
+    [' =1', "' =1"],
+    ['\uff1d1+1', "'\uff1d1+1"],
     ['a,"b"', '"a,""b"""'],
     ['a\nb', 'a\ufffdb'],
   ])('a cell %j', (value, cell) => {

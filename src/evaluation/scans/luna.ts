@@ -1,4 +1,5 @@
 import { show } from '../../check.js'
+import { csvCell } from '../../clean.js'
 import { NoduleError } from '../../errors.js'
 import { readText } from '../../files.js'
 import type { Finding, Mark } from './scans.js'
@@ -57,7 +58,7 @@ export function readSeriesList(path: string, official = false): string[] {
 /** The text of a mark file that LUNA16's script reads. */
 export function marksCsv(marks: readonly Mark[]): string {
   const lines = marks.map((mark) =>
-    [mark.seriesUid, mark.x, mark.y, mark.z, mark.probability].map(String).join(','),
+    [csvCell(mark.seriesUid), mark.x, mark.y, mark.z, mark.probability].map(String).join(','),
   )
   return ['seriesuid,coordX,coordY,coordZ,probability', ...lines].join('\n') + '\n'
 }
@@ -74,9 +75,18 @@ function readLines(path: string): CsvRow[] {
 /** The cells of a line; those in double quotes may hold commas and doubled quotes, but no line breaks. */
 function splitLine(line: string): string[] {
   if (!line.includes('"')) return line.split(',')
-  const cells = line.match(/(?<=^|,)\s*(?:"(?:[^"]|"")*"|[^,]*)\s*(?=,|$)/g) ?? []
-  return cells.map((cell) => {
-    const text = cell.trim()
+  const cells: string[] = []
+  let isQuoted = false
+  let from = 0
+  for (let at = 0; at <= line.length; at++) {
+    const character = line[at]
+    if (character === '"') isQuoted = !isQuoted
+    else if (character === undefined || (character === ',' && !isQuoted)) {
+      cells.push(line.slice(from, at).trim())
+      from = at + 1
+    }
+  }
+  return cells.map((text) => {
     const quoted = text.startsWith('"') && text.endsWith('"') && text.length > 1
     return quoted ? text.slice(1, -1).replaceAll('""', '"') : text
   })

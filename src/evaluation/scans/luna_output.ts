@@ -1,3 +1,4 @@
+import { csvCell } from '../../clean.js'
 import { dropIntermediate } from './froc.js'
 import type { ScanEvaluation } from './scans.js'
 
@@ -42,7 +43,7 @@ export function officialFiles(evaluation: ScanEvaluation, name: string): Record<
     .filter((finding) => finding.score === null)
     .map(
       ({ seriesUid, x, y, z, equivalentDiameterMm }) =>
-        `${seriesUid},None,${x},${y},${z},${nine(equivalentDiameterMm)},-1`,
+        `${csvCell(seriesUid)},None,${x},${y},${z},${nine(equivalentDiameterMm)},-1`,
     )
   const files: Record<string, string[]> = {
     'CADAnalysis.txt': analysis,
