@@ -1,6 +1,6 @@
 // npm run build: TypeScript to dist/, without what an earlier build left of sources that are gone.
 import { spawnSync } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { root, run } from './steps.mjs'
 
@@ -17,6 +17,12 @@ const written = new Set(
 for (const line of lines) if (line !== '' && !line.startsWith('TSFILE: ')) console.error(line)
 if (result.status !== 0) process.exit(result.status ?? 1)
 if (written.size === 0) throw new Error('tsc lists no file that it wrote')
+// The report's page embeds these as they stand.
+const script = join('src', 'report', 'script')
+for (const name of readdirSync(join(root, script)).filter((one) => one.endsWith('.js'))) {
+  cpSync(join(root, script, name), join(dist, script, name))
+  written.add(join(dist, script, name))
+}
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath ?? entry.path, entry.name)
   if (!entry.isFile() || !/[\\/]/.test(relative(dist, path)) || written.has(path)) continue

@@ -15,6 +15,10 @@ const clangFormat = ['clang-format', 'clang-format-14', 'clang-format-19'].find(
 )
 const checks = [
   { name: 'types (tsc)', command: ['npx', 'tsc', '-p', 'tsconfig.json'] },
+  {
+    name: "types of the report's script (tsc)",
+    command: ['npx', 'tsc', '-p', 'src/report/script/tsconfig.json'],
+  },
   { name: 'lint (oxlint)', command: ['npx', 'oxlint', '--type-aware', '--deny-warnings'] },
   { name: 'format (prettier)', command: ['npx', 'prettier', '--check', '.', '--log-level', 'warn'] },
   { name: 'unused code (knip)', command: ['npx', 'knip'] },

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { checkInteger, show } from '../check.js'
 import { readList } from '../dataset/list.js'
@@ -10,6 +9,7 @@ import { readFindingsCsv } from '../evaluation/scans/luna.js'
 import { writeFileAtomic } from '../files.js'
 import { parseJson } from '../json.js'
 import type { SeriesDetections } from '../inference/detections.js'
+import { sha256 } from '../hash.js'
 import { VERSION } from '../version.js'
 import { count } from '../words.js'
 import type { Chart } from './chart.js'
@@ -290,14 +290,10 @@ function provenance(
   ]
   for (const [key, name] of names) {
     const path = files[key]
-    if (path !== undefined) rows.push([name, `${basename(path)}, SHA-256 ${sha256(path)}`])
+    if (path !== undefined) rows.push([name, `${basename(path)}, SHA-256 ${sha256(readBytes(path))}`])
   }
   if (files.detections !== undefined) rows.push(['Detections', count(detections.length, 'scan')])
   return rows
-}
-
-function sha256(path: string): string {
-  return createHash('sha256').update(readBytes(path)).digest('hex')
 }
 
 function readBytes(path: string): Buffer {

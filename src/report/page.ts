@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { SeriesDetections } from '../inference/detections.js'
 import type {
   BlandAltman,
@@ -22,7 +23,6 @@ import { embedJson, escapeHtml, factTable, plot, sortableTable } from './html.js
 import { findingTable, noduleTable } from './nodule_tables.js'
 import type { NoduleRow, FindingRow } from './nodule_tables.js'
 import type { Picture } from './pictures.js'
-import { SCRIPT } from './script.js'
 import { STYLE } from './style.js'
 import type { TrainingEntry } from './training_log.js'
 
@@ -45,6 +45,19 @@ export interface PageView {
   crop?: [number, number, number, number]
   caption: string
 }
+
+/** What the page holds for its script (script/*.js). */
+export interface PageData {
+  pictures: readonly Picture[]
+  views: readonly PageView[]
+  slices?: { iou: number; images: PageImage[]; plot: PlotArea }
+  froc?: { points: ScanRun['froc']; plot: PlotArea }
+}
+
+/** The page's script: files of its own, which lint and tsc check; the build copies them beside this one. */
+const SCRIPT = ['views.js', 'matching.js', 'slices.js', 'scans.js']
+  .map((name) => readFileSync(new URL(`./script/${name}`, import.meta.url), 'utf8'))
+  .join('\n')
 
 export interface PageInput {
   title: string
@@ -87,7 +100,7 @@ export function buildPage(input: PageInput): string {
     input.training === undefined || input.training.length === 0 ? undefined : trainingSection(input.training),
     provenanceSection(input),
   ].filter((section) => section !== undefined)
-  const data = {
+  const data: PageData = {
     pictures: input.pictures,
     views: input.views,
     ...(input.slices === undefined || input.slices.images.length === 0
@@ -96,7 +109,7 @@ export function buildPage(input: PageInput): string {
           slices: {
             iou: input.slices.evaluation.iou,
             images: input.slices.images,
-            plot: plotArea(precisionRecallChart([input.slices.evaluation])) satisfies PlotArea,
+            plot: plotArea(precisionRecallChart([input.slices.evaluation])),
           },
         }),
     ...(input.scans?.evaluation === undefined
