@@ -1,5 +1,6 @@
 import { voxelToPatient } from '../geometry/patient.js'
-import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
 import { contourExtent, fillContours } from './mask.js'
 import type { ConsensusNodule, PlacedMark } from './types.js'
 

@@ -1,4 +1,5 @@
-import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
 import { contourExtent, fillContours } from './mask.js'
 import { SURFACE_CASES } from './surface_table.js'
 import type { MarkMeasures, PlacedMark, VoxelMask } from './types.js'

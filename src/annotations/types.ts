@@ -1,6 +1,6 @@
 import type { Series } from '../dicom/index.js'
 import type { EdgeBox } from '../geometry/box.js'
-import type { Vector3 } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
 
 /** The nine characteristics in the order of the XML files. */
 export const RATING_NAMES = [

@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError } from '../errors.js'
+import { parseJson } from '../json.js'
 import { readText } from '../files.js'
 import { invalidParameter, show } from '../check.js'
 import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
@@ -347,12 +348,7 @@ function readMerged(path: string, chain: string[]): Record<string, unknown> {
     })
   }
   const content = readText(path, 'read hypes', MAX_BYTES)
-  let value: unknown
-  try {
-    value = JSON.parse(content)
-  } catch (error) {
-    throw new NoduleError('FORMAT', 'not JSON', { path, actual: describeError(error), cause: error })
-  }
+  const value = parseJson(content, path)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new NoduleError('FORMAT', 'wrong type', { path, expected: 'object', actual: show(value) })
   const { base, ...own } = value as Record<string, unknown>

@@ -4,6 +4,7 @@ import type { LabelRuns } from './labels/label_runs.js'
 import type { ScanRun, ScanRuns } from './scans/scan_runs.js'
 import type { SliceRun, SliceRuns } from './slices/slice_runs.js'
 import { count } from '../words.js'
+import { alignColumns } from '../text_table.js'
 
 /** A ratio with three decimals, or "-" where it is undefined. */
 export function ratio(value: number | null | undefined): string {
@@ -13,23 +14,6 @@ export function ratio(value: number | null | undefined): string {
 /** A p-value; small ones as a bound. */
 function pValue(p: number): string {
   return p < 0.0001 ? 'p < 0.0001' : `p = ${p.toFixed(4)}`
-}
-
-/** Lines up cells: the first column to the left, the others to the right. */
-export function alignColumns(rows: readonly (readonly string[])[], indent = '  '): string {
-  const columns = Math.max(0, ...rows.map((row) => row.length))
-  const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
-  )
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-        .join('  ')
-        .trimEnd(),
-    )
-    .map((line) => `${indent}${line}\n`)
-    .join('')
 }
 
 /** Runs side by side: a row per measure, a column per run. */

@@ -1,6 +1,7 @@
 import { NoduleError } from '../errors.js'
 import { readStart } from '../read_files.js'
-import type { Vector3 } from '../geometry/patient.js'
+import { unit } from '../geometry/vector.js'
+import type { Vector3 } from '../geometry/vector.js'
 import { besideOf, checkVolumeFile } from './volume_file.js'
 import type { ElementType, VolumeFile } from './volume_file.js'
 
@@ -55,7 +56,7 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
   const local = data.toUpperCase() === 'LOCAL'
   const [nx, ny, nz] = numbers('DimSize', 3) as [number, number, number]
   const matrix = numbers(either('TransformMatrix', 'Rotation', 'Orientation'), 9, [1, 0, 0, 0, 1, 0, 0, 0, 1])
-  const axis = (n: number): Vector3 => unit(matrix.slice(3 * n, 3 * n + 3))
+  const axis = (n: number): Vector3 => unit([matrix[3 * n]!, matrix[3 * n + 1]!, matrix[3 * n + 2]!])
   const text = keys.has('BinaryData') && !flag('BinaryData')
   if (text && flag('CompressedData')) throw wrong('CompressedData', 'False with BinaryData = False')
   return checkVolumeFile({
@@ -95,12 +96,6 @@ function parseKeys(head: string): { keys: Map<string, string>; end: number } {
 
 async function readHeader(path: string): Promise<string> {
   return (await readStart(path, MAX_HEADER)).toString('latin1')
-}
-
-function unit(vector: readonly number[]): Vector3 {
-  const [x = 0, y = 0, z = 0] = vector
-  const length = Math.hypot(x, y, z)
-  return [x / length, y / length, z / length]
 }
 
 /**

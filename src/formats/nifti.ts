@@ -1,7 +1,7 @@
 import { constants, gunzipSync } from 'node:zlib'
 import { NoduleError, describeError } from '../errors.js'
 import { readStart } from '../read_files.js'
-import type { Vector3 } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
 import { checkVolumeFile } from './volume_file.js'
 import type { ElementType, VolumeFile } from './volume_file.js'
 

@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { show } from '../check.js'
 import { NoduleError } from '../errors.js'
-import type { Vector3 } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
 
 export type ElementType = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64'
 

@@ -1,6 +1,6 @@
 import { invalidParameter } from '../check.js'
-
-export type Vector3 = readonly [number, number, number]
+import { cross, dot } from './vector.js'
+import type { Vector3 } from './vector.js'
 
 /**
  * Where a volume lies in the patient: DICOM patient space (LPS: +x to the patient's left, +y to the back, +z to
@@ -22,14 +22,6 @@ export interface VolumeGeometry {
    * gaps, where `spacing[0]` does not.
    */
   slicePositions: readonly number[]
-}
-
-export function dot(a: Vector3, b: Vector3): number {
-  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-}
-
-export function cross(a: Vector3, b: Vector3): Vector3 {
-  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
 /** Position in mm along the slice direction of a fractional slice index; linear beyond the ends. */

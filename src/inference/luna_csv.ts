@@ -1,6 +1,6 @@
 import { csvCell } from '../clean.js'
 import { writeFileAtomic } from '../files.js'
-import type { Vector3 } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
 import type { SeriesDetections } from './detections.js'
 
 /** A mark in a scan, as LUNA16's submissions list them. */

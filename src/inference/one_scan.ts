@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { env } from 'onnxruntime-node'
 import { NoduleError } from '../errors.js'
+import { sha256 } from '../hash.js'
 import { VERSION } from '../version.js'
 import { DETECTIONS_FORMAT, writeDetections } from './detections.js'
 import type { DetectParameters, SeriesDetections } from './detections.js'
@@ -174,10 +174,6 @@ export function resultName(
   const uid = scan.seriesInstanceUid
   const isUid = /^[0-9][0-9.]{0,63}$/.test(uid)
   if (isUid && scan.isRepeated !== true) return uid
-  if (isUid)
-    return `${uid}-${createHash('sha256')
-      .update(scan.patientId ?? '')
-      .digest('hex')
-      .slice(0, 8)}`
-  return `series-${createHash('sha256').update(`${uid}\n${scan.folder}`).digest('hex').slice(0, 16)}`
+  if (isUid) return `${uid}-${sha256(scan.patientId ?? '').slice(0, 8)}`
+  return `series-${sha256(`${uid}\n${scan.folder}`).slice(0, 16)}`
 }

@@ -1,3 +1,4 @@
+import { LITTLE_ENDIAN_MACHINE } from '../endian.js'
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
 import { checkArray, checked, overlap, toFloats } from './arrays.js'
@@ -61,8 +62,6 @@ export function prepareHu(
   }
 }
 
-const littleEndianMachine = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
-
 function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string } {
   const work = prepareHu(batch)
   const { out } = batch
@@ -87,7 +86,7 @@ function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string 
     ...work,
     clampLow: low,
     clampHigh: high,
-    swap: (batch.bigEndian ?? !littleEndianMachine) === littleEndianMachine,
+    swap: (batch.bigEndian ?? !LITTLE_ENDIAN_MACHINE) === LITTLE_ENDIAN_MACHINE,
     output: out ?? new Output(length),
     device: chooseDevice(options.device),
   }

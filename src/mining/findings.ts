@@ -1,6 +1,7 @@
 import type { SliceFinding } from '../dataset/prepare/boxes.js'
 import { sliceToPosition } from '../geometry/patient.js'
-import type { Vector3, VolumeGeometry } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
 
 /** A nodule of the readers, as the ball that marks must hit. */
 export interface TrueNodule {

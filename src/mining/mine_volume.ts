@@ -1,6 +1,6 @@
 import type { SliceFinding } from '../dataset/prepare/boxes.js'
 import { voxelToPatient } from '../geometry/patient.js'
-import type { Vector3 } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
 import { DETECT_DEFAULTS, detectVolume } from '../inference/index.js'
 import type { DetectedNodule, DetectedSlice, Session } from '../inference/index.js'
 import { sampleCubes, slicesAround } from '../patches/index.js'

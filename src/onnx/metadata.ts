@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { show } from '../check.js'
@@ -76,8 +75,4 @@ export function modelMetadata(model: OnnxModel, path: string): ModelMetadata {
     checkpointSha256: text('checkpoint_sha256'),
     precision: props.get('precision') === 'int8' ? 'int8' : 'float32',
   }
-}
-
-export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex')
 }

@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
-import type { Vector3 } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
 import { positionToSlice, sliceToPosition } from '../geometry/patient.js'
 import type { HuVolume } from '../volume/index.js'
 

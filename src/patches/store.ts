@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { invalidParameter, show } from '../check.js'
 import { PATCH_TARGETS } from '../config/patch_hypes.js'
 import { NoduleError, fileError } from '../errors.js'
+import { parseJson } from '../json.js'
 import { makeOutputFolder, readText, writeFileAtomic } from '../files.js'
 import type { EdgeBox } from '../geometry/box.js'
-import type { Vector3 } from '../geometry/patient.js'
+import type { Vector3 } from '../geometry/vector.js'
 import { cubeBytes } from './cube.js'
 import type { CubeSpec } from './cube.js'
 import type { CubeLabels } from './targets.js'
@@ -258,13 +259,7 @@ function parseIndex(
   const rest = lines.pop()
   if (rest !== '' && !cut)
     throw new NoduleError('FORMAT', 'the last line is cut off', { path, place: `line ${lines.length + 1}` })
-  const objects = lines.map((line, index) => {
-    try {
-      return JSON.parse(line) as unknown
-    } catch (error) {
-      throw new NoduleError('FORMAT', 'not JSON', { path, place: `line ${index + 1}`, cause: error })
-    }
-  })
+  const objects = lines.map((line, index) => parseJson(line, path, `line ${index + 1}`))
   const wrong = (line: number, place: string, expected: string, actual: unknown): NoduleError =>
     new NoduleError('FORMAT', 'not an index of cubes', {
       path,

@@ -1,4 +1,5 @@
 import type { Random } from '../random.js'
+import { cross } from '../geometry/vector.js'
 
 /**
  * Shapes as fields: a function of position in mm that is positive inside the shape, negative outside, and close to
@@ -90,15 +91,8 @@ export function ellipsoid(
   const length = Math.hypot(...direction)
   const u = direction.map((value) => value / length) as unknown as readonly [number, number, number]
   const helper = Math.abs(u[2]) < 0.9 ? ([0, 0, 1] as const) : ([0, 1, 0] as const)
-  const v = normalize(crossProduct(helper, u))
-  return { center, radii, axes: [u, v, crossProduct(u, v)] }
-}
-
-function crossProduct(
-  a: readonly [number, number, number],
-  b: readonly [number, number, number],
-): [number, number, number] {
-  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+  const v = normalize(cross(helper, u))
+  return { center, radii, axes: [u, v, cross(u, v)] }
 }
 
 export function normalize(a: readonly [number, number, number]): [number, number, number] {

@@ -2,6 +2,7 @@ import type { Random } from '../random.js'
 import type { Anatomy } from './anatomy.js'
 import { hila } from './anatomy_plan.js'
 import { normalize, type Capsule } from './fields.js'
+import { subtract } from '../geometry/vector.js'
 
 type Point = readonly [number, number, number]
 
@@ -76,7 +77,7 @@ function growTree(
     for (const half of splitPoints(from, center, points, random)) {
       if (half.length === 0) continue
       const target = centroid(half)
-      const toward = sub(target, from)
+      const toward = subtract(target, from)
       const distance = Math.hypot(...toward)
       if (distance < 1e-3) continue
       const share = (half.length === 1 ? 0.9 : 0.38 + 0.08 * random.uniform()) * distance
@@ -85,7 +86,7 @@ function growTree(
       const to: Point = [from[0] + way[0] * share, from[1] + way[1] * share, from[2] + way[2] * share]
       const childRadius = Math.min(radius, endRadius * half.length ** murray)
       bend(out, from, heading, to, Math.min(radius, childRadius * 1.06), childRadius)
-      grow(to, normalize(sub(to, mix(from, heading, share))), childRadius, half, depth + 1)
+      grow(to, normalize(subtract(to, mix(from, heading, share))), childRadius, half, depth + 1)
     }
   }
   grow(root, direction, endRadius * ends.length ** murray, ends, 0)
@@ -94,7 +95,7 @@ function growTree(
 
 /** A curved branch that leaves along `heading`: a quadratic Bezier curve as three capsules. */
 function bend(out: Capsule[], from: Point, heading: Point, to: Point, ra: number, rb: number): void {
-  const length = Math.hypot(...sub(to, from))
+  const length = Math.hypot(...subtract(to, from))
   const control = mix(from, heading, length)
   const steps = length > 3 ? 3 : length > 1.5 ? 2 : 1
   let before = from
@@ -127,10 +128,6 @@ function mix(from: Point, heading: Point, length: number): Point {
     from[1] + heading[1] * length * 0.4,
     from[2] + heading[2] * length * 0.4,
   ]
-}
-
-function sub(a: Point, b: Point): Point {
-  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
 }
 
 function centroid(points: readonly Point[]): Point {
@@ -169,7 +166,7 @@ function splitPoints(
   points: readonly Point[],
   random: Random,
 ): [Point[], Point[]] {
-  const along = normalize(sub(center, from))
+  const along = normalize(subtract(center, from))
   const helper: Point = Math.abs(along[2]) < 0.8 ? [0, 0, 1] : [0, 1, 0]
   const u = normalize([
     helper[1] * along[2] - helper[2] * along[1],
@@ -185,7 +182,7 @@ function splitPoints(
   let uv = 0
   let vv = 0
   for (const p of points) {
-    const d = sub(p, center)
+    const d = subtract(p, center)
     const a = d[0] * u[0] + d[1] * u[1] + d[2] * u[2]
     const b = d[0] * v[0] + d[1] * v[1] + d[2] * v[2]
     uu += a * a
@@ -199,7 +196,7 @@ function splitPoints(
   const low: Point[] = []
   const high: Point[] = []
   for (const p of points) {
-    const d = sub(p, center)
+    const d = subtract(p, center)
     const side = d[0] * normal[0] + d[1] * normal[1] + d[2] * normal[2]
     if (side < 0) low.push(p)
     else high.push(p)

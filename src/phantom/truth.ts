@@ -1,5 +1,6 @@
 import type { EdgeBox } from '../geometry/box.js'
-import { patientToVoxel, type Vector3 } from '../geometry/patient.js'
+import { patientToVoxel } from '../geometry/patient.js'
+import { type Vector3 } from '../geometry/vector.js'
 import type { HuVolume } from '../volume/index.js'
 import type { Attachment, Calcification, NoduleMeasures, NoduleShape, NoduleType } from './nodules.js'
 import type { Pathology } from './pathology.js'

@@ -7,6 +7,7 @@ import { segmentLungs } from '../volume/lungs/lungs.js'
 import { type Lungs } from '../volume/lungs/types.js'
 import { lungMontage } from './montage.js'
 import { writeNifti } from '../formats/nifti_write.js'
+import { alignColumns } from '../text_table.js'
 
 export interface SegmentedSeries {
   patientId: string
@@ -166,16 +167,5 @@ export function segmentTable(done: readonly SegmentedSeries[]): string {
     one.segmentMs.toFixed(0),
     one.warnings.join('; '),
   ])
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  )
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
-    .concat('\n')
+  return alignColumns([head, ...rows], { indent: '', left: head.length })
 }

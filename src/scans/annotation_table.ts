@@ -4,6 +4,7 @@ import type { AnnotatedSeries } from '../annotations/types.js'
 import { RATING_NAMES } from '../annotations/types.js'
 import type { ConsensusNodule, PlacedReading } from '../annotations/types.js'
 import { count } from '../words.js'
+import { alignColumns } from '../text_table.js'
 
 const COLUMNS = [
   'nodule',
@@ -25,13 +26,10 @@ export function annotationTable(run: AnnotationRun): string {
 
 function seriesBlock({ series, reading, placed, nodules }: AnnotatedSeries): string {
   const rows = nodules.map(row)
-  const widths = COLUMNS.map((name, c) => Math.max(name.length, ...rows.map((cells) => cells[c]!.length)))
-  const line = (cells: readonly string[]): string =>
-    `  ${cells.map((cell, c) => cell.padStart(widths[c]!)).join('  ')}\n`
   return [
     `${series.patientId}  ${series.seriesInstanceUid}\n`,
     `  ${count(series.slices.length, 'slice')}, ${count(reading.sessions.length, 'reader')}, ${placementText(placed)}\n`,
-    rows.length > 0 ? line(COLUMNS) + rows.map(line).join('') : '  no nodule of 3 mm or more\n',
+    rows.length > 0 ? alignColumns([COLUMNS, ...rows], { left: 0 }) : '  no nodule of 3 mm or more\n',
   ].join('')
 }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NoduleError } from '../../src/errors.js'
-import { voxelToPatient, type Vector3, type VolumeGeometry } from '../../src/geometry/patient.js'
+import { voxelToPatient, type VolumeGeometry } from '../../src/geometry/patient.js'
+import { type Vector3 } from '../../src/geometry/vector.js'
 import { encodeNifti, writeNifti } from '../../src/formats/index.js'
 
 /** A rotation from a quaternion drawn at random. */

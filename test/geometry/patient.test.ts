@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { cross, dot } from '../../src/geometry/vector.js'
 import {
-  cross,
-  dot,
   patientToVoxel,
   positionToSlice,
   sliceToPosition,
   voxelToPatient,
 } from '../../src/geometry/patient.js'
-import type { Vector3, VolumeGeometry } from '../../src/geometry/patient.js'
+import type { Vector3 } from '../../src/geometry/vector.js'
+import type { VolumeGeometry } from '../../src/geometry/patient.js'
 
 const axial: VolumeGeometry = {
   origin: [-166, -171.7, -340],

@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeList } from '../list.js'
 import type { ListEntry } from '../list.js'
-import { sha256 } from './record.js'
+import { sha256 } from '../../hash.js'
 import type { ScanRecord } from './record.js'
 import type { SplitRule } from './split.js'
 

@@ -4,6 +4,7 @@ import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Series } from '../../dicom/index.js'
 import { fileError } from '../../errors.js'
+import { sha256 } from '../../hash.js'
 import { writeFileAtomic } from '../../files.js'
 import type { ListEntry, NoduleMeasures } from '../list.js'
 import type { StackEntry } from '../stacks/read_index.js'
@@ -36,10 +37,6 @@ export interface ScanRecord {
 }
 
 export type RecordName = Pick<ScanRecord, 'seriesInstanceUid' | 'part'>
-
-export function sha256(content: string | Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex')
-}
 
 /**
  * The key of a scan: parameters, and for each file its SOP UID, size and time of change (content would mean to read

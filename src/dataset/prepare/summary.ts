@@ -1,5 +1,6 @@
 import type { PrepareResult } from './types.js'
 import { count } from '../../words.js'
+import { alignColumns } from '../../text_table.js'
 
 /** What was prepared, for people. */
 export function preparedTable(output: string, result: PrepareResult, drawn: readonly string[]): string {
@@ -11,11 +12,11 @@ export function preparedTable(output: string, result: PrepareResult, drawn: read
     lines.push(`  skipped ${count}: ${reason}`)
   for (const item of manifest.damaged) lines.push(`  damaged ${item.path}: ${item.reason}`)
   for (const item of manifest.failed) lines.push(`  failed ${item.folder}: ${item.error}`)
-  const width = Math.max(4, ...manifest.lists.map((list) => list.file.length))
-  const row = (cells: readonly (string | number)[]): string =>
-    cells.map((cell, n) => (n === 0 ? String(cell).padEnd(width) : String(cell).padStart(9))).join('')
-  lines.push(row(['list', 'patients', 'frames', 'boxes']))
-  for (const list of manifest.lists) lines.push(row([list.file, list.patients, list.frames, list.boxes]))
+  const rows = manifest.lists.map(({ file, patients, frames, boxes }) => [
+    file,
+    ...[patients, frames, boxes].map(String),
+  ])
+  lines.push(alignColumns([['list', 'patients', 'frames', 'boxes'], ...rows], { indent: '' }).trimEnd())
   lines.push(`data set: ${output}`, ...drawn.map((path) => `picture: ${path}`))
   return `${lines.join('\n')}\n`
 }

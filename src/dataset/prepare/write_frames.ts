@@ -7,7 +7,7 @@ import { encodeFrame, encodeHuPng } from '../../formats/images.js'
 import type { FrameSource, ListEntry } from '../list.js'
 import { renderSliceFrames } from '../slice_frames.js'
 import type { FrameParameters } from './parameters.js'
-import { sha256 } from './record.js'
+import { sha256 } from '../../hash.js'
 
 /** Frames rendered and encoded together. */
 const FRAMES_AT_ONCE = 16

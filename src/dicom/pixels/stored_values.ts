@@ -1,7 +1,7 @@
+import { LITTLE_ENDIAN_MACHINE } from '../../endian.js'
+
 /** Stored values of one image, [rows, columns], in the sign of Pixel Representation. */
 export type StoredPixels = Int16Array | Uint16Array | Int8Array | Uint8Array
-
-const LITTLE_ENDIAN_MACHINE = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 
 /** Bytes as values of a depth and sign, a copy only where the byte order or the alignment asks for it. */
 export function viewValues(

@@ -1,7 +1,7 @@
 import type { DataSet } from 'dicom-parser'
 import { NoduleError, fileError } from '../../errors.js'
-import { cross, dot } from '../../geometry/patient.js'
-import type { Vector3 } from '../../geometry/patient.js'
+import { cross, dot, unit } from '../../geometry/vector.js'
+import type { Vector3 } from '../../geometry/vector.js'
 import { frameLimit } from '../../limits.js'
 import { fillFrom, openRegular } from '../../read_files.js'
 import { NOT_DICOM, PIXEL_DATA, parseDicom } from './parse.js'
@@ -299,8 +299,8 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
   if (spacing?.length !== 2 || !(spacing[0]! > 0) || !(spacing[1]! > 0)) {
     throw wrong('(0028,0030)', 'Pixel Spacing > 0', 2)
   }
-  const rowDirection = unit(orientation.slice(0, 3))
-  const columnDirection = unit(orientation.slice(3, 6))
+  const rowDirection = unitDirection(orientation.slice(0, 3))
+  const columnDirection = unitDirection(orientation.slice(3, 6))
   if (
     rowDirection === undefined ||
     columnDirection === undefined ||
@@ -352,10 +352,9 @@ function holderOf(dataSet: DataSet, frame: number, sequence: string, tag: string
   return dataSet
 }
 
-function unit(vector: readonly number[]): Vector3 | undefined {
-  const [x = 0, y = 0, z = 0] = vector
-  const length = Math.hypot(x, y, z)
-  return Math.abs(length - 1) < 0.1 ? [x / length, y / length, z / length] : undefined
+/** A direction of a header with length 1; undefined where it is far from that: rubbish, no rounding. */
+function unitDirection([x = 0, y = 0, z = 0]: readonly number[]): Vector3 | undefined {
+  return Math.abs(Math.hypot(x, y, z) - 1) < 0.1 ? unit([x, y, z]) : undefined
 }
 
 /** Normal of a slice: unit vector, row direction x column direction. */

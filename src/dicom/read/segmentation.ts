@@ -1,7 +1,7 @@
 import type { DataSet } from 'dicom-parser'
 import { NoduleError } from '../../errors.js'
 import type { EdgeBox } from '../../geometry/box.js'
-import type { Vector3 } from '../../geometry/patient.js'
+import type { Vector3 } from '../../geometry/vector.js'
 import { fileContext, itemsOf } from './elements.js'
 import type { ElementContext } from './elements.js'
 import { PIXEL_DATA, readDicom } from './parse.js'

@@ -1,5 +1,5 @@
-import { cross } from '../../geometry/patient.js'
-import type { Vector3 } from '../../geometry/patient.js'
+import { cross } from '../../geometry/vector.js'
+import type { Vector3 } from '../../geometry/vector.js'
 
 interface ImagePlane {
   rows: number

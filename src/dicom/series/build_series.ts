@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
-import { dot } from '../../geometry/patient.js'
-import type { Vector3, VolumeGeometry } from '../../geometry/patient.js'
+import { dot, negate, subtract } from '../../geometry/vector.js'
+import type { Vector3 } from '../../geometry/vector.js'
+import type { VolumeGeometry } from '../../geometry/patient.js'
 import { sliceNormal } from '../read/header.js'
 import type { SliceHeader } from '../read/header.js'
 import { separateReconstructions } from './reconstructions.js'
@@ -308,11 +309,7 @@ function sliceSpacing(
 function headwards(normal: Vector3): Vector3 {
   const [x, y, z] = normal
   const axial = Math.abs(z) >= Math.max(Math.abs(x), Math.abs(y))
-  return axial && z < 0 ? [-x, -y, -z] : normal
-}
-
-function subtract(a: Vector3, b: Vector3): Vector3 {
-  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+  return axial && z < 0 ? negate(normal) : normal
 }
 
 export function median(values: readonly number[]): number {

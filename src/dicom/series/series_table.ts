@@ -1,6 +1,7 @@
 import { count } from '../../words.js'
 import type { FoundSeries, SkippedFile } from './series.js'
 import type { Series } from './types.js'
+import { alignedLines } from '../../text_table.js'
 
 const COLUMNS: readonly [string, (series: Series) => string][] = [
   ['patient', (series) => series.patientId],
@@ -18,17 +19,15 @@ const COLUMNS: readonly [string, (series: Series) => string][] = [
 /** What a tree holds, for people: one line per series, its problems below it, then what is no slice. */
 export function seriesTable(found: FoundSeries): string {
   const rows = found.series.map((series) => COLUMNS.map(([, cell]) => cell(series)))
-  const widths = COLUMNS.map(([name], c) => Math.max(name.length, ...rows.map((row) => row[c]!.length)))
-  const line = (cells: readonly string[]): string =>
-    `${cells
-      .map((cell, c) => cell.padEnd(widths[c]!))
-      .join('  ')
-      .trimEnd()}\n`
+  const [head, ...lines] = alignedLines([COLUMNS.map(([name]) => name), ...rows], {
+    indent: '',
+    left: COLUMNS.length,
+  })
   const patients = new Set(found.series.map((series) => series.patientId)).size
   const studies = new Set(found.series.map((series) => series.studyInstanceUid)).size
   return [
-    line(COLUMNS.map(([name]) => name)),
-    ...found.series.map((series, n) => line(rows[n]!) + problemLines(series)),
+    head!,
+    ...found.series.map((series, n) => lines[n]! + problemLines(series)),
     `${count(patients, 'patient')}, ${count(studies, 'study')}, ${found.series.length} series, `,
     `${found.series.filter((series) => series.isVolume).length} of them volumes\n`,
     ...skippedLines(found),

@@ -3,7 +3,8 @@ import { gunzipSync, inflateSync } from 'node:zlib'
 import { NoduleError, describeError } from '../../errors.js'
 import { frameLimit, voxelLimit } from '../../limits.js'
 import { openRegular, readRegular } from '../../read_files.js'
-import type { Vector3 } from '../../geometry/patient.js'
+import { along, negate } from '../../geometry/vector.js'
+import type { Vector3 } from '../../geometry/vector.js'
 import type { SliceHeader } from '../read/header.js'
 import { readMetaImage } from '../../formats/meta_image.js'
 import { readNifti } from '../../formats/nifti.js'
@@ -67,8 +68,8 @@ export async function readVolumeHeaders(
   const [x, y, z] = file.axes
   const mirrorX = isAlong(x, 0) && x[0] < 0
   const mirrorY = isAlong(y, 1) && y[1] < 0
-  const first = add(
-    add(file.origin, x, mirrorX ? (columns - 1) * file.spacing[0] : 0),
+  const first = along(
+    along(file.origin, x, mirrorX ? (columns - 1) * file.spacing[0] : 0),
     y,
     mirrorY ? (rows - 1) * file.spacing[1] : 0,
   )
@@ -89,7 +90,7 @@ export async function readVolumeHeaders(
     instanceNumber: k + 1,
     rows,
     columns,
-    imagePosition: add(first, z, k * file.spacing[2]),
+    imagePosition: along(first, z, k * file.spacing[2]),
     rowDirection: mirrorX ? negate(x) : x,
     columnDirection: mirrorY ? negate(y) : y,
     pixelSpacing: [file.spacing[1], file.spacing[0]],
@@ -256,12 +257,4 @@ const WRITERS: Record<ElementType, (view: DataView, at: number, value: number, l
 
 function isAlong(axis: Vector3, n: 0 | 1 | 2): boolean {
   return Math.abs(axis[n]) > 0.7
-}
-
-function negate([x, y, z]: Vector3): Vector3 {
-  return [-x, -y, -z]
-}
-
-function add(a: Vector3, direction: Vector3, length: number): Vector3 {
-  return [a[0] + direction[0] * length, a[1] + direction[1] * length, a[2] + direction[2] * length]
 }

@@ -1,7 +1,7 @@
 import dcmjs from 'dcmjs'
 import { checkInteger, invalidParameter } from '../../check.js'
 import { writeFileAtomic } from '../../files.js'
-import type { Vector3 } from '../../geometry/patient.js'
+import type { Vector3 } from '../../geometry/vector.js'
 
 /** One CT image to be written: a Part 10 file, explicit VR little endian, 16 bits allocated. */
 export interface SliceToWrite {

@@ -1,3 +1,5 @@
+import { LITTLE_ENDIAN_MACHINE } from '../../endian.js'
+
 /**
  * The order that sorts numbers upwards; equal ones keep their order. Radix sort of the bits, 16 at a time: several
  * times faster than a comparison sort of indices. NaN must not occur.
@@ -11,9 +13,9 @@ export function argsort(values: ArrayLike<number>): Uint32Array {
   let order = Uint32Array.from({ length: n }, (_, i) => i)
   let other = new Uint32Array(n)
   const counts = new Uint32Array(65536)
-  const top = littleEndian ? 3 : 0
+  const top = LITTLE_ENDIAN_MACHINE ? 3 : 0
   for (let pass = 0; pass < 4; pass++) {
-    const word = littleEndian ? pass : 3 - pass
+    const word = LITTLE_ENDIAN_MACHINE ? pass : 3 - pass
     // Negative numbers sort by falling bits, positive ones above them: flip all bits, or the sign only.
     const key = (item: number): number => {
       const bits = words[4 * item + word]!
@@ -36,5 +38,3 @@ export function argsort(values: ArrayLike<number>): Uint32Array {
   }
   return order
 }
-
-const littleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
