@@ -7,12 +7,13 @@ export async function eachAtOnce<T>(
   items: readonly T[],
   most: number,
   work: (item: T, index: number) => Promise<void>,
-  signal?: { readonly aborted: boolean },
+  signal?: AbortSignal,
 ): Promise<void> {
   const failures: unknown[] = []
   let next = 0
   const lane = async (): Promise<void> => {
-    while (next < items.length && failures.length === 0 && signal?.aborted !== true) {
+    while (next < items.length && failures.length === 0) {
+      if (signal?.aborted === true) return
       const index = next++
       try {
         await work(items[index]!, index)

@@ -1,3 +1,4 @@
+import { eachAtOnce } from '../each.js'
 import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
@@ -39,29 +40,24 @@ export async function checkImages(
   const warnings: string[] = []
   let clipped = 0
   let lost = 0
-  let next = 0
-  const worker = async (): Promise<void> => {
-    for (let index = next++; index < list.entries.length; index = next++) {
-      const entry = list.entries[index]!
-      const file = imageFile(list, entry)
-      try {
-        const format = frameFormat(entry)
-        const { width, height } = await readImageSize(file)
-        images[index] = {
-          file,
-          width,
-          height: format.channels === 3 ? height : height / format.channels,
-          rects: [],
-          format,
-          hard: entry.nodule?.hard ?? [],
-          excluded: entry.nodule?.excluded ?? [],
-        }
-      } catch (error) {
-        failures.push({ index, error })
+  await eachAtOnce(list.entries, READS_AT_ONCE, async (entry, index) => {
+    const file = imageFile(list, entry)
+    try {
+      const format = frameFormat(entry)
+      const { width, height } = await readImageSize(file)
+      images[index] = {
+        file,
+        width,
+        height: format.channels === 3 ? height : height / format.channels,
+        rects: [],
+        format,
+        hard: entry.nodule?.hard ?? [],
+        excluded: entry.nodule?.excluded ?? [],
       }
+    } catch (error) {
+      failures.push({ index, error })
     }
-  }
-  await Promise.all(Array.from({ length: READS_AT_ONCE }, worker))
+  })
   if (failures.length > 0) {
     const first = failures.reduce((a, b) => (a.index < b.index ? a : b))
     throw new NoduleError(

@@ -4,6 +4,7 @@ import sharp from 'sharp'
 import { hypesWindow } from '../dataset/index.js'
 import type { Window } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
+import { eachAtOnce } from '../each.js'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
@@ -79,12 +80,9 @@ export function listOverlayName(index: number, imagePath: string): string {
 
 /** Draws and writes, some at a time and off this thread but for the lines. Throws NoduleError (FILE). */
 export async function writeOverlays(folder: string, overlays: readonly Overlay[]): Promise<void> {
-  const queue = [...overlays]
-  const work = async (): Promise<void> => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift())
-      await writeFileAtomic(join(folder, next.name), await overlayPicture(next))
-  }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, queue.length) }, work))
+  await eachAtOnce(overlays, AT_ONCE, async (overlay) =>
+    writeFileAtomic(join(folder, overlay.name), await overlayPicture(overlay)),
+  )
 }
 
 /** Removes the pictures that an earlier run drew: they show other boxes than the new result. */

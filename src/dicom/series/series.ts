@@ -1,5 +1,6 @@
 import { realpath, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { eachAtOnce } from '../../each.js'
 import { NoduleError, describeError, fileError } from '../../errors.js'
 import { buildSeries } from './build_series.js'
 import type { Series } from './types.js'
@@ -62,7 +63,7 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
   const skipped: SkippedFile[] = []
   const headers: SliceHeader[] = []
   let done = 0
-  await forEachConcurrently(files, o.concurrency ?? 16, async (path) => {
+  await eachAtOnce(files, o.concurrency ?? 16, async (path) => {
     if (o.interrupted?.() === true) return
     let modality: string | undefined
     try {
@@ -100,7 +101,7 @@ export async function readSeriesPixels(
   // Frames of one compressed file, and slices of one volume file, share its bytes.
   const volumes = new Map<string, Promise<Uint8Array>>()
   const files = new Map<string, Promise<DicomFile>>()
-  await forEachConcurrently(series.slices, o.concurrency ?? 8, async (slice, k) => {
+  await eachAtOnce(series.slices, o.concurrency ?? 8, async (slice, k) => {
     if (slice.volume !== undefined) {
       const voxels = volumes.get(slice.path) ?? readVoxelBytes(slice.volume.file)
       volumes.set(slice.path, voxels)
@@ -172,22 +173,6 @@ function onlyPatients(headers: readonly SliceHeader[]): Map<string, string> {
     found.set(seriesInstanceUid, before === undefined || before === patientId ? patientId : '')
   }
   return found
-}
-
-/** Runs `work` over the items, at most `concurrency` at a time; the first error ends it. */
-async function forEachConcurrently<T>(
-  items: readonly T[],
-  concurrency: number,
-  work: (item: T, index: number) => Promise<void>,
-): Promise<void> {
-  let next = 0
-  const worker = async (): Promise<void> => {
-    while (next < items.length) {
-      const index = next++
-      await work(items[index]!, index)
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
 }
 
 function unexpected(path: string, error: unknown): NoduleError {
