@@ -1,4 +1,4 @@
-import type { Vector3 } from '../../src/geometry/patient.js'
+import type { Vector3 } from '../../src/geometry/vector.js'
 import { DETECT_DEFAULTS } from '../../src/inference/index.js'
 import type { DetectedNodule, DetectParameters, Session } from '../../src/inference/index.js'
 
