@@ -19,12 +19,7 @@ export function show(value: unknown): string {
 
 /** The error for a wrong argument: "Expected number between 0 and 1 for iou but received 3". */
 export function invalidParameter(name: string, expected: string, actual: unknown): NoduleError {
-  const received = show(actual)
-  const error = new NoduleError(
-    'INVALID_PARAMETER',
-    `Expected ${expected} for ${name} but received ${received}`,
-  )
-  return Object.assign(error, { expected, actual: received })
+  return new NoduleError('INVALID_PARAMETER', '', { parameter: name, expected, actual: show(actual) })
 }
 
 /** Returns `value` as an integer within [low, high] or throws `invalidParameter`. */

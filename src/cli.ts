@@ -2,12 +2,27 @@
 import yargs from 'yargs'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from './errors.js'
+import type { NameOf } from './errors.js'
 import { PATHS } from './commands/paths.js'
 import { defaultThreads } from './kernels/addon.js'
-import { guardOutput, printFailure, printFailureText, setOutputStyle } from './output.js'
+import {
+  flagName,
+  guardOutput,
+  printFailure,
+  printFailureText,
+  setFlagNames,
+  setOutputStyle,
+} from './output.js'
 import { checkOutputs } from './outputs.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'
+
+/** A file of commands/. */
+interface CommandFile {
+  command: unknown
+  /** The flags that are not called as the parameters of the library that they set. */
+  flagOf?: Readonly<Record<string, string>>
+}
 
 /**
  * The command line. Only the command that is asked for is loaded, so that `nodule --help` answers at once.
@@ -16,7 +31,7 @@ import { nearest } from './words.js'
 export const COMMANDS: readonly {
   name: string
   describe: string
-  load: () => Promise<{ command: unknown }>
+  load: () => Promise<CommandFile>
 }[] = [
   { name: 'dump', describe: 'Print the tags of DICOM files', load: () => import('./commands/dump.js') },
   {
@@ -151,7 +166,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     .wrap(Math.min(110, process.stdout.columns ?? 110))
     .epilogue('nodule COMMAND --help shows the options and examples of a command. Not a medical device.')
     .exitProcess(false)
-    .check((given) => checkValues(given, argv, parser))
+    .check((given) => {
+      setFlagNames(flagNames(parser, flagOf))
+      return checkValues(given, argv, parser)
+    })
     .fail((message, error, self) => {
       // An error thrown by a handler passes through; what remains is wrong usage.
       if (error instanceof Error && error.name !== 'YError') throw error
@@ -163,10 +181,15 @@ export async function main(argv: readonly string[]): Promise<void> {
       const asked = word === undefined ? '' : ` ${word}`
       throw new UsageError(`nodule${asked}: ${explain(reason, argv, parser)} (nodule${asked} --help)`)
     })
+  let flagOf: Readonly<Record<string, string>> = {}
   for (const { name, describe, load } of COMMANDS) {
-    parser = (completing ? argv.includes(name) : word === name)
-      ? parser.command((await load()).command as CommandModule)
-      : parser.command({ command: name, describe, handler: () => undefined })
+    if (completing ? !argv.includes(name) : word !== name) {
+      parser = parser.command({ command: name, describe, handler: () => undefined })
+      continue
+    }
+    const file = await load()
+    flagOf = file.flagOf ?? {}
+    parser = parser.command(file.command as CommandModule)
   }
   await parser.parseAsync()
 }
@@ -199,6 +222,15 @@ function explain(reason: string, argv: readonly string[], parser: unknown): stri
       return `unknown option --${name}${like === undefined ? '' : `: did you mean --${like}?`}`
     })
   return unknown.length > 0 ? unknown.join('; ') : reason.replace(/[.\s]+$/, '')
+}
+
+/** Options by the parameters that they set: as the command says, else the one of that name. */
+function flagNames(parser: unknown, flagOf: Readonly<Record<string, string>>): NameOf {
+  const { key } = (parser as ParserOptions).getOptions()
+  return (parameter) => {
+    const flag = flagOf[parameter] ?? parameter.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    return flag in key ? `--${flag}` : parameter
+  }
 }
 
 /** Of the completions, those that are no second names of options. */
@@ -249,22 +281,9 @@ class YError extends Error {
 
 class UsageError extends Error {}
 
-/**
- * An error's message for the terminal: options are called as they were given (minBoxPx is --min-box), and a
- * file's bytes that a message quotes cannot steer the terminal.
- */
-function forTerminal(message: string, argv: readonly string[]): string {
-  const flags = argv.flatMap((word) => /^--([a-z][a-z-]+)/.exec(word)?.[1] ?? [])
-  const named = message.replace(
-    /^(Expected .* for )([a-z]\w*)( but received )/,
-    (whole, before, name, after) => {
-      const flag = flags.find((given) =>
-        String(name).startsWith(given.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())),
-      )
-      return flag === undefined ? whole : `${before}--${flag}${after}`
-    },
-  )
-  return named.replace(/[\p{Cc}\p{Co}\uFFFD]/gu, (c) => (c === '\n' || c === '\t' ? c : '?'))
+/** A file's bytes that a message quotes cannot steer the terminal. */
+function forTerminal(message: string): string {
+  return message.replace(/[\p{Cc}\p{Co}\uFFFD]/gu, (c) => (c === '\n' || c === '\t' ? c : '?'))
 }
 
 guardOutput()
@@ -275,7 +294,7 @@ try {
     printFailureText(error.message)
     process.exitCode = 2
   } else if (error instanceof NoduleError) {
-    printFailure(`nodule: ${forTerminal(error.message, process.argv.slice(2))}`)
+    printFailure(`nodule: ${forTerminal(error.inWords(flagName))}`)
     process.exitCode = error.code === 'INTERRUPTED' ? 130 : 1
   } else if (error instanceof RangeError && /allocation failed|array (buffer )?length/i.test(error.message)) {
     printFailure(`nodule: not enough memory: ${error.message}`)

@@ -1,5 +1,6 @@
 import { oneLine, safeLines } from './clean.js'
 import { systemReason } from './errors.js'
+import type { NameOf } from './errors.js'
 
 /**
  * Everything that commands print goes through here: stdout holds the result that was asked for, stderr all else, and
@@ -20,6 +21,18 @@ let style: OutputStyle = { json: false, quiet: false }
 
 export function setOutputStyle(next: OutputStyle): void {
   style = next
+}
+
+/** What the flags of the command at hand are called, by the parameters that the library knows. */
+let flagNames: NameOf = (parameter) => parameter
+
+export function setFlagNames(nameOf: NameOf): void {
+  flagNames = nameOf
+}
+
+/** The flag for a parameter: "--min-box" for minBoxPx; without one, the parameter. */
+export function flagName(parameter: string): string {
+  return flagNames(parameter)
 }
 
 export function isQuiet(): boolean {

@@ -1,10 +1,9 @@
 import { Worker, parentPort } from 'node:worker_threads'
-import { NoduleError } from './errors.js'
-import type { NoduleErrorCode } from './errors.js'
+import { NoduleError, stackOf } from './errors.js'
+import type { NoduleErrorData } from './errors.js'
 
-/** What a thread sends back: the result, or why there is none; without a code it is a bug, with its stack. */
-type Answer<Result> =
-  { result: Result } | { code?: NoduleErrorCode; message: string; path?: string | undefined }
+/** What a thread sends back: the result, or why there is none: a NoduleError, or a bug with its stack. */
+type Answer<Result> = { result: Result } | { error: NoduleErrorData } | { bug: string }
 
 export interface ThreadPool<Task, Result> {
   /** Does a task; at most `threads` calls may run at a time. Throws what the work throws. */
@@ -36,7 +35,7 @@ export function createThreadPool<Task, Result>(o: ThreadPoolOptions<Task, Result
       try {
         return await o.work(task)
       } catch (error) {
-        throw error instanceof NoduleError ? error : unexpected(reasonOf(error), error)
+        throw error instanceof NoduleError ? error : unexpected(stackOf(error), error)
       }
     }
     return { run, close: async () => undefined }
@@ -56,13 +55,11 @@ export function createThreadPool<Task, Result>(o: ThreadPoolOptions<Task, Result
         answer = await ask<Result>(worker, task)
       } catch (error) {
         all.delete(worker)
-        throw unexpected(reasonOf(error), error)
+        throw unexpected(stackOf(error), error)
       }
       idle.push(worker)
       if ('result' in answer) return answer.result
-      throw answer.code === undefined
-        ? unexpected(answer.message, undefined)
-        : Object.assign(new NoduleError(answer.code, answer.message), { path: answer.path })
+      throw 'error' in answer ? NoduleError.fromData(answer.error) : unexpected(answer.bug, undefined)
     },
     close: async () => {
       await Promise.all([...all].map((worker) => worker.terminate()))
@@ -76,17 +73,12 @@ export function serveTasks(work: (task: never) => Promise<unknown>): void {
     try {
       return { result: await work(task as never) }
     } catch (error) {
-      if (error instanceof NoduleError) return { code: error.code, message: error.message, path: error.path }
-      return { message: reasonOf(error) }
+      return error instanceof NoduleError ? { error: error.toData() } : { bug: stackOf(error) }
     }
   }
   parentPort?.on('message', (task: unknown) => {
     void answer(task).then((result) => parentPort?.postMessage(result))
   })
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
 /** Sends a task to an idle thread; rejects where the thread itself breaks. */

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkInteger, checkNumber, invalidParameter, show } from '../src/check.js'
-import { NoduleError, describeError, fileError } from '../src/errors.js'
+import {
+  NoduleError,
+  describeBriefly,
+  describeError,
+  fileError,
+  reasonBeside,
+  remedyText,
+} from '../src/errors.js'
 import { writeFileAtomic } from '../src/files.js'
 
 describe('NoduleError', () => {
@@ -21,6 +28,47 @@ describe('NoduleError', () => {
   it('leaves out what is not known', () => {
     expect(new NoduleError('FILE', 'gone').message).toBe('gone')
     expect(new NoduleError('FORMAT', 'bad', { actual: '1' }).message).toBe('bad: received 1')
+  })
+
+  const whole = new NoduleError('INVALID_PARAMETER', 'cannot choose', {
+    ...{ fault: 'packed', path: 'a.dcm', place: '/3', parameter: ['series', 'xml'] },
+    ...{ expected: 'one', actual: 'two', cause: new Error('why') },
+    remedies: ['look', { do: 'choose one', parameter: 'series', value: '1.2' }],
+  })
+
+  it('has what its message says as data', () => {
+    expect(whole.message).toBe(
+      'a.dcm: /3: cannot choose (series, xml): expected one but received two; ' +
+        'possible solutions: look; choose one (series 1.2)',
+    )
+    expect(whole).toMatchObject({ summary: 'cannot choose', fault: 'packed', parameters: ['series', 'xml'] })
+    expect(whole).toMatchObject({ expected: 'one', actual: 'two', cause: new Error('why') })
+    expect(whole.remedies).toHaveLength(2)
+    expect(remedyText(whole.remedies[1]!)).toBe('choose one (series 1.2)')
+    expect(new NoduleError('FILE', 'gone')).toMatchObject({ parameters: [], remedies: [], fault: undefined })
+  })
+
+  it('is told beside the name of its file, and in the words of the reader', () => {
+    expect(whole.reason).toBe(whole.message.slice('a.dcm: '.length))
+    expect(reasonBeside('a.dcm', whole)).toBe(whole.reason)
+    // That of another file, as a file of voxels, is named.
+    expect(reasonBeside('b.dcm', whole)).toBe(whole.message)
+    expect(reasonBeside('b.dcm', new Error('c'))).toBe('c')
+    expect(whole.inWords((name) => `--${name}`)).toContain('(--series, --xml): expected one')
+    expect(whole.inWords((name) => `--${name}`)).toContain('choose one (--series 1.2)')
+    expect(invalidParameter('iou', 'one', 3).inWords(() => '--iou')).toBe(
+      'Expected one for --iou but received 3',
+    )
+    expect(describeBriefly(new Error('a\nb'))).toBe('a')
+  })
+
+  it('goes from thread to thread, and takes more details', () => {
+    const there = NoduleError.fromData(structuredClone(whole.toData()))
+    expect(there).toBeInstanceOf(NoduleError)
+    expect(there.message).toBe(whole.message)
+    expect(there.toData()).toEqual(whole.toData())
+    const named = new NoduleError('NUMERIC', 'NaN', { cause: 1 }).with({ path: 'a' })
+    expect(named).toMatchObject({ message: 'a: NaN', code: 'NUMERIC', path: 'a', cause: 1 })
   })
 
   it('keeps a NoduleError as it is and explains system errors', () => {

@@ -85,8 +85,11 @@ function count(reading: LidcReading, summary: AnnotationSummary): void {
   summary.marks = summary.nodules + summary.nonNodules
 }
 
-/** The summary for people, one fact a line. */
-export function summaryText(s: AnnotationSummary): string {
+/**
+ * The summary for people, one fact a line.
+ * @param hint where the oddities are listed
+ */
+export function summaryText(s: AnnotationSummary, hint = ''): string {
   const sessions = Object.entries(s.sessions)
     .sort(([a], [b]) => Number(b) - Number(a))
     .map(([sessions, series]) => `${series} with ${sessions}`)
@@ -98,7 +101,7 @@ export function summaryText(s: AnnotationSummary): string {
     ['nodules >= 3 mm', `${s.rated} with ratings, ${s.unrated} with a contour only`],
     ['nodules < 3 mm', `${s.small}`],
     ['contours', `${s.contours}, ${s.exclusions} of them exclusions`],
-    ['oddities', `${s.warnings} (listed by --warnings)`],
+    ['oddities', `${s.warnings}${hint === '' ? '' : ` (${hint})`}`],
   ]
   return rows.map(([name, value]) => `${name.padEnd(18)}${value}\n`).join('')
 }

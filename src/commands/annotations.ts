@@ -95,7 +95,7 @@ async function printSummary({ folders, xml, warnings }: Flags): Promise<void> {
   const paths = await findXml([...folders, ...xml])
   const index = await watched(async (tools) => indexAnnotations(paths, undefined, tools))
   const { summary, problems, warnings: found } = await summarizeAnnotations(paths, index)
-  printResult(summary, () => summaryText(summary))
+  printResult(summary, () => summaryText(summary, 'listed by --warnings'))
   if (warnings) for (const warning of found) printNote(warning)
   report(problems.map(({ error }) => error.message))
 }

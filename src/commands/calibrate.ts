@@ -12,6 +12,9 @@ interface Flags {
   output: string | undefined
 }
 
+/** Flags that are not called as the parameters that they set. */
+export const flagOf = { twins: 'like' }
+
 export const command: CommandModule<object, Flags> = {
   command: 'calibrate <second>',
   describe: 'Fit a second stage to the first one: what both say together',

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { NoduleError } from '../errors.js'
+import { NoduleError, remedyText } from '../errors.js'
 import {
   DETECT_DEFAULTS,
   REGIONS,
@@ -22,7 +22,7 @@ import type {
 } from '../inference/index.js'
 import { failedItems, longWork } from '../long_work.js'
 import type { LongWork } from '../long_work.js'
-import { printFailure, printLine, printNote, printResult } from '../output.js'
+import { flagName, printFailure, printLine, printNote, printResult } from '../output.js'
 import { defaultJobs } from '../kernels/addon.js'
 import { count } from '../words.js'
 import { checkNoInput } from '../files.js'
@@ -191,8 +191,11 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
     interrupted: tools.interrupted,
     onProgress: (done, total, note) => tools.onProgress(Math.floor((100 * done) / total), 100, note),
     onScan: (scan) => printLine(scanLine(scan)),
-    onNote: ({ failed, place, message }) =>
-      failed ? printFailure(`failed: ${place}: ${message}`) : printNote(`warning: ${place}: ${message}`),
+    onNote: ({ failed, place, message, remedy }) => {
+      const line = [`${place}: ${message}`, ...(remedy === undefined ? [] : [remedyText(remedy, flagName)])]
+      if (failed) printFailure(`failed: ${line.join('; ')}`)
+      else printNote(`warning: ${line.join('; ')}`)
+    },
   })
   const failures = result.notes.filter(({ failed }) => failed).length
   const nodules = result.scans.reduce((sum, scan) => sum + scan.nodules, 0)

@@ -21,6 +21,9 @@ interface Flags {
   hard: boolean
 }
 
+/** Flags that are not called as the parameters that they set. */
+export const flagOf = { threads: 'jobs', 'nodules[0]': 'nodules', 'nodules[1]': 'nodules' }
+
 export const command: CommandModule<object, Flags> = {
   command: 'phantom',
   describe: 'Make synthetic LIDC patients: DICOM, four readers in LIDC XML, exact truth in JSON',

@@ -31,6 +31,15 @@ interface Flags {
   draw: number
 }
 
+/** Flags that are not called as the parameters that they set. */
+export const flagOf = {
+  minAxialDiameterMm: 'min-axial-diameter',
+  minBoxPx: 'min-box',
+  padBoxPx: 'pad-box',
+  maxThicknessMm: 'max-thickness',
+  concurrency: 'jobs',
+}
+
 export const command: CommandModule<object, Flags> = {
   command: 'prepare [inputs..]',
   describe: 'Turn scans and annotations into training frames and lists',

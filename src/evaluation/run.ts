@@ -46,15 +46,16 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
   const given = [labels, truth, scans].filter((value) => value !== undefined).length
   if (given !== 1) {
     throw new NoduleError('INVALID_PARAMETER', 'what is true must be said once', {
-      expected: 'one of --truth, --scans and --labels',
-      actual: `${given} of them`,
+      parameter: ['truth', 'scans', 'labels'],
+      expected: 'one of them',
+      actual: String(given),
     })
   }
   const lists = truth !== undefined && !truth.toLowerCase().endsWith('.csv')
   if (options.by !== undefined && !lists)
     throw new NoduleError('INVALID_PARAMETER', 'only lists can be drawn by patient or image', {
-      place: 'by',
-      expected: 'a JSON list as --truth',
+      parameter: 'by',
+      expected: 'a JSON list of true boxes',
       actual: labels === undefined ? 'whole scans, which are drawn as such' : 'labels',
     })
   if (labels !== undefined) {

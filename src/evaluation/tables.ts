@@ -62,9 +62,9 @@ export function intervalNote({
   const other = { patient: 'image', image: 'patient' }[draw.by]
   const choice =
     draw.by === 'patient'
-      ? `--by ${other} draws images, as if slices of a patient were not alike`
+      ? `by ${other} it would draw images, as if slices of a patient were not alike`
       : draw.unknown === 0
-        ? `--by ${other} draws patients`
+        ? `by ${other} it would draw patients`
         : `${draw.unknown} of ${draw.count} tell no patient`
   if (interval === null) return `no interval: the true boxes are all of one ${draw.by}; ${choice}`
   const { confidence, samples, groups } = interval

@@ -1,5 +1,5 @@
 import sharp from 'sharp'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError, describeBriefly } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { memoryLimit } from '../limits.js'
 import { MAX_IMAGE_SIDE, bmpSize, decodeBmp } from './bmp.js'
@@ -54,7 +54,7 @@ async function decode(
     throw new NoduleError('FORMAT', 'not an image that can be read', {
       path,
       expected: 'PNG, JPEG or BMP',
-      actual: describeError(error).split('\n')[0],
+      actual: describeBriefly(error),
       cause: error,
     })
   }
@@ -104,7 +104,7 @@ export async function readImageSize(path: string): Promise<{ width: number; heig
     throw new NoduleError('FORMAT', 'not an image that can be read', {
       path,
       expected: 'PNG, JPEG or BMP',
-      actual: describeError(error).split('\n')[0],
+      actual: describeBriefly(error),
       cause: error,
     })
   }

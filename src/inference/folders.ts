@@ -8,6 +8,7 @@ import { readDetections } from './detections.js'
 import type { DetectParameters, SeriesDetections } from './detections.js'
 import { runJobs } from './jobs.js'
 import { findScans, scanPlace } from '../scans/find_scans.js'
+import type { DetectNote } from '../scans/find_scans.js'
 import { readAhead } from '../scans/load_scans.js'
 import { writeLunaCsv } from './luna_csv.js'
 import type { LunaMark } from './luna_csv.js'
@@ -36,14 +37,6 @@ export interface DetectFoldersOptions {
   onProgress?: (done: number, total: number, note: string) => void
   /** Asked between scans; true ends the work. */
   interrupted?: () => boolean
-}
-
-export interface DetectNote {
-  /** True where a file or scan could not be used although it should have been. */
-  failed: boolean
-  /** The file, or the scan. */
-  place: string
-  message: string
 }
 
 export interface DetectFoldersResult {
@@ -76,9 +69,9 @@ export async function detectFolders(
   const marks: LunaMark[] = []
   let total = 1
   const run: Run = {
-    note: (failed, place, message) => {
-      result.notes.push({ failed, place, message })
-      o.onNote?.({ failed, place, message })
+    note: (note) => {
+      result.notes.push(note)
+      o.onNote?.(note)
     },
     finish: (outcome) => {
       marks.push(...outcome.marks)

@@ -1,5 +1,6 @@
 /** A process of `runJobs`: opens the model once, then works on the scans that it is sent. */
-import { NoduleError } from '../errors.js'
+import { NoduleError, stackOf } from '../errors.js'
+import type { DetectNote } from './find_scans.js'
 import type { FromWorker, ToWorker } from './jobs.js'
 import { readAhead } from '../scans/load_scans.js'
 import { detectScan } from './one_scan.js'
@@ -15,8 +16,7 @@ function send(message: FromWorker): void {
 }
 
 async function work(task: ScanTask): Promise<ScanOutcome | undefined> {
-  const note = (failed: boolean, place: string, message: string): void =>
-    send({ kind: 'note', failed, place, message })
+  const note = (one: DetectNote): void => send({ kind: 'note', note: one })
   const opened = await session!
   const begin = performance.now()
   for await (const { loaded } of readAhead([task], note))
@@ -40,13 +40,8 @@ async function onMessage(message: ToWorker): Promise<void> {
   try {
     send({ kind: 'done', outcome: await work(message.task) })
   } catch (error) {
-    const code = error instanceof NoduleError ? error.code : undefined
-    const text = error instanceof Error ? error.message : String(error)
-    send({
-      kind: 'error',
-      code,
-      message: code === undefined && error instanceof Error ? (error.stack ?? text) : text,
-    })
+    if (error instanceof NoduleError) send({ kind: 'error', error: error.toData() })
+    else send({ kind: 'bug', stack: stackOf(error) })
   }
 }
 

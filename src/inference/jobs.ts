@@ -3,8 +3,9 @@ import type { ChildProcess } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { NoduleError } from '../errors.js'
-import type { NoduleErrorCode } from '../errors.js'
+import type { NoduleErrorData } from '../errors.js'
 import { scanPlace } from '../scans/find_scans.js'
+import type { DetectNote } from '../scans/find_scans.js'
 import type { Run, ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
 import type { Session } from './session.js'
 
@@ -22,9 +23,10 @@ export type ToWorker =
 
 /** From a worker. */
 export type FromWorker =
-  | { kind: 'note'; failed: boolean; place: string; message: string }
+  | { kind: 'note'; note: DetectNote }
   | { kind: 'done'; outcome: ScanOutcome | undefined }
-  | { kind: 'error'; code: NoduleErrorCode | undefined; message: string }
+  | { kind: 'error'; error: NoduleErrorData }
+  | { kind: 'bug'; stack: string }
 
 /**
  * Works on scans in several processes: rendering and the lungs are single-threaded, so that an archive goes through
@@ -84,18 +86,19 @@ async function ask(
       worker.off('error', onError)
       resolve(answer)
     }
+    const fail = (message: string): void => run.note({ failed: true, place: scanPlace(task.scan), message })
     const onMessage = (message: unknown): void => {
       const from = message as FromWorker
-      if (from.kind === 'note') run.note(from.failed, from.place, from.message)
+      if (from.kind === 'note') run.note(from.note)
       else if (from.kind === 'done') end(from.outcome)
-      else if (from.code !== undefined) end(new NoduleError(from.code, from.message))
+      else if (from.kind === 'error') end(NoduleError.fromData(from.error))
       else {
-        run.note(true, scanPlace(task.scan), `this is a bug: ${from.message}`)
+        fail(`this is a bug: ${from.stack}`)
         end(undefined)
       }
     }
     const died = (how: string): void => {
-      run.note(true, scanPlace(task.scan), `the process that worked on it ended (${how})`)
+      fail(`the process that worked on it ended (${how})`)
       end('died')
     }
     const onExit = (code: number | null, signal: NodeJS.Signals | null): void =>

@@ -77,7 +77,7 @@ export async function detectScan(
 ): Promise<(() => Promise<ScanOutcome>) | undefined> {
   const place = scanPlace(task.scan)
   if (loaded instanceof NoduleError) {
-    run.note(true, place, loaded.message)
+    run.note({ failed: true, place, message: loaded.message })
     return undefined
   }
   let examined: { detections: SeriesDetections; overlays: Overlay[] }
@@ -86,7 +86,7 @@ export async function detectScan(
   } catch (error) {
     // A result that cannot be written here will not be for the next scan either.
     if (!(error instanceof NoduleError) || error.code === 'FILE') throw error
-    run.note(true, place, error.message)
+    run.note({ failed: true, place, message: error.message })
     return undefined
   }
   const { detections, overlays } = examined
@@ -95,7 +95,7 @@ export async function detectScan(
     await removeOverlays(pictures)
     await writeOverlays(pictures, overlays)
     await writeDetections(task.path, detections)
-    for (const warning of detections.warnings) run.note(false, place, warning)
+    for (const message of detections.warnings) run.note({ failed: false, place, message })
     return outcomeOf(detections, task.path, false)
   }
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import * as ort from 'onnxruntime-node'
 import { invalidParameter } from '../check.js'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError, describeBriefly } from '../errors.js'
 import type { Nodule3d } from '../nodules/index.js'
 import { sha256 } from '../hash.js'
 import { patchMetadata } from '../onnx/patch_metadata.js'
@@ -55,7 +55,7 @@ export async function openPatchSession(path: string, options: SessionOptions = {
           try {
             outputs = (await session.run({ cubes: input }))['outputs']!.data as Float32Array
           } catch (error) {
-            const actual = describeError(error).split('\n')[0]
+            const actual = describeBriefly(error)
             throw new NoduleError('NUMERIC', 'the second stage fails', { path, actual, cause: error })
           }
           for (let row = 0; row < n; row++)
@@ -113,17 +113,16 @@ async function openSecondStage(path: string, first: Session, options: SessionOpt
   const problem = calibration === undefined ? 'it is not calibrated' : belongs(calibration, first)
   if (calibration !== undefined && problem === undefined) return { ...opened, calibration }
   await opened.release()
-  throw new NoduleError(
-    'FORMAT',
-    `the second stage cannot be used with ${first.path}: ${problem}; possible solutions: fit it to this first stage ` +
-      '(nodule mine, nodule calibrate); go without (--second none)',
-    {
-      path,
-      place: 'metadata_props/calibration',
-      expected: `first stage ${first.sha256.slice(0, 16)}...`,
-      actual: calibration === undefined ? 'none' : `${calibration.model.slice(0, 16)}...`,
-    },
-  )
+  throw new NoduleError('FORMAT', `the second stage cannot be used with ${first.path}: ${problem}`, {
+    path,
+    place: 'metadata_props/calibration',
+    expected: `first stage ${first.sha256.slice(0, 16)}...`,
+    actual: calibration === undefined ? 'none' : `${calibration.model.slice(0, 16)}...`,
+    remedies: [
+      'fit it to this first stage (nodule mine, nodule calibrate)',
+      { do: 'go without', parameter: 'second', value: 'none' },
+    ],
+  })
 }
 
 /** Why a second stage is not for a first one. Other frames or int8 leave a first stage what it is: its checkpoint. */

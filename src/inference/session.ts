@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { checkInteger, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
-import { NoduleError, describeError } from '../errors.js'
+import { NoduleError, describeBriefly } from '../errors.js'
 import { defaultThreads } from '../kernels/addon.js'
 import { modelMetadata } from '../onnx/metadata.js'
 import { sha256 } from '../hash.js'
@@ -72,7 +72,7 @@ export async function openSession(path: string, options: SessionOptions = {}): P
     try {
       results = await session.run({ frames: input })
     } catch (error) {
-      const actual = describeError(error).split('\n')[0]
+      const actual = describeBriefly(error)
       throw new NoduleError('NUMERIC', 'the model fails', { path, actual, cause: error })
     }
     const boxes = results['boxes']!.data as Float32Array
@@ -113,6 +113,12 @@ export function sessionOptions(options: SessionOptions): Required<SessionOptions
   return { device, threads: checkInteger('threads', options.threads ?? defaultThreads(), 1, 1024) }
 }
 
+const CUDA_REMEDIES = [
+  { do: 'run on the CPU', parameter: 'device', value: 'cpu' },
+  'install the CUDA libraries of onnxruntime (node node_modules/onnxruntime-node/script/install.js ' +
+    '--onnxruntime-node-install=cuda12), CUDA 12 and cuDNN 9; `nodule doctor` shows what is there',
+]
+
 /** Opens an ONNX model in onnxruntime. Throws NoduleError (FORMAT, UNAVAILABLE). */
 export async function createSession(
   bytes: Uint8Array,
@@ -132,14 +138,10 @@ export async function createSession(
       return { session, device: 'cuda' }
     } catch (error) {
       if (device === 'cuda') {
-        throw new NoduleError(
-          'UNAVAILABLE',
-          `onnxruntime cannot use CUDA (${describeError(error).split('\n')[0]}); possible solutions: run on the CPU ` +
-            '(--device cpu); install the CUDA libraries of onnxruntime ' +
-            '(node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12), CUDA 12 and ' +
-            'cuDNN 9; `nodule doctor` shows what is there',
-          { cause: error },
-        )
+        throw new NoduleError('UNAVAILABLE', `onnxruntime cannot use CUDA (${describeBriefly(error)})`, {
+          remedies: CUDA_REMEDIES,
+          cause: error,
+        })
       }
     }
   }
@@ -148,7 +150,7 @@ export async function createSession(
   } catch (error) {
     throw new NoduleError('FORMAT', 'onnxruntime refuses the model', {
       path,
-      actual: describeError(error).split('\n')[0],
+      actual: describeBriefly(error),
       cause: error,
     })
   }

@@ -11,10 +11,11 @@ import { PACKAGE_ROOT } from '../version.js'
 export function shippedModel(root = PACKAGE_ROOT): string {
   const path = join(root, 'models', 'lung.onnx')
   if (existsSync(path)) return path
-  throw new NoduleError(
-    'UNAVAILABLE',
-    'no model is given, and the package holds none; possible solutions: name one with --model; make one with ' +
-      '`nodule train` and `nodule export` (or `npm run demo`, in a clone)',
-    { path },
-  )
+  throw new NoduleError('UNAVAILABLE', 'no model is given, and the package holds none', {
+    path,
+    remedies: [
+      { do: 'name one', parameter: 'model' },
+      'make one with `nodule train` and `nodule export` (or `npm run demo`, in a clone)',
+    ],
+  })
 }

@@ -131,10 +131,9 @@ export function findAddon(): Addon | undefined {
 export function requireAddon(): Addon {
   const { addon, problem } = load()
   if (addon === undefined)
-    throw new NoduleError(
-      'UNAVAILABLE',
-      `the native addon is not available: ${problem}. Possible solutions: ${solutions.join('; ')}`,
-    )
+    throw new NoduleError('UNAVAILABLE', `the native addon is not available: ${problem}`, {
+      remedies: solutions,
+    })
   return addon
 }
 

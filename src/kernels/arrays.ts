@@ -53,9 +53,7 @@ export function checked<T>(name: string, value: unknown, check: () => T): T {
     return check()
   } catch (error) {
     if (!(error instanceof TypeError)) throw error
-    throw Object.assign(invalidParameter(name, 'object with all that it should hold', value), {
-      cause: error,
-    })
+    throw invalidParameter(name, 'object with all that it should hold', value).with({ cause: error })
   }
 }
 

@@ -175,7 +175,7 @@ async function firstStage(
   if (model === undefined || other !== undefined)
     throw new NoduleError('FORMAT', model === undefined ? 'the cubes hold no marks' : 'marks of two models', {
       path: (other ?? stores[0])!.folder,
-      expected: model === undefined ? 'cubes of nodule mine with --model' : `marks of ${model}`,
+      expected: model === undefined ? 'cubes that `nodule mine` made with a model' : `marks of ${model}`,
       actual: String(other?.header.model),
     })
   return { model, ...(checkpoint === undefined ? {} : { checkpoint }) }

@@ -95,9 +95,7 @@ const file = (folder: string, part: boolean): { bytes: string; index: string } =
 export async function openCubes(folder: string): Promise<CubeStore> {
   const { bytes: path, index } = file(folder, false)
   if (!existsSync(index) && existsSync(file(folder, true).index))
-    throw new NoduleError('FILE', 'the cubes are not finished: run `nodule mine` with --resume', {
-      path: folder,
-    })
+    throw new NoduleError('FILE', 'the cubes are not finished: `nodule mine` has to resume', { path: folder })
   const { header, sources } = parseIndex(readText(index, 'read cubes'), index, false)
   const cubes = sources.flatMap((source) => source.cubes.map((record) => ({ record, source })))
   const size = cubeBytes(header.spec)

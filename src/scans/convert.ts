@@ -44,11 +44,12 @@ export async function convertSeries(
   if (series === undefined || volumes.length > 1) {
     throw new NoduleError('INVALID_PARAMETER', 'cannot choose a volume', {
       path: inputs.join(', '),
-      expected: 'one volume (choose by --series)',
+      expected: 'one volume in all',
       actual:
         volumes.length === 0
           ? whyNone(found, o.series)
           : volumes.map((one) => one.seriesInstanceUid).join(', '),
+      ...(volumes.length === 0 ? {} : { remedies: [{ do: 'choose one', parameter: 'series' }] }),
     })
   }
   const written = /\.mhd$/i.test(output) ? [output, dataName(output, o.compress === true)] : [output]

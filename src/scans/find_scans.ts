@@ -1,9 +1,19 @@
 import { dirname } from 'node:path'
 import { findSeries, listFiles, volumeNames } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
+import type { Remedy } from '../errors.js'
 
-/** Tells of a file or scan that is left out (failed: although it should have been used) or noteworthy. */
-export type Note = (failed: boolean, place: string, message: string) => void
+/** Of a file or scan that is left out, or noteworthy. */
+export interface DetectNote {
+  /** True where a file or scan could not be used although it should have been. */
+  failed: boolean
+  /** The file, or the scan. */
+  place: string
+  message: string
+  remedy?: Remedy
+}
+
+export type Note = (note: DetectNote) => void
 
 /** A CT volume that is to be examined, without its headers: those of an archive would fill the memory. */
 export interface ScanFiles {
@@ -36,7 +46,7 @@ export interface FindScansOptions {
 interface Met {
   scan: ScanFiles
   /** Why it cannot be used, if so. */
-  reason: string | undefined
+  obstacle: Obstacle | undefined
   chunks: number
 }
 
@@ -64,11 +74,12 @@ export async function findScans(
       volumeNames: names,
     })
     done += chunk.length
-    for (const { path, kind, reason } of found.skipped) {
-      if (reason.startsWith('packed') && kind === 'foreign') note(false, path, `left out: ${reason}`)
+    for (const { path, kind, reason, fault } of found.skipped) {
+      if (fault === 'packed' && kind === 'foreign')
+        note({ failed: false, place: path, message: `left out: ${reason}` })
       if (kind !== 'damaged') continue
       damaged.push(path)
-      note(true, path, reason)
+      note({ failed: true, place: path, message: reason })
     }
     for (const series of found.series) {
       const { seriesInstanceUid: uid, folder, studyInstanceUid: study, modality } = series
@@ -76,7 +87,7 @@ export async function findScans(
       const key = JSON.stringify(uid === '' ? [start, folder, study, modality] : [series.patientId, uid])
       const before = met.get(key)
       if (before === undefined)
-        met.set(key, { scan: filesOf(series), reason: unusable(series, single), chunks: 1 })
+        met.set(key, { scan: filesOf(series), obstacle: unusable(series, single), chunks: 1 })
       else {
         for (const path of filesOf(series).paths) before.scan.paths.push(path)
         before.chunks++
@@ -84,16 +95,20 @@ export async function findScans(
     }
   }
   const scans: ScanFiles[] = []
-  for (const { scan, reason: first, chunks } of met.values()) {
+  for (const { scan, obstacle: first, chunks } of met.values()) {
     // What a part says about itself (gaps, one image only) does not hold for the whole.
     const whole = chunks > 1 ? await seriesOf(scan) : undefined
-    const reason = chunks > 1 ? (whole === undefined ? 'no volume' : unusable(whole, single)) : first
-    if (reason === undefined) scans.push(scan)
-    else note(false, scanPlace(scan), `left out: ${reason}`)
+    const obstacle =
+      chunks > 1 ? (whole === undefined ? { reason: 'no volume' } : unusable(whole, single)) : first
+    if (obstacle === undefined) scans.push(scan)
+    else {
+      const { reason, ...help } = obstacle
+      note({ failed: false, place: scanPlace(scan), message: `left out: ${reason}`, ...help })
+    }
   }
   markRepeated(scans)
   if (scans.length === 0 && o.interrupted?.() !== true)
-    note(true, paths.join(', '), 'no CT series that makes a volume')
+    note({ failed: true, place: paths.join(', '), message: 'no CT series that makes a volume' })
   return { scans, damaged }
 }
 
@@ -124,16 +139,20 @@ function filesOf(series: Series): ScanFiles {
   return { patientId, seriesInstanceUid, folder, paths: [...paths] }
 }
 
-/** Why nodules cannot be detected in a series; undefined where they can. */
-function unusable(series: Series, single: boolean): string | undefined {
-  if (series.modality !== 'CT') return `${series.modality || 'no modality'}, not CT`
+/** Why nodules cannot be detected in a series. */
+type Obstacle = { reason: string; remedy?: Remedy }
+
+/** Undefined where there is nothing in the way. */
+function unusable(series: Series, single: boolean): Obstacle | undefined {
+  if (series.modality !== 'CT') return { reason: `${series.modality || 'no modality'}, not CT` }
   const tilted = series.problems.find(({ kind }) => kind === 'not-axial')
-  if (tilted !== undefined) return `${tilted.message}: nodules are looked for in axial slices`
+  if (tilted !== undefined) return { reason: `${tilted.message}: nodules are looked for in axial slices` }
   if (series.isVolume) return undefined
   const usable = isSingleImage(series)
   if (usable && (single || series.slices[0]!.volume !== undefined)) return undefined
   const reason = series.problems.map(({ message }) => message).join('; ')
-  return usable ? `${reason}; --region all examines it` : reason
+  const remedy = { do: 'examine it as it is', parameter: 'region', value: 'all' }
+  return usable ? { reason, remedy } : { reason }
 }
 
 /** One cross-section that can be read: no volume, but something to examine. */

@@ -72,7 +72,7 @@ async function loadScan(
       const path = error.path
       if (path === undefined || !scan.paths.includes(path) || bad.length >= MAX_BAD_SLICES) return error
       bad.push(path)
-      note(true, path, error.message.replace(`${path}: `, ''))
+      note({ failed: true, place: path, message: error.reason })
       warnings.push(`slice left out: ${error.message}`)
     }
   }

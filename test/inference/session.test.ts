@@ -159,6 +159,6 @@ describe('openSession', () => {
     if (result === 'opened') return // A machine with CUDA.
     expect(result).toMatchObject({ code: 'UNAVAILABLE' })
     expect((result as Error).message).toContain('onnxruntime cannot use CUDA')
-    expect((result as Error).message).toContain('--device cpu')
+    expect((result as Error).message).toContain('run on the CPU (device cpu)')
   })
 })

@@ -13,7 +13,7 @@ test('without a model in the package the error says how to get one', async () =>
   const path = join(root, 'models', 'lung.onnx')
   expect(() => shippedModel(root)).toThrow(NoduleError)
   expect(() => shippedModel(root)).toThrow(
-    `${path}: no model is given, and the package holds none; possible solutions: name one with --model; make one`,
+    `${path}: no model is given, and the package holds none; possible solutions: name one (model); make one`,
   )
   await mkdir(join(root, 'models'))
   await writeFile(path, '')

@@ -197,7 +197,7 @@ describe('detecting with a second stage', () => {
     const error = await refused(openStages(model, undefined))
     expect(error.message).toContain('the second stage cannot be used with')
     expect(error.message).toContain('it was fitted to another one')
-    expect(error.message).toContain('--second none')
+    expect(error.message).toContain('go without (second none)')
     expect((await refused(openStages(model, join(root, 'none.onnx')))).code).toBe('FILE')
 
     const alone = await openStages(model, 'none')

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findSeries } from '../../src/dicom/index.js'
-import { NoduleError } from '../../src/errors.js'
+import { NoduleError, remedyText } from '../../src/errors.js'
 import { findScans, seriesOf } from '../../src/scans/find_scans.js'
 import { readAhead } from '../../src/scans/load_scans.js'
 import { writeNifti } from '../../src/formats/nifti_write.js'
@@ -31,14 +31,15 @@ describe('findScans', () => {
     const steps: [number, number][] = []
     const { scans, damaged } = await findScans(
       [folder],
-      (failed, place, text) => notes.push(`${failed} ${place} ${text}`),
+      ({ failed, place, message, remedy = 'none' }) =>
+        notes.push(`${failed} ${place} ${message}; ${remedyText(remedy)}`),
       {
         chunk,
         onProgress: (done, total) => steps.push([done, total]),
       },
     )
     expect(damaged).toEqual([])
-    expect(notes).toEqual(['false C 1.3 left out: one image only; --region all examines it'])
+    expect(notes).toEqual(['false C 1.3 left out: one image only; examine it as it is (region all)'])
     expect(scans.map(({ patientId }) => patientId)).toEqual(['A', 'B'])
     expect(scans.map(({ paths }) => paths.length)).toEqual([6, 6])
     expect(steps.map(([done]) => done)).toEqual(steps.map((_, index) => index + 1))

@@ -1,7 +1,7 @@
 import { checkNumber, invalidParameter } from '../../check.js'
 import { findSeries, listFiles, readSegmentation } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
-import { NoduleError } from '../../errors.js'
+import { NoduleError, reasonBeside } from '../../errors.js'
 import { readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { annotationsBySeries } from './findings.js'
@@ -147,7 +147,7 @@ export async function segmentationsBySeries(
       found.set(seriesInstanceUid, [...(found.get(seriesInstanceUid) ?? []), path])
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
-      damaged.push({ path, reason: error.message.replace(`${path}: `, '') })
+      damaged.push({ path, reason: reasonBeside(path, error) })
     }
   }
   return found

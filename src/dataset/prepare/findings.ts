@@ -1,6 +1,6 @@
 import { consensusNodules, placeOnSeries, readLidcXml } from '../../annotations/index.js'
 import type { Series } from '../../dicom/index.js'
-import { NoduleError, describeError } from '../../errors.js'
+import { NoduleError, reasonBeside } from '../../errors.js'
 import type { BoxRule, SliceFinding } from './boxes.js'
 import { findingsOnSlices, isAccepted } from './marks.js'
 import type { ScanRecord } from './record.js'
@@ -38,7 +38,7 @@ export async function annotationsBySeries(files: readonly string[]): Promise<Ann
       if (known === undefined) found.bySeries.set(uid, [path])
       else known.push(path)
     } catch (error) {
-      found.problems.push({ path, reason: describeError(error).replace(`${path}: `, '') })
+      found.problems.push({ path, reason: reasonBeside(path, error) })
     }
   }
   return found

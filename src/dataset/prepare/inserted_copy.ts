@@ -1,4 +1,4 @@
-import { NoduleError, describeError } from '../../errors.js'
+import { NoduleError, reasonBeside } from '../../errors.js'
 import { createRandom } from '../../random.js'
 import type { Random } from '../../random.js'
 import { insertNodules } from '../insertion/insert.js'
@@ -97,7 +97,7 @@ async function drawDonors(
       if (!(error instanceof NoduleError) || error.path === undefined) throw error
       const { path } = error
       if (damaged.every((file) => file.path !== path))
-        damaged.push({ path, reason: describeError(error).replace(`${path}: `, '') })
+        damaged.push({ path, reason: reasonBeside(path, error) })
     }
   }
   return stacks

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { consensusNodules, placeOnSeries, readLidcXml } from '../../annotations/index.js'
 import type { ConsensusNodule, LidcReading, SeriesFrame } from '../../annotations/index.js'
-import { NoduleError, describeError } from '../../errors.js'
+import { NoduleError, reasonBeside } from '../../errors.js'
 import { clipBox } from '../../geometry/box.js'
 import type { EdgeBox } from '../../geometry/box.js'
 import { canvasFrame } from '../../geometry/frame.js'
@@ -64,7 +64,7 @@ export async function prepareStacks(task: StacksTask): Promise<ScanRecord> {
       // What cannot be written ends the work; what cannot be read is one stack less.
       const path = error instanceof NoduleError ? (error.path ?? '') : ''
       if (!(error instanceof NoduleError) || !path.startsWith(join(folder, 'stacks'))) throw error
-      const reason = describeError(error).replace(`${path}: `, '')
+      const reason = reasonBeside(path, error)
       record.damaged.push({ path: path === '' ? stackFiles(folder, entry).slices : path, reason })
     }
   }

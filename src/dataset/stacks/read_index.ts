@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { show } from '../../check.js'
-import { NoduleError } from '../../errors.js'
+import { NoduleError, reasonBeside } from '../../errors.js'
 import { readText } from '../../files.js'
 
 /** A stack as index.csv describes it: slices of 128 x 128 pixels around one nodule. */
@@ -74,7 +74,7 @@ export function readStackIndex(folder: string): StackIndex {
       index.stacks.push(parseStack(rows, path))
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
-      index.problems.push({ path, reason: error.message.replace(`${path}: `, '') })
+      index.problems.push({ path, reason: reasonBeside(path, error) })
     }
   }
   return index

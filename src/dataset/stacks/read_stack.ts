@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import type { OutputInfo } from 'sharp'
-import { NoduleError, describeError, fileError } from '../../errors.js'
+import { NoduleError, describeBriefly, fileError } from '../../errors.js'
 import type { HuVolume } from '../../volume/index.js'
 import type { StackEntry } from './read_index.js'
 
@@ -87,7 +87,7 @@ async function readGray(path: string, count: number): Promise<Uint8Array> {
     throw new NoduleError('FORMAT', 'not a picture that can be read', {
       path,
       expected: 'WebP or PNG',
-      actual: describeError(error).split('\n')[0],
+      actual: describeBriefly(error),
       cause: error,
     })
   }

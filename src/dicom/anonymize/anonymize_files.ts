@@ -64,7 +64,7 @@ export async function anonymizeFiles(
           error: new NoduleError('FORMAT', describeError(error), { path, cause: error }),
         })
       } else if (error.path !== path) throw error
-      else if (error.message.includes('not a DICOM file')) result.foreign.push(path)
+      else if (error.fault === 'not-dicom' || error.fault === 'packed') result.foreign.push(path)
       else result.problems.push({ path, error })
     }
     o.onProgress?.(n + 1, files.length)

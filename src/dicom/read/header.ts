@@ -4,7 +4,7 @@ import { cross, dot, unit } from '../../geometry/vector.js'
 import type { Vector3 } from '../../geometry/vector.js'
 import { frameLimit } from '../../limits.js'
 import { fillFrom, openRegular } from '../../read_files.js'
-import { NOT_DICOM, PIXEL_DATA, parseDicom } from './parse.js'
+import { PIXEL_DATA, parseDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { AXIAL, positionByLocation } from './slice_location.js'
 import { shareArray, shareText } from './share.js'
@@ -94,10 +94,6 @@ export interface SliceHeader {
   gantryTilt?: number | undefined
 }
 
-/** Summaries of the errors for intact files that are of no use here. */
-export const NO_IMAGE = 'no image in the file'
-export const NO_PLACE = 'no place in the patient'
-
 const FIRST_READ = 16 * 1024
 
 /**
@@ -142,7 +138,7 @@ function parseHead(bytes: Uint8Array, path: string, size: number, whole: boolean
     return file.dataSet.elements[PIXEL_DATA] === undefined ? undefined : file
   } catch (error) {
     // The bytes at the start of a file say whether it is DICOM; any other trouble may be the cut.
-    if (error instanceof NoduleError && error.message.includes(NOT_DICOM)) throw error
+    if (error instanceof NoduleError && (error.fault === 'not-dicom' || error.fault === 'packed')) throw error
     return undefined
   }
 }
@@ -163,14 +159,11 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     ] as const)
       if (dataSet.elements[tag] !== undefined)
         throw new NoduleError('UNSUPPORTED', 'cannot read floating-point pixels', { path, place })
-    throw new NoduleError('FORMAT', file.stopped === undefined ? NO_IMAGE : 'damaged data set', {
-      path,
-      expected: 'Pixel Data (7FE0,0010)',
-      actual:
-        file.stopped === undefined
-          ? `${text(dataSet, 'x00080060') ?? 'an object'} without pixels`
-          : file.stopped,
-    })
+    const expected = 'Pixel Data (7FE0,0010)'
+    if (file.stopped !== undefined)
+      throw new NoduleError('FORMAT', 'damaged data set', { path, expected, actual: file.stopped })
+    const actual = `${text(dataSet, 'x00080060') ?? 'an object'} without pixels`
+    throw new NoduleError('FORMAT', 'no image in the file', { fault: 'no-image', path, expected, actual })
   }
   const rows = uint16(dataSet, 'x00280010') ?? 0
   const columns = uint16(dataSet, 'x00280011') ?? 0
@@ -280,7 +273,8 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
   const find = (sequence: string, tag: string): number[] | undefined =>
     numbersOf(holderOf(dataSet, frame, sequence, tag), tag)
   const wrong = (place: string, name: string, count: number): NoduleError =>
-    new NoduleError('FORMAT', NO_PLACE, {
+    new NoduleError('FORMAT', 'no place in the patient', {
+      fault: 'no-place',
       path,
       place,
       expected: `${count} numbers of ${name}`,

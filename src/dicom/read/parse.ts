@@ -42,9 +42,6 @@ export interface ParseOptions {
   size?: number
 }
 
-/** Summary of the error for files that are something else. */
-export const NOT_DICOM = 'not a DICOM file'
-
 /**
  * Reads the elements of a DICOM file: with or without preamble and meta information, explicit or implicit VR, little
  * or big endian, deflated. A data set that breaks off gives what was read, with `stopped`.
@@ -62,7 +59,10 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
     const isPart10 = start > 0
     transferSyntax = guessSyntax(bytes, start) ?? (isPart10 ? IMPLICIT_LITTLE_ENDIAN : undefined)
     if (transferSyntax === undefined) {
-      throw new NoduleError('FORMAT', NOT_DICOM, {
+      if (isPacked(bytes))
+        throw new NoduleError('FORMAT', 'packed: unpack it first', { fault: 'packed', path })
+      throw new NoduleError('FORMAT', 'not a DICOM file', {
+        fault: 'not-dicom',
         path,
         expected: '"DICM" at byte 128 or a data set at byte 0',
         actual: bytes.length === 0 ? 'an empty file' : `bytes ${hex(bytes, start, 8)}`,
@@ -104,7 +104,8 @@ export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}
   dataSet.warnings = warnings
   const { stopped } = reader
   if (Object.keys(dataSet.elements).length === 0 && meta === undefined) {
-    throw new NoduleError('FORMAT', NOT_DICOM, {
+    throw new NoduleError('FORMAT', 'not a DICOM file', {
+      fault: 'not-dicom',
       path,
       expected: 'at least one element',
       actual: stopped,
@@ -137,6 +138,14 @@ function readMeta(bytes: Uint8Array, path: string): { meta: DataSet | undefined;
 
 function hasMagic(bytes: Uint8Array, at: number): boolean {
   return bytes[at] === 0x44 && bytes[at + 1] === 0x49 && bytes[at + 2] === 0x43 && bytes[at + 3] === 0x4d
+}
+
+/** gzip, zip, bzip2, xz, 7z and zstd */
+const PACKED_STARTS = ['1f 8b', '50 4b 03 04', '42 5a 68', 'fd 37 7a 58', '37 7a bc af', '28 b5 2f fd']
+
+function isPacked(bytes: Uint8Array): boolean {
+  const start = hex(bytes, 0, 4)
+  return PACKED_STARTS.some((known) => start.startsWith(known))
 }
 
 /** True where a known VR stands after the tag at `position`. */

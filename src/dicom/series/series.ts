@@ -1,12 +1,13 @@
 import { realpath, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { eachAtOnce } from '../../each.js'
-import { NoduleError, describeError, fileError } from '../../errors.js'
+import { NoduleError, describeError, fileError, reasonBeside } from '../../errors.js'
+import type { NoduleFault } from '../../errors.js'
 import { buildSeries } from './build_series.js'
 import type { Series } from './types.js'
-import { NO_IMAGE, NO_PLACE, readHead, sliceHeaders } from '../read/header.js'
+import { readHead, sliceHeaders } from '../read/header.js'
 import type { SliceHeader } from '../read/header.js'
-import { NOT_DICOM, readDicom } from '../read/parse.js'
+import { readDicom } from '../read/parse.js'
 import type { DicomFile } from '../read/parse.js'
 import { decodePixels, readPixels } from '../pixels/pixels.js'
 import type { StoredPixels } from '../pixels/stored_values.js'
@@ -28,6 +29,8 @@ export interface SkippedFile {
    */
   kind: 'foreign' | 'not-a-slice' | 'damaged'
   reason: string
+  /** What exactly is wrong, where it has a name. */
+  fault?: NoduleFault
   /** Modality (0008,0060) of DICOM files that name one. */
   modality?: string
 }
@@ -67,7 +70,8 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
     if (o.interrupted?.() === true) return
     let modality: string | undefined
     try {
-      if (await isAppleDouble(path)) throw new NoduleError('FORMAT', APPLE_DOUBLE, { path })
+      if (await isAppleDouble(path))
+        throw new NoduleError('FORMAT', "macOS's notes on another file", { fault: 'apple-double', path })
       if (isVolumeFile(path)) {
         for (const header of await readVolumeHeaders(path, names.get(path))) headers.push(header)
         o.onProgress?.(++done, files.length)
@@ -77,9 +81,12 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
       modality = text(file.dataSet, 'x00080060')
       for (const header of sliceHeaders(file, size)) headers.push(header)
     } catch (error) {
-      const problem = error instanceof NoduleError ? packedError(path, error) : unexpected(path, error)
-      const known = modality === undefined ? {} : { modality }
-      skipped.push({ path, kind: skipKind(path, problem), reason: reasonOf(path, problem), ...known })
+      const problem = error instanceof NoduleError ? error : unexpected(path, error)
+      skipped.push({
+        ...{ path, kind: skipKind(path, problem), reason: reasonBeside(path, problem) },
+        ...(problem.fault === undefined ? {} : { fault: problem.fault }),
+        ...(modality === undefined ? {} : { modality }),
+      })
       o.onProblem?.(path, problem)
     }
     o.onProgress?.(++done, files.length)
@@ -179,8 +186,6 @@ function unexpected(path: string, error: unknown): NoduleError {
   return new NoduleError('FORMAT', `cannot read: ${describeError(error)}`, { path, cause: error })
 }
 
-const APPLE_DOUBLE = "macOS's notes on another file"
-
 /** Files `._NAME` that macOS leaves on disks and in archives that are not its own. */
 async function isAppleDouble(path: string): Promise<boolean> {
   if (!basename(path).startsWith('._')) return false
@@ -188,30 +193,11 @@ async function isAppleDouble(path: string): Promise<boolean> {
   return start.length === 4 && [0x00051607, 0x00051600].includes(start.readUInt32BE())
 }
 
-const PACKED = 'packed: unpack it first'
-
-/** What the first bytes of gzip, zip, bzip2, xz, 7z and zstd say. */
-const PACKED_STARTS = /^bytes (1f 8b|50 4b 03 04|42 5a 68|fd 37 7a 58|37 7a bc af|28 b5 2f fd)/
-
-/** A file that is packed may hold slices: it is named as what it is. */
-function packedError(path: string, error: NoduleError): NoduleError {
-  const isPacked = error.message.includes(NOT_DICOM) && PACKED_STARTS.test(error.actual ?? '')
-  return isPacked ? new NoduleError('FORMAT', PACKED, { path, cause: error }) : error
-}
-
-function skipKind(path: string, error: NoduleError): SkippedFile['kind'] {
-  if (error.message.includes(APPLE_DOUBLE)) return 'foreign'
-  if (error.message.includes(PACKED)) return /\.(dcm|dicom|ima)(\.\w+)?$/i.test(path) ? 'damaged' : 'foreign'
-  if (error.message.includes(NOT_DICOM)) return /\.(dcm|dicom|ima)$/i.test(path) ? 'damaged' : 'foreign'
-  const intact =
-    error.code === 'UNSUPPORTED' || [NO_IMAGE, NO_PLACE].some((text) => error.message.includes(text))
-  return intact ? 'not-a-slice' : 'damaged'
-}
-
-/** The message without the path, which stands beside it; that of another file (of voxels) stays. */
-function reasonOf(path: string, error: NoduleError): string {
-  const prefix = `${path}: `
-  return error.message.startsWith(prefix) ? error.message.slice(prefix.length) : error.message
+function skipKind(path: string, { code, fault }: NoduleError): SkippedFile['kind'] {
+  if (fault === 'apple-double') return 'foreign'
+  if (fault === 'packed') return /\.(dcm|dicom|ima)(\.\w+)?$/i.test(path) ? 'damaged' : 'foreign'
+  if (fault === 'not-dicom') return /\.(dcm|dicom|ima)$/i.test(path) ? 'damaged' : 'foreign'
+  return code === 'UNSUPPORTED' || fault === 'no-image' || fault === 'no-place' ? 'not-a-slice' : 'damaged'
 }
 
 function compare(a: string, b: string): number {

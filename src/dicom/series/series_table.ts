@@ -61,8 +61,8 @@ function skippedLines({ skipped }: FoundSeries): string[] {
 }
 
 /** Files that may hold slices once they are unpacked. */
-function isPacked({ reason, kind }: SkippedFile): boolean {
-  return kind === 'foreign' && reason.startsWith('packed')
+function isPacked({ fault, kind }: SkippedFile): boolean {
+  return kind === 'foreign' && fault === 'packed'
 }
 
 /** Files that are no slices, by reason, with one of them as an example. */

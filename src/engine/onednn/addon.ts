@@ -204,8 +204,7 @@ export function tensorAddonProblem(): string | undefined {
 export function requireTensorAddon(): TensorAddon {
   const { addon, problem } = load()
   if (addon !== undefined) return addon
-  throw new NoduleError(
-    'UNAVAILABLE',
-    `the native engine cannot be used: ${problem ?? 'unknown'}; possible solutions: ${TENSOR_SOLUTIONS.join('; ')}`,
-  )
+  throw new NoduleError('UNAVAILABLE', `the native engine cannot be used: ${problem ?? 'unknown'}`, {
+    remedies: TENSOR_SOLUTIONS,
+  })
 }

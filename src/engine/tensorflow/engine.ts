@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import * as tf from '@tensorflow/tfjs'
-import { describeError } from '../../errors.js'
+import { describeBriefly } from '../../errors.js'
 import type { Engine } from '../types.js'
 
 const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'] as const
@@ -31,7 +31,7 @@ function load(): { name?: string; reason: string } {
       if (tf.findBackendFactory('tensorflow') != null) return (found = { name, reason: '' })
       reasons.push(`${name} brings its own copy of tfjs-core`)
     } catch (problem) {
-      const first = describeError(problem).split('\n')[0]!
+      const first = describeBriefly(problem)
       reasons.push(
         /Cannot find module '@tensorflow/.test(first)
           ? `${name} is not installed`

@@ -173,7 +173,9 @@ describe('directions', () => {
       { kind: 'not-axial', message: `the slices are ${name}, not axial` },
     ])
     const notes: string[] = []
-    const { scans } = await findScans([folder], (_, place, message) => notes.push(`${place}: ${message}`))
+    const { scans } = await findScans([folder], ({ place, message }) => {
+      notes.push(`${place}: ${message}`)
+    })
     expect(scans).toEqual([])
     expect(notes[0]).toContain(
       `left out: the slices are ${name}, not axial: nodules are looked for in axial slices`,

@@ -50,11 +50,11 @@ describe('what the bootstrap of slices draws', () => {
     const byPatient = await evaluateFiles(many())
     expect((byPatient.json as SliceRun).draw).toEqual({ by: 'patient', count: 3, withTruth: 3, unknown: 0 })
     expect(byPatient.table).toContain(
-      '(95 % interval of 1000 bootstraps that draw 3 patients; --by image draws images, as if slices of a patient were not alike)',
+      '(95 % interval of 1000 bootstraps that draw 3 patients; by image it would draw images, as if slices of a patient were not alike)',
     )
     const byImage = await evaluateFiles({ ...many(), by: 'image' })
     expect((byImage.json as SliceRun).apInterval).toMatchObject({ groups: 6 })
-    expect(byImage.table).toContain('that draw 6 images; --by patient draws patients)')
+    expect(byImage.table).toContain('that draw 6 images; by patient it would draw patients)')
   })
 
   it('images where a name does not tell; patients are then refused', async () => {
@@ -72,7 +72,9 @@ describe('what the bootstrap of slices draws', () => {
     const { table, json } = await evaluateFiles({ truth, predictions })
     expect((json as SliceRun).apInterval).toBeNull()
     expect(table).toMatch(/average precision, all points +0\.\d{3}\n/)
-    expect(table).toContain('(no interval: the true boxes are all of one patient; --by image draws images')
+    expect(table).toContain(
+      '(no interval: the true boxes are all of one patient; by image it would draw images',
+    )
     const two = await evaluateFiles({ truth, predictions: [truth, ...predictions] })
     expect(two.table).toMatch(/AP, truth\.json - found\.json: \+0\.\d{3} \(no interval: the nodules are all/)
     const drawn = await evaluateFiles({ truth, predictions, by: 'image' })
