@@ -12,9 +12,6 @@ export interface LongWork {
   signal: AbortSignal
   onProgress: NonNullable<WorkOptions['onProgress']>
   onWarning: NonNullable<WorkOptions['onWarning']>
-  /** TODO: goes when all work takes the signal. */
-  interrupted: () => boolean
-  onProblem: (message: string) => void
 }
 
 export interface LongWorkOptions {
@@ -37,7 +34,6 @@ export async function longWork<Result>(
   { notice, cut = 'interrupted: what follows is not all' }: LongWorkOptions = {},
 ): Promise<Result> {
   const { signal, release } = onInterrupt(notice)
-  const onWarning = (warning: string): void => printNote(`warning: ${warning}`)
   let bar: Progress | undefined
   try {
     const result = await work({
@@ -46,9 +42,7 @@ export async function longWork<Result>(
         bar ??= progress(label)
         bar.update(done, total, note)
       },
-      onWarning,
-      interrupted: () => signal.aborted,
-      onProblem: onWarning,
+      onWarning: (warning) => printNote(`warning: ${warning}`),
     })
     if (signal.aborted && cut !== '') printFailure(cut)
     return result

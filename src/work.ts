@@ -10,3 +10,8 @@ export interface WorkOptions {
   /** Something to know that does not end the work: an item left out, a value that was mended. */
   onWarning?: ((warning: string) => void) | undefined
 }
+
+/** Whether the work is to end. */
+export function isStopped(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true
+}

@@ -39,13 +39,13 @@ describe('lines and the bar', () => {
     const { text } = terminal()
     vi.spyOn(performance, 'now').mockImplementation(() => clock)
     let clock = 0
-    await longWork('train', async ({ onProgress, onProblem }) => {
+    await longWork('train', async ({ onProgress, onWarning }) => {
       for (let step = 1; step <= 3; step++) {
         clock += 2000
         printLine(`loss of step ${step}`)
         onProgress(step, 10, 'a note that is longer than what is left of the line')
       }
-      onProblem('late')
+      onWarning('late')
       process.stderr.write('^C')
       process.emit('SIGINT')
       const screen = screenOf(text())
@@ -65,9 +65,9 @@ describe('lines and the bar', () => {
   it('there is no bar with --quiet; only results and failures are told', async () => {
     const { text } = terminal()
     setOutputStyle({ json: false, quiet: true })
-    await longWork('train', async ({ onProgress, onProblem }) => {
+    await longWork('train', async ({ onProgress, onWarning }) => {
       onProgress(1, 2)
-      onProblem('a warning')
+      onWarning('a warning')
       printLine('a line')
       printNote('a note')
       printFailure('a failure')

@@ -4,6 +4,8 @@ import { NoduleError, fileError } from '../errors.js'
 import { readLidcXml } from './read_xml.js'
 import type { LidcReading } from './types.js'
 import { nameOf, osPath, readStart } from '../read_files.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
 /** Bytes in which the response header ends. */
 const HEAD = 8192
@@ -21,22 +23,16 @@ export interface AnnotationIndex {
   problems: readonly { path: string; error: NoduleError }[]
 }
 
-/** How long work is watched and ended. */
-export interface Watch {
-  onProgress?: ((done: number, total: number, note?: string) => void) | undefined
-  /** Asked between items; true ends the work with what was found. */
-  interrupted?: (() => boolean) | undefined
-}
-
 /**
- * Reads XML files and sorts them by series; a file that cannot be read is listed, not thrown.
+ * Reads XML files and sorts them by series; a file that cannot be read is listed, not thrown. Aborted, it gives
+ * what was read so far.
  *
  * @param wanted series to read; of files whose head names another one nothing more is read. Default: all
  */
 export async function indexAnnotations(
   xmlPaths: readonly string[],
   wanted?: ReadonlySet<string>,
-  o: Watch = {},
+  o: Pick<WorkOptions, 'signal' | 'onProgress'> = {},
 ): Promise<AnnotationIndex> {
   const bySeries = new Map<string, LidcReading>()
   const problems: { path: string; error: NoduleError }[] = []
@@ -44,7 +40,7 @@ export async function indexAnnotations(
   let repeated = 0
   let others = 0
   for (const [index, path] of xmlPaths.entries()) {
-    if (o.interrupted?.() === true) break
+    if (isStopped(o.signal)) break
     o.onProgress?.(index, xmlPaths.length, 'annotations')
     try {
       if (wanted !== undefined) {

@@ -86,7 +86,7 @@ export const command: CommandModule<object, Flags> = {
 async function watched<Result>(work: (tools: LongWork) => Promise<Result>): Promise<Result> {
   return longWork('annotations', async (tools) => {
     const result = await work(tools)
-    if (tools.interrupted()) throw new NoduleError('INTERRUPTED', 'interrupted')
+    if (tools.signal.aborted) throw new NoduleError('INTERRUPTED', 'interrupted')
     return result
   })
 }
@@ -101,10 +101,10 @@ async function printSummary({ folders, xml, warnings }: Flags): Promise<void> {
 }
 
 async function printNodules(flags: Flags): Promise<void> {
-  const run = await watched(async ({ interrupted, onProgress }) =>
+  const run = await watched(async ({ signal, onProgress }) =>
     annotateFolders(flags.folders, {
       onProgress,
-      interrupted,
+      signal,
       xml: flags.xml,
       minReaders: flags['min-readers'],
       where: flags.where,
@@ -126,9 +126,9 @@ async function printNodules(flags: Flags): Promise<void> {
   printResult(json, () => annotationTable(run))
   const { draw } = flags
   if (draw !== undefined) {
-    await watched(async ({ interrupted, onProgress }) => {
+    await watched(async ({ signal, onProgress }) => {
       for (const [index, one] of run.annotated.entries()) {
-        if (interrupted()) return
+        if (signal.aborted) return
         onProgress(index, run.annotated.length, one.series.patientId)
         for (const path of await drawNodules(one, draw)) printNote(`wrote ${path}`)
       }

@@ -51,7 +51,7 @@ export const command: CommandModule<object, Flags> = {
     // Copies among the originals would be taken for originals the next time.
     await checkOutside(flags.output, flags.inputs)
     await makeOutputFolder(flags.output)
-    const result = await longWork('files', async ({ interrupted, onProgress }) =>
+    const result = await longWork('files', async (tools) =>
       anonymizeFiles(flags.inputs, flags.output, {
         key: flags.key,
         keepUids: flags['keep-uids'],
@@ -59,8 +59,7 @@ export const command: CommandModule<object, Flags> = {
         keepDevice: flags['keep-device'],
         dates: flags.dates,
         patientId: flags['patient-id'],
-        interrupted,
-        onProgress,
+        ...tools,
       }),
     )
     const { written, foreign, problems, warnings } = result
@@ -75,7 +74,6 @@ export const command: CommandModule<object, Flags> = {
       `${count(written, 'file')} written below ${flags.output}\n`,
     )
     if (foreign.length > 0) printNote(`not copied: ${count(foreign.length, 'file')} that are not DICOM`)
-    for (const { path, message } of warnings) printNote(`warning: ${path}: ${message}`)
     for (const { error } of problems) printFailure(`not written: ${error.message}`)
     if (problems.length > 0) failedItems()
   },

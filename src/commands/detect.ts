@@ -13,6 +13,7 @@ import {
   shippedModel,
 } from '../inference/index.js'
 import type {
+  DetectNote,
   Region,
   ScanSummary,
   Session,
@@ -188,14 +189,10 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
     overlay: flags.overlay,
     resume: flags.resume,
     jobs: flags.jobs ?? (session.device === 'cuda' ? 1 : defaultJobs()),
-    interrupted: tools.interrupted,
+    signal: tools.signal,
     onProgress: (done, total, note) => tools.onProgress(Math.floor((100 * done) / total), 100, note),
     onScan: (scan) => printLine(scanLine(scan)),
-    onNote: ({ failed, place, message, remedy }) => {
-      const line = [`${place}: ${message}`, ...(remedy === undefined ? [] : [remedyText(remedy, flagName)])]
-      if (failed) printFailure(`failed: ${line.join('; ')}`)
-      else printNote(`warning: ${line.join('; ')}`)
-    },
+    onNote: printDetectNote,
   })
   const failures = result.notes.filter(({ failed }) => failed).length
   const nodules = result.scans.reduce((sum, scan) => sum + scan.nodules, 0)
@@ -203,6 +200,12 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
   printResult({ output: flags.output, ...result }, `${counts.join(', ')}; results in ${flags.output}\n`)
   if (failures > 0) failedItems()
   return result.interrupted
+}
+
+function printDetectNote({ failed, place, message, remedy }: DetectNote): void {
+  const help = remedy === undefined ? '' : `; ${remedyText(remedy, flagName)}`
+  if (failed) printFailure(`failed: ${place}: ${message}${help}`)
+  else printNote(`warning: ${place}: ${message}${help}`)
 }
 
 function scanLine(scan: ScanSummary): string {
@@ -218,11 +221,11 @@ async function inList(flags: Flags, list: string, session: Session, tools: LongW
   const result = await detectList(list, session, flags.output, {
     parameters: stitching(flags, session),
     ...(flags.overlay ? { overlays } : {}),
-    interrupted: tools.interrupted,
+    signal: tools.signal,
     onProgress: tools.onProgress,
-    onProblem: (message) => printFailure(`failed: ${message}`),
+    onNote: printDetectNote,
   })
-  for (const warning of result.warnings) tools.onProblem(warning)
+  for (const warning of result.warnings) tools.onWarning(warning)
   if (!result.interrupted) {
     const { entries, boxes, failed, warnings } = result
     const counts = [count(entries.length, 'image'), count(boxes, 'box'), count(failed, 'failure')]

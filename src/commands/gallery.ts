@@ -48,7 +48,7 @@ export const command: CommandModule<object, Flags> = {
       .option('per-form', { type: 'number', default: 8, describe: 'Most nodules of one form' })
       .example('$0 gallery LIDC-IDRI -o pictures --min-readers 3', 'what the readers agree on, in pictures'),
   handler: async (flags) => {
-    const { paths, failed } = await longWork('gallery', async ({ interrupted, onProblem, onProgress }) =>
+    const { paths, failed } = await longWork('gallery', async (tools) =>
       drawGallery(flags.folders, {
         output: flags.output,
         xml: flags.xml,
@@ -57,9 +57,7 @@ export const command: CommandModule<object, Flags> = {
         contours: flags.contours,
         minReaders: flags['min-readers'],
         perForm: flags['per-form'],
-        onProblem,
-        onSeries: (patientId, done, total) => onProgress(done, total, patientId),
-        interrupted,
+        ...tools,
       }),
     )
     printResult({ paths, failed }, paths.map((path) => `${path}\n`).join(''))

@@ -62,7 +62,7 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 phantom -o phantoms --patients 6 --seed 7', 'six patients to train a small model on')
       .example('$0 phantom -o one --matrix 256 --spacing 5 --nodules 1', 'one small scan with one nodule'),
   handler: async (flags) => {
-    const written = await longWork('phantoms', async ({ interrupted, onProgress }) =>
+    const written = await longWork('phantoms', async ({ signal, onProgress }) =>
       writePhantoms(flags.output, {
         patients: flags.patients,
         first: flags.first,
@@ -77,8 +77,7 @@ export const command: CommandModule<object, Flags> = {
         ...(flags.noise === undefined ? {} : { noise: flags.noise }),
         ...(flags.kernel === undefined ? {} : { kernel: flags.kernel }),
         hard: flags.hard,
-        onPatient: (patient, done) => onProgress(done, flags.patients, patient.patientId),
-        interrupted,
+        ...{ signal, onProgress },
       }),
     )
     const line = ({ patientId, nodules, folder }: (typeof written)[number]): string =>

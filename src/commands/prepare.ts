@@ -163,7 +163,7 @@ export const command: CommandModule<object, Flags> = {
     const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
     const result = await longWork(
       'prepare',
-      async ({ interrupted, onProblem, onProgress }) =>
+      async (tools) =>
         prepareDataset({
           inputs: flags.inputs,
           stacks: flags.stacks,
@@ -188,9 +188,7 @@ export const command: CommandModule<object, Flags> = {
           split: splitRule(flags.split, flags.folds, flags['split-file']),
           seed: flags.seed,
           concurrency: flags.jobs,
-          interrupted,
-          onProgress,
-          onWarning: onProblem,
+          ...tools,
         }),
       { notice: 'stopping after the scans at hand; press Ctrl-C again to stop at once' },
     )

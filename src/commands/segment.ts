@@ -37,15 +37,13 @@ export const command: CommandModule<object, Flags> = {
       })
       .example('$0 segment LIDC-IDRI/LIDC-IDRI-0001 -o lungs', 'mask, montage and volumes of one patient'),
   handler: async (flags) => {
-    const { done, failed } = await longWork('lungs', async ({ interrupted, onProblem, onProgress }) =>
+    const { done, failed } = await longWork('lungs', async (tools) =>
       segmentFolders(flags.folders, {
         output: flags.output,
         nifti: flags.nifti,
         montage: flags.montage,
         closingMm: flags.closing,
-        onProblem,
-        onSeries: (one, count, total) => onProgress(count, total, one?.patientId),
-        interrupted,
+        ...tools,
       }),
     )
     printResult(done, () => segmentTable(done))

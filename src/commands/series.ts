@@ -20,8 +20,8 @@ export const command: CommandModule<object, Flags> = {
       })
       .example('$0 series LIDC-IDRI', 'one line per series; reads headers only'),
   handler: async ({ folders }) => {
-    const found = await longWork('headers', async ({ interrupted, onProgress }) =>
-      findSeries(folders, { interrupted, onProgress }),
+    const found = await longWork('headers', async ({ signal, onProgress }) =>
+      findSeries(folders, { signal, onProgress }),
     )
     printResult(seriesJson(found), () => seriesTable(found))
     if (found.skipped.some((file) => file.kind === 'damaged')) failedItems()

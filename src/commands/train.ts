@@ -79,8 +79,9 @@ export const command: CommandModule<object, TrainOptions> = {
     await lockFolder(options.output, 'training')
     const result = await longWork(
       'train',
-      async ({ interrupted, onProgress, onProblem }) => {
-        const tools = { ...options, interrupted, onProgress, onLine: printLine, onWarning: onProblem }
+      async ({ signal, onProgress, onWarning }) => {
+        const interrupted = (): boolean => signal.aborted
+        const tools = { ...options, interrupted, onProgress, onLine: printLine, onWarning }
         if (!isPatchHypes(options.hypes)) return train(tools)
         return trainPatches({ ...tools, train: cubesOf(options) })
       },

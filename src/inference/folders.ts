@@ -17,8 +17,11 @@ import type { Run, ScanSettings, ScanSummary, ScanTask } from './one_scan.js'
 import { DETECT_DEFAULTS } from './scan.js'
 import { checkStitchParameters } from './stitch.js'
 import type { Session } from './session.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
-export interface DetectFoldersOptions {
+/** Progress is that of the scans, with parts of the one at hand; warnings come as notes. */
+export interface DetectFoldersOptions extends Pick<WorkOptions, 'signal' | 'onProgress'> {
   /** Folder of the results: `<seriesInstanceUid>.json` and `predictions.csv` (LUNA16's format). */
   output: string
   parameters?: DetectParameters
@@ -34,9 +37,6 @@ export interface DetectFoldersOptions {
   onScan?: (scan: ScanSummary) => void
   /** Called for what is left out or noteworthy. */
   onNote?: (note: DetectNote) => void
-  onProgress?: (done: number, total: number, note: string) => void
-  /** Asked between scans; true ends the work. */
-  interrupted?: () => boolean
 }
 
 export interface DetectFoldersResult {
@@ -79,12 +79,12 @@ export async function detectFolders(
       o.onScan?.(outcome.scan)
     },
     progress: (withinScan, place) => o.onProgress?.(result.scans.length + withinScan, total, place),
-    stop: () => o.interrupted?.() === true,
+    stop: () => isStopped(o.signal),
   }
 
   const { scans, damaged } = await findScans(paths, run.note, {
     onProgress: (done, files) => run.progress(0, `header ${done}/${files}`),
-    interrupted: o.interrupted,
+    signal: o.signal,
     single: settings.parameters.region === 'all',
   })
   total = scans.length
@@ -121,7 +121,7 @@ async function runHere(
     const finish = await detectScan(task, loaded, session, settings, {
       note: run.note,
       begin,
-      onSlice: (done, slices) => run.progress(done / slices, `${place} ${done}/${slices}`),
+      onProgress: (done, slices) => run.progress(done / slices, `${place} ${done}/${slices}`),
     })
     await finishing
     finishing = finish?.().then(run.finish)

@@ -12,6 +12,7 @@ import { NoduleError } from '../errors.js'
 import { boxArea, clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { toPlanes } from '../onnx/planes.js'
+import type { DetectNote } from './find_scans.js'
 import { DETECT_DEFAULTS } from './scan.js'
 import { frameBytes } from './render_ahead.js'
 import { listOverlayName, removeOverlays, writeOverlays } from '../pictures/overlay.js'
@@ -22,15 +23,15 @@ import { frameOf } from './raw_frame.js'
 import type { StitchParameters } from './stitch.js'
 import { stitchTiles, tileOverlap } from './stitch_tiles.js'
 import type { TileBoxes } from './stitch_tiles.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
-export interface DetectListOptions {
+export interface DetectListOptions extends Pick<WorkOptions, 'signal' | 'onProgress'> {
   parameters?: StitchParameters
   /** Draw the images with found (blue) or true (green) boxes into this folder. */
   overlays?: string
-  onProgress?: (done: number, total: number) => void
-  /** Called for each image that cannot be read. */
-  onProblem?: (message: string) => void
-  interrupted?: () => boolean
+  /** Called for what is left out or noteworthy. */
+  onNote?: (note: DetectNote) => void
 }
 
 export interface DetectListResult {
@@ -44,7 +45,7 @@ export interface DetectListResult {
 /**
  * Detects in the images of a TensorBox list and writes a list of the same entries, with the boxes found in place of the
  * true ones: pixels of the image, `score` in [0, 1]. With `data.mm_per_pixel` the images, of any size, are tiled. `image_path` and other keys stay as they are. Images that cannot
- * be read are reported and left out. Nothing is written when the work is interrupted.
+ * be read are reported and left out. Nothing is written when the work is aborted.
  *
  * @throws NoduleError (FILE, FORMAT) of the lists
  */
@@ -69,7 +70,7 @@ export async function detectList(
   let drawing: Promise<void> | undefined
   let next = attempt(list, 0, session)
   for (const [index, entry] of list.entries.entries()) {
-    if (o.interrupted?.() === true) {
+    if (isStopped(o.signal)) {
       result.interrupted = true
       break
     }
@@ -77,7 +78,7 @@ export async function detectList(
     next = attempt(list, index + 1, session)
     if (frame instanceof NoduleError) {
       result.failed++
-      o.onProblem?.(frame.message)
+      o.onNote?.({ failed: true, place: frame.path ?? entry.image_path, message: frame.reason })
       continue
     }
     if (frame === undefined) break

@@ -15,6 +15,7 @@ import type { Overlay } from '../pictures/overlay.js'
 import { detectVolume } from './scan.js'
 import type { SecondStage } from './second_stage.js'
 import type { Session } from './session.js'
+import type { WorkOptions } from '../work.js'
 
 /** One scan of a run. */
 export interface ScanTask {
@@ -73,7 +74,7 @@ export async function detectScan(
   loaded: LoadedScan | NoduleError,
   session: Session,
   settings: ScanSettings,
-  run: { note: Note; begin: number; onSlice?: (done: number, total: number) => void },
+  run: { note: Note; begin: number } & Pick<WorkOptions, 'onProgress'>,
 ): Promise<(() => Promise<ScanOutcome>) | undefined> {
   const place = scanPlace(task.scan)
   if (loaded instanceof NoduleError) {
@@ -105,11 +106,11 @@ async function examine(
   { series, volume, ms, warnings }: LoadedScan,
   session: Session,
   { parameters, overlay, batch }: ScanSettings,
-  { begin, onSlice }: { begin: number; onSlice?: (done: number, total: number) => void },
+  { begin, onProgress }: { begin: number } & Pick<WorkOptions, 'onProgress'>,
 ): Promise<{ detections: SeriesDetections; overlays: Overlay[] }> {
   const detected = await detectVolume(volume, session, {
     parameters,
-    ...(onSlice === undefined ? {} : { onSlice }),
+    onProgress,
     ...(batch === undefined ? {} : { batch }),
   })
   const total = performance.now() - begin

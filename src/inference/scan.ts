@@ -17,6 +17,7 @@ import { STITCH_DEFAULTS, checkStitchParameters, stitchFrame } from './stitch.js
 import { frameOf } from './raw_frame.js'
 import { stitchTiles, tileOverlap } from './stitch_tiles.js'
 import type { TileBoxes } from './stitch_tiles.js'
+import type { WorkOptions } from '../work.js'
 
 export const DETECT_DEFAULTS: DetectParameters = {
   ...STITCH_DEFAULTS,
@@ -46,13 +47,13 @@ export interface VolumeDetections {
   warnings: string[]
 }
 
-export interface DetectVolumeOptions {
+/** Progress is that of the slices. */
+export interface DetectVolumeOptions extends Pick<WorkOptions, 'onProgress'> {
   parameters?: DetectParameters
   /** Frames of one run of the model; default 1 on the CPU (more gain nothing there), 16 on a GPU. */
   batch?: number
   /** Default: the session's second stage, where it has one. */
   rescore?: Rescore
-  onSlice?: (done: number, total: number) => void
 }
 
 /**
@@ -96,7 +97,7 @@ export async function detectVolume(
         found.get(k)!.push({ tile, boxes: stitchFrame(frameOf(raw, n, part.length), hypes, parameters) })
       clock('stitch')
       const share = (start + part.length) / chunk.places.length
-      o.onSlice?.(slices.length + Math.floor(share * chunk.slices.length), examined.slices.length)
+      o.onProgress?.(slices.length + Math.floor(share * chunk.slices.length), examined.slices.length)
     }
     for (const [k, parts] of found)
       slices.push(detectedSlice(volume, k, stitchTiles(parts, tileOverlap(parameters)), examined))

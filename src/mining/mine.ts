@@ -11,6 +11,8 @@ import { mineVolume } from './mine_volume.js'
 import type { MineRule } from './mine_volume.js'
 import { findSources } from './sources.js'
 import type { FindSourcesOptions } from './sources.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
 export const MINE_DEFAULTS: MineRule = {
   minScore: 0.02,
@@ -21,7 +23,7 @@ export const MINE_DEFAULTS: MineRule = {
   seed: 1,
 }
 
-export interface MineOptions extends Omit<FindSourcesOptions, 'rule'> {
+export interface MineOptions extends Omit<FindSourcesOptions, 'rule'>, WorkOptions {
   /** The first stage; without it only nodules and background become cubes. */
   session?: Session | undefined
   /** What the second stage will see. */
@@ -34,8 +36,6 @@ export interface MineOptions extends Omit<FindSourcesOptions, 'rule'> {
   lists?: readonly string[] | undefined
   /** Add to the cubes that are there. */
   resume?: boolean | undefined
-  onProgress?: ((done: number, total: number, note: string) => void) | undefined
-  interrupted?: (() => boolean) | undefined
 }
 
 export interface MineResult {
@@ -72,6 +72,12 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   const fine = cubeSpec(o.hypes).fine
   const spec = storedSpec(cubeSpec(o.hypes))
   const sources = await findSources({ ...o, rule: boxes })
+  const result: MineResult = {
+    ...{ volumes: 0, failed: 0, nodules: 0, found: 0, falseMarks: 0, background: 0 },
+    ...{ hardEntries: 0, interrupted: isStopped(o.signal) },
+  }
+  // Half of the sources are not all: with them the cubes would look finished.
+  if (result.interrupted) return result
   const { minReaders, minAxialDiameterMm } = boxes
   const writer = await writeCubes(
     o.output,
@@ -85,12 +91,8 @@ export async function mine(o: MineOptions): Promise<MineResult> {
     },
     { resume: o.resume ?? false },
   )
-  const result: MineResult = {
-    ...{ volumes: 0, failed: 0, nodules: 0, found: 0, falseMarks: 0, background: 0 },
-    ...{ hardEntries: 0, interrupted: false },
-  }
   for (const [n, source] of sources.entries()) {
-    if (o.interrupted?.() === true) {
+    if (isStopped(o.signal)) {
       result.interrupted = true
       return result
     }
@@ -98,14 +100,14 @@ export async function mine(o: MineOptions): Promise<MineResult> {
     if (writer.done.has(source.key)) continue
     try {
       const volume = await source.load()
-      for (const warning of volume.warnings) o.onProblem?.(`${source.place}: ${warning}`)
+      for (const warning of volume.warnings) o.onWarning?.(`${source.place}: ${warning}`)
       const mined = await mineVolume(source, volume, o.session, spec, fine.size * fine.pixelMm, rule)
       await writer.add(mined.source, mined.bytes)
     } catch (error) {
       // Cubes that cannot be written will not be for the next volume either.
       if (!(error instanceof NoduleError) || error.path === o.output) throw error
       result.failed++
-      o.onProblem?.(`${source.place}: left out: ${error.message}`)
+      o.onWarning?.(`${source.place}: left out: ${error.message}`)
     }
   }
   await writer.finish()

@@ -14,6 +14,8 @@ import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { loadVolume, segmentLungs } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
 /** A volume with what is known of it. */
 export interface MineVolume {
@@ -41,7 +43,7 @@ export interface MineSource {
   load: () => Promise<MineVolume>
 }
 
-export interface FindSourcesOptions {
+export interface FindSourcesOptions extends Pick<WorkOptions, 'signal' | 'onWarning'> {
   /** Folders with scans and their XML. */
   scans: readonly string[]
   /** Folder of nodule stacks. */
@@ -55,19 +57,18 @@ export interface FindSourcesOptions {
   insertion?: InsertionPlan | undefined
   /** Patients (or series) that are wanted; with `insertion` those whose nodules are put in. Default all. */
   wanted?: ((patientId: string, seriesInstanceUid: string) => boolean) | undefined
-  onProblem?: ((message: string) => void) | undefined
 }
 
 /**
  * Finds the scans that have LIDC XML, and the stacks. What cannot be used is told and left out.
- * Throws NoduleError (FILE) where nothing is left.
+ * Throws NoduleError (FILE) where nothing is left. Aborted, it gives what was found so far.
  */
 export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> {
   const files = await listFiles([...o.scans, ...o.xml])
   const { bySeries, problems } = await annotationsBySeries(files.filter((path) => /\.xml$/i.test(path)))
-  for (const { path, reason } of problems) o.onProblem?.(`${path}: ${reason}`)
+  for (const { path, reason } of problems) o.onWarning?.(`${path}: ${reason}`)
   const wanted = o.wanted ?? ((): boolean => true)
-  const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onProblem)
+  const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onWarning)
   const chosen = stacks.filter(({ patientId, seriesInstanceUid }) => wanted(patientId, seriesInstanceUid))
   const sources: MineSource[] = []
   for (const scan of await findScans(o, bySeries)) {
@@ -85,7 +86,7 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
   if (o.insertion === undefined)
     for (const entry of chosen)
       sources.push(stackSource(o.stacks!, entry, bySeries.get(entry.seriesInstanceUid) ?? [], o.rule))
-  if (sources.length === 0)
+  if (sources.length === 0 && !isStopped(o.signal))
     throw new NoduleError('FILE', 'nothing to mine', {
       path: [...o.scans, ...(o.stacks === undefined ? [] : [o.stacks])].join(', '),
       expected: 'CT series with LIDC XML files, or stacks, of the patients that are wanted',
@@ -101,33 +102,33 @@ interface KnownScan {
 }
 
 async function findScans(
-  { scans, unread, onProblem }: FindSourcesOptions,
+  { scans, unread, signal, onWarning }: FindSourcesOptions,
   bySeries: ReadonlyMap<string, string[]>,
 ): Promise<KnownScan[]> {
   if (scans.length === 0) return []
-  const found = await findSeries(scans)
+  const found = await findSeries(scans, { signal })
   for (const { path, kind, reason } of found.skipped)
-    if (kind === 'damaged') onProblem?.(`${path}: ${reason}`)
+    if (kind === 'damaged') onWarning?.(`${path}: ${reason}`)
   const damaged: { path: string; reason: string }[] = []
   const segmentations =
     unread === true ? await segmentationsBySeries(found.skipped, damaged) : new Map<string, string[]>()
-  for (const { path, reason } of damaged) onProblem?.(`${path}: ${reason}`)
+  for (const { path, reason } of damaged) onWarning?.(`${path}: ${reason}`)
   const known: KnownScan[] = []
   for (const series of found.series) {
     if (series.modality !== 'CT') continue
     const xml = bySeries.get(series.seriesInstanceUid) ?? []
-    if (!series.isVolume) onProblem?.(`${series.folder}: ${series.problems[0]?.message ?? 'no volume'}`)
-    else if (xml.length === 0 && unread !== true) onProblem?.(`${series.folder}: left out: no LIDC XML file`)
+    if (!series.isVolume) onWarning?.(`${series.folder}: ${series.problems[0]?.message ?? 'no volume'}`)
+    else if (xml.length === 0 && unread !== true) onWarning?.(`${series.folder}: left out: no LIDC XML file`)
     else known.push({ series, xml, segmentations: segmentations.get(series.seriesInstanceUid) ?? [] })
   }
   return known
 }
 
-function readStacks(folder: string, onProblem: FindSourcesOptions['onProblem']): readonly StackEntry[] {
+function readStacks(folder: string, onWarning: FindSourcesOptions['onWarning']): readonly StackEntry[] {
   const index = readStackIndex(folder)
-  for (const { path, reason } of index.problems) onProblem?.(`${path}: ${reason}`)
+  for (const { path, reason } of index.problems) onWarning?.(`${path}: ${reason}`)
   if (index.withoutSpacing.length > 0)
-    onProblem?.(`${index.path}: ${index.withoutSpacing.length} stacks have no slice_spacing: left out`)
+    onWarning?.(`${index.path}: ${index.withoutSpacing.length} stacks have no slice_spacing: left out`)
   return index.stacks
 }
 

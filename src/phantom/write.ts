@@ -5,28 +5,28 @@ import { createRandom } from '../random.js'
 import { checkOptions, type PhantomOptions } from './options.js'
 import { createPhantomPool, type PhantomTask } from './pool.js'
 import type { WrittenPatient } from './write_patient.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
-export interface PhantomsOptions extends Omit<PhantomOptions, 'patientId'> {
+export interface PhantomsOptions
+  extends Omit<PhantomOptions, 'patientId'>, Pick<WorkOptions, 'signal' | 'onProgress'> {
   /** How many; default 1. */
   patients?: number
   /** Number of the first patient ID: PHANTOM-0001 by default. */
   first?: number
   /** Patients made at a time, each in a thread of its own; default NODULE_THREADS, else the cores. */
   threads?: number
-  onPatient?: (written: WrittenPatient, done: number) => void
-  /** Asked before each patient; true ends the work with what is written. */
-  interrupted?: () => boolean
 }
 
 /**
  * Writes patients PHANTOM-0001, PHANTOM-0002, ... into DIR. Each patient has its own seed, derived from `seed` and its
  * number, so that a patient is the same whichever others are made.
  *
- * @returns what was written, by number
+ * @returns what was written, by number; aborted, what was written so far
  * @throws NoduleError FILE, INVALID_PARAMETER
  */
 export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promise<WrittenPatient[]> {
-  const { patients = 1, first = 1, threads = defaultJobs(), onPatient, interrupted, ...options } = o
+  const { patients = 1, first = 1, threads = defaultJobs(), signal, onProgress, ...options } = o
   checkInteger('patients', patients, 1, 9999)
   checkInteger('first', first, 1, 9999)
   checkInteger('threads', threads, 1, 256)
@@ -43,12 +43,12 @@ export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promi
   await makeOutputFolder(dir)
   const pool = createPhantomPool(Math.min(threads, patients))
   const written: WrittenPatient[] = []
-  const next = (): PhantomTask | undefined => (interrupted?.() === true ? undefined : tasks.shift())
+  const next = (): PhantomTask | undefined => (isStopped(signal) ? undefined : tasks.shift())
   const work = async (): Promise<void> => {
     for (let task = next(); task !== undefined; task = next()) {
       const done = await pool.run(task)
       written.push(done)
-      onPatient?.(done, written.length)
+      onProgress?.(written.length, patients, done.patientId)
     }
   }
   try {

@@ -12,6 +12,8 @@ import { fileNames } from './segment.js'
 import { anatomyOverview } from './tissue.js'
 import { lungWindow, windowToGray } from '../volume/window.js'
 import { count } from '../words.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
 /** Forms of nodules, by the means of the readers' ratings; a nodule may have several. */
 export const noduleForms = [
@@ -69,7 +71,7 @@ function touchesPleura({ mask }: Pick<ConsensusNodule, 'mask'>, lungs: Lungs, vo
   return outside > 2
 }
 
-export interface GalleryOptions {
+export interface GalleryOptions extends WorkOptions {
   output: string
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
@@ -81,9 +83,6 @@ export interface GalleryOptions {
   minReaders?: number
   /** Most nodules in a row of the montage of forms; default 8. */
   perForm?: number
-  onProblem?: (message: string) => void
-  onSeries?: (patientId: string, done: number, total: number) => void
-  interrupted?: () => boolean
 }
 
 /**
@@ -100,10 +99,10 @@ export async function drawGallery(
   const run = await annotateFolders(folders, {
     xml: o.xml ?? [],
     minReaders: o.minReaders ?? 1,
-    interrupted: o.interrupted,
+    signal: o.signal,
   })
-  for (const problem of run.problems) o.onProblem?.(problem)
-  if (o.interrupted?.() === true) return { paths: [], failed: 0 }
+  for (const problem of run.problems) o.onWarning?.(problem)
+  if (isStopped(o.signal)) return { paths: [], failed: 0 }
   if (run.annotated.length === 0)
     throw new NoduleError('FORMAT', 'no annotated scan in the folders', {
       path: folders.join(', '),
@@ -114,7 +113,7 @@ export async function drawGallery(
   const byForm = new Map<NoduleForm, { image: Buffer; label: string }[]>()
   let failed = 0
   for (const [n, annotated] of run.annotated.entries()) {
-    if (o.interrupted?.() === true) break
+    if (isStopped(o.signal)) break
     const { series, nodules } = annotated
     try {
       if (o.forms !== false || o.anatomy !== false) {
@@ -137,9 +136,9 @@ export async function drawGallery(
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       failed++
-      o.onProblem?.(error.message)
+      o.onWarning?.(error.message)
     }
-    o.onSeries?.(series.patientId, n + 1, run.annotated.length)
+    o.onProgress?.(n + 1, run.annotated.length, series.patientId)
   }
   const rows = noduleForms.filter((form) => byForm.has(form))
   if (o.forms !== false && rows.length > 0) {

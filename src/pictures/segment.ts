@@ -8,6 +8,8 @@ import { type Lungs } from '../volume/lungs/types.js'
 import { lungMontage } from './montage.js'
 import { writeNifti } from '../formats/nifti_write.js'
 import { alignColumns } from '../text_table.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
 export interface SegmentedSeries {
   patientId: string
@@ -26,7 +28,7 @@ export interface SegmentedSeries {
   segmentMs: number
 }
 
-export interface SegmentFoldersOptions {
+export interface SegmentFoldersOptions extends WorkOptions {
   /** Folder for masks and montages. */
   output: string
   /** Write the mask as NIfTI: 1 the right lung, 2 the left. Default true. */
@@ -34,13 +36,10 @@ export interface SegmentFoldersOptions {
   /** Draw the montage. Default true. */
   montage?: boolean
   closingMm?: number
-  onSeries?: (done: SegmentedSeries | undefined, count: number, total: number) => void
-  onProblem?: (message: string) => void
-  interrupted?: () => boolean
 }
 
 /**
- * Segments the lungs of every CT volume below the folders. A series that fails is reported and the rest goes on.
+ * Segments the lungs of every CT volume below the folders. A series that fails is warned of and the rest goes on.
  *
  * @returns what was done and the number of series that failed
  * @throws NoduleError FILE where a folder does not exist
@@ -49,15 +48,15 @@ export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
-  const { series, skipped } = await findSeries(folders, { interrupted: o.interrupted })
-  for (const file of skipped) if (file.kind === 'damaged') o.onProblem?.(`${file.path}: ${file.reason}`)
+  const { series, skipped } = await findSeries(folders, { signal: o.signal })
+  for (const file of skipped) if (file.kind === 'damaged') o.onWarning?.(`${file.path}: ${file.reason}`)
   const volumes = series.filter((one) => one.modality === 'CT' && one.isVolume)
   const scans = volumes.filter((one) => {
     const odd = one.problems.find(({ kind }) => kind === 'not-axial')
-    if (odd !== undefined) o.onProblem?.(`${one.folder}: left out: ${odd.message}`)
+    if (odd !== undefined) o.onWarning?.(`${one.folder}: left out: ${odd.message}`)
     return odd === undefined
   })
-  if (o.interrupted?.() === true) return { done: [], failed: 0 }
+  if (isStopped(o.signal)) return { done: [], failed: 0 }
   if (scans.length === 0)
     throw new NoduleError('FORMAT', 'no CT volume in the folders', {
       path: folders.join(', '),
@@ -68,7 +67,7 @@ export async function segmentFolders(
   let failed = 0
   let reuse: Int16Array | undefined
   for (const [n, scan] of scans.entries()) {
-    if (o.interrupted?.() === true) break
+    if (isStopped(o.signal)) break
     try {
       const start = performance.now()
       const volume = await loadVolume(scan, reuse === undefined ? {} : { reuse })
@@ -107,13 +106,12 @@ export async function segmentFolders(
         await writeFileAtomic(result.montagePath, await lungMontage(volume, lungs, title))
       }
       done.push(result)
-      o.onSeries?.(result, n + 1, scans.length)
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       failed++
-      o.onProblem?.(error.message)
-      o.onSeries?.(undefined, n + 1, scans.length)
+      o.onWarning?.(error.message)
     }
+    o.onProgress?.(n + 1, scans.length, scan.patientId)
   }
   return { done, failed }
 }

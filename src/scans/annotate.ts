@@ -6,10 +6,11 @@ import { consensusNodules } from '../annotations/consensus.js'
 import type { ConsensusOptions } from '../annotations/consensus.js'
 import { FIELD_ALIASES, NODULE_FIELDS, noduleFields } from '../annotations/csv.js'
 import { indexAnnotations } from '../annotations/find.js'
-import type { Watch } from '../annotations/find.js'
 import { placeOnSeries } from '../annotations/place.js'
 import type { AnnotatedSeries } from '../annotations/types.js'
 import { compileWhere } from '../annotations/where.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
 export interface AnnotationRun {
   annotated: AnnotatedSeries[]
@@ -23,7 +24,7 @@ export interface AnnotationRun {
   problems: string[]
 }
 
-export interface AnnotationRunOptions extends ConsensusOptions, Watch {
+export interface AnnotationRunOptions extends ConsensusOptions, Pick<WorkOptions, 'signal' | 'onProgress'> {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
   /** Keep the nodules for which this holds; see `compileWhere`, `NODULE_FIELDS` and `FIELD_ALIASES`. */
@@ -37,7 +38,7 @@ export async function findXml(paths: readonly string[]): Promise<string[]> {
 
 /**
  * Finds the CT series and annotation files below folders, brings them together and builds the consensus nodules.
- * Files that cannot be read are listed in `problems`.
+ * Files that cannot be read are listed in `problems`. Aborted, it gives what was read so far.
  *
  * @throws NoduleError where a folder does not exist
  */
@@ -48,7 +49,7 @@ export async function annotateFolders(
   const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES)
   const { series, skipped } = await findSeries(folders, {
     onProgress: (done, total) => o.onProgress?.(done, total, 'headers'),
-    interrupted: o.interrupted,
+    signal: o.signal,
   })
   const index = await indexAnnotations(
     await findXml([...folders, ...(o.xml ?? [])]),
@@ -61,7 +62,7 @@ export async function annotateFolders(
   for (const [number, one] of series.entries()) {
     // Signals arrive between turns of the event loop only.
     await nextTurn()
-    if (o.interrupted?.() === true) break
+    if (isStopped(o.signal)) break
     o.onProgress?.(number, series.length, one.patientId)
     const reading = index.bySeries.get(one.seriesInstanceUid)
     if (reading === undefined) {

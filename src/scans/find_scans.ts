@@ -2,6 +2,8 @@ import { dirname } from 'node:path'
 import { findSeries, listFiles, volumeNames } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import type { Remedy } from '../errors.js'
+import { isStopped } from '../work.js'
+import type { WorkOptions } from '../work.js'
 
 /** Of a file or scan that is left out, or noteworthy. */
 export interface DetectNote {
@@ -33,9 +35,7 @@ export interface FoundScans {
   damaged: string[]
 }
 
-export interface FindScansOptions {
-  onProgress?: ((done: number, total: number) => void) | undefined
-  interrupted?: (() => boolean) | undefined
+export interface FindScansOptions extends Pick<WorkOptions, 'signal' | 'onProgress'> {
   /** Files whose headers are in memory at a time; whole folders, so that it may be more. Default 4096. */
   chunk?: number | undefined
   /** Series of one image too; by default they are scouts and screenshots, unless in a file that holds volumes. */
@@ -69,7 +69,7 @@ export async function findScans(
   for (const chunk of byFolders(files, o.chunk ?? 4096)) {
     const start = done
     const found = await findSeries(chunk, {
-      interrupted: o.interrupted,
+      signal: o.signal,
       onProgress: (count) => o.onProgress?.(start + count, files.length),
       volumeNames: names,
     })
@@ -107,7 +107,7 @@ export async function findScans(
     }
   }
   markRepeated(scans)
-  if (scans.length === 0 && o.interrupted?.() !== true)
+  if (scans.length === 0 && !isStopped(o.signal))
     note({ failed: true, place: paths.join(', '), message: 'no CT series that makes a volume' })
   return { scans, damaged }
 }

@@ -142,11 +142,11 @@ describe('prepareDataset', () => {
   })
 
   it('goes on after an interruption as if there had been none', async () => {
-    let done = 0
+    const stop = new AbortController()
     const interrupted = prepare({
       concurrency: 1,
-      interrupted: () => done >= 2,
-      onProgress: (n) => (done = n),
+      signal: stop.signal,
+      onProgress: (done) => (done === 2 ? stop.abort() : undefined),
     })
     await expect(interrupted).rejects.toThrow(/stopped after 2 of 4 scans; run it again/)
     await expect(interrupted).rejects.toMatchObject({ code: 'INTERRUPTED' })

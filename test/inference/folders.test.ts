@@ -139,8 +139,8 @@ describe('detectFolders', () => {
   })
 
   test('an interruption ends the work after the scan at hand', async () => {
-    let stop = false
-    const result = await detect([scans], { interrupted: () => stop, onScan: () => (stop = true) })
+    const stop = new AbortController()
+    const result = await detect([scans], { signal: stop.signal, onScan: () => stop.abort() })
     expect(result.interrupted).toBe(true)
     expect(result.scans.map(({ patientId }) => patientId)).toEqual(['A'])
   })

@@ -103,20 +103,20 @@ describe('detectList', () => {
       JSON.stringify(['none.png', 'a.png'].map((image_path) => ({ image_path, rects: [] }))),
     )
     const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
-      onProblem: (message) => problems.push(message),
+      onNote: ({ failed, place, message }) => problems.push(`${failed}: ${place}: ${message}`),
     })
     expect(result.failed).toBe(1)
     expect(result.entries.map(({ image_path: path }) => path)).toEqual(['a.png'])
-    expect(problems).toEqual([`${join(folder, 'none.png')}: cannot read image: no such file or folder`])
+    expect(problems).toEqual([`true: ${join(folder, 'none.png')}: cannot read image: no such file or folder`])
   })
 
-  test('an empty list gives an empty list; an interrupted run writes nothing', async () => {
+  test('an empty list gives an empty list; an aborted run writes nothing', async () => {
     await run([])
     expect(JSON.parse(await readFile(join(folder, 'out.json'), 'utf8'))).toEqual([])
     await run([{ image_path: 'a.png', rects: [] }])
     const before = await readFile(join(folder, 'out.json'), 'utf8')
     const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
-      interrupted: () => true,
+      signal: AbortSignal.abort(),
     })
     expect(result.interrupted).toBe(true)
     expect(await readFile(join(folder, 'out.json'), 'utf8')).toBe(before)

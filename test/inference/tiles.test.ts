@@ -177,7 +177,7 @@ describe('detectVolume with data.mm_per_pixel', () => {
       const tiled = await detectVolume(volume, session, {
         parameters,
         batch,
-        onSlice: (done, total) => progress.push(done / total),
+        onProgress: (done, total) => progress.push(done / total),
       })
       expect(whole.nodules.length).toBeGreaterThan(10)
       expect(tiled.slices.map(({ k }) => k)).toEqual([0, 1, 2, 3, 4, 5])

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -152,7 +152,7 @@ describe('mining stacks', () => {
       { image_path: 'b.png', rects: [], nodule: { ...nodule, patientId: 'P9' } },
       { image_path: 'c.png', rects: [] },
     ])
-    result = await run('all', { lists: [list], onProblem: (message) => problems.push(message) })
+    result = await run('all', { lists: [list], onWarning: (message) => problems.push(message) })
     store = await openCubes(join(root, 'all'))
   })
   afterAll(() => store.close())
@@ -210,8 +210,12 @@ describe('mining stacks', () => {
   })
 
   it('gives the same cubes when it is interrupted and resumed', async () => {
-    let asked = 0
-    const part = await run('parts', { interrupted: () => asked++ === 1 })
+    const none = await run('parts', { signal: AbortSignal.abort() })
+    expect(none.interrupted).toBe(true)
+    expect(existsSync(join(root, 'parts'))).toBe(false)
+    const stop = new AbortController()
+    const onProgress = (done: number): void => (done === 0 ? stop.abort() : undefined)
+    const part = await run('parts', { signal: stop.signal, onProgress })
     expect(part.interrupted).toBe(true)
     expect((await refused(run('parts'))).message).toContain('the folder holds cubes')
     expect((await run('parts', { resume: true })).volumes).toBe(2)

@@ -49,7 +49,7 @@ describe('mining copies of scans with nodules put in', () => {
     const problems: string[] = []
     const result = await run('copies', {
       wanted: (patient) => patient === 'P1' || patient === 'P2',
-      onProblem: (message) => problems.push(message),
+      onWarning: (message) => problems.push(message),
     })
     expect(result).toMatchObject({ volumes: 2, failed: 0, nodules: 6 })
     expect(problems).toEqual([expect.stringMatching(/b: left out: no LIDC XML file/)])
@@ -90,7 +90,7 @@ describe('mining copies of scans with nodules put in', () => {
 
   it('names the scan for which no donor is left, and goes on', async () => {
     const problems: string[] = []
-    const result = await run('none', { wanted: () => false, onProblem: (message) => problems.push(message) })
+    const result = await run('none', { wanted: () => false, onWarning: (message) => problems.push(message) })
     expect(result).toMatchObject({ volumes: 0, failed: 2 })
     expect(problems.at(-1)).toMatch(/a, copy 1: left out: .*no nodule to put in/)
   })

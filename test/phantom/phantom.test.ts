@@ -200,9 +200,9 @@ describe('written patients', () => {
     const two = join(folder, 'two')
     // In threads and in this one.
     const written = await writePhantoms(one, { ...options, patients: 2, threads: 2 })
-    const seen: string[] = []
-    await writePhantoms(two, { ...options, first: 2, onPatient: (patient) => seen.push(patient.patientId) })
-    expect(seen).toEqual(['PHANTOM-0002'])
+    const seen: unknown[] = []
+    await writePhantoms(two, { ...options, first: 2, onProgress: (...told) => seen.push(told) })
+    expect(seen).toEqual([[1, 1, 'PHANTOM-0002']])
     expect(written.map((patient) => patient.patientId)).toEqual(['PHANTOM-0001', 'PHANTOM-0002'])
     expect((await readdir(one)).sort()).toEqual(['PHANTOM-0001', 'PHANTOM-0002'])
     const truth = (dir: string): Promise<string> => readFile(join(dir, 'PHANTOM-0002', 'truth.json'), 'utf8')
@@ -210,7 +210,7 @@ describe('written patients', () => {
   })
 
   it('stop between patients when asked to', async () => {
-    const done = await writePhantoms(join(folder, 'none'), { patients: 3, interrupted: () => true })
+    const done = await writePhantoms(join(folder, 'none'), { patients: 3, signal: AbortSignal.abort() })
     expect(done).toEqual([])
   })
 })

@@ -50,7 +50,7 @@ describe('segmentFolders', () => {
       output: join(folder, 'out2'),
       montage: false,
       nifti: false,
-      onProblem: (message) => problems.push(message),
+      onWarning: (message) => problems.push(message),
     })
     expect(done.map((one) => one.patientId)).toEqual(['PHANTOM-0002'])
     expect(failed + problems.length).toBeGreaterThan(0)
@@ -59,7 +59,7 @@ describe('segmentFolders', () => {
 
   it('ends when it is told to, while it reads headers too', async () => {
     const output = join(folder, 'none')
-    const asked = { output, interrupted: () => true }
+    const asked = { output, signal: AbortSignal.abort() }
     expect(await segmentFolders([join(folder, 'scans')], asked)).toEqual({ done: [], failed: 0 })
     expect(await drawGallery([join(folder, 'scans')], asked)).toEqual({ paths: [], failed: 0 })
   })

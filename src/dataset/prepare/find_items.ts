@@ -10,6 +10,7 @@ import type { DatasetManifest, PrepareOptions } from './types.js'
 import { scanKey, stacksKey } from './record.js'
 import type { CommonTask } from './host.js'
 import type { ItemTask } from './scan_pool.js'
+import { isStopped } from '../../work.js'
 
 /** What becomes one record: a scan, or the stacks of one series. */
 export interface PrepareItem {
@@ -75,10 +76,8 @@ async function addScans(
   parameters: FrameParameters,
   bySeries: ReadonlyMap<string, string[]>,
 ): Promise<number> {
-  const found = await findSeries(options.inputs, {
-    ...(options.interrupted && { interrupted: options.interrupted }),
-  })
-  if (options.interrupted?.() === true)
+  const found = await findSeries(options.inputs, { signal: options.signal })
+  if (isStopped(options.signal))
     throw new NoduleError('INTERRUPTED', 'stopped while looking for scans', { path: options.output })
   for (const { kind, path, reason } of found.skipped) if (kind === 'damaged') damaged.push({ path, reason })
   const segmentations =

@@ -19,6 +19,7 @@ import { splitPatients } from './split.js'
 import type { SplitRule } from './split.js'
 import type { DatasetManifest, PreparedScan, PrepareOptions, PrepareResult } from './types.js'
 import { count } from '../../words.js'
+import { isStopped } from '../../work.js'
 
 const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, val: 0.1, test: 0.2 } }
 
@@ -57,7 +58,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   let done = 0
   const pool = createScanPool(Math.min(concurrency, items.length))
   try {
-    await eachAtOnce(items, concurrency, options.interrupted, async (item, index) => {
+    await eachAtOnce(items, concurrency, options.signal, async (item, index) => {
       const { seriesInstanceUid, folder } = item
       try {
         const allowed = item.part === 'insertions' ? donorsFor(item, donors, parts) : []
@@ -156,18 +157,18 @@ function liesIn(folder: string, path: string | undefined): boolean {
   return path !== undefined && !relative(folder, path).startsWith('..')
 }
 
-/** Works on the items, some at a time, until done, interrupted, or one fails: what was begun is ended, then it throws. */
+/** Works on the items, some at a time, until done, aborted, or one fails: what was begun is ended, then it throws. */
 async function eachAtOnce<T>(
   items: readonly T[],
   concurrency: number,
-  interrupted: (() => boolean) | undefined,
+  signal: AbortSignal | undefined,
   work: (item: T, index: number) => Promise<void>,
 ): Promise<void> {
   let next = 0
   const failures: unknown[] = []
   const worker = async (): Promise<void> => {
     while (next < items.length && failures.length === 0) {
-      if (interrupted?.() === true) return
+      if (isStopped(signal)) return
       const index = next++
       try {
         await work(items[index]!, index)

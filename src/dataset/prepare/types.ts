@@ -5,8 +5,10 @@ import type { WrittenList } from './lists_of_parts.js'
 import type { FrameParameters } from './parameters.js'
 import type { SliceRule } from './select.js'
 import type { SplitRule } from './split.js'
+import type { WorkOptions } from '../../work.js'
 
-export interface PrepareOptions {
+/** Work that was aborted is gone on with by the same call. */
+export interface PrepareOptions extends WorkOptions {
   /** Folders with DICOM series, at any depth, with their LIDC XML files or without; none where stacks are given. */
   inputs: readonly string[]
   /** A folder of nodule stacks: index.csv, stacks/PATIENT_NODULE.webp and _readers.png. */
@@ -31,10 +33,6 @@ export interface PrepareOptions {
   seed?: number | undefined
   /** Scans at a time, each in a thread; default: the cores, where memory allows. */
   concurrency?: number | undefined
-  /** Asked between scans; true ends the work, to be gone on with by the same call. */
-  interrupted?: () => boolean
-  onProgress?: (done: number, total: number, note: string) => void
-  onWarning?: (warning: string) => void
 }
 
 export interface PreparedScan {

@@ -6,12 +6,12 @@ import { anonymize } from './anonymize.js'
 import type { AnonymizeOptions } from './anonymize.js'
 import { readDicom } from '../read/parse.js'
 import { listFiles } from '../series/series.js'
+import { isStopped } from '../../work.js'
+import type { WorkOptions } from '../../work.js'
 
-export interface AnonymizeFilesOptions extends Omit<AnonymizeOptions, 'key'> {
+export interface AnonymizeFilesOptions extends Omit<AnonymizeOptions, 'key'>, WorkOptions {
   /** Default: a random one, so that nobody can make the same replacements again. */
   key?: string | undefined
-  onProgress?: (done: number, total: number) => void
-  interrupted?: () => boolean
 }
 
 export interface AnonymizedTree {
@@ -26,7 +26,7 @@ export interface AnonymizedTree {
 
 /**
  * De-identifies every DICOM file below the inputs into `PATIENT/STUDY/SERIES/INSTANCE.dcm` below the output: the old
- * names of files and folders may tell who it is and are not used.
+ * names of files and folders may tell who it is and are not used. Aborted, it gives what was written so far.
  *
  * @throws NoduleError FILE where an input does not exist or the output cannot be written
  */
@@ -40,7 +40,7 @@ export async function anonymizeFiles(
   const result: AnonymizedTree = { written: 0, foreign: [], problems: [], warnings: [] }
   const targets = new Set<string>()
   for (const [n, path] of files.entries()) {
-    if (o.interrupted?.() === true) break
+    if (isStopped(o.signal)) break
     try {
       const made = await anonymize(await readDicom(path), options)
       const parts = [
@@ -56,7 +56,10 @@ export async function anonymizeFiles(
       targets.add(target)
       await writeFileAtomic(target, made.bytes)
       result.written++
-      for (const message of made.warnings) result.warnings.push({ path, message })
+      for (const message of made.warnings) {
+        result.warnings.push({ path, message })
+        o.onWarning?.(`${path}: ${message}`)
+      }
     } catch (error) {
       if (!(error instanceof NoduleError)) {
         result.problems.push({

@@ -20,6 +20,7 @@ import {
 } from './volume_file.js'
 import { nameOf, osPath, readStart } from '../../read_files.js'
 import { text } from '../read/values.js'
+import type { WorkOptions } from '../../work.js'
 
 export interface SkippedFile {
   path: string
@@ -42,21 +43,17 @@ export interface FoundSeries {
   skipped: SkippedFile[]
 }
 
-export interface FindSeriesOptions {
+export interface FindSeriesOptions extends WorkOptions {
   /** Files read at a time; default 16. */
   concurrency?: number
   /** What the series of volume files are called, by path, where these are some of many. Default: `volumeNames`. */
   volumeNames?: ReadonlyMap<string, string> | undefined
-  /** Called for each file that is skipped because it cannot be read. */
-  onProblem?: (path: string, error: NoduleError) => void
-  onProgress?: ((done: number, total: number) => void) | undefined
-  /** Asked between files; true ends the search with what was found. */
-  interrupted?: (() => boolean) | undefined
 }
 
 /**
  * Finds the series below folders (or in files), recursively. Headers are read without pixel data. A file that cannot be
- * used never stops the search: it is listed in `skipped`.
+ * used never stops the search: it is listed in `skipped`, and those that are damaged are warned of. A search that is
+ * aborted gives what was found so far.
  *
  * @throws NoduleError FILE where a folder that was asked for does not exist
  */
@@ -66,8 +63,7 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
   const skipped: SkippedFile[] = []
   const headers: SliceHeader[] = []
   let done = 0
-  await eachAtOnce(files, o.concurrency ?? 16, async (path) => {
-    if (o.interrupted?.() === true) return
+  const read = async (path: string): Promise<void> => {
     let modality: string | undefined
     try {
       if (await isAppleDouble(path))
@@ -82,15 +78,17 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
       for (const header of sliceHeaders(file, size)) headers.push(header)
     } catch (error) {
       const problem = error instanceof NoduleError ? error : unexpected(path, error)
+      const kind = skipKind(path, problem)
+      if (kind === 'damaged') o.onWarning?.(problem.message)
       skipped.push({
-        ...{ path, kind: skipKind(path, problem), reason: reasonBeside(path, problem) },
+        ...{ path, kind, reason: reasonBeside(path, problem) },
         ...(problem.fault === undefined ? {} : { fault: problem.fault }),
         ...(modality === undefined ? {} : { modality }),
       })
-      o.onProblem?.(path, problem)
     }
     o.onProgress?.(++done, files.length)
-  })
+  }
+  await eachAtOnce(files, o.concurrency ?? 16, read, o.signal)
   skipped.sort((a, b) => compare(a.path, b.path))
   const series = groupBySeries(headers).map((group) => buildSeries(group))
   const key = (s: Series): string =>
