@@ -1,6 +1,6 @@
 /** A process of `runJobs`: opens the model once, then works on the scans that it is sent. */
 import { NoduleError, stackOf } from '../errors.js'
-import type { DetectNote } from './find_scans.js'
+import type { DetectNote } from '../scans/find_scans.js'
 import type { FromWorker, ToWorker } from './jobs.js'
 import { readAhead } from '../scans/load_scans.js'
 import { detectScan } from './one_scan.js'
