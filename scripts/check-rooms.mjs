@@ -1,5 +1,5 @@
-// The house rules: a room of src/ imports only from rooms above it in README's table (cli, index and doctor look at all
-// of them); no file imports itself by a way round, types included; no file passes 400 lines.
+// The house rules: a room of src/ imports only from rooms above it in README's table (cli and index look at all of
+// them); no file imports itself by a way round, types included; no file passes 400 lines.
 // Usage: node scripts/check-rooms.mjs [ROOT]
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -20,9 +20,10 @@ const ROOMS = [
     'loss',
     'training',
   ],
-  ...['patches', 'onnx', 'nodules', 'pictures', 'inference', 'mining', 'evaluation', 'report', 'commands'],
+  ...['patches', 'onnx', 'nodules', 'pictures', 'inference', 'mining', 'evaluation', 'report'],
+  ...['terminal', 'commands'],
 ]
-const ABOVE_ALL = ['cli.ts', 'index.ts', 'doctor.ts']
+const ABOVE_ALL = ['cli.ts', 'index.ts']
 const MAX_LINES = 400
 
 const root = process.argv[2] ?? ownRoot

@@ -24,6 +24,7 @@ const checks = [
   { name: 'unused code (knip)', command: ['npx', 'knip'] },
   { name: "README's speeds", command: [process.execPath, 'scripts/speed-table.mjs', '--check'] },
   { name: 'room order', command: [process.execPath, 'scripts/check-rooms.mjs'] },
+  { name: 'quiet libraries', command: [process.execPath, 'scripts/check-libraries.mjs'] },
   {
     name: 'C++ format (clang-format)',
     command: [clangFormat ?? 'clang-format', '--dry-run', '--Werror', ...sources('native', /\.(h|cpp|cu)$/)],

@@ -12,7 +12,7 @@ import {
   printFailureText,
   setFlagNames,
   setOutputStyle,
-} from './output.js'
+} from './terminal/output.js'
 import { checkOutputs } from './outputs.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'
@@ -221,7 +221,11 @@ function explain(reason: string, argv: readonly string[], parser: unknown): stri
       )
       return `unknown option --${name}${like === undefined ? '' : `: did you mean --${like}?`}`
     })
-  return unknown.length > 0 ? unknown.join('; ') : reason.replace(/[.\s]+$/, '')
+  return unknown.length > 0 ? unknown.join('; ') : withoutStop(reason)
+}
+
+function withoutStop(text: string): string {
+  return text.replace(/[.\s]+$/, '')
 }
 
 /** Options by the parameters that they set: as the command says, else the one of that name. */
@@ -282,8 +286,8 @@ class YError extends Error {
 class UsageError extends Error {}
 
 /** A file's bytes that a message quotes cannot steer the terminal. */
-function forTerminal(message: string): string {
-  return message.replace(/[\p{Cc}\p{Co}\uFFFD]/gu, (c) => (c === '\n' || c === '\t' ? c : '?'))
+function forTerminal(text: string): string {
+  return text.replace(/[\p{Cc}\p{Co}\uFFFD]/gu, (c) => (c === '\n' || c === '\t' ? c : '?'))
 }
 
 guardOutput()

@@ -12,9 +12,9 @@ import { annotateFolders, annotationJson, annotationTable, findXml } from '../sc
 import { drawNodules } from '../pictures/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import { longWork } from '../long_work.js'
-import type { LongWork } from '../long_work.js'
-import { printFailure, printNote, printResult } from '../output.js'
+import { longWork } from '../terminal/long_work.js'
+import type { LongWork } from '../terminal/long_work.js'
+import { printFailure, printNote, printResult } from '../terminal/output.js'
 import { count } from '../words.js'
 
 interface Flags {

@@ -1,8 +1,8 @@
 import type { CommandModule } from 'yargs'
 import { anonymizeFiles } from '../dicom/index.js'
 import { checkOutside, makeOutputFolder } from '../files.js'
-import { failedItems, longWork } from '../long_work.js'
-import { printFailure, printNote, printResult } from '../output.js'
+import { failedItems, longWork } from '../terminal/long_work.js'
+import { printFailure, printNote, printResult } from '../terminal/output.js'
 import { count } from '../words.js'
 
 interface Flags {

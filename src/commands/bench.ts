@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { CommandModule } from 'yargs'
 import { NoduleError } from '../errors.js'
-import { wantsJson } from '../output.js'
+import { wantsJson } from '../terminal/output.js'
 
 interface BenchFlags {
   names: string[]

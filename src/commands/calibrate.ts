@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { calibrate, calibrateLike } from '../mining/index.js'
 import type { CalibrateResult } from '../mining/index.js'
-import { printResult } from '../output.js'
+import { printResult } from '../terminal/output.js'
 import { count } from '../words.js'
 
 interface Flags {

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { printNote, printResult } from '../output.js'
+import { printNote, printResult } from '../terminal/output.js'
 import { convertSeries } from '../scans/index.js'
 
 interface Flags {

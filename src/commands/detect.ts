@@ -21,9 +21,9 @@ import type {
   StitchParameters,
   StitchRule,
 } from '../inference/index.js'
-import { failedItems, longWork } from '../long_work.js'
-import type { LongWork } from '../long_work.js'
-import { flagName, printFailure, printLine, printNote, printResult } from '../output.js'
+import { failedItems, longWork } from '../terminal/long_work.js'
+import type { LongWork } from '../terminal/long_work.js'
+import { flagName, printFailure, printLine, printNote, printResult } from '../terminal/output.js'
 import { defaultJobs } from '../kernels/addon.js'
 import { count } from '../words.js'
 import { checkNoInput } from '../files.js'

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { examine, printFindings } from '../doctor.js'
-import { printResult } from '../output.js'
+import { examine, printFindings } from '../terminal/doctor.js'
+import { printResult } from '../terminal/output.js'
 
 interface Flags {
   strict: boolean

@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { dumpFile } from '../dicom/index.js'
 import { describeError } from '../errors.js'
-import { outputLost, printFailure, printPiece, wantsJson } from '../output.js'
+import { outputLost, printFailure, printPiece, wantsJson } from '../terminal/output.js'
 
 interface Flags {
   files: string[]

@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { installNative } from '../engine/onednn/install.js'
 import { TENSORFLOW_VERSION, installTensorflow } from '../engine/tensorflow/install.js'
-import { printNote, printResult } from '../output.js'
+import { printNote, printResult } from '../terminal/output.js'
 
 interface EngineFlags {
   action: string

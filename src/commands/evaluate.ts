@@ -2,7 +2,7 @@ import type { CommandModule } from 'yargs'
 import { DRAWN, evaluateFiles, tensorBoxText, writeOfficialFiles } from '../evaluation/index.js'
 import type { Draw } from '../evaluation/index.js'
 import { writeFileAtomic } from '../files.js'
-import { printNote, printResult } from '../output.js'
+import { printNote, printResult } from '../terminal/output.js'
 import { evaluationCharts, writePlots } from '../report/index.js'
 
 interface Flags {

@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { drawGallery } from '../pictures/index.js'
-import { failedItems, longWork } from '../long_work.js'
-import { printResult } from '../output.js'
+import { failedItems, longWork } from '../terminal/long_work.js'
+import { printResult } from '../terminal/output.js'
 
 interface Flags {
   folders: string[]

@@ -8,10 +8,10 @@ import { NoduleError } from '../errors.js'
 import { SESSION_DEVICES, openSession } from '../inference/index.js'
 import type { SessionDevice } from '../inference/index.js'
 import { lockFolder } from '../lock.js'
-import { failedItems, longWork } from '../long_work.js'
+import { failedItems, longWork } from '../terminal/long_work.js'
 import { MINE_DEFAULTS, mine } from '../mining/index.js'
 import type { MineResult } from '../mining/index.js'
-import { printResult } from '../output.js'
+import { printResult } from '../terminal/output.js'
 
 interface Flags {
   scans: string[]

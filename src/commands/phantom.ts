@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { kernelNames, writePhantoms } from '../phantom/index.js'
-import { longWork } from '../long_work.js'
-import { printResult } from '../output.js'
+import { longWork } from '../terminal/long_work.js'
+import { printResult } from '../terminal/output.js'
 import { count } from '../words.js'
 
 interface Flags {

@@ -2,8 +2,8 @@ import type { CommandModule } from 'yargs'
 import { parseHypes, readHypes } from '../config/hypes.js'
 import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
 import { drawDataset } from '../pictures/index.js'
-import { failedItems, longWork } from '../long_work.js'
-import { printResult } from '../output.js'
+import { failedItems, longWork } from '../terminal/long_work.js'
+import { printResult } from '../terminal/output.js'
 
 interface Flags {
   inputs: string[]

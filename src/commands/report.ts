@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { printNote, printResult } from '../output.js'
+import { printNote, printResult } from '../terminal/output.js'
 import { writeReport } from '../report/index.js'
 import { count } from '../words.js'
 import { checkNoInput } from '../files.js'

@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { jsonToXml } from '../annotations/index.js'
 import { describeError } from '../errors.js'
-import { printFailure, printResult } from '../output.js'
+import { printFailure, printResult } from '../terminal/output.js'
 
 interface Flags {
   files: string[]

@@ -23,7 +23,8 @@ export function required(path: string, file: string): string {
   throw new NoduleError('FORMAT', 'no list of training frames', {
     path: file,
     place: 'data.train_idl',
-    expected: 'a list, here or on the command line (--train)',
+    expected: 'a list',
+    remedies: [{ do: 'name one for this run', parameter: 'train' }],
   })
 }
 

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { printFindings } from '../src/doctor.js'
-import type { Finding } from '../src/doctor.js'
-import { defaultThreads } from '../src/kernels/addon.js'
-import { PACKAGE_ROOT } from '../src/version.js'
+import { printFindings } from '../../src/terminal/doctor.js'
+import type { Finding } from '../../src/terminal/doctor.js'
+import { defaultThreads } from '../../src/kernels/addon.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
 
 function nodule(
   args: string[],

@@ -1,6 +1,6 @@
-import { oneLine, safeLines } from './clean.js'
-import { systemReason } from './errors.js'
-import type { NameOf } from './errors.js'
+import { oneLine, safeLines } from '../clean.js'
+import { systemReason } from '../errors.js'
+import type { NameOf } from '../errors.js'
 
 /**
  * Everything that commands print goes through here: stdout holds the result that was asked for, stderr all else, and

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { failedItems, longWork } from '../src/long_work.js'
-import { printFailure, printLine } from '../src/output.js'
+import { failedItems, longWork } from '../../src/terminal/long_work.js'
+import { printFailure, printLine } from '../../src/terminal/output.js'
 
 afterEach(() => {
   process.exitCode = undefined

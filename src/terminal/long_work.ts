@@ -2,7 +2,7 @@ import { onInterrupt } from './interrupt.js'
 import { printFailure, printNote } from './output.js'
 import { progress } from './progress.js'
 import type { Progress } from './progress.js'
-import type { WorkOptions } from './work.js'
+import type { WorkOptions } from '../work.js'
 
 /**
  * What long work hears and tells while it runs: Ctrl-C aborts the signal, progress moves the bar on stderr, which appears

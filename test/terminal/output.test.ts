@@ -4,11 +4,11 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, describe, expect, it, vi } from 'vitest'
-import { longWork } from '../src/long_work.js'
-import { printFailure, printLine, printNote, printResult, setOutputStyle } from '../src/output.js'
-import { timeLeft } from '../src/progress.js'
-import { PACKAGE_ROOT } from '../src/version.js'
-import { screenOf } from './screen.js'
+import { longWork } from '../../src/terminal/long_work.js'
+import { printFailure, printLine, printNote, printResult, setOutputStyle } from '../../src/terminal/output.js'
+import { timeLeft } from '../../src/terminal/progress.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
+import { screenOf } from '../screen.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-output-'))
 afterAll(() => rmSync(folder, { recursive: true }))
