@@ -196,7 +196,9 @@ describe.skipIf(root === undefined)('files of public bug reports', () => {
 
   it('27: nodules are not looked for in coronal slices', async () => {
     const notes: string[] = []
-    const { scans } = await findScans([kind(27)], (_failed, _place, message) => notes.push(message))
+    const { scans } = await findScans([kind(27)], ({ message }) => {
+      notes.push(message)
+    })
     expect(scans).toEqual([])
     expect(notes[0]).toMatch(/^left out: the slices are coronal, not axial/)
   })
