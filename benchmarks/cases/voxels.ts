@@ -15,7 +15,6 @@ export interface HuCase {
   intercept: (s: number) => number
   padding?: { low: number; high: number }
   clamp?: [number, number]
-  bigEndian?: boolean
   /** Also a benchmark. */
   bench?: boolean
 }
@@ -99,34 +98,6 @@ export const huCases: readonly HuCase[] = [
     clamp: [-5, 0],
   },
   {
-    name: 'big endian',
-    stored: 'int16',
-    slices: 3,
-    pixels: 4099,
-    slope: one,
-    intercept: minus1024,
-    padding: { low: -2000, high: -1900 },
-    bigEndian: true,
-  },
-  {
-    name: 'big endian, unsigned, scaled',
-    stored: 'uint16',
-    slices: 2,
-    pixels: 2049,
-    slope: () => 0.7,
-    intercept: minus1024,
-    bigEndian: true,
-  },
-  {
-    name: 'big endian bytes are bytes',
-    stored: 'uint8',
-    slices: 1,
-    pixels: 300,
-    slope: one,
-    intercept: minus1024,
-    bigEndian: true,
-  },
-  {
     name: 'scan 240x512x512',
     stored: 'int16',
     slices: 240,
@@ -161,7 +132,6 @@ export function huInput(c: HuCase): HuBatch {
     intercept: numbers(c.intercept),
     padding: c.padding,
     clamp: c.clamp,
-    bigEndian: c.bigEndian,
   }
 }
 

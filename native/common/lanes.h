@@ -9,7 +9,9 @@
 
 namespace nodule {
 
+// Lanes of vectors of doubles, and of float32 in a register of AVX-512.
 constexpr size_t kLanes = 8;
+constexpr size_t kFloatLanes = 16;
 
 typedef double Doubles __attribute__((vector_size(kLanes * sizeof(double))));
 typedef int64_t Integers __attribute__((vector_size(kLanes * sizeof(int64_t))));

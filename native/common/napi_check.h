@@ -62,6 +62,8 @@ inline double RequireNumber(Napi::Env env, const Napi::Object& object, const cha
 
 // Sizes are bounded, so that products of three of them fit 64 bits.
 constexpr double kMaxSize = 1 << 20;
+// Elements of one buffer: 8 GiB of float32.
+constexpr double kMaxElements = 2147483648.0;
 
 inline size_t RequireSize(Napi::Env env, const Napi::Value& value, const char* name) {
   const double number = RequireNumber(env, value, name, 0, kMaxSize);

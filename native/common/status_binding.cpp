@@ -9,6 +9,7 @@
 #include "common/host_device.h"
 #include "common/napi_check.h"
 #include "common/parallel.h"
+#include "nodule_code.h"
 
 namespace nodule {
 namespace {

@@ -11,7 +11,6 @@ namespace nodule {
 namespace {
 
 constexpr size_t kMaxFrameSide = 16384;
-constexpr double kMaxElements = 2147483648.0;
 
 // {first, count: Int32Array, weights: Float64Array (to be multiplied by scale), width}; every input
 // that they name lies in [0, inputs).
@@ -57,7 +56,6 @@ Napi::Value Render(const Napi::CallbackInfo& info, bool async) {
   const Napi::Object object = RequireObject(env, info[0], "input");
   auto p = std::make_shared<FramesParams>();
   ReadHuParams(env, object, true, &p->hu);
-  if (p->hu.swap) Refuse(env, "swap", "slices in the order of the machine");
   p->rows = RequireSize(env, object, "rows");
   p->columns = RequireSize(env, object, "columns");
   if (!p->hu.slices.empty() && p->hu.pixels != p->rows * p->columns)

@@ -63,8 +63,8 @@ struct Scratch {
   PlaneWriter::Buffer gray;
 
   Scratch(const FramesParams& p, const PlaneWriter& writer)
-      : columns((p.x.high - p.x.low + kLanes - 1) / kLanes * kLanes),
-        pitch(columns + 2 * kLanes),
+      : columns((p.x.high - p.x.low + kFloatLanes - 1) / kFloatLanes * kFloatLanes),
+        pitch(columns + 2 * kFloatLanes),
         depth(std::max<size_t>(1, p.y.width)),
         ring(depth * pitch),
         lines(kRowsAtOnce * pitch),
@@ -76,7 +76,7 @@ struct Scratch {
 // fetched meanwhile.
 void RenderSlice(const FramesParams& p, const XPlan& plan, const PlaneWriter& writer, size_t slice,
                  size_t next, Scratch& scratch) {
-  const size_t used = p.x.high - p.x.low, gray_pitch = plan.blocks.size() * kLanes;
+  const size_t used = p.x.high - p.x.low, gray_pitch = plan.blocks.size() * kFloatLanes;
   const size_t bytes = p.hu.stored == Stored::kUint8 ? 1 : 2;
   const auto row_of = [&](size_t of, size_t row) {
     return static_cast<const char*>(p.hu.slices[of]) + (row * p.columns + p.x.low) * bytes;
@@ -124,7 +124,7 @@ void RenderSlice(const FramesParams& p, const XPlan& plan, const PlaneWriter& wr
 
 void RenderFramesCpu(const FramesParams& p) {
   const XPlan plan(p);
-  const PlaneWriter writer(p, plan.blocks.size() * kLanes);
+  const PlaneWriter writer(p, plan.blocks.size() * kFloatLanes);
   const size_t slices = p.hu.slices.size();
   const size_t grain = std::max<size_t>(1, std::min<size_t>(4, slices / 16));
   ParallelFor(slices, grain, [&](size_t begin, size_t end) {

@@ -12,12 +12,12 @@ XPlan::XPlan(const FramesParams& params) {
   const FrameTaps& x = params.x;
   for (size_t u = 0; u < x.size; u++)
     if (x.first[u] >= 0) count = std::max<size_t>(count, x.count[u]);
-  blocks.resize((x.size + 2 * kLanes - 1) / (2 * kLanes) * 2);
+  blocks.resize((x.size + 2 * kFloatLanes - 1) / (2 * kFloatLanes) * 2);
   taps.resize(blocks.size() * count);  // zeros: the first input with weight 0
   for (size_t b = 0; b < blocks.size(); b++) {
     Block& block = blocks[b];
-    std::fill_n(block.start, kLanes, params.bias);
-    const size_t begin = b * kLanes, end = std::min(begin + kLanes, x.size);
+    std::fill_n(block.start, kFloatLanes, params.bias);
+    const size_t begin = b * kFloatLanes, end = std::min(begin + kFloatLanes, x.size);
     int32_t low = INT32_MAX, high = 0;
     for (size_t u = begin; u < end; u++) {
       if (x.first[u] < 0) continue;
@@ -47,15 +47,15 @@ namespace {
 NODULE_CLONES void ResampleBlock(const XPlan& plan, size_t b, const float* line, uint8_t* gray) {
   const XPlan::Block& block = plan.blocks[b];
   const float* from = line + block.base;
-  float levels[kLanes];
-  std::copy_n(block.start, kLanes, levels);
+  float levels[kFloatLanes];
+  std::copy_n(block.start, kFloatLanes, levels);
   for (size_t n = 0; n < plan.count; n++) {
     const XPlan::Tap& tap = plan.taps[b * plan.count + n];
-    for (size_t lane = 0; lane < kLanes; lane++)
+    for (size_t lane = 0; lane < kFloatLanes; lane++)
       levels[lane] += tap.weight[lane] * from[tap.index[lane]];
   }
-  for (size_t lane = 0; lane < kLanes; lane++)
-    gray[b * kLanes + lane] = static_cast<uint8_t>(FrameGray(levels[lane]));
+  for (size_t lane = 0; lane < kFloatLanes; lane++)
+    gray[b * kFloatLanes + lane] = static_cast<uint8_t>(FrameGray(levels[lane]));
 }
 
 void ResampleGeneric(const XPlan& plan, const float* lines, size_t pitch, size_t count,
@@ -71,7 +71,7 @@ void ResampleGeneric(const XPlan& plan, const float* lines, size_t pitch, size_t
 template <size_t kTaps>
 NODULE_AVX512_INLINE __m512i Levels(const float* from, __m512 start, const __m512i* index,
                                     const __m512* weights) {
-  __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + kLanes);
+  __m512 a = _mm512_loadu_ps(from), b = _mm512_loadu_ps(from + kFloatLanes);
   // Loaded once: else each permutation loads them again, across two cache lines.
   asm("" : "+v"(a), "+v"(b));
   __m512 level = start;
@@ -98,7 +98,7 @@ NODULE_AVX512_INLINE void ResampleNarrow(const XPlan& plan, size_t b, const floa
   const __m512 start0 = _mm512_load_ps(block0.start), start1 = _mm512_load_ps(block1.start);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   const float *from0 = lines + block0.base, *from1 = lines + block1.base;
-  uint8_t* out = gray + b * kLanes;
+  uint8_t* out = gray + b * kFloatLanes;
   for (size_t i = 0; i < count; i += 2) {
     const size_t next = i + 1 < count ? pitch : 0, next_gray = i + 1 < count ? gray_pitch : 0;
     const __m512i words0 = _mm512_packs_epi32(Levels<kTaps>(from0, start0, index[0], weights[0]),

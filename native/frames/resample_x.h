@@ -5,24 +5,23 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/lanes.h"
 #include "frames/frames.h"
 
 namespace nodule {
-
-constexpr size_t kLanes = 16;
 
 // The taps of x, cut into blocks of 16 outputs and turned, so that a vector holds one tap of 16
 // outputs.
 struct XPlan {
   // What one tap adds to each of 16 outputs: whole cache lines, because loads across two take twice as long.
   struct alignas(64) Tap {
-    int32_t index[kLanes];  // input, relative to the block's base
-    float weight[kLanes];
+    int32_t index[kFloatLanes];  // input, relative to the block's base
+    float weight[kFloatLanes];
   };
   struct alignas(64) Block {
-    float start[kLanes];  // the bias, or the level of outputs outside the image
-    int32_t base = 0;     // where the block's inputs start in the line
-    bool narrow = true;   // all inputs lie within 32 of base
+    float start[kFloatLanes];  // the bias, or the level of outputs outside the image
+    int32_t base = 0;          // where the block's inputs start in the line
+    bool narrow = true;        // all inputs lie within 32 of base
   };
   size_t count = 0;           // of the output that has most
   std::vector<Block> blocks;  // an even number; the last ones may lie past the last output

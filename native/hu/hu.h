@@ -8,7 +8,6 @@
 // Bit-exact on every device and equal to src/kernels/reference/hu.ts.
 //
 //   slices   slice_count pointers, each to `pixels` stored values of type `stored`; nothing is copied or joined
-//            (swap: the bytes of 16-bit values are in the other order than the machine's)
 //   output   [slice_count, pixels], int16 (clamp within its range, whole numbers) or float32
 #pragma once
 
@@ -24,7 +23,6 @@ enum class Stored { kUint8, kInt16, kUint16 };
 
 struct HuParams {
   Stored stored = Stored::kInt16;
-  bool swap = false;  // bytes of 16-bit values
   std::vector<const void*> slices;
   size_t pixels = 0;
   std::vector<float> slope;      // [slice_count]

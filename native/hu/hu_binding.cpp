@@ -76,9 +76,6 @@ void ReadHuParams(Napi::Env env, const Napi::Object& object, bool whole, HuParam
   if (params->stored == Stored::kUint8) ReadSlices<uint8_t>(env, slices, *params);
   if (params->stored == Stored::kInt16) ReadSlices<int16_t>(env, slices, *params);
   if (params->stored == Stored::kUint16) ReadSlices<uint16_t>(env, slices, *params);
-  const Napi::Value swap = object.Get("swap");
-  if (!swap.IsUndefined() && !swap.IsBoolean()) Refuse(env, "swap", "boolean");
-  params->swap = swap.IsBoolean() && swap.As<Napi::Boolean>().Value();
   const size_t count = params->slices.size();
   params->slope = ReadFloats(env, object, "slope", count);
   params->intercept = ReadFloats(env, object, "intercept", count);

@@ -7,7 +7,7 @@
 
 namespace nodule {
 
-// Reads {slices, slope: Float32Array, intercept: Float32Array, paddingLow, paddingHigh, clampLow, clampHigh, swap?}; the
+// Reads {slices, slope: Float32Array, intercept: Float32Array, paddingLow, paddingHigh, clampLow, clampHigh}; the
 // clamp must lie within int16 when `whole`. Leaves the outputs alone.
 void ReadHuParams(Napi::Env env, const Napi::Object& object, bool whole, HuParams* params);
 

@@ -65,10 +65,6 @@ NODULE_HU_LOOPS(uint8_t)
 NODULE_HU_LOOPS(int16_t)
 NODULE_HU_LOOPS(uint16_t)
 
-NODULE_CLONES void Swap(const uint16_t* __restrict in, uint16_t* __restrict out, size_t count) {
-  for (size_t i = 0; i < count; i++) out[i] = HuSwap(in[i]);
-}
-
 template <typename In>
 inline void Convert(const In* in, int16_t* out, size_t count, const Rescale& r) {
   if (IsShift(r))
@@ -99,27 +95,15 @@ void ConvertAll(const HuParams& params, Out* output) {
                                params.padding_high, params.clamp_low,        params.clamp_high};
       const In* in = static_cast<const In*>(params.slices[slice]) + start;
       Out* out = output + slice * params.pixels + start;
-      const bool swap = params.swap && sizeof(In) == 2;
-      if (!stream && !swap) {
+      if (!stream) {
         Convert(in, out, count, rescale);
         continue;
       }
       alignas(64) Out piece[kPiece];
-      alignas(64) In swapped[kPiece];
       for (size_t done = 0; done < count; done += kPiece) {
         const size_t length = std::min(kPiece, count - done);
-        const In* from = in + done;
-        if (swap) {
-          Swap(reinterpret_cast<const uint16_t*>(from), reinterpret_cast<uint16_t*>(swapped),
-               length);
-          from = swapped;
-        }
-        if (stream) {
-          Convert(from, piece, length, rescale);
-          StreamCopy(out + done, piece, length * sizeof(Out));
-        } else {
-          Convert(from, out + done, length, rescale);
-        }
+        Convert(in + done, piece, length, rescale);
+        StreamCopy(out + done, piece, length * sizeof(Out));
       }
       StreamFence();
     }

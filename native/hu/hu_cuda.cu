@@ -14,13 +14,12 @@ __device__ void Store(float* out, float value) { *out = value; }
 template <typename In, typename Out>
 __global__ void HuKernel(const In* in, Out* out, size_t pixels, const float* slope,
                          const float* intercept, int padding_low, int padding_high, float clamp_low,
-                         float clamp_high, bool swap) {
+                         float clamp_high) {
   const size_t pixel = static_cast<size_t>(blockIdx.x) * kBlock + threadIdx.x;
   if (pixel >= pixels) return;
   const size_t slice = blockIdx.y;
   const size_t i = slice * pixels + pixel;
-  const In stored = swap ? HuSwap(in[i]) : in[i];
-  Store(out + i, HuValue(stored, slope[slice], intercept[slice], padding_low, padding_high,
+  Store(out + i, HuValue(in[i], slope[slice], intercept[slice], padding_low, padding_high,
                          clamp_low, clamp_high));
 }
 
@@ -48,9 +47,9 @@ void Convert(const HuParams& params, Out* output) {
     for (size_t s = 0; s < count; s++)
       in.CopyFrom(static_cast<const In*>(params.slices[first + s]), pixels, s * pixels);
     const dim3 grid(BlocksFor(pixels, kBlock), static_cast<unsigned>(count));
-    HuKernel<<<grid, kBlock, 0, stream>>>(
-        in.data(), out.data(), pixels, slope.data() + first, intercept.data() + first,
-        params.padding_low, params.padding_high, params.clamp_low, params.clamp_high, params.swap);
+    HuKernel<<<grid, kBlock, 0, stream>>>(in.data(), out.data(), pixels, slope.data() + first,
+                                          intercept.data() + first, params.padding_low,
+                                          params.padding_high, params.clamp_low, params.clamp_high);
     NODULE_CUDA_LAUNCHED();
     out.CopyTo(output + first * pixels, count * pixels);
   }

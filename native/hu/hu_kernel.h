@@ -7,15 +7,6 @@ namespace nodule {
 
 constexpr float kAirHu = -1000.0f;
 
-// A stored value whose bytes are in the other order.
-NODULE_HD uint8_t HuSwap(uint8_t stored) { return stored; }
-NODULE_HD uint16_t HuSwap(uint16_t stored) {
-  return static_cast<uint16_t>(stored << 8 | stored >> 8);
-}
-NODULE_HD int16_t HuSwap(int16_t stored) {
-  return static_cast<int16_t>(HuSwap(static_cast<uint16_t>(stored)));
-}
-
 // Clamps in float32, keeping -0; NaN cannot occur (slope and intercept are finite).
 NODULE_HD float HuClamp(float value, float low, float high) {
   value = value < low ? low : value;

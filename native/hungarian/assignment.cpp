@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "common/host_device.h"
+#include "common/lanes.h"
 #include "hungarian/hungarian.h"
 
 namespace nodule {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr size_t kLanes = 8;
 
 // The least and the second least of cost[j] - v[j], and where they are; columns >= 1.
 struct TwoLeast {

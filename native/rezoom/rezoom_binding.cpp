@@ -9,9 +9,6 @@
 namespace nodule {
 namespace {
 
-// Elements of one buffer: 8 GiB of float32.
-constexpr double kMaxElements = 2147483648.0;
-
 void ReadOffsets(Napi::Env env, const Napi::Object& object, const char* name,
                  std::vector<float>& out) {
   const View<float> view = RequireArray<float>(env, object, name, SIZE_MAX);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "common/lanes.h"
 #include "common/parallel.h"
 #include "rezoom/rezoom.h"
 #include "rezoom/rezoom_kernel.h"
@@ -72,27 +73,24 @@ NODULE_CLONES void Slopes(const float* __restrict image, const Corners& corners,
                           float* slope_x, float* slope_y) {
   const float *p0 = image + corners.at[0], *p1 = image + corners.at[1], *p2 = image + corners.at[2],
               *p3 = image + corners.at[3];
-  constexpr size_t kLanes = 16;
-  float sum_x[kLanes] = {}, sum_y[kLanes] = {};
+  float sum_x[kFloatLanes] = {}, sum_y[kFloatLanes] = {};
   const auto add = [&](size_t lane, size_t c) {
     const size_t i = c * step;
-    const float v00 = p0[i], v01 = p1[i], v10 = p2[i], v11 = p3[i], g = gradient[c];
-    sum_x[lane] += g * ((1.0f - ty) * (v01 - v00) + ty * (v11 - v10));
-    sum_y[lane] += g * ((1.0f - tx) * (v10 - v00) + tx * (v11 - v01));
+    sum_x[lane] += gradient[c] * RezoomSlopeX(p0[i], p1[i], p2[i], p3[i], ty);
+    sum_y[lane] += gradient[c] * RezoomSlopeY(p0[i], p1[i], p2[i], p3[i], tx);
   };
   size_t c = 0;
   if (step == 1) {
-    for (; c + kLanes <= count; c += kLanes)
-      for (size_t lane = 0; lane < kLanes; lane++) {
+    for (; c + kFloatLanes <= count; c += kFloatLanes)
+      for (size_t lane = 0; lane < kFloatLanes; lane++) {
         const size_t i = c + lane;
-        const float v00 = p0[i], v01 = p1[i], v10 = p2[i], v11 = p3[i], g = gradient[i];
-        sum_x[lane] += g * ((1.0f - ty) * (v01 - v00) + ty * (v11 - v10));
-        sum_y[lane] += g * ((1.0f - tx) * (v10 - v00) + tx * (v11 - v01));
+        sum_x[lane] += gradient[i] * RezoomSlopeX(p0[i], p1[i], p2[i], p3[i], ty);
+        sum_y[lane] += gradient[i] * RezoomSlopeY(p0[i], p1[i], p2[i], p3[i], tx);
       }
   }
-  for (; c < count; c++) add(c % kLanes, c);
+  for (; c < count; c++) add(c % kFloatLanes, c);
   *slope_x = *slope_y = 0;
-  for (size_t lane = 0; lane < kLanes; lane++) {
+  for (size_t lane = 0; lane < kFloatLanes; lane++) {
     *slope_x += sum_x[lane];
     *slope_y += sum_y[lane];
   }

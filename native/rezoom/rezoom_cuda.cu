@@ -71,12 +71,12 @@ __global__ void BoxGradientKernel(Args a) {
                 v11 = a.features[Offset(a, box, s.y1, s.x1, c)];
     const float g = a.gradient[box * a.samples * a.channels + i];
     if (s.inside_x) {
-      const float slope = g * ((1.0f - s.ty) * (v01 - v00) + s.ty * (v11 - v10));
+      const float slope = g * RezoomSlopeX(v00, v01, v10, v11, s.ty);
       sums[0] += slope;
       sums[2] += slope * a.offsets_x[sample % a.offsets_x_count];
     }
     if (s.inside_y) {
-      const float slope = g * ((1.0f - s.tx) * (v10 - v00) + s.tx * (v11 - v01));
+      const float slope = g * RezoomSlopeY(v00, v01, v10, v11, s.tx);
       sums[1] += slope;
       sums[3] += slope * a.offsets_y[sample / a.offsets_x_count];
     }

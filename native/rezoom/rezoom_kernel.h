@@ -49,4 +49,12 @@ NODULE_HD void RezoomWeights(const RezoomSample& s, float* w) {
   w[3] = s.ty * s.tx;
 }
 
+// d value / d position along x and along y, in feature pixels.
+NODULE_HD float RezoomSlopeX(float v00, float v01, float v10, float v11, float ty) {
+  return (1.0f - ty) * (v01 - v00) + ty * (v11 - v10);
+}
+NODULE_HD float RezoomSlopeY(float v00, float v01, float v10, float v11, float tx) {
+  return (1.0f - tx) * (v10 - v00) + tx * (v11 - v01);
+}
+
 }  // namespace nodule

@@ -11,8 +11,6 @@
 namespace nodule {
 namespace {
 
-constexpr double kMaxElements = 2147483648.0;
-
 // Params with their own copy of what the kernels trust as sizes and positions.
 struct Input {
   RoiAlignParams params;

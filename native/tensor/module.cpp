@@ -1,6 +1,7 @@
 // nodule_tensor.node: an addon of its own, so that nodule.node loads on machines without oneDNN.
 #include "binding.h"
 #include "loops.h"
+#include "nodule_code.h"
 #include "onednn_plan.h"
 #include "threads.h"
 

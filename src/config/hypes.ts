@@ -25,7 +25,13 @@ export const HYPES_KEYS = {
     4096,
   ),
   rnn_len: integer('Boxes that a cell can predict.', 5, 'boxes', 1, 64),
-  num_classes: integer('Classes, background included.', 2, 'classes', 2, 64),
+  num_classes: integer(
+    'Classes, background included: 2, as lists name no kinds of boxes.',
+    2,
+    'classes',
+    2,
+    64,
+  ),
 
   // Rezoom: a second look at the early features where the box was predicted.
   use_rezoom: flag(
@@ -72,7 +78,13 @@ export const HYPES_KEYS = {
     0,
     100,
   ),
-  biggest_box_px: number('Larger true boxes are not trained on.', 10000, 'frame pixels', 1, 1e6),
+  biggest_box_px: number(
+    'True boxes as wide or high as this, or more, are not trained on.',
+    10000,
+    'frame pixels',
+    1,
+    1e6,
+  ),
   region_size: integer('Side of a grid cell.', 32, 'frame pixels', 1, 1024),
 
   // The backbone.
@@ -295,6 +307,14 @@ export function parseHypes(value: unknown, path = 'hypes'): Hypes {
     'image_height',
     hypes.image_height,
   )
+  if (hypes.num_classes !== 2) {
+    throw new NoduleError('FORMAT', 'several kinds of boxes cannot be trained: lists name none', {
+      path,
+      place: 'num_classes',
+      expected: '2 (background and nodule)',
+      actual: show(hypes.num_classes),
+    })
+  }
   if (hypes.data.channels % 2 === 0) {
     throw new NoduleError('FORMAT', 'wrong value', {
       path,

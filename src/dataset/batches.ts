@@ -51,8 +51,8 @@ export interface BatchOptions {
  * Endless batches of frames with their boxes. Item number n = step * batch_size + place in the batch is entry
  * n mod length of the order of pass floor(n / length); order and jitter depend on seed and n alone, so a run that is
  * resumed at a step gets what the unbroken run got. Images of another size are resized to the frame, boxes with
- * them, or, with data.mm_per_pixel, crops of the frame's size are cut out of them; boxes wider or higher than biggest_box_px are left out. Throws NoduleError before the first batch for empty
- * lists, missing images and boxes outside them.
+ * them, or, with data.mm_per_pixel, crops of the frame's size are cut out of them; boxes of biggest_box_px or more are
+ * left out. Throws NoduleError before the first batch for empty lists, missing images and boxes outside them.
  */
 export async function* batches(
   list: FrameList,
@@ -124,7 +124,7 @@ async function makeBatch(
     const target = batch.frames.subarray(place * values, (place + 1) * values)
     const { boxes, excluded } = put(frame, hypes, jitterSeed, items[place]!, target)
     const biggest = hypes.biggest_box_px
-    batch.boxes.push(boxes.filter((box) => box.x2 - box.x1 <= biggest && box.y2 - box.y1 <= biggest))
+    batch.boxes.push(boxes.filter((box) => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest))
     batch.excluded.push(excluded)
     batch.paths.push(frame.file)
   }

@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs'
 import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { nativeEngine } from './onednn/engine.js'
@@ -47,9 +46,4 @@ export async function probeEngines(): Promise<{ name: EngineName; reason: string
   return Promise.all(
     enginesInOrder().map(async (engine) => ({ name: engine.name, reason: await engine.probe() })),
   )
-}
-
-/** The name of the tfjs backend that computes now: 'tensorflow', 'native', 'wasm' or 'cpu'. */
-export function currentEngine(): string {
-  return tf.getBackend()
 }

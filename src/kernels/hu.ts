@@ -1,4 +1,3 @@
-import { LITTLE_ENDIAN_MACHINE } from '../endian.js'
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { type Device, chooseDevice, runKernel, runKernelSync } from './addon.js'
 import { checkArray, checked, overlap, toFloats } from './arrays.js'
@@ -8,8 +7,6 @@ import { type HuWork, type StoredArray, huReference } from './reference/hu.js'
 export interface HuBatch {
   /** One view per slice, all of the same type and length; they are read in place. */
   slices: readonly StoredArray[]
-  /** Byte order of 16-bit values that were not decoded. Default: the order of this machine, little endian. */
-  bigEndian?: boolean | undefined
   /** Rescale Slope (0028,1053) per slice; used as float32. */
   slope: ArrayLike<number>
   /** Rescale Intercept (0028,1052) per slice; used as float32. */
@@ -31,7 +28,7 @@ export interface HuOptions {
 
 /** Checks the slices and how they are rescaled; clamps to int16. */
 export function prepareHu(
-  batch: Omit<HuBatch, 'clamp' | 'out' | 'bigEndian'>,
+  batch: Omit<HuBatch, 'clamp' | 'out'>,
 ): Omit<HuWork, 'output'> & { pixels: number } {
   const { slices } = batch
   if (!Array.isArray(slices)) throw invalidParameter('slices', 'array of typed arrays', slices)
@@ -86,7 +83,6 @@ function prepare(batch: HuBatch, options: HuOptions): HuWork & { device: string 
     ...work,
     clampLow: low,
     clampHigh: high,
-    swap: (batch.bigEndian ?? !LITTLE_ENDIAN_MACHINE) === LITTLE_ENDIAN_MACHINE,
     output: out ?? new Output(length),
     device: chooseDevice(options.device),
   }

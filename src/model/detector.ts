@@ -6,7 +6,7 @@ import { moveAverages, runBackbone } from './backbone.js'
 import type { BatchStatistics } from './backbone.js'
 import { decodeCells, widenCoarse } from './decoder.js'
 import { graphShapes } from './graph.js'
-import type { BackboneGraph } from './graph.js'
+import type { BackboneGraph, NodeShape } from './graph.js'
 import { dropout } from './random_tensors.js'
 import { rezoom } from './rezoom.js'
 import { createWeights, decoderChannels, weightSpecs } from './weights.js'
@@ -50,7 +50,15 @@ export interface Detector {
  */
 export function createDetector(hypes: Hypes, seed: number): Detector {
   const graph = buildBackbone(hypes)
-  checkShapes(hypes, graph)
+  const shapes = graphShapes(graph, hypes.image_height, hypes.image_width)
+  checkShapes(hypes, graph, shapes.get(graph.top)!)
+  const plan: Plan = {
+    hypes,
+    graph,
+    seed,
+    channels: decoderChannels(hypes, graph),
+    earlyStride: shapes.get(graph.early)!.stride,
+  }
   const specs = weightSpecs(hypes, graph)
   const weights = createWeights(specs, seed)
   return {
@@ -58,20 +66,28 @@ export function createDetector(hypes: Hypes, seed: number): Detector {
     graph,
     specs,
     weights,
-    forward: (frames, o) =>
-      forward(hypes, graph, weights, seed, frames, o.training ? (o.step ?? 0) : undefined),
+    forward: (frames, o) => forward(plan, weights, frames, o.training ? (o.step ?? 0) : undefined),
     decode: (outputs) => decode(hypes, outputs),
     updateAverages: (statistics) => moveAverages(weights, statistics, hypes.batch_norm_momentum),
     dispose: () => tf.dispose([...weights.values()]),
   }
 }
 
+/** What is the same in every forward pass. */
+interface Plan {
+  hypes: Hypes
+  graph: BackboneGraph
+  seed: number
+  /** Channels of the coarse and of the early features that the decoder sees. */
+  channels: { later: number; early: number }
+  /** Frame pixels per early feature. */
+  earlyStride: number
+}
+
 /** The whole forward pass. n frames, g = grid_height * grid_width cells, m = n * g, r = rnn_len, u = lstm_size. */
 function forward(
-  hypes: Hypes,
-  graph: BackboneGraph,
+  { hypes, graph, seed, channels, earlyStride }: Plan,
   weights: ReadonlyMap<string, tf.Tensor>,
-  seed: number,
   frames: tf.Tensor4D,
   trainingStep: number | undefined,
 ): Outputs {
@@ -80,7 +96,6 @@ function forward(
   const m = n * g
   const r = hypes.rnn_len
   const classes = hypes.num_classes
-  const channels = decoderChannels(hypes, graph)
   const weight = (name: string): tf.Tensor2D => weights.get(name) as tf.Tensor2D
   const statistics: BatchStatistics[] = []
   const drop = <T extends tf.Tensor>(x: T, label: string): T =>
@@ -113,8 +128,7 @@ function forward(
 
   // 3. Rezoom: early features where the boxes were predicted decide about them once more.
   const absolute = tf.reshape(tf.add(boxes, cellCenters(hypes)), [n, g * r, 4]) as tf.Tensor3D
-  const stride = graphShapes(graph, hypes.image_height, hypes.image_width).get(graph.early)!.stride
-  const sampled = rezoom(early, absolute, stride, hypes) // [n, g * r, samples * early]
+  const sampled = rezoom(early, absolute, earlyStride, hypes) // [n, g * r, samples * early]
   const width = sampled.shape[2]
   const seen = drop(tf.reshape(tf.mul(sampled, hypes.rezoom_feature_scale), [m, r, width]), 'rezoom')
   const second = hidden.map((h, k) => {
@@ -168,8 +182,8 @@ function firstChannels(x: tf.Tensor4D, channels: number): tf.Tensor4D {
   return channels === all ? x : tf.slice(x, [0, 0, 0, 0], [n, h, w, channels])
 }
 
-function checkShapes(hypes: Hypes, graph: BackboneGraph): void {
-  const { height, width, stride } = graphShapes(graph, hypes.image_height, hypes.image_width).get(graph.top)!
+function checkShapes(hypes: Hypes, graph: BackboneGraph, top: NodeShape): void {
+  const { height, width, stride } = top
   if (height !== hypes.grid_height || width !== hypes.grid_width) {
     throw new NoduleError('FORMAT', 'the coarse features do not fit the grid', {
       place: 'region_size',

@@ -6,8 +6,6 @@ import type { CellBox, EdgeBox } from '../geometry/box.js'
 export interface Targets {
   /** Cell-relative cx, cy, w, h in frame pixels, [n, cells, rnn_len, 4]; 0 where there is no box. */
   boxes: Float32Array
-  /** The class of each slot's box, [n, cells, rnn_len]: 1 (nodule), 0 where there is none. */
-  flags: Float32Array
   /** True boxes of each cell, [n * cells]: they stand in its first slots, nearest to the cell's center first. */
   counts: Int32Array
   /** 1 for a cell without a box that touches an excluded place, [n * cells]: its confidence costs nothing. */
@@ -30,7 +28,6 @@ export function buildTargets(
   const cells = width * height
   const targets: Targets = {
     boxes: new Float32Array(boxes.length * cells * slots * 4),
-    flags: new Float32Array(boxes.length * cells * slots),
     counts: new Int32Array(boxes.length * cells),
     ignored: new Uint8Array(boxes.length * cells),
   }
@@ -54,7 +51,6 @@ export function buildTargets(
       if (held.length === 0 && unsure.some((box) => intersectionArea(box, region) > 0))
         targets.ignored[index] = 1
       held.forEach((box, slot) => {
-        targets.flags[index * slots + slot] = 1
         targets.boxes.set([box.cx, box.cy, box.w, box.h], (index * slots + slot) * 4)
       })
     }

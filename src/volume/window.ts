@@ -1,8 +1,7 @@
 import { checkNumber, invalidParameter } from '../check.js'
 
-/** The usual windows, HU: what becomes black and what becomes white. */
+/** The usual window of lungs, HU: what becomes black and what becomes white. */
 export const lungWindow = [-1350, 150] as const
-export const softTissueWindow = [-160, 240] as const
 
 /**
  * HU to gray levels 0..255: `low` and below is 0, `high` and above is 255, rounded to nearest between.

@@ -63,6 +63,10 @@ describe('hypes', () => {
       '{"data": {"window_low_hu": 500}}',
       'data.window_high_hu: wrong value: expected more than data.window_low_hu (500) but received 400',
     ],
+    [
+      '{"num_classes": 3}',
+      'num_classes: several kinds of boxes cannot be trained: lists name none: expected 2 (background and nodule) but received 3',
+    ],
     ['[1]', 'wrong type: expected object but received [1]'],
     ['{', 'not JSON: received'],
     ['{"base": 3}', 'base: wrong type: expected string but received 3'],

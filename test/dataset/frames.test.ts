@@ -3,9 +3,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
 import {
-  assembleFrame,
+  channelSlices,
   lungFrame,
-  neighbors,
   renderPlane,
   renderPlaneHu,
   renderSliceFrames,
@@ -125,7 +124,13 @@ describe('lungFrame', () => {
   })
 })
 
-describe('neighbors', () => {
+describe('channelSlices', () => {
+  const neighbors = (
+    geometry: Parameters<typeof channelSlices>[0],
+    k: number,
+    millimeters: number,
+  ): number[] => channelSlices(geometry, k, millimeters, 3)
+
   const at = (slicePositions: number[], spacing: number) => ({
     slicePositions,
     spacing: [spacing, 1, 1] as const,
@@ -152,6 +157,11 @@ describe('neighbors', () => {
   })
 })
 
+/** Planes as channels: [pixels, planes]. */
+function interleave(planes: readonly Uint8Array[]): number[] {
+  return [...planes[0]!].flatMap((_, pixel) => planes.map((plane) => plane[pixel]!))
+}
+
 describe('renderSliceFrames', () => {
   it('equals planes, neighbors and assembling, but for single pixels by one level', async () => {
     const random = createRandom(3)
@@ -170,7 +180,8 @@ describe('renderSliceFrames', () => {
       const planes = slicePositions.map((_, k) => renderPlane(volume, k, mapping, WINDOW))
       let different = 0
       for (const [n, k] of slices.entries()) {
-        const expected = assembleFrame(planes, neighbors(volume.geometry, k, 2), layout)
+        const three = channelSlices(volume.geometry, k, 2, 3).map((slice) => planes[slice]!)
+        const expected = layout === 'NCHW' ? three.flatMap((plane) => [...plane]) : interleave(three)
         for (const [i, level] of expected.entries()) {
           const ours = frames[n * expected.length + i]!
           expect(Math.abs(ours - level)).toBeLessThanOrEqual(1)
@@ -182,21 +193,5 @@ describe('renderSliceFrames', () => {
     await expect(
       renderSliceFrames(volume, [7], { mapping, window: WINDOW, neighborMm: 2, channels: 3, layout: 'NCHW' }),
     ).rejects.toThrow(/for slice/)
-  })
-})
-
-describe('assembleFrame', () => {
-  const planes = [Uint8Array.of(1, 2), Uint8Array.of(3, 4), Uint8Array.of(5, 6)]
-
-  it('lays the three slices as channels', () => {
-    expect([...assembleFrame(planes, [0, 1, 2], 'NHWC')]).toEqual([1, 3, 5, 2, 4, 6])
-    expect([...assembleFrame(planes, [1, 1, 2], 'NCHW')]).toEqual([3, 4, 3, 4, 5, 6])
-  })
-
-  it('refuses missing planes and planes of another size', () => {
-    expect(() => assembleFrame(planes, [2, 3, 3], 'NHWC')).toThrow(/a plane for slice 3/)
-    expect(() => assembleFrame([Uint8Array.of(1), ...planes], [0, 1, 2], 'NHWC')).toThrow(
-      /planes of 2 pixels/,
-    )
   })
 })

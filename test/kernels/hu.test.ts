@@ -30,12 +30,6 @@ describe('the reference', () => {
   })
 })
 
-it('the reference reads big endian', () => {
-  const slices = [new Int16Array(Uint8Array.of(0x04, 0xd2, 0xff, 0xfe).buffer)]
-  const batch = { slices, slope: [1], intercept: [0], bigEndian: true }
-  expect([...huConvertSync(batch, { device: 'reference' })]).toEqual([1234, -2])
-})
-
 for (const { device, skip, title } of devices)
   describe.skipIf(skip)(title, () => {
     for (const output of ['int16', 'float32'] as const)

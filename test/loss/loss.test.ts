@@ -22,7 +22,6 @@ beforeAll(async () => {
 /** Two cells with two slots; the first cell holds one box. */
 const targets = {
   boxes: new Float32Array([4, 0, 10, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-  flags: new Float32Array([1, 0, 0, 0]),
   ignored: new Uint8Array(2),
   counts: new Int32Array([1, 0]),
 }
@@ -58,7 +57,6 @@ describe('matchBoxes', () => {
       const guess = new Float32Array([...box(), ...box()])
       const truth = {
         boxes: new Float32Array([...box(), ...box()]),
-        flags: new Float32Array(2),
         ignored: new Uint8Array(2),
         counts: new Int32Array([2]),
       }
@@ -163,7 +161,6 @@ describe('computeLoss', () => {
   it('is finite and its gradient too where no cell holds a box', () => {
     const empty = {
       boxes: new Float32Array(16),
-      flags: new Float32Array(4),
       counts: new Int32Array(2),
       ignored: new Uint8Array(2),
     }

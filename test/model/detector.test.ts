@@ -50,7 +50,7 @@ describe('createDetector', () => {
     ['no corrections', { reregress: false }],
     ['no second stage', { use_rezoom: false }],
     ['no LSTM', { use_lstm: false, rnn_len: 1 }],
-    ['two layers, four classes', { num_lstm_layers: 2, num_classes: 4, rnn_len: 3 }],
+    ['two layers', { num_lstm_layers: 2, rnn_len: 3 }],
     ['deconvolution', { deconv: true }],
     ['lung, stride 8', LUNG],
     ['fewer channels', { later_feat_channels: 50, early_feat_channels: 7 }],

@@ -14,18 +14,10 @@ export interface HuWork {
   paddingHigh: number
   clampLow: number
   clampHigh: number
-  /** The bytes of 16-bit values are in the other order than the machine's. */
-  swap?: boolean | undefined
   output: Int16Array | Float32Array
 }
 
 const { fround } = Math
-
-/** A 16-bit value of `array` with its two bytes swapped. */
-function swapBytes(value: number, array: StoredArray): number {
-  const swapped = ((value & 0xff) << 8) | ((value >> 8) & 0xff)
-  return array instanceof Int16Array && swapped > 32767 ? swapped - 65536 : swapped
-}
 
 /**
  * value = float32(float32(stored * slope) + intercept), air for padding, clamped; rounded for an Int16Array. `slope`
@@ -39,11 +31,9 @@ export function huReference(work: HuWork): void {
   for (const [s, slice] of slices.entries()) {
     const a = slope[s] as number
     const b = intercept[s] as number
-    const swap = work.swap === true && slice.BYTES_PER_ELEMENT === 2
     const out = output.subarray(s * slice.length, (s + 1) * slice.length)
     for (let i = 0; i < slice.length; i++) {
-      const raw = slice[i] as number
-      const stored = swap ? swapBytes(raw, slice) : raw
+      const stored = slice[i] as number
       let value = stored >= paddingLow && stored <= paddingHigh ? AIR_HU : fround(fround(stored * a) + b)
       if (value < low) value = low
       if (value > high) value = high
