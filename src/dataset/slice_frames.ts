@@ -19,8 +19,8 @@ export interface FrameStyle {
 }
 
 /**
- * The 2.5-D frames of some slices at once, by the native kernel where it is built: what `renderPlane`, `neighbors` and
- * `assembleFrame` say, but for single pixels that fall on the edge between two gray levels.
+ * The 2.5-D frames of some slices at once, by the native kernel where it is built: the planes (`renderPlane`) of
+ * `channelSlices` as channels, but for single pixels that fall on the edge between two gray levels.
  * @param slices the slices that the frames are of; frames share the planes of common neighbors
  * @param out written and returned when given: frames * height * width * channels bytes
  */

@@ -55,14 +55,6 @@ export function readSeriesList(path: string, official = false): string[] {
   return !official && uids[0]!.toLowerCase() === 'seriesuid' ? uids.slice(1) : uids
 }
 
-/** The text of a mark file that LUNA16's script reads. */
-export function marksCsv(marks: readonly Mark[]): string {
-  const lines = marks.map((mark) =>
-    [csvCell(mark.seriesUid), mark.x, mark.y, mark.z, mark.probability].map(String).join(','),
-  )
-  return ['seriesuid,coordX,coordY,coordZ,probability', ...lines].join('\n') + '\n'
-}
-
 function readLines(path: string): CsvRow[] {
   const content = readText(path, 'read table')
   return content

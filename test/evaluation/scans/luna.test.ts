@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
-  marksCsv,
   readFindingsCsv,
   readMarksCsv,
   readSeriesList,
@@ -25,8 +24,6 @@ test('columns by name, any order, extra columns, CRLF, byte order mark', () => {
     { seriesUid: '1.2', id: '0', x: 1, y: 2, z: 3, probability: 0.5 },
     { seriesUid: '1.3', id: '1', x: 4, y: 5, z: 6, probability: 0.25 },
   ])
-  const again = file('again.csv', marksCsv(readMarksCsv(path)))
-  expect(readMarksCsv(again)).toEqual(readMarksCsv(path))
 })
 
 test('cells in double quotes', () => {
