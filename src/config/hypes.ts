@@ -3,6 +3,7 @@ import { NoduleError } from '../errors.js'
 import { parseJson } from '../json.js'
 import { readText } from '../files.js'
 import { invalidParameter, show } from '../check.js'
+import { BACKBONE_NAMES } from './backbones.js'
 import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
 
@@ -88,14 +89,14 @@ export const HYPES_KEYS = {
   region_size: integer('Side of a grid cell.', 32, 'frame pixels', 1, 1024),
 
   // The backbone.
-  slim_basename: choice('Backbone.', 'InceptionV1', ['InceptionV1', 'resnet_v1_101', 'tiny', 'lung']),
+  slim_basename: choice('Backbone: an entry of src/model/backbones.', 'InceptionV1', BACKBONE_NAMES),
   slim_top_lname: text("Layer of the coarse features (stride region_size); empty: the backbone's last.", ''),
   slim_attention_lname: text(
     "Layer of the early features that rezoom samples (stride 8); empty: the backbone's own.",
     '',
   ),
   slim_ckpt: text(
-    'File of initial backbone weights (safetensors), relative to the hypes file; empty: random.',
+    'File of initial backbone weights (TensorFlow checkpoint, PyTorch state dict, ONNX, safetensors), looked for beside the hypes file, in the working directory and in its data/; empty: random.',
     '',
   ),
   later_feat_channels: integer('Coarse channels that reach the decoder; 0: all.', 0, 'channels', 0, 8192),
@@ -233,7 +234,10 @@ export const HYPES_KEYS = {
       10,
     ),
     hungarian_iou: number('Matched boxes below this IoU cost 100 more.', 0.25, 'IoU', 0, 1),
-    weights: text('Checkpoint to start from, relative to the hypes file; empty: none.', ''),
+    weights: text(
+      'Checkpoint to start from, or a file of backbone weights as in slim_ckpt, looked for in the same places; empty: none.',
+      '',
+    ),
     head_weights: numbers('Weights of the confidence and of the box loss.', [1, 0.1], '', [2, 2]),
     max_iter: integer('Steps of a run.', 10000, 'steps', 1, 1e9),
   },
@@ -248,9 +252,14 @@ const MAX_BYTES = 1024 * 1024
 /**
  * Reads a hypes file with its bases. Throws NoduleError (FILE, FORMAT) that names file and key.
  * @param changes of single keys, `group.key=value`; a value that is not JSON is text
+ * @param onWarning told of keys that have no effect
  */
-export function readHypes(path: string, changes: readonly string[] = []): Hypes {
-  return parseHypes(readChanged(path, changes), path)
+export function readHypes(
+  path: string,
+  changes: readonly string[] = [],
+  onWarning?: (warning: string) => void,
+): Hypes {
+  return parseHypes(readChanged(path, changes), path, onWarning)
 }
 
 /**
@@ -291,8 +300,8 @@ function parseChange(change: string): Record<string, unknown> {
 }
 
 /** Checks an object against HYPES_KEYS and the keys against each other. `path` is for the error messages. */
-export function parseHypes(value: unknown, path = 'hypes'): Hypes {
-  const hypes = parseKeys(HYPES_KEYS, inOurWords(value), path)
+export function parseHypes(value: unknown, path = 'hypes', onWarning?: (warning: string) => void): Hypes {
+  const hypes = parseKeys(HYPES_KEYS, inOurWords(value, path, onWarning), path)
   requireEqual(
     path,
     'grid_width * region_size',
@@ -334,11 +343,25 @@ export function parseHypes(value: unknown, path = 'hypes'): Hypes {
   return hypes
 }
 
-/** TensorBox writes false for the rezoom_change_loss "none". */
-function inOurWords(value: unknown): unknown {
-  return isGroup(value) && value['rezoom_change_loss'] === false
-    ? { ...value, rezoom_change_loss: 'none' }
-    : value
+/** Keys that TensorBox's train.py writes into the hypes.json of a run: names of folders, and which GPU it was. */
+const WITHOUT_EFFECT = ['exp_name', 'save_dir', 'logdir', 'solver.gpu']
+
+/** TensorBox writes false for the rezoom_change_loss "none", and keys that have no meaning here. */
+function inOurWords(value: unknown, path: string, onWarning?: (warning: string) => void): unknown {
+  if (!isGroup(value)) return value
+  const result: Record<string, unknown> = { ...value }
+  if (isGroup(result['solver'])) result['solver'] = { ...result['solver'] }
+  const dropped = WITHOUT_EFFECT.filter((name) => {
+    const [key, inner] = name.split('.') as [string, string?]
+    const group = inner === undefined ? result : result[key]
+    const own = inner ?? key
+    if (!isGroup(group) || !Object.hasOwn(group, own)) return false
+    delete group[own]
+    return true
+  })
+  if (dropped.length > 0) onWarning?.(`${path}: without effect here: ${dropped.join(', ')}`)
+  if (result['rezoom_change_loss'] === false) result['rezoom_change_loss'] = 'none'
+  return result
 }
 
 function requireEqual(

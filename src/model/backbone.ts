@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
 import { addRelu, batchNormRelu, moveAverage } from '../engine/fused.js'
-import { BATCH_NORM_EPSILON, INPUT } from './graph.js'
-import type { BackboneGraph, ConvNode } from './graph.js'
+import { INPUT, byChannel } from './graph.js'
+import type { Activation, BackboneGraph, ConvNode, PoolNode } from './graph.js'
+import { filterName } from './weights.js'
 
 /** The batch statistics of one batch norm in a training pass. */
 export interface BatchStatistics {
@@ -33,52 +34,73 @@ export function runBackbone(
   }
   for (const node of graph.nodes) {
     let result: tf.Tensor4D
-    if (node.op === 'conv') result = convolve(node, weights, output(node.input), statistics)
+    if (node.op === 'conv') result = convolve(node, graph.epsilon, weights, output(node.input), statistics)
     else if (node.op === 'concat') result = tf.concat(node.inputs.map(output), 3)
     else if (node.op === 'add') {
       const [a, b] = node.inputs.map(output) as [tf.Tensor4D, tf.Tensor4D]
       result = node.activation === 'relu' ? addRelu(a, b) : tf.add(a, b)
-    } else {
-      const pool = node.op === 'maxPool' ? tf.maxPool : tf.avgPool
-      result = pool(output(node.input), node.size, node.stride, 'same') as tf.Tensor4D
-    }
+    } else result = pool(node, output(node.input))
     outputs.set(node.name, result)
   }
   return { top: output(graph.top), early: output(graph.early) }
 }
 
+/** Gray levels 0..255 to what the backbone takes; see InputScale. */
+export function normalizeFrames(graph: BackboneGraph, frames: tf.Tensor4D): tf.Tensor4D {
+  const divide = byChannel(graph.input.divide, graph.channels)
+  const subtract = byChannel(graph.input.subtract, graph.channels)
+  const operand = (values: number | readonly number[]): tf.TensorLike =>
+    typeof values === 'number' ? values : [...values]
+  return tf.sub(divide === 1 ? frames : tf.div(frames, operand(divide)), operand(subtract))
+}
+
+function activate(x: tf.Tensor4D, activation: Activation): tf.Tensor4D {
+  if (activation === 'none') return x
+  return activation === 'relu' ? tf.relu(x) : tf.relu6(x)
+}
+
+function pool(node: PoolNode, x: tf.Tensor4D): tf.Tensor4D {
+  if (node.padding === 'same') return tf.maxPool(x, node.size, node.stride, 'same')
+  // tfjs-node has no explicit padding. What is pooled comes out of a ReLU: zeros do not change a maximum.
+  return tf.maxPool(tf.pad(x, centered(node.size, node.size)), node.size, node.stride, 'valid')
+}
+
+/** Explicit padding of a window: (size - 1) / 2 before and behind. */
+function centered(height: number, width: number): tf.backend_util.ExplicitPadding {
+  const around = (size: number): [number, number] => [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)]
+  return [[0, 0], around(height), around(width), [0, 0]]
+}
+
 function convolve(
   node: ConvNode,
+  epsilon: number,
   weights: Weights,
   x: tf.Tensor4D,
   statistics: BatchStatistics[] | undefined,
 ): tf.Tensor4D {
   const weight = (name: string): tf.Tensor => weights.get(`${node.name}/${name}`)!
-  const [before, behind] = [Math.floor((node.kernel[0] - 1) / 2), Math.ceil((node.kernel[0] - 1) / 2)]
-  const [left, right] = [Math.floor((node.kernel[1] - 1) / 2), Math.ceil((node.kernel[1] - 1) / 2)]
-  const pads: tf.backend_util.ExplicitPadding = [
-    [0, 0],
-    [before, behind],
-    [left, right],
-    [0, 0],
-  ]
-  const filter = weight('weights') as tf.Tensor4D
+  const pads = centered(...node.kernel)
+  const filter = weights.get(filterName(node)) as tf.Tensor4D
   let y: tf.Tensor4D
-  if (node.padding === 'same') y = tf.conv2d(x, filter, node.stride, 'same')
+  if (node.depthwise === true) {
+    if (node.padding !== 'same') throw new Error('a depthwise convolution with centered padding')
+    y = tf.depthwiseConv2d(x, filter, node.stride, 'same')
+  } else if (node.padding === 'same') y = tf.conv2d(x, filter, node.stride, 'same')
   // tfjs-node has no explicit padding.
   else if (tf.getBackend() === 'tensorflow') y = tf.conv2d(tf.pad(x, pads), filter, node.stride, 'valid')
   else y = tf.conv2d(x, filter, node.stride, pads)
   const relu = node.activation === 'relu'
   if (!node.batchNorm) {
     const sum = node.bias ? tf.add<tf.Tensor4D>(y, weight('biases')) : y
-    return relu ? tf.relu(sum) : sum
+    return activate(sum, node.activation)
   }
   const gamma = weight('BatchNorm/gamma')
   const beta = weight('BatchNorm/beta')
   if (statistics !== undefined) {
-    const normal = batchNormRelu(y, gamma, beta, BATCH_NORM_EPSILON, relu)
+    const normal = batchNormRelu(y, gamma, beta, epsilon, relu)
     statistics.push({ name: node.name, mean: normal.mean, variance: normal.variance })
-    return normal.y as tf.Tensor4D
+    const result = normal.y as tf.Tensor4D
+    return relu ? result : activate(result, node.activation)
   }
   const normal = tf.batchNorm(
     y,
@@ -86,9 +108,9 @@ function convolve(
     weight('BatchNorm/moving_variance') as tf.Tensor1D,
     beta as tf.Tensor1D,
     gamma as tf.Tensor1D,
-    BATCH_NORM_EPSILON,
+    epsilon,
   ) as tf.Tensor4D
-  return relu ? tf.relu(normal) : normal
+  return activate(normal, node.activation)
 }
 
 /** Moves the batch-norm averages towards the statistics of a training pass and disposes of these. */

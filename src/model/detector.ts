@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
-import { buildBackbone } from './backbones.js'
-import { moveAverages, runBackbone } from './backbone.js'
+import { buildBackbone } from './backbones/index.js'
+import { moveAverages, normalizeFrames, runBackbone } from './backbone.js'
 import type { BatchStatistics } from './backbone.js'
 import { decodeCells, widenCoarse } from './decoder.js'
 import { graphShapes } from './graph.js'
@@ -102,7 +102,7 @@ function forward(
     trainingStep === undefined ? x : dropout(x, { rate: hypes.dropout, seed, step: trainingStep }, label)
 
   // 1. The backbone: coarse features, one vector a cell, and early features, finer.
-  const normal = tf.sub<tf.Tensor4D>(tf.div(frames, 127.5), 1) // [n, image_height, image_width, 3]
+  const normal = normalizeFrames(graph, frames) // [n, image_height, image_width, 3]
   const features = runBackbone(graph, weights, normal, trainingStep === undefined ? undefined : statistics)
   const top = firstChannels(features.top, channels.later) // [n, grid_height, grid_width, later]
   const early = firstChannels(features.early, channels.early) // [n, h, w, early]

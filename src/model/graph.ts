@@ -16,12 +16,31 @@ export interface BackboneGraph {
   early: string
   /** Channels of the frames: data.channels of the hypes. */
   channels: number
+  /** Added to the variance in every batch norm. */
+  epsilon: number
+  /** What the frames become before the first layer. */
+  input: InputScale
 }
 
-/** The name of the normalized frames (gray / 127.5 - 1), [n, height, width, channels]. */
+/**
+ * Gray levels g in 0..255 become g / divide - subtract: one number each, or one for red, green and blue, which frames of
+ * another number of channels take the mean of.
+ */
+export interface InputScale {
+  divide: number | readonly [number, number, number]
+  subtract: number | readonly [number, number, number]
+}
+
+/** Divisors or subtrahends by channel; one number where all channels have the same. */
+export function byChannel(values: InputScale['divide'], channels: number): number | readonly number[] {
+  if (typeof values === 'number') return values
+  return channels === 3 ? values : (values[0] + values[1] + values[2]) / 3
+}
+
+/** The name of the normalized frames, [n, height, width, channels]. */
 export const INPUT = 'frames'
 
-/** Added to the variance in every batch norm. */
+/** Added to the variance in batch norms where nothing else is said. */
 export const BATCH_NORM_EPSILON = 1e-3
 
 /**
@@ -41,16 +60,21 @@ export interface ConvNode {
   /** Batch norm follows the convolution; then there is no bias. */
   batchNorm: boolean
   bias: boolean
-  activation: 'relu' | 'none'
+  activation: Activation
+  /** Each channel by itself: `filters` are as many as the input's channels, weights `${name}/depthwise_weights` [kh, kw, in, 1]. */
+  depthwise?: boolean
 }
 
-/** Padding SAME; a maximum ignores the padding, an average divides by the elements inside the image. */
+export type Activation = 'relu' | 'relu6' | 'none'
+
+/** A maximum ignores the padding. */
 export interface PoolNode {
-  op: 'maxPool' | 'avgPool'
+  op: 'maxPool'
   name: string
   input: string
   size: number
   stride: number
+  padding: Padding
 }
 
 /** Along the channels. */
@@ -105,7 +129,7 @@ export function graphShapes(graph: BackboneGraph, height: number, width: number)
     else {
       const input = shapeOf(node.input)
       const [kh, kw] = node.op === 'conv' ? node.kernel : [node.size, node.size]
-      const padding = node.op === 'conv' ? node.padding : 'same'
+      const { padding } = node
       shapes.set(node.name, {
         height: windowed(input.height, kh, node.stride, padding),
         width: windowed(input.width, kw, node.stride, padding),
@@ -129,7 +153,7 @@ export function pruneGraph(graph: BackboneGraph): BackboneGraph {
 
 /** The node called `name` or `${prefix}/${name}`. Throws NoduleError (FORMAT) for the hypes key `key`. */
 export function findNode(
-  graph: Omit<BackboneGraph, 'channels'>,
+  graph: Pick<BackboneGraph, 'nodes' | 'top' | 'early'>,
   prefix: string,
   name: string,
   key: string,

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
 import { graphShapes } from './graph.js'
-import type { BackboneGraph } from './graph.js'
+import type { BackboneGraph, ConvNode } from './graph.js'
 import { truncatedNormal, uniform } from './random_tensors.js'
 
 export interface WeightSpec {
@@ -23,6 +23,11 @@ export function weightSpecs(hypes: Hypes, graph: BackboneGraph): WeightSpec[] {
   return [...backboneSpecs(graph, hypes.image_height, hypes.image_width), ...decoderSpecs(hypes, graph)]
 }
 
+/** The name of a convolution's filter. */
+export function filterName(node: Pick<ConvNode, 'name' | 'depthwise'>): string {
+  return `${node.name}/${node.depthwise === true ? 'depthwise_weights' : 'weights'}`
+}
+
 /** The weights of a backbone's nodes for frames of `height` x `width`. */
 export function backboneSpecs(graph: BackboneGraph, height: number, width: number): WeightSpec[] {
   const shapes = graphShapes(graph, height, width)
@@ -30,16 +35,17 @@ export function backboneSpecs(graph: BackboneGraph, height: number, width: numbe
   for (const node of graph.nodes) {
     if (node.op !== 'conv') continue
     const channels = shapes.get(node.input)!.channels
-    const fanIn = node.kernel[0] * node.kernel[1] * channels
+    const fanIn = node.kernel[0] * node.kernel[1] * (node.depthwise === true ? 1 : channels)
     const vector = (name: string, value: number, trainable = true): WeightSpec => ({
       name: `${node.name}/${name}`,
       shape: [node.filters],
       start: { value },
       trainable,
     })
+    const shape = node.depthwise === true ? [channels, 1] : [channels, node.filters]
     specs.push({
-      name: `${node.name}/weights`,
-      shape: [...node.kernel, channels, node.filters],
+      name: filterName(node),
+      shape: [...node.kernel, ...shape],
       start: { fanIn },
       trainable: true,
     })

@@ -1,6 +1,7 @@
 import { NoduleError } from '../errors.js'
-import { BATCH_NORM_EPSILON, INPUT } from '../model/graph.js'
-import type { BackboneGraph, BackboneNode } from '../model/graph.js'
+import { INPUT } from '../model/graph.js'
+import type { BackboneGraph, BackboneNode, ConvNode } from '../model/graph.js'
+import { filterName } from '../model/weights.js'
 import type { GraphBuilder } from './builder.js'
 import { concatChannels, conv2d, pool2d } from './ops.js'
 import type { ConvWeights, FeatureMap } from './ops.js'
@@ -50,23 +51,27 @@ export function emitBackbone(
     if (map === undefined) throw new Error(`backbone node ${name} is used before it is made`)
     return map
   }
-  for (const node of backbone.nodes) maps.set(node.name, emitNode(graph, node, get, weights, fold))
+  for (const node of backbone.nodes) {
+    maps.set(node.name, emitNode(graph, backbone.epsilon, node, get, weights, fold))
+  }
   return maps
 }
 
 function emitNode(
   graph: GraphBuilder,
+  epsilon: number,
   node: BackboneNode,
   get: (name: string) => FeatureMap,
   weights: Weights,
   fold: boolean,
 ): FeatureMap {
   if (node.op === 'conv') {
-    return conv2d(graph, get(node.input), convWeights(node.name, node, weights), {
+    return conv2d(graph, get(node.input), convWeights(node, epsilon, weights), {
       name: node.name,
       stride: node.stride,
       padding: node.padding,
-      relu: node.activation === 'relu',
+      activation: node.activation,
+      depthwise: node.depthwise === true,
       fold,
     })
   }
@@ -78,30 +83,27 @@ function emitNode(
   }
   return pool2d(graph, get(node.input), {
     name: node.name,
-    kind: node.op === 'maxPool' ? 'max' : 'average',
+    kind: 'max',
     size: node.size,
     stride: node.stride,
+    padding: node.padding,
   })
 }
 
-function convWeights(
-  name: string,
-  node: { batchNorm: boolean; bias: boolean },
-  weights: Weights,
-): ConvWeights {
-  const { shape, data } = weights.get(`${name}/weights`, 4)
-  const norm = (part: string): Float32Array => weights.vector(`${name}/BatchNorm/${part}`)
+function convWeights(node: ConvNode, epsilon: number, weights: Weights): ConvWeights {
+  const { shape, data } = weights.get(filterName(node), 4)
+  const norm = (part: string): Float32Array => weights.vector(`${node.name}/BatchNorm/${part}`)
   return {
     shape: shape as readonly [number, number, number, number],
     data,
-    bias: node.bias ? weights.vector(`${name}/biases`) : undefined,
+    bias: node.bias ? weights.vector(`${node.name}/biases`) : undefined,
     batchNorm: node.batchNorm
       ? {
           gamma: norm('gamma'),
           beta: norm('beta'),
           mean: norm('moving_mean'),
           variance: norm('moving_variance'),
-          epsilon: BATCH_NORM_EPSILON,
+          epsilon,
         }
       : undefined,
   }

@@ -80,7 +80,7 @@ function widenCoarse({ graph, hypes, weights }: Context, top: FeatureMap): Featu
       graph,
       top,
       { shape: shape as [number, number, number, number], data },
-      { name: 'deconv', stride: 2, padding: 'same', relu: false, fold: false },
+      { name: 'deconv', stride: 2, padding: 'same', activation: 'none', fold: false },
     )
     const made = Math.min(DECONV_CHANNELS, channels)
     const mixed = poolChannels(graph, down, 0, made, DECONV_POOL)

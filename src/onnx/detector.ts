@@ -1,5 +1,7 @@
 import type { Hypes } from '../config/hypes.js'
-import { buildBackbone } from '../model/backbones.js'
+import { buildBackbone } from '../model/backbones/index.js'
+import { byChannel } from '../model/graph.js'
+import type { BackboneGraph, InputScale } from '../model/graph.js'
 import { VERSION } from '../version.js'
 import { Weights, emitBackbone } from './backbone.js'
 import { GraphBuilder, OPSET } from './builder.js'
@@ -36,7 +38,7 @@ export function buildModel(
   const backbone = buildBackbone(hypes)
   const weights = new Weights(tensors)
   const graph = new GraphBuilder()
-  const frames = emitInput(graph, hypes)
+  const frames = emitInput(graph, hypes, backbone)
   const maps = emitBackbone(graph, backbone, frames, weights, o.foldBatchNorm ?? true)
   const { boxes, confidences } = emitDecoder(graph, hypes, weights, backbone, maps)
   const cells = hypes.grid_height * hypes.grid_width
@@ -52,16 +54,28 @@ export function buildModel(
   }
 }
 
-/** Gray levels to [-1, 1]: gray / 127.5 - 1. */
-export function emitGray(graph: GraphBuilder, input: string): string {
+/** Gray levels to what the backbone takes; see InputScale. */
+export function emitGray(
+  graph: GraphBuilder,
+  input: string,
+  { input: scale, channels }: BackboneGraph,
+): string {
+  const operand = (name: string, values: InputScale['divide']): string => {
+    const by = byChannel(values, channels)
+    return typeof by === 'number'
+      ? graph.scalar(by)
+      : graph.constant(`input/${name}`, [1, channels, 1, 1], Float32Array.from(by))
+  }
   const cast = graph.node('Cast', [input], 'input/float', { to: DATA_TYPE.float })
-  const divided = graph.node('Div', [cast, graph.scalar(127.5)], 'input/divided')
-  return graph.node('Sub', [divided, graph.scalar(1)], 'input/normal')
+  const divided =
+    scale.divide === 1 ? cast : graph.node('Div', [cast, operand('divisor', scale.divide)], 'input/divided')
+  return graph.node('Sub', [divided, operand('shift', scale.subtract)], 'input/normal')
 }
 
 function emitInput(
   graph: GraphBuilder,
   hypes: Hypes,
+  backbone: BackboneGraph,
 ): { name: string; channels: number; height: number; width: number } {
   const [height, width] = [hypes.image_height, hypes.image_width]
   const { channels } = hypes.data
@@ -71,6 +85,6 @@ function emitInput(
     ['N', channels, height, width],
     'gray levels; channels: slices from the feet to the head, the slice itself in the middle',
   )
-  const name = emitGray(graph, input)
+  const name = emitGray(graph, input, backbone)
   return { name, channels, height, width }
 }

@@ -1,6 +1,6 @@
 import { invalidParameter } from '../check.js'
 import { paddingOf } from '../model/graph.js'
-import type { Padding } from '../model/graph.js'
+import type { Activation, Padding } from '../model/graph.js'
 import type { GraphBuilder } from './builder.js'
 
 /** A feature map in the graph: NCHW, N dynamic, the rest fixed. */
@@ -33,7 +33,7 @@ function windowOf(
   }
 }
 
-/** [kh, kw, in, out], as TensorFlow stores convolutions, to ONNX's [out, in, kh, kw]. */
+/** [kh, kw, in, out], as TensorFlow stores convolutions, to ONNX's [out, in, kh, kw]; depthwise: [kh, kw, out, 1]. */
 export function hwioToOihw(
   data: Float32Array,
   [kh, kw, cin, cout]: readonly [number, number, number, number],
@@ -50,7 +50,7 @@ export function hwioToOihw(
 }
 
 export interface ConvWeights {
-  /** HWIO. */
+  /** HWIO; of a depthwise convolution [kh, kw, channels, 1]. */
   shape: readonly [number, number, number, number]
   data: Float32Array
   bias?: Float32Array | undefined
@@ -69,7 +69,7 @@ export interface BatchNorm {
 export function foldBatchNorm(weights: ConvWeights): ConvWeights {
   const { shape, data, bias, batchNorm } = weights
   if (batchNorm === undefined) return weights
-  const cout = shape[3]
+  const cout = batchNorm.gamma.length
   const scale = new Float64Array(cout)
   const shift = new Float32Array(cout)
   for (let o = 0; o < cout; o++) {
@@ -81,26 +81,40 @@ export function foldBatchNorm(weights: ConvWeights): ConvWeights {
   return { shape, data: scaled, bias: shift }
 }
 
-/** Convolution with explicit padding, then batch norm (folded in or as a node of its own), then ReLU. */
+/** Convolution with explicit padding, then batch norm (folded in or as a node of its own), then ReLU or ReLU6. */
 export function conv2d(
   graph: GraphBuilder,
   x: FeatureMap,
   given: ConvWeights,
-  o: { name: string; stride: number; padding: Padding; relu: boolean; fold: boolean },
+  o: {
+    name: string
+    stride: number
+    padding: Padding
+    activation: Activation
+    fold: boolean
+    depthwise?: boolean
+  },
 ): FeatureMap {
-  const [kh, kw, cin, cout] = given.shape
+  const [kh, kw, cin] = given.shape
+  const groups = o.depthwise === true ? cin : 1
+  const cout = given.shape[3] * groups
   if (cin !== x.channels) throw invalidParameter(`${o.name} input`, `${cin} channels`, x.channels)
   const weights = o.fold ? foldBatchNorm(given) : given
   const { height, width, pads } = windowOf(x, [kh, kw], o.stride, o.padding)
   const inputs = [
     x.name,
-    graph.constant(`${o.name}/weights`, [cout, cin, kh, kw], hwioToOihw(weights.data, weights.shape)),
+    graph.constant(
+      `${o.name}/weights`,
+      [cout, cin / groups, kh, kw],
+      hwioToOihw(weights.data, groups === 1 ? weights.shape : [kh, kw, 1, cin]),
+    ),
   ]
   if (weights.bias !== undefined) inputs.push(graph.constant(`${o.name}/biases`, [cout], weights.bias))
   let name = graph.node('Conv', inputs, `${o.name}/conv`, {
     kernel_shape: [kh, kw],
     strides: [o.stride, o.stride],
     pads,
+    ...(groups === 1 ? {} : { group: groups }),
   })
   if (weights.batchNorm !== undefined) {
     const { gamma, beta, mean, variance, epsilon } = weights.batchNorm
@@ -119,17 +133,19 @@ export function conv2d(
       { epsilon: { float: epsilon } },
     )
   }
-  if (o.relu) name = graph.node('Relu', [name], `${o.name}/relu`)
+  if (o.activation === 'relu') name = graph.node('Relu', [name], `${o.name}/relu`)
+  if (o.activation === 'relu6')
+    name = graph.node('Clip', [name, graph.scalar(0), graph.scalar(6)], `${o.name}/relu6`)
   return { name, channels: cout, height, width }
 }
 
-/** Max or average pooling with 'SAME' padding; padding counts neither for the maximum nor for the average. */
+/** Max or average pooling; padding counts neither for the maximum nor for the average. */
 export function pool2d(
   graph: GraphBuilder,
   x: FeatureMap,
-  o: { name: string; kind: 'max' | 'average'; size: number; stride: number },
+  o: { name: string; kind: 'max' | 'average'; size: number; stride: number; padding?: Padding },
 ): FeatureMap {
-  const { height, width, pads } = windowOf(x, [o.size, o.size], o.stride, 'same')
+  const { height, width, pads } = windowOf(x, [o.size, o.size], o.stride, o.padding ?? 'same')
   const attributes = { kernel_shape: [o.size, o.size], strides: [o.stride, o.stride], pads }
   const name =
     o.kind === 'max'

@@ -45,7 +45,7 @@ function emitPatches(graph: GraphBuilder, hypes: PatchHypes, weights: Weights, f
   const doc = 'gray levels; planes from the feet to the head, the mark in the middle'
   const input = graph.input('cubes', 'uint8', ['N', channels, size, size], doc)
   const backbone = patchGraph(hypes)
-  const cubes = { name: emitGray(graph, input), channels, height: size, width: size }
+  const cubes = { name: emitGray(graph, input, backbone), channels, height: size, width: size }
   const maps = emitBackbone(graph, backbone, cubes, weights, fold)
   const top = maps.get(backbone.top)!
   const means = graph.node('GlobalAveragePool', [top.name], 'head/mean')

@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs'
 import type { PatchHypes } from '../config/patch_hypes.js'
-import { moveAverages, runBackbone } from '../model/backbone.js'
+import { moveAverages, normalizeFrames, runBackbone } from '../model/backbone.js'
 import type { BatchStatistics } from '../model/backbone.js'
-import { INPUT } from '../model/graph.js'
+import { BATCH_NORM_EPSILON, INPUT } from '../model/graph.js'
 import type { BackboneGraph, ConvNode } from '../model/graph.js'
+import { SYMMETRIC } from '../model/backbones/types.js'
 import { dropout } from '../model/random_tensors.js'
 import { backboneSpecs, createWeights } from '../model/weights.js'
 import type { WeightSpec } from '../model/weights.js'
@@ -47,7 +48,14 @@ export function patchGraph(hypes: Pick<PatchHypes, 'cube' | 'widths'>): Backbone
     }
   }
   const top = nodes.at(-1)!.name
-  return { nodes, top, early: top, channels: cubePlanes(cubeSpec(hypes)) }
+  return {
+    nodes,
+    top,
+    early: top,
+    channels: cubePlanes(cubeSpec(hypes)),
+    epsilon: BATCH_NORM_EPSILON,
+    input: SYMMETRIC,
+  }
 }
 
 /**
@@ -90,7 +98,7 @@ export function createPatchModel(hypes: PatchHypes, seed: number): PatchModel {
     weights,
     forward: (cubes, o) => {
       const statistics: BatchStatistics[] = []
-      const normal = tf.sub<tf.Tensor4D>(tf.div(cubes, 127.5), 1)
+      const normal = normalizeFrames(graph, cubes)
       const { top } = runBackbone(graph, weights, normal, o.training ? statistics : undefined)
       // What the nodule looks like as a whole, and the strongest sign anywhere.
       const pooled = tf.concat([tf.mean(top, [1, 2]), tf.max(top, [1, 2])], 1) // [n, 2 * width]

@@ -1,9 +1,7 @@
 /** What a run starts from: an earlier one, a checkpoint's weights, or the seed alone. */
 import { NoduleError } from '../errors.js'
-import type { Detector } from '../model/detector.js'
-import { loadCheckpoint, newestCheckpoint, restoreVariables } from './checkpoint.js'
+import { newestCheckpoint } from './checkpoint.js'
 import type { Checkpoint } from './checkpoint.js'
-import { readSafeTensors } from '../formats/safetensors.js'
 
 interface RunOptions {
   /** The hypes file, for error messages. */
@@ -47,22 +45,6 @@ export async function findEarlier<H extends RunHypes>(
   const earlier = await load(path)
   checkSameRun(earlier, path, hypes, options)
   return { ...earlier, path }
-}
-
-/** Weights to start from: solver.weights (a checkpoint), else slim_ckpt (the backbone's weights). */
-export async function loadStart(detector: Detector, near: (path: string) => string): Promise<void> {
-  const { hypes } = detector
-  if (hypes.solver.weights !== '') {
-    const path = near(hypes.solver.weights)
-    restoreVariables(detector.weights, (await loadCheckpoint(path)).tensors, 'model/', path)
-  } else if (hypes.slim_ckpt !== '') {
-    const path = near(hypes.slim_ckpt)
-    const { tensors } = await readSafeTensors(path)
-    const backbone = [...detector.weights].filter(([name]) => name.startsWith(`${hypes.slim_basename}/`))
-    // A checkpoint of nodule serves as well as a file of plain names.
-    const prefix = tensors.has(`model/${backbone[0]![0]}`) ? 'model/' : ''
-    restoreVariables(new Map(backbone), tensors, prefix, path)
-  }
 }
 
 /** A run goes on with the hypes and the seed that it started with; only its length and its logging may change. */

@@ -1,6 +1,7 @@
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { checkInteger } from '../check.js'
+import { findNear } from '../config/find_near.js'
 import { readHypes } from '../config/hypes.js'
 import { batches } from '../dataset/batches.js'
 import type { Batch } from '../dataset/batches.js'
@@ -19,7 +20,8 @@ import { logLine, openLog, recordStart } from './log.js'
 import type { LogEntry } from './log.js'
 import { createOptimizer } from './optimizer.js'
 import { learningRate } from './schedule.js'
-import { findEarlier, loadStart, required } from './start.js'
+import { findEarlier, required } from './start.js'
+import { loadStart } from './start_weights.js'
 import { testStep, trainStep } from './step.js'
 import type { StepResult } from './step.js'
 
@@ -68,10 +70,10 @@ export interface TrainResult {
  * when the loss stops being a number (the checkpoints before it stay).
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
-  const hypes = readHypes(options.hypes, options.set)
+  const hypes = readHypes(options.hypes, options.set, options.onWarning)
   const lastStep = checkInteger('steps', options.steps ?? hypes.solver.max_iter, 0, 1e9)
   if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
-  const near = (path: string): string => resolve(dirname(options.hypes), path)
+  const near = (path: string): string => findNear(options.hypes, path)
   const trainPaths = [options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat()
   const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
   const trainList = readLists(trainPaths)
@@ -89,7 +91,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   options.onLine?.(`engine: ${engine.describe()}`)
   const detector = naming(options.hypes, () => createDetector(hypes, seed))
   const optimizer = createOptimizer(hypes, detector.weights)
-  if (earlier === undefined) await loadStart(detector, near)
+  if (earlier === undefined) await loadStart(detector, near, options.onWarning)
   const ema = hypes.solver.ema_decay > 0 ? createEma(detector.weights, hypes.solver.ema_decay) : undefined
   // What a checkpoint holds as the model, and what it needs to go on.
   const model = ema?.averages ?? detector.weights

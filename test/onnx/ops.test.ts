@@ -104,7 +104,7 @@ describe('ops of the exported graph equal those of tfjs', () => {
           name: 'conv',
           stride: c.stride,
           padding: 'same',
-          relu: c.relu,
+          activation: c.relu ? 'relu' : 'none',
           fold: c.fold,
         }),
       (x) => tfConv(x, weights, c.stride, c.relu),
@@ -159,7 +159,7 @@ describe('ops of the exported graph equal those of tfjs', () => {
           name: 'c',
           stride: 1,
           padding: 'same',
-          relu: false,
+          activation: 'none',
           fold: true,
         }).name
       }),

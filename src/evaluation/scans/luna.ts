@@ -1,5 +1,4 @@
 import { show } from '../../check.js'
-import { csvCell } from '../../clean.js'
 import { NoduleError } from '../../errors.js'
 import { readText } from '../../files.js'
 import type { Finding, Mark } from './scans.js'

@@ -1,0 +1,75 @@
+import type { CommandModule } from 'yargs'
+import { BACKBONE_NAMES } from '../config/backbones.js'
+import type { BackboneName } from '../config/backbones.js'
+import { printResult } from '../output.js'
+import { convertWeights, describeWeights } from '../weights/index.js'
+import type { Converted, Description } from '../weights/index.js'
+import { count } from '../words.js'
+
+interface Flags {
+  file: string
+}
+
+interface ConvertFlags extends Flags {
+  output: string
+  backbone: BackboneName | undefined
+}
+
+const convert: CommandModule<object, ConvertFlags> = {
+  command: 'convert <file>',
+  describe: 'Write a file of weights as safetensors',
+  builder: (yargs) =>
+    yargs
+      .positional('file', { type: 'string', demandOption: true, describe: 'File of weights' })
+      .option('output', { type: 'string', alias: 'o', demandOption: true, describe: 'File to write (.safetensors)' })
+      .option('backbone', {
+        choices: BACKBONE_NAMES,
+        describe: "Only this backbone's variables, by the names and in the layout of this package",
+      })
+      .example('$0 weights convert inception_v1.ckpt -o inception.safetensors', 'every tensor under its own name')
+      .example('$0 weights convert resnet50.pth -o r50.safetensors --backbone resnet50', ''),
+  handler: async ({ file, output, backbone }) => {
+    const result = await convertWeights(file, output, backbone)
+    printResult(result, () => converted(result))
+  },
+}
+
+export const command: CommandModule<object, Flags> = {
+  command: 'weights <file>',
+  describe: 'Show what is in a file of weights and which backbone it fits',
+  builder: (yargs) =>
+    yargs
+      .command(convert)
+      .positional('file', {
+        type: 'string',
+        demandOption: true,
+        describe: 'TensorFlow checkpoint (V1; prefix or .index of V2), .pth, .pt, .onnx, .safetensors',
+      })
+      .example('$0 weights inception_v1.ckpt', 'names, shapes, types; the backbones, what would be left over'),
+  handler: async ({ file }) => {
+    const description = await describeWeights(file)
+    printResult(description, () => described(description))
+  },
+}
+
+function described({ path, format, tensors, fits }: Description): string {
+  const width = Math.max(0, ...tensors.map(({ name }) => name.length))
+  const lines = tensors.map(
+    ({ name, shape, type }) => `  ${name.padEnd(width)}  ${type.padEnd(8)}  [${shape.join(', ')}]`,
+  )
+  return [`${path}: ${format}, ${count(tensors.length, 'tensor')}`, ...lines, ...fits.map(fitLine), ''].join('\n')
+}
+
+function fitLine({ backbone, whole, found, missing, otherShape, constant, leftOver }: Description['fits'][number]): string {
+  const some = (names: readonly string[]): string =>
+    names.length === 0 ? '0' : `${names.length} (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''})`
+  if (!whole)
+    return `does not fit ${backbone}: ${found} variables found, missing ${some(missing)}, of another shape ${some(otherShape)}`
+  const scales = constant === 0 ? '' : `, ${constant} scales of batch norms left at 1`
+  return `fits ${backbone}: ${count(found, 'variable')}${scales}; left over ${some(leftOver)}`
+}
+
+function converted({ path, tensors, skipped }: Converted): string {
+  const rest = skipped.length === 0 ? '' : `; left out: ${skipped.join(', ')}`
+  return `${path}: ${count(tensors, 'tensor')}${rest}\n`
+}
