@@ -17,6 +17,7 @@ const ROOMS = [
     'dataset',
     'targets',
     'model',
+    'weights',
     'loss',
     'training',
   ],

@@ -85,6 +85,11 @@ export const COMMANDS: readonly {
     load: () => import('./commands/train.js'),
   },
   {
+    name: 'weights',
+    describe: 'Show what is in a file of weights and which backbone it fits; convert it',
+    load: () => import('./commands/weights.js'),
+  },
+  {
     name: 'engine',
     describe: 'Install an engine that npm could not install',
     load: () => import('./commands/engine.js'),

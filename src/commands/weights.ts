@@ -21,12 +21,20 @@ const convert: CommandModule<object, ConvertFlags> = {
   builder: (yargs) =>
     yargs
       .positional('file', { type: 'string', demandOption: true, describe: 'File of weights' })
-      .option('output', { type: 'string', alias: 'o', demandOption: true, describe: 'File to write (.safetensors)' })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'File to write (.safetensors)',
+      })
       .option('backbone', {
         choices: BACKBONE_NAMES,
         describe: "Only this backbone's variables, by the names and in the layout of this package",
       })
-      .example('$0 weights convert inception_v1.ckpt -o inception.safetensors', 'every tensor under its own name')
+      .example(
+        '$0 weights convert inception_v1.ckpt -o inception.safetensors',
+        'every tensor under its own name',
+      )
       .example('$0 weights convert resnet50.pth -o r50.safetensors --backbone resnet50', ''),
   handler: async ({ file, output, backbone }) => {
     const result = await convertWeights(file, output, backbone)
@@ -45,7 +53,10 @@ export const command: CommandModule<object, Flags> = {
         demandOption: true,
         describe: 'TensorFlow checkpoint (V1; prefix or .index of V2), .pth, .pt, .onnx, .safetensors',
       })
-      .example('$0 weights inception_v1.ckpt', 'names, shapes, types; the backbones, what would be left over'),
+      .example(
+        '$0 weights inception_v1.ckpt',
+        'names, shapes, types; the backbones, what would be left over',
+      ),
   handler: async ({ file }) => {
     const description = await describeWeights(file)
     printResult(description, () => described(description))
@@ -57,12 +68,24 @@ function described({ path, format, tensors, fits }: Description): string {
   const lines = tensors.map(
     ({ name, shape, type }) => `  ${name.padEnd(width)}  ${type.padEnd(8)}  [${shape.join(', ')}]`,
   )
-  return [`${path}: ${format}, ${count(tensors.length, 'tensor')}`, ...lines, ...fits.map(fitLine), ''].join('\n')
+  return [`${path}: ${format}, ${count(tensors.length, 'tensor')}`, ...lines, ...fits.map(fitLine), ''].join(
+    '\n',
+  )
 }
 
-function fitLine({ backbone, whole, found, missing, otherShape, constant, leftOver }: Description['fits'][number]): string {
+function fitLine({
+  backbone,
+  whole,
+  found,
+  missing,
+  otherShape,
+  constant,
+  leftOver,
+}: Description['fits'][number]): string {
   const some = (names: readonly string[]): string =>
-    names.length === 0 ? '0' : `${names.length} (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''})`
+    names.length === 0
+      ? '0'
+      : `${names.length} (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', ...' : ''})`
   if (!whole)
     return `does not fit ${backbone}: ${found} variables found, missing ${some(missing)}, of another shape ${some(otherShape)}`
   const scales = constant === 0 ? '' : `, ${constant} scales of batch norms left at 1`

@@ -4,6 +4,7 @@ import { parseJson } from '../json.js'
 import { readText } from '../files.js'
 import { invalidParameter, show } from '../check.js'
 import { BACKBONE_NAMES } from './backbones.js'
+import { inOurWords } from './tensorbox.js'
 import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
 
@@ -341,27 +342,6 @@ export function parseHypes(value: unknown, path = 'hypes', onWarning?: (warning:
     })
   }
   return hypes
-}
-
-/** Keys that TensorBox's train.py writes into the hypes.json of a run: names of folders, and which GPU it was. */
-const WITHOUT_EFFECT = ['exp_name', 'save_dir', 'logdir', 'solver.gpu']
-
-/** TensorBox writes false for the rezoom_change_loss "none", and keys that have no meaning here. */
-function inOurWords(value: unknown, path: string, onWarning?: (warning: string) => void): unknown {
-  if (!isGroup(value)) return value
-  const result: Record<string, unknown> = { ...value }
-  if (isGroup(result['solver'])) result['solver'] = { ...result['solver'] }
-  const dropped = WITHOUT_EFFECT.filter((name) => {
-    const [key, inner] = name.split('.') as [string, string?]
-    const group = inner === undefined ? result : result[key]
-    const own = inner ?? key
-    if (!isGroup(group) || !Object.hasOwn(group, own)) return false
-    delete group[own]
-    return true
-  })
-  if (dropped.length > 0) onWarning?.(`${path}: without effect here: ${dropped.join(', ')}`)
-  if (result['rezoom_change_loss'] === false) result['rezoom_change_loss'] = 'none'
-  return result
 }
 
 function requireEqual(

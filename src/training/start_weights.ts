@@ -37,19 +37,26 @@ async function open(path: string, key: string): Promise<WeightsFile> {
   } catch (error) {
     const reason = error instanceof NoduleError && error.code === 'FILE' ? error.cause : undefined
     if (!(reason instanceof Error && 'code' in reason && reason.code === 'ENOENT')) throw error
-    throw new NoduleError('FILE', 'no such file of weights, beside the hypes file nor in the working directory', {
-      path,
-      place: key,
-      expected: `a file, or --set ${key}= to start from random weights`,
-      actual: 'nothing',
-      cause: error,
-    })
+    throw new NoduleError(
+      'FILE',
+      'no such file of weights, beside the hypes file nor in the working directory',
+      {
+        path,
+        place: key,
+        expected: `a file, or --set ${key}= to start from random weights`,
+        actual: 'nothing',
+        cause: error,
+      },
+    )
   }
 }
 
 /** Whether a file is a checkpoint of this package: with the decoder. */
 function isOwn(file: WeightsFile): boolean {
-  return file.format === 'safetensors' && [...file.tensors.keys()].some((name) => name.startsWith('model/decoder/'))
+  return (
+    file.format === 'safetensors' &&
+    [...file.tensors.keys()].some((name) => name.startsWith('model/decoder/'))
+  )
 }
 
 /** The backbone's variables; what the file holds beside them is told, as in TF-slim's checkpoints the logits are. */

@@ -65,7 +65,11 @@ const MAX_NUMBERS = 2 ** 29 - 2 ** 24
  * Writes a safetensors file of float32: every tensor of floats as it is, or a backbone's variables by the names and in
  * the layouts of this package. Throws NoduleError (FILE, FORMAT, UNSUPPORTED).
  */
-export async function convertWeights(path: string, output: string, backbone?: BackboneName): Promise<Converted> {
+export async function convertWeights(
+  path: string,
+  output: string,
+  backbone?: BackboneName,
+): Promise<Converted> {
   const file = await openWeights(path)
   try {
     let tensors: Map<string, HostTensor>

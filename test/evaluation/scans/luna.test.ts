@@ -2,11 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import {
-  readFindingsCsv,
-  readMarksCsv,
-  readSeriesList,
-} from '../../../src/evaluation/scans/luna.js'
+import { readFindingsCsv, readMarksCsv, readSeriesList } from '../../../src/evaluation/scans/luna.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-luna-'))
 const file = (name: string, content: string): string => {
