@@ -135,48 +135,42 @@ export const NUMBER_BYTES: Readonly<Record<Exclude<NumberType, 'other'>, number>
   bool: 1,
 }
 
+const READ_ONE: Readonly<Record<Exclude<NumberType, 'other'>, (view: DataView, at: number) => number>> = {
+  float64: (view, at) => view.getFloat64(at, true),
+  float32: (view, at) => view.getFloat32(at, true),
+  float16: (view, at) => halfToNumber(view.getUint16(at, true)),
+  bfloat16: (view, at) => bfloatToNumber(view.getUint16(at, true)),
+  int64: (view, at) => Number(view.getBigInt64(at, true)),
+  int32: (view, at) => view.getInt32(at, true),
+  int16: (view, at) => view.getInt16(at, true),
+  int8: (view, at) => view.getInt8(at),
+  uint64: (view, at) => Number(view.getBigUint64(at, true)),
+  uint32: (view, at) => view.getUint32(at, true),
+  uint16: (view, at) => view.getUint16(at, true),
+  uint8: (view, at) => view.getUint8(at),
+  bool: (view, at) => view.getUint8(at),
+}
+
 /** Little-endian numbers of any type as float32. `bytes` holds whole numbers. */
 export function toFloat32(bytes: Uint8Array, type: Exclude<NumberType, 'other'>): Float32Array {
-  const count = bytes.length / NUMBER_BYTES[type]
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const of = (at: (i: number) => number): Float32Array => {
-    const values = new Float32Array(count)
-    for (let i = 0; i < count; i++) values[i] = at(i)
+  const width = NUMBER_BYTES[type]
+  const values = new Float32Array(bytes.length / width)
+  if (type === 'float32') {
+    new Uint8Array(values.buffer).set(bytes)
     return values
   }
-  switch (type) {
-    case 'float32': {
-      const values = new Float32Array(count)
-      new Uint8Array(values.buffer).set(bytes)
-      return values
-    }
-    case 'float64':
-      return of((i) => view.getFloat64(i * 8, true))
-    case 'float16':
-      return of((i) => halfToNumber(view.getUint16(i * 2, true)))
-    case 'bfloat16': {
-      const bits = new Uint32Array(count)
-      for (let i = 0; i < count; i++) bits[i] = view.getUint16(i * 2, true) << 16
-      return new Float32Array(bits.buffer)
-    }
-    case 'int64':
-      return of((i) => Number(view.getBigInt64(i * 8, true)))
-    case 'uint64':
-      return of((i) => Number(view.getBigUint64(i * 8, true)))
-    case 'int32':
-      return of((i) => view.getInt32(i * 4, true))
-    case 'uint32':
-      return of((i) => view.getUint32(i * 4, true))
-    case 'int16':
-      return of((i) => view.getInt16(i * 2, true))
-    case 'uint16':
-      return of((i) => view.getUint16(i * 2, true))
-    case 'int8':
-      return of((i) => view.getInt8(i))
-    case 'uint8':
-    case 'bool':
-      return Float32Array.from(bytes)
-  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const read = READ_ONE[type]
+  for (let i = 0; i < values.length; i++) values[i] = read(view, i * width)
+  return values
+}
+
+const BITS = new DataView(new ArrayBuffer(4))
+
+/** The upper half of a float32. */
+function bfloatToNumber(bits: number): number {
+  BITS.setUint32(0, bits << 16)
+  return BITS.getFloat32(0)
 }
 
 /** IEEE 754 binary16. */

@@ -234,7 +234,7 @@ class Unpickler {
       case '\x93': {
         // STACK_GLOBAL
         const name = this.#pop()
-        return this.#push(this.#global(String(this.#pop()), String(name)))
+        return this.#push(this.#global(textOf(this.#pop()), textOf(name)))
       }
       case 'Q': // BINPERSID
         return this.#push(this.#storage(this.#pop()))
@@ -329,6 +329,11 @@ function hasKind<K extends string>(
   kind: K,
 ): value is Extract<Pickled, { kind: K }> {
   return typeof value === 'object' && value !== null && 'kind' in value && value.kind === kind
+}
+
+/** A key or a name as text; what is neither text nor a number is none. */
+export function textOf(value: Pickled): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '?'
 }
 
 function isGlobal(value: Pickled | undefined): value is Global {

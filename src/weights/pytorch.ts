@@ -6,7 +6,7 @@
 import { NoduleError } from '../errors.js'
 import { ByteReader, NUMBER_BYTES, sizeOf, toFloat32, unsupported } from './bytes.js'
 import type { OpenFile } from './bytes.js'
-import { isTensor, readPickle } from './pickle.js'
+import { isTensor, readPickle, textOf } from './pickle.js'
 import type { Pickled, PickledTensor, Storage } from './pickle.js'
 import type { FileTensor, WeightsFile } from './types.js'
 import { entryStart, readZipDirectory } from './zip.js'
@@ -80,7 +80,7 @@ export async function readLegacyPyTorch(file: OpenFile): Promise<WeightsFile> {
   const starts = new Map<string, number>()
   let at = reader.at
   for (const key of Array.isArray(keys) ? keys : []) {
-    const storage = storages.get(String(key))
+    const storage = storages.get(textOf(key))
     if (storage === undefined || storage.type === 'other')
       throw invalid(path, `byte ${at}`, 'a storage of the state dict', JSON.stringify(key))
     const length = Number((await file.read(at, 8)).readBigInt64LE())
@@ -117,7 +117,7 @@ function tensorsIn(root: Pickled, path: string): Map<string, PickledTensor> {
     if (isTensor(value)) found.set(name, value)
     else if (value instanceof Map && depth < MAX_DEPTH)
       for (const [key, inner] of value)
-        walk(inner, name === '' ? String(key) : `${name}.${String(key)}`, depth + 1)
+        walk(inner, name === '' ? textOf(key) : `${name}.${textOf(key)}`, depth + 1)
   }
   let dict = root
   for (const wrapper of ['state_dict', 'model']) {
