@@ -27,13 +27,7 @@ export const HYPES_KEYS = {
     4096,
   ),
   rnn_len: integer('Boxes that a cell can predict.', 5, 'boxes', 1, 64),
-  num_classes: integer(
-    'Classes, background included: 2, as lists name no kinds of boxes.',
-    2,
-    'classes',
-    2,
-    64,
-  ),
+  num_classes: integer('Classes, background included: lists name no kinds.', 2, 'classes', 2, 64),
 
   // Rezoom: a second look at the early features where the box was predicted.
   use_rezoom: flag(
