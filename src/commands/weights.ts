@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs'
 import { BACKBONE_NAMES } from '../config/backbones.js'
 import type { BackboneName } from '../config/backbones.js'
-import { printResult } from '../output.js'
+import { printResult } from '../terminal/output.js'
 import { convertWeights, describeWeights } from '../weights/index.js'
 import type { Converted, Description } from '../weights/index.js'
 import { count } from '../words.js'
