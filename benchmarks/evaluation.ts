@@ -3,7 +3,7 @@ import { evaluateClassification } from '../src/evaluation/labels/classification.
 import { cocoAveragePrecision } from '../src/evaluation/slices/coco.js'
 import type { ImagePair } from '../src/evaluation/slices/pairs.js'
 import { evaluateScans, prepareScans } from '../src/evaluation/scans/scans.js'
-import type { Finding, Mark } from '../src/evaluation/scans/scans.js'
+import type { Finding, Mark } from '../src/formats/luna.js'
 import { evaluatePairs } from '../src/evaluation/slices/slices.js'
 import { createRandom } from '../src/random.js'
 import { makeRow, measureTogether } from './measure.js'

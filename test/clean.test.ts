@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { csvCell, escapeXml, oneLine, plainText, safeLines } from '../src/clean.js'
 import { findSeries } from '../src/dicom/index.js'
 import { checkNoInput } from '../src/files.js'
-import { writeLunaCsv } from '../src/inference/luna_csv.js'
-import { convertSeries, writeMetaImage } from '../src/scans/index.js'
+import { writeMarksCsv, writeMetaImage } from '../src/formats/index.js'
+import { convertSeries } from '../src/scans/index.js'
 import { sliceFile, text } from './dicom/bytes.js'
 
 let folder: string
@@ -59,10 +59,10 @@ describe('texts of files', () => {
     const [series] = (await findSeries([folder])).series
     expect([series!.patientId, series!.seriesInstanceUid]).toEqual(['P2J\ufffdx', '1.2"\ufffd=3'])
     const path = join(folder, 'marks.csv')
-    const mark = { center: [1, 2, 3] as const, probability: 0.5 }
-    await writeLunaCsv(path, [
-      { seriesInstanceUid: series!.seriesInstanceUid, ...mark },
-      { seriesInstanceUid: '1.2,3\n4', ...mark },
+    const mark = { x: 1, y: 2, z: 3, probability: 0.5 }
+    await writeMarksCsv(path, [
+      { seriesUid: series!.seriesInstanceUid, ...mark },
+      { seriesUid: '1.2,3\n4', ...mark },
     ])
     expect(readFileSync(path, 'utf8').split('\n').slice(1, 3)).toEqual([
       '"1.2""\ufffd=3",1,2,3,0.5',

@@ -1,4 +1,5 @@
 import { csvCell } from '../clean.js'
+import { findingsCsv } from '../formats/luna.js'
 import { lunaNodule } from './luna.js'
 import type { AnnotatedSeries } from './types.js'
 import { RATING_NAMES } from './types.js'
@@ -82,17 +83,20 @@ export function nodulesCsv(annotated: readonly AnnotatedSeries[]): string {
 
 /** LUNA16's annotations.csv: seriesuid,coordX,coordY,coordZ,diameter_mm; the nodules of at least `minReaders`. */
 export function lunaCsv(annotated: readonly AnnotatedSeries[], minReaders = 3): string {
-  const rows = annotated.flatMap(({ series, nodules }) =>
+  const findings = annotated.flatMap(({ series, nodules }) =>
     nodules
       .filter((nodule) => nodule.readers >= minReaders)
       .map((nodule) => lunaNodule(nodule, series.geometry))
       .filter((nodule) => nodule !== undefined)
-      .map(({ center, equivalentDiameterMm }) => [
-        csvCell(series.seriesInstanceUid),
-        ...[...center, equivalentDiameterMm].map(cell),
-      ]),
+      .map(({ center: [x, y, z], equivalentDiameterMm }) => ({
+        seriesUid: series.seriesInstanceUid,
+        x,
+        y,
+        z,
+        equivalentDiameterMm,
+      })),
   )
-  return lines([['seriesuid', 'coordX', 'coordY', 'coordZ', 'diameter_mm'], ...rows])
+  return findingsCsv(findings)
 }
 
 function cell(value: number | string | undefined): string {

@@ -5,7 +5,8 @@ import { FROC_RATES } from './scans/froc.js'
 import { GrowingMatch, isOnExcluded } from './slices/match.js'
 import type { ImagePair } from './slices/pairs.js'
 import { prepareScans } from './scans/scans.js'
-import type { Finding, Mark, ScanEvaluation, ScanOptions } from './scans/scans.js'
+import type { Finding, Mark } from '../formats/luna.js'
+import type { ScanEvaluation, ScanOptions } from './scans/scans.js'
 import { binomialHalfTest, chiSquared1Tail, meanAndDeviation } from './statistics/statistics.js'
 
 export interface Difference {

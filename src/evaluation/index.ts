@@ -18,19 +18,12 @@ export type { Draw } from './slices/patients.js'
 export { evaluateLabelFile } from './labels/label_runs.js'
 export type { LabelRun, LabelRuns } from './labels/label_runs.js'
 export { evaluateScans } from './scans/scans.js'
-export type {
-  Finding,
-  FindingOutcome,
-  Mark,
-  MarkOutcome,
-  ScanEvaluation,
-  ScanOptions,
-} from './scans/scans.js'
+export type { FindingOutcome, MarkOutcome, ScanEvaluation, ScanOptions } from './scans/scans.js'
 export { FROC_RATES, frocCurve, sensitivityAt } from './scans/froc.js'
 export type { FrocPoint } from './scans/froc.js'
 export { readReferences, readerPoints, referenceOf } from './scans/references.js'
 export type { ReaderPoint, ReferenceOptions, ScanReference } from './scans/references.js'
-export { detectionMarks, readDetectionFolder, readMarks } from './scans/marks.js'
+export { readDetectionFolder, readMarks } from './scans/marks.js'
 export { compareMarks, evaluateScanRuns, evaluateScansInDetail } from './scans/scan_runs.js'
 export type { ScanComparison, ScanRun, ScanRunOptions, ScanRuns } from './scans/scan_runs.js'
 export { compareAuc, evaluateClassification } from './labels/classification.js'

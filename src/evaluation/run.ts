@@ -80,7 +80,8 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
 export async function writeOfficialFiles(folder: string, { runs }: ScanRuns): Promise<void> {
   for (const run of runs) {
     const name = parse(run.name).name
-    const place = runs.length > 1 ? join(folder, run.name.replaceAll(/[^\w. -]/g, '-').replace(/^\.+/, '-')) : folder
+    const place =
+      runs.length > 1 ? join(folder, run.name.replaceAll(/[^\w. -]/g, '-').replace(/^\.+/, '-')) : folder
     for (const [file, text] of Object.entries(officialFiles(run, name)))
       await writeFileAtomic(join(place, file), text)
   }

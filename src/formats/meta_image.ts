@@ -1,4 +1,8 @@
+import { basename } from 'node:path'
+import { deflateSync } from 'node:zlib'
 import { NoduleError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
 import { readStart } from '../read_files.js'
 import { unit } from '../geometry/vector.js'
 import type { Vector3 } from '../geometry/vector.js'
@@ -103,7 +107,7 @@ async function readHeader(path: string): Promise<string> {
  *
  * @param dataName the file of voxels beside it, or LOCAL
  */
-export function metaImageHeader(file: VolumeFile, dataName: string): string {
+function metaImageHeader(file: VolumeFile, dataName: string): string {
   const type = Object.entries(TYPES).find(([, value]) => value === file.type)![0]
   const [nz, ny, nx] = file.shape
   const lines: [string, string][] = [
@@ -121,4 +125,52 @@ export function metaImageHeader(file: VolumeFile, dataName: string): string {
     ['ElementDataFile', dataName],
   ]
   return lines.map(([key, value]) => `${key} = ${value}\n`).join('')
+}
+
+/** The file of voxels beside an .mhd. */
+export function dataName(path: string, compress: boolean): string {
+  return path.replace(/\.mhd$/i, compress ? '.zraw' : '.raw')
+}
+
+/** A volume of HU. */
+interface HuImage {
+  /** [z, y, x] */
+  data: Int16Array
+  shape: readonly [number, number, number]
+  geometry: VolumeGeometry
+}
+
+/** Writes a MetaImage as LUNA16 has it: .mhd and .raw or .zraw; or all in one .mha. Returns the paths. */
+export async function writeMetaImage(path: string, volume: HuImage, compress = false): Promise<string[]> {
+  const { data, geometry, shape } = volume
+  const voxels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  const bytes = compress ? deflateSync(voxels, { level: 3 }) : voxels
+  const local = /\.mha$/i.test(path)
+  const dataPath = local ? path : dataName(path, compress)
+  const header = metaImageHeader(
+    {
+      path,
+      dataPath,
+      format: 'MetaImage',
+      offset: 0,
+      compression: compress ? 'zlib' : 'none',
+      text: false,
+      type: 'int16',
+      bigEndian: false,
+      shape,
+      axes: [geometry.rowDirection, geometry.columnDirection, geometry.sliceDirection],
+      spacing: [geometry.spacing[2], geometry.spacing[1], geometry.spacing[0]],
+      origin: geometry.origin,
+      slope: 1,
+      intercept: 0,
+    },
+    local ? 'LOCAL' : basename(dataPath),
+  )
+  if (local) {
+    await writeFileAtomic(path, Buffer.concat([Buffer.from(header), bytes]))
+    return [path]
+  }
+  await writeFileAtomic(dataPath, bytes)
+  await writeFileAtomic(path, header)
+  return [path, dataPath]
 }

@@ -1,5 +1,8 @@
-import { constants, gunzipSync } from 'node:zlib'
+import { constants, gunzipSync, gzipSync } from 'node:zlib'
+import { checkInteger, invalidParameter } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import { voxelToPatient, type VolumeGeometry } from '../geometry/patient.js'
 import { readStart } from '../read_files.js'
 import type { Vector3 } from '../geometry/vector.js'
 import { checkVolumeFile } from './volume_file.js'
@@ -112,4 +115,126 @@ async function readHeader(path: string): Promise<{ bytes: Uint8Array; compressed
   } catch (error) {
     throw new NoduleError('FORMAT', `cannot inflate: ${describeError(error)}`, { path, cause: error })
   }
+}
+
+/** What a NIfTI file can hold here: HU, or a mask. */
+export interface NiftiImage {
+  /** [z, y, x] */
+  data: Int16Array | Uint8Array
+  shape: readonly [number, number, number]
+  geometry: VolumeGeometry
+  /** At most 79 characters of ASCII. */
+  description?: string
+}
+
+const headerSize = 352
+
+/**
+ * The bytes of a NIfTI-1 file (.nii): voxels as they lie in memory (x fastest) and the affine from voxel (i, j, k) to
+ * patient mm in NIfTI's axes (RAS: x to the right, y to the front), as sform and, where the axes are orthogonal, qform.
+ * Slices at uneven distances cannot be expressed: the median distance stands for all.
+ *
+ * @throws NoduleError INVALID_PARAMETER
+ */
+export function encodeNifti(image: NiftiImage): Uint8Array {
+  const { data, shape, geometry } = image
+  const [nz, ny, nx] = shape
+  for (const [axis, n] of shape.entries()) checkInteger(`shape[${axis}]`, n, 1, 32767)
+  if (data.length !== nz * ny * nx) throw invalidParameter('data', `${nz * ny * nx} values`, data)
+  const wide = data instanceof Int16Array
+  const bytes = new Uint8Array(headerSize + data.byteLength)
+  const view = new DataView(bytes.buffer)
+  view.setInt32(0, 348, true)
+  for (const [n, value] of [3, nx, ny, nz, 1, 1, 1, 1].entries()) view.setInt16(40 + 2 * n, value, true)
+  view.setInt16(70, wide ? 4 : 2, true) // datatype: int16 or uint8
+  view.setInt16(72, wide ? 16 : 8, true) // bits per voxel
+  const affine = affineOf(geometry)
+  const rotation = rotationOf(affine)
+  const sizes = [rotation.handedness, ...columnLengths(affine)]
+  for (const [n, value] of sizes.entries()) view.setFloat32(76 + 4 * n, value, true)
+  view.setFloat32(108, headerSize, true) // vox_offset
+  view.setFloat32(112, 1, true) // scl_slope
+  view.setUint8(123, 2) // units: mm
+  const description = new TextEncoder().encode(
+    (image.description ?? 'nodule').replaceAll(/[^ -~]/g, '?').slice(0, 79),
+  )
+  bytes.set(description, 148)
+  view.setInt16(252, rotation.quaternion === undefined ? 0 : 1, true) // qform: scanner
+  view.setInt16(254, 1, true) // sform: scanner
+  for (const [n, value] of (rotation.quaternion ?? [0, 0, 0]).entries())
+    view.setFloat32(256 + 4 * n, value, true)
+  for (let row = 0; row < 3; row++) {
+    view.setFloat32(268 + 4 * row, affine[row]![3]!, true)
+    for (let column = 0; column < 4; column++)
+      view.setFloat32(280 + 16 * row + 4 * column, affine[row]![column]!, true)
+  }
+  bytes.set([0x6e, 0x2b, 0x31, 0], 344) // "n+1"
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), headerSize)
+  return bytes
+}
+
+/** Writes a NIfTI file, compressed where the name ends in .gz. Throws NoduleError FILE, INVALID_PARAMETER. */
+export async function writeNifti(path: string, image: NiftiImage): Promise<void> {
+  const bytes = encodeNifti(image)
+  await writeFileAtomic(path, path.endsWith('.gz') ? gzipSync(bytes, { level: 3 }) : bytes)
+}
+
+/** Rows of the affine from voxel (i, j, k, 1) to NIfTI's mm: LPS with x and y turned around. */
+function affineOf(geometry: VolumeGeometry): number[][] {
+  const { rowDirection, columnDirection, sliceDirection, spacing } = geometry
+  const origin = voxelToPatient(geometry, 0, 0, 0)
+  return [-1, -1, 1].map((sign, axis) => {
+    const at = axis as 0 | 1 | 2
+    return [
+      sign * rowDirection[at] * spacing[2],
+      sign * columnDirection[at] * spacing[1],
+      sign * sliceDirection[at] * spacing[0],
+      sign * origin[at],
+    ]
+  })
+}
+
+function columnLengths(affine: number[][]): number[] {
+  return [0, 1, 2].map((c) => Math.hypot(affine[0]![c]!, affine[1]![c]!, affine[2]![c]!))
+}
+
+/**
+ * The quaternion (b, c, d) of the affine's rotation and NIfTI's qfac (-1 where the axes are left-handed); undefined
+ * where the axes are not orthogonal (gantry tilt).
+ */
+function rotationOf(affine: number[][]): {
+  quaternion: [number, number, number] | undefined
+  handedness: number
+} {
+  const lengths = columnLengths(affine)
+  const r = affine.map((row) => [0, 1, 2].map((c) => row[c]! / lengths[c]!))
+  const column = (c: number): number[] => r.map((row) => row[c]!)
+  const product = (a: number[], b: number[]): number => a.reduce((sum, value, n) => sum + value * b[n]!, 0)
+  const determinant =
+    r[0]![0]! * (r[1]![1]! * r[2]![2]! - r[1]![2]! * r[2]![1]!) -
+    r[0]![1]! * (r[1]![0]! * r[2]![2]! - r[1]![2]! * r[2]![0]!) +
+    r[0]![2]! * (r[1]![0]! * r[2]![1]! - r[1]![1]! * r[2]![0]!)
+  const handedness = determinant < 0 ? -1 : 1
+  const tilted = [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ].some(([a, b]) => Math.abs(product(column(a!), column(b!))) > 1e-4)
+  if (tilted) return { quaternion: undefined, handedness }
+  if (handedness < 0) for (const row of r) row[2] = -row[2]!
+  // The component of the quaternion that is largest is found first: dividing by it is safe.
+  const [xx, yy, zz] = [r[0]![0]!, r[1]![1]!, r[2]![2]!]
+  const squares = [1 + xx + yy + zz, 1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz]
+  const largest = squares.indexOf(Math.max(...squares))
+  const s = 2 * Math.sqrt(squares[largest]!)
+  const [d21, d02, d10] = [r[2]![1]! - r[1]![2]!, r[0]![2]! - r[2]![0]!, r[1]![0]! - r[0]![1]!]
+  const [s10, s20, s21] = [r[1]![0]! + r[0]![1]!, r[2]![0]! + r[0]![2]!, r[2]![1]! + r[1]![2]!]
+  const q = [
+    [s / 4, d21 / s, d02 / s, d10 / s],
+    [d21 / s, s / 4, s10 / s, s20 / s],
+    [d02 / s, s10 / s, s / 4, s21 / s],
+    [d10 / s, s20 / s, s21 / s, s / 4],
+  ][largest]!
+  const sign = q[0]! < 0 ? -1 : 1
+  return { quaternion: [sign * q[1]!, sign * q[2]!, sign * q[3]!], handedness }
 }

@@ -10,8 +10,8 @@ import { runJobs } from './jobs.js'
 import { findScans, scanPlace } from '../scans/find_scans.js'
 import type { DetectNote } from '../scans/find_scans.js'
 import { readAhead } from '../scans/load_scans.js'
-import { writeLunaCsv } from './luna_csv.js'
-import type { LunaMark } from './luna_csv.js'
+import { writeMarksCsv } from '../formats/luna.js'
+import type { Mark } from '../formats/luna.js'
 import { detectScan, outcomeOf, resultName } from './one_scan.js'
 import type { Run, ScanSettings, ScanSummary, ScanTask } from './one_scan.js'
 import { DETECT_DEFAULTS } from './scan.js'
@@ -66,7 +66,7 @@ export async function detectFolders(
   }
   await makeOutputFolder(o.output)
   const result: DetectFoldersResult = { scans: [], notes: [], interrupted: false }
-  const marks: LunaMark[] = []
+  const marks: Mark[] = []
   let total = 1
   const run: Run = {
     note: (note) => {
@@ -103,7 +103,7 @@ export async function detectFolders(
     else await runHere(tasks, session, settings, run)
   }
   result.interrupted = run.stop()
-  await writeLunaCsv(join(o.output, 'predictions.csv'), marks)
+  await writeMarksCsv(join(o.output, 'predictions.csv'), marks)
   return result
 }
 

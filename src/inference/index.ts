@@ -35,5 +35,4 @@ export type {
   DetectedSlice,
   SeriesDetections,
 } from './detections.js'
-export { lunaMarks, writeLunaCsv } from './luna_csv.js'
-export type { LunaMark } from './luna_csv.js'
+export { detectionMarks } from './marks.js'

@@ -8,8 +8,8 @@ import type { DetectParameters, SeriesDetections } from './detections.js'
 import { scanPlace } from '../scans/find_scans.js'
 import type { Note, ScanFiles } from '../scans/find_scans.js'
 import type { LoadedScan } from '../scans/load_scans.js'
-import { lunaMarks } from './luna_csv.js'
-import type { LunaMark } from './luna_csv.js'
+import { detectionMarks } from './marks.js'
+import type { Mark } from '../formats/luna.js'
 import { removeOverlays, scanOverlays, writeOverlays } from '../pictures/overlay.js'
 import type { Overlay } from '../pictures/overlay.js'
 import { detectVolume } from './scan.js'
@@ -51,7 +51,7 @@ export interface ScanSummary {
 /** A scan that was done; plain data. */
 export interface ScanOutcome {
   scan: ScanSummary
-  marks: LunaMark[]
+  marks: Mark[]
 }
 
 /** What a run collects and tells. */
@@ -164,7 +164,7 @@ export function outcomeOf(detections: SeriesDetections, path: string, resumed: b
       ms: timing.total,
       resumed,
     },
-    marks: lunaMarks(detections),
+    marks: detectionMarks([detections]),
   }
 }
 

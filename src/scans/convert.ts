@@ -1,14 +1,11 @@
-import { basename } from 'node:path'
-import { deflateSync } from 'node:zlib'
 import { findSeries } from '../dicom/index.js'
 import type { FoundSeries, Series } from '../dicom/index.js'
-import { metaImageHeader } from '../formats/meta_image.js'
+import { dataName, writeMetaImage } from '../formats/meta_image.js'
 import { NoduleError } from '../errors.js'
-import { checkNoInput, writeFileAtomic } from '../files.js'
+import { checkNoInput } from '../files.js'
 import { evenSlices } from './even_slices.js'
 import { loadVolume } from '../volume/hu_volume.js'
-import type { HuVolume } from '../volume/hu_volume.js'
-import { writeNifti } from '../formats/nifti_write.js'
+import { writeNifti } from '../formats/nifti.js'
 
 /** What was written, and what the format cannot hold. */
 export interface Conversion {
@@ -80,44 +77,4 @@ function whyNone({ series, skipped }: FoundSeries, wanted: string | undefined): 
   const different = [...new Set(reasons)]
   const more = different.length > 3 ? `; ${different.length - 3} more` : ''
   return different.length === 0 ? 'none' : `none: ${different.slice(0, 3).join('; ')}${more}`
-}
-
-/** The file of voxels beside an .mhd. */
-function dataName(path: string, compress: boolean): string {
-  return path.replace(/\.mhd$/i, compress ? '.zraw' : '.raw')
-}
-
-/** Writes a MetaImage as LUNA16 has it: .mhd and .raw or .zraw; or all in one .mha. Returns the paths. */
-export async function writeMetaImage(path: string, volume: HuVolume, compress = false): Promise<string[]> {
-  const { data, geometry, shape } = volume
-  const voxels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  const bytes = compress ? deflateSync(voxels, { level: 3 }) : voxels
-  const local = /\.mha$/i.test(path)
-  const dataPath = local ? path : dataName(path, compress)
-  const header = metaImageHeader(
-    {
-      path,
-      dataPath,
-      format: 'MetaImage',
-      offset: 0,
-      compression: compress ? 'zlib' : 'none',
-      text: false,
-      type: 'int16',
-      bigEndian: false,
-      shape,
-      axes: [geometry.rowDirection, geometry.columnDirection, geometry.sliceDirection],
-      spacing: [geometry.spacing[2], geometry.spacing[1], geometry.spacing[0]],
-      origin: geometry.origin,
-      slope: 1,
-      intercept: 0,
-    },
-    local ? 'LOCAL' : basename(dataPath),
-  )
-  if (local) {
-    await writeFileAtomic(path, Buffer.concat([Buffer.from(header), bytes]))
-    return [path]
-  }
-  await writeFileAtomic(dataPath, bytes)
-  await writeFileAtomic(path, header)
-  return [path, dataPath]
 }

@@ -1,5 +1,5 @@
 export { annotateFolders, findXml } from './annotate.js'
 export type { AnnotationRun, AnnotationRunOptions } from './annotate.js'
 export { annotationJson, annotationTable, placementText } from './annotation_table.js'
-export { convertSeries, writeMetaImage } from './convert.js'
+export { convertSeries } from './convert.js'
 export type { Conversion } from './convert.js'

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { distinctNames, evaluateFiles, readReferences, readerPoints } from '../../src/evaluation/index.js'
-import { readFindingsCsv } from '../../src/evaluation/scans/luna.js'
+import { readFindingsCsv } from '../../src/formats/luna.js'
 import { readMarks } from '../../src/evaluation/scans/marks.js'
 import { pythonFloat, tensorBoxText } from '../../src/evaluation/slices/slice_runs.js'
-import type { Finding, GroupRow, ScanRun, SliceRun, SliceRuns } from '../../src/evaluation/index.js'
+import type { Finding } from '../../src/formats/index.js'
+import type { GroupRow, ScanRun, SliceRun, SliceRuns } from '../../src/evaluation/index.js'
 import { realData } from '../real_data.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-evaluate-'))

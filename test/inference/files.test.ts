@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readMarksCsv } from '../../src/evaluation/scans/luna.js'
-import { readDetections, writeDetections, writeLunaCsv } from '../../src/inference/index.js'
-import type { LunaMark, SeriesDetections } from '../../src/inference/index.js'
+import { readMarksCsv, writeMarksCsv } from '../../src/formats/index.js'
+import type { Mark } from '../../src/formats/index.js'
+import { readDetections, writeDetections } from '../../src/inference/index.js'
+import type { SeriesDetections } from '../../src/inference/index.js'
 import { writeFileAtomic } from '../../src/files.js'
 
 let folder: string
@@ -17,16 +18,13 @@ afterAll(async () => rm(folder, { recursive: true }))
 describe("LUNA16's CSV of marks", () => {
   test('is written as the challenge has it', async () => {
     const path = join(folder, 'a.csv')
-    await writeLunaCsv(path, [{ seriesInstanceUid: '1.2.3', center: [-10.5, 20, 1 / 3], probability: 0.75 }])
+    await writeMarksCsv(path, [{ seriesUid: '1.2.3', x: -10.5, y: 20, z: 1 / 3, probability: 0.75 }])
     expect(await readFile(path, 'utf8')).toBe(
       'seriesuid,coordX,coordY,coordZ,probability\n1.2.3,-10.5,20,0.333333333,0.75\n',
     )
     // A damaged UID stays in its cell, and is no formula of a spreadsheet.
-    const damaged = ['1,2', '=1+2'].map((seriesInstanceUid) => ({
-      seriesInstanceUid,
-      ...{ center: [0, 0, 0] as [number, number, number], probability: 0 },
-    }))
-    await writeLunaCsv(path, damaged)
+    const damaged = ['1,2', '=1+2'].map((seriesUid) => ({ seriesUid, x: 0, y: 0, z: 0, probability: 0 }))
+    await writeMarksCsv(path, damaged)
     const [, ...rows] = (await readFile(path, 'utf8')).split('\n')
     expect(rows).toEqual(['"1,2",0,0,0,0', "'=1+2,0,0,0,0", ''])
   })
@@ -36,18 +34,20 @@ describe("LUNA16's CSV of marks", () => {
       .double({ min: -500, max: 500, noNaN: true })
       .map((value) => Number(value.toPrecision(9)) + 0)
     const mark = fc.record({
-      seriesInstanceUid: fc.stringMatching(/^1(\.[1-9][0-9]{0,5}){1,6}$/),
-      center: fc.tuple(number, number, number),
+      seriesUid: fc.stringMatching(/^1(\.[1-9][0-9]{0,5}){1,6}$/),
+      ...{ x: number, y: number, z: number },
       probability: fc.double({ min: 0, max: 1, noNaN: true }).map((value) => Number(value.toPrecision(9))),
     })
     await fc.assert(
-      fc.asyncProperty(fc.array(mark, { maxLength: 20 }), async (marks: LunaMark[]) => {
+      fc.asyncProperty(fc.array(mark, { maxLength: 20 }), async (marks: Omit<Mark, 'id'>[]) => {
         const path = join(folder, 'b.csv')
-        await writeLunaCsv(path, marks)
+        await writeMarksCsv(path, marks)
         expect(
           readMarksCsv(path).map(({ seriesUid, x, y, z, probability }) => ({
-            seriesInstanceUid: seriesUid,
-            center: [x, y, z],
+            seriesUid,
+            x,
+            y,
+            z,
             probability,
           })),
         ).toEqual(marks)

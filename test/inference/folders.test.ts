@@ -12,7 +12,7 @@ import {
   resultName,
 } from '../../src/inference/index.js'
 import type { DetectFoldersOptions, DetectFoldersResult, Session } from '../../src/inference/index.js'
-import { readMarksCsv } from '../../src/evaluation/scans/luna.js'
+import { readMarksCsv } from '../../src/formats/luna.js'
 import { modelFolder } from './small_model.js'
 import { TINY, writeTinyScan } from './tiny_scan.js'
 

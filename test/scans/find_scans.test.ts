@@ -6,7 +6,7 @@ import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError, remedyText } from '../../src/errors.js'
 import { findScans, seriesOf } from '../../src/scans/find_scans.js'
 import { readAhead } from '../../src/scans/load_scans.js'
-import { writeNifti } from '../../src/formats/nifti_write.js'
+import { writeNifti } from '../../src/formats/nifti.js'
 import { writeTinyScan } from '../inference/tiny_scan.js'
 
 let folder: string

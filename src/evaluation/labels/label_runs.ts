@@ -3,7 +3,7 @@ import { show } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import { compareAuc, evaluateClassification } from './classification.js'
 import type { AucComparison, Classification, ClassificationOptions } from './classification.js'
-import { readTable } from '../scans/luna.js'
+import { readTable } from '../../formats/csv.js'
 
 export interface LabelRun extends Classification {
   name: string

@@ -3,24 +3,10 @@ import { basename, join } from 'node:path'
 import { NoduleError, fileError } from '../../errors.js'
 import { DETECTIONS_FORMAT, readDetections } from '../../inference/detections.js'
 import type { SeriesDetections } from '../../inference/detections.js'
-import { readMarksCsv } from './luna.js'
-import type { Mark } from './scans.js'
+import { detectionMarks } from '../../inference/marks.js'
+import { readMarksCsv } from '../../formats/luna.js'
+import type { Mark } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
-
-/** The marks of detections: the id is the series and the nodule's number in it. */
-export function detectionMarks(detections: readonly SeriesDetections[]): Mark[] {
-  return detections.flatMap((detection) =>
-    detection.nodules.map((nodule) => ({
-      seriesUid: detection.seriesInstanceUid,
-      id: `${detection.seriesInstanceUid} ${nodule.id}`,
-      x: nodule.center[0],
-      y: nodule.center[1],
-      z: nodule.center[2],
-      probability: nodule.confidence,
-      measuredDiameterMm: nodule.boxDiameterMm,
-    })),
-  )
-}
 
 /**
  * Reads the detection files of a folder, by series UID; other JSON files in it are named in `warnings`.

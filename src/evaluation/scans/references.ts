@@ -4,7 +4,7 @@ import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../../annotati
 import { findSeries } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
 import { voxelToPatient } from '../../geometry/patient.js'
-import type { Finding } from './scans.js'
+import type { Finding } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
 
 export interface ReferenceOptions {

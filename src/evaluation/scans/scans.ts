@@ -4,34 +4,8 @@ import { bootstrapFroc } from './bootstrap.js'
 import type { FrocBand } from './bootstrap.js'
 import { FROC_RATES, frocCurve, sensitivityAt } from './froc.js'
 import type { FrocPoint, FrocVectors } from './froc.js'
+import type { Finding, Mark } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
-
-/** A true finding of a scan. */
-export interface Finding {
-  seriesUid: string
-  id: string
-  /** Center in patient space (LPS), mm. */
-  x: number
-  y: number
-  z: number
-  /** Of the sphere of the same volume, LUNA16's diameter_mm; below 0: unknown, counts as 10 mm (its excluded findings). */
-  equivalentDiameterMm: number
-  /** Neither a hit nor a false positive: a finding that the reference leaves open. */
-  excluded: boolean
-}
-
-/** A mark that a detector put on a scan. */
-export interface Mark {
-  seriesUid: string
-  id: string
-  /** Center in patient space (LPS), mm. */
-  x: number
-  y: number
-  z: number
-  probability: number
-  /** As the detector measured it, where it did; nodule's own is the box diameter. */
-  measuredDiameterMm?: number | undefined
-}
 
 /** What became of one finding that counts. */
 export interface FindingOutcome extends Finding {

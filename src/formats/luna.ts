@@ -1,16 +1,40 @@
-import { show } from '../../check.js'
-import { NoduleError } from '../../errors.js'
-import { readText } from '../../files.js'
-import type { Finding, Mark } from './scans.js'
-
 /**
  * The files of LUNA16: comma-separated, `seriesuid,coordX,coordY,coordZ,probability` for marks,
  * `seriesuid,coordX,coordY,coordZ,diameter_mm` for findings, patient mm (LPS). Columns are found by their names,
  * in any order and case; others are ignored.
  */
-export interface CsvRow {
-  line: number
-  cells: string[]
+import { show } from '../check.js'
+import { csvCell } from '../clean.js'
+import { NoduleError } from '../errors.js'
+import { writeFileAtomic } from '../files.js'
+import { readLines, readTable } from './csv.js'
+import type { CsvRow } from './csv.js'
+
+/** A true finding of a scan. */
+export interface Finding {
+  seriesUid: string
+  id: string
+  /** Center in patient space (LPS), mm. */
+  x: number
+  y: number
+  z: number
+  /** Of the sphere of the same volume, LUNA16's diameter_mm; below 0: unknown, counts as 10 mm (its excluded findings). */
+  equivalentDiameterMm: number
+  /** Neither a hit nor a false positive: a finding that the reference leaves open. */
+  excluded: boolean
+}
+
+/** A mark that a detector put on a scan. */
+export interface Mark {
+  seriesUid: string
+  id: string
+  /** Center in patient space (LPS), mm. */
+  x: number
+  y: number
+  z: number
+  probability: number
+  /** As the detector measured it, where it did; nodule's own is the box diameter. */
+  measuredDiameterMm?: number | undefined
 }
 
 export function readMarksCsv(path: string): Mark[] {
@@ -54,58 +78,25 @@ export function readSeriesList(path: string, official = false): string[] {
   return !official && uids[0]!.toLowerCase() === 'seriesuid' ? uids.slice(1) : uids
 }
 
-function readLines(path: string): CsvRow[] {
-  const content = readText(path, 'read table')
-  return content
-    .replace(/^\uFEFF/, '')
-    .split(/\r\n|\n|\r/)
-    .map((line, index) => ({ line: index + 1, cells: splitLine(line) }))
-    .filter((row) => row.cells.some((cell) => cell.trim() !== ''))
+/** Writes marks; `readMarksCsv` reads them, and so does LUNA16's script. Throws NoduleError (FILE). */
+export async function writeMarksCsv(
+  path: string,
+  marks: readonly Pick<Mark, 'seriesUid' | 'x' | 'y' | 'z' | 'probability'>[],
+): Promise<void> {
+  const lines = marks.map(({ seriesUid, x, y, z, probability }) =>
+    [csvCell(seriesUid), ...[x, y, z, probability].map((n) => Number(n.toPrecision(9)))].join(','),
+  )
+  await writeFileAtomic(path, `${['seriesuid,coordX,coordY,coordZ,probability', ...lines].join('\n')}\n`)
 }
 
-/** The cells of a line; those in double quotes may hold commas and doubled quotes, but no line breaks. */
-function splitLine(line: string): string[] {
-  if (!line.includes('"')) return line.split(',')
-  const cells: string[] = []
-  let isQuoted = false
-  let from = 0
-  for (let at = 0; at <= line.length; at++) {
-    const character = line[at]
-    if (character === '"') isQuoted = !isQuoted
-    else if (character === undefined || (character === ',' && !isQuoted)) {
-      cells.push(line.slice(from, at).trim())
-      from = at + 1
-    }
-  }
-  return cells.map((text) => {
-    const quoted = text.startsWith('"') && text.endsWith('"') && text.length > 1
-    return quoted ? text.slice(1, -1).replaceAll('""', '"') : text
-  })
-}
-
-/** A CSV with a header; column names in lower case. Throws NoduleError (FILE; FORMAT for a missing column). */
-export function readTable(path: string): {
-  names: string[]
-  column: (names: readonly string[]) => number[]
-  optional: (name: string) => number
-  rows: CsvRow[]
-} {
-  const [head, ...rows] = readLines(path)
-  const names = (head?.cells ?? []).map((cell) => cell.trim().toLowerCase())
-  const column = (wanted: readonly string[]): number[] =>
-    wanted.map((name) => {
-      const at = names.indexOf(name)
-      if (at < 0) {
-        throw new NoduleError('FORMAT', 'missing column', {
-          path,
-          place: 'line 1',
-          expected: `a header with ${wanted.join(', ')}`,
-          actual: show((head?.cells ?? []).join(',')),
-        })
-      }
-      return at
-    })
-  return { names, column, optional: (name) => names.indexOf(name), rows }
+/** The text of a file of findings. */
+export function findingsCsv(
+  findings: readonly Pick<Finding, 'seriesUid' | 'x' | 'y' | 'z' | 'equivalentDiameterMm'>[],
+): string {
+  const lines = findings.map(({ seriesUid, x, y, z, equivalentDiameterMm }) =>
+    [csvCell(seriesUid), ...[x, y, z, equivalentDiameterMm].map((n) => Number(n.toPrecision(10)))].join(','),
+  )
+  return `${['seriesuid,coordX,coordY,coordZ,diameter_mm', ...lines].join('\n')}\n`
 }
 
 function text(path: string, row: CsvRow, at: number): string {

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readFindingsCsv, readMarksCsv, readSeriesList } from '../../../src/evaluation/scans/luna.js'
+import { readFindingsCsv, readMarksCsv, readSeriesList, writeMarksCsv } from '../../src/formats/luna.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-luna-'))
 const file = (name: string, content: string): string => {
@@ -11,7 +11,7 @@ const file = (name: string, content: string): string => {
   return path
 }
 
-test('columns by name, any order, extra columns, CRLF, byte order mark', () => {
+test('columns by name, any order, extra columns, CRLF, byte order mark', async () => {
   const path = file(
     'm.csv',
     '\uFEFFprobability,SeriesUID,coordZ,coordY,coordX,extra\r\n0.5,1.2,3,2,1,x\r\n\r\n0.25,1.3,6,5,4,y',
@@ -20,6 +20,9 @@ test('columns by name, any order, extra columns, CRLF, byte order mark', () => {
     { seriesUid: '1.2', id: '0', x: 1, y: 2, z: 3, probability: 0.5 },
     { seriesUid: '1.3', id: '1', x: 4, y: 5, z: 6, probability: 0.25 },
   ])
+  const again = join(folder, 'again.csv')
+  await writeMarksCsv(again, readMarksCsv(path))
+  expect(readMarksCsv(again)).toEqual(readMarksCsv(path))
 })
 
 test('cells in double quotes', () => {
