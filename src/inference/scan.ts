@@ -1,4 +1,5 @@
 import { checkInteger, invalidParameter } from '../check.js'
+import { NoduleError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { ScoredBox } from '../geometry/box.js'
 import { frameToImage } from '../geometry/frame.js'
@@ -17,6 +18,7 @@ import { STITCH_DEFAULTS, checkStitchParameters, stitchFrame } from './stitch.js
 import { frameOf } from './raw_frame.js'
 import { stitchTiles, tileOverlap } from './stitch_tiles.js'
 import type { TileBoxes } from './stitch_tiles.js'
+import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
 export const DETECT_DEFAULTS: DetectParameters = {
@@ -48,7 +50,7 @@ export interface VolumeDetections {
 }
 
 /** Progress is that of the slices. */
-export interface DetectVolumeOptions extends Pick<WorkOptions, 'onProgress'> {
+export interface DetectVolumeOptions extends Pick<WorkOptions, 'signal' | 'onProgress'> {
   parameters?: DetectParameters
   /** Frames of one run of the model; default 1 on the CPU (more gain nothing there), 16 on a GPU. */
   batch?: number
@@ -66,6 +68,8 @@ export type Rescore = (nodules: readonly Nodule3d[], volume: HuVolume) => Promis
  * Everything that happens to a scan once its HU volume is in memory: lungs -> one mapping for all slices (a frame, or a
  * canvas of a fixed scale with tiles on it) -> 2.5-D frames -> model -> boxes stitched within and across frames -> image
  * pixels -> nodules -> the second stage. While the model runs on some frames, the next are rendered.
+ *
+ * @throws NoduleError INVALID_PARAMETER; INTERRUPTED where the signal is aborted: half a scan is no result
  */
 export async function detectVolume(
   volume: HuVolume,
@@ -88,6 +92,7 @@ export async function detectVolume(
   const slices: DetectedSlice[] = []
   for await (const chunk of renderAhead(volume, examined.slices, tiles, tilesOfSlice, hypes, batch)) {
     clock('render')
+    if (isStopped(o.signal)) throw new NoduleError('INTERRUPTED', 'stopped between slices')
     const found = new Map<number, TileBoxes[]>(chunk.slices.map((k) => [k, []]))
     for (let start = 0; start < chunk.places.length; start += batch) {
       const part = chunk.places.slice(start, start + batch)

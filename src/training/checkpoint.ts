@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs'
 import { show } from '../check.js'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
-import { NoduleError, describeError, fileError } from '../errors.js'
+import { NoduleError, fileError } from '../errors.js'
 import { VERSION } from '../version.js'
 import { readSafeTensors, writeSafeTensors } from '../formats/safetensors.js'
 import type { HostTensor } from '../formats/safetensors.js'
@@ -109,7 +109,7 @@ export async function loadCheckpointOf<H>(
   try {
     hypes = JSON.parse(metadata['hypes'] ?? '')
   } catch (error) {
-    throw Object.assign(wrong('hypes', 'JSON'), { cause: describeError(error) })
+    throw wrong('hypes', 'JSON').with({ cause: error })
   }
   return {
     hypes: parse(hypes, `${path}: hypes`),

@@ -168,6 +168,19 @@ function ballVolume(seed: number, shape: readonly [number, number, number] = [6,
 const parameters = { ...DETECT_DEFAULTS, region: 'all' as const }
 
 describe('detectVolume with data.mm_per_pixel', () => {
+  test('gives no half result once the signal is aborted', async () => {
+    const stop = new AbortController()
+    const told: number[] = []
+    const onProgress = (done: number): void => {
+      told.push(done)
+      stop.abort()
+    }
+    const work = { parameters, batch: 1, signal: stop.signal, onProgress }
+    const detected = detectVolume(ballVolume(1), diskSession(tileHypes()), work)
+    await expect(detected).rejects.toMatchObject({ code: 'INTERRUPTED', message: 'stopped between slices' })
+    expect(Math.max(...told)).toBeLessThan(6)
+  })
+
   test.each([1, 7])('finds in tiles what one large frame shows, batch %d', async (batch) => {
     for (const seed of [1, 2, 3]) {
       const volume = ballVolume(seed)
