@@ -43,8 +43,9 @@ async function open(path: string, key: string): Promise<WeightsFile> {
       {
         path,
         place: key,
-        expected: `a file, or --set ${key}= to start from random weights`,
+        expected: 'a file',
         actual: 'nothing',
+        remedies: [{ do: 'start from random weights', parameter: 'set', value: `${key}=` }],
         cause: error,
       },
     )
