@@ -1,3 +1,5 @@
+import { isStopped } from './work.js'
+
 /**
  * Works on the items, `most` of them at a time, in their order. Once the signal is aborted or an item fails no other is
  * begun; what was begun is ended first, then the first failure is thrown. Work that may fail without ending the rest
@@ -13,7 +15,7 @@ export async function eachAtOnce<T>(
   let next = 0
   const lane = async (): Promise<void> => {
     while (next < items.length && failures.length === 0) {
-      if (signal?.aborted === true) return
+      if (isStopped(signal)) return
       const index = next++
       try {
         await work(items[index]!, index)

@@ -44,7 +44,7 @@ export async function indexAnnotations(
     o.onProgress?.(index, xmlPaths.length, 'annotations')
     try {
       if (wanted !== undefined) {
-        const named = await seriesInHead(path)
+        const { seriesInstanceUid: named } = await xmlHead(path)
         if (named !== undefined && !wanted.has(named)) {
           others++
           continue
@@ -82,11 +82,14 @@ export async function readAnnotationsFor(
   return reading
 }
 
-/** The CT series that the head of a file names; undefined where it does not show one. */
-async function seriesInHead(path: string): Promise<string | undefined> {
+/** What the head of an XML file says that it is; the series where the head shows it, as a rule. */
+export async function xmlHead(
+  path: string,
+): Promise<{ kind: LidcReading['kind'] | 'cxr' | 'other'; seriesInstanceUid?: string | undefined }> {
   const head = (await readStart(path, HEAD)).toString('latin1')
-  if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return undefined
-  return /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1]
+  if (/<(?:\w+:)?IdriReadMessage[\s>]/.test(head)) return { kind: 'cxr' }
+  if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return { kind: 'other' }
+  return { kind: 'ct', seriesInstanceUid: /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1] }
 }
 
 async function xmlFilesIn(folder: string): Promise<string[]> {

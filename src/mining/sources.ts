@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { BoxRule, SliceFinding } from '../dataset/prepare/boxes.js'
 import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
-import { annotationsBySeries, readFindings } from '../dataset/prepare/findings.js'
+import { readFindings } from '../dataset/prepare/findings.js'
+import { ctObstacle, findXml, xmlOfSeries } from '../scans/index.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
@@ -9,7 +10,7 @@ import { readReading, stackFindings } from '../dataset/prepare/stacks.js'
 import { readStackIndex } from '../dataset/stacks/read_index.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
 import { readStack } from '../dataset/stacks/read_stack.js'
-import { findSeries, listFiles } from '../dicom/index.js'
+import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { loadVolume, segmentLungs } from '../volume/index.js'
@@ -64,8 +65,7 @@ export interface FindSourcesOptions extends Pick<WorkOptions, 'signal' | 'onWarn
  * Throws NoduleError (FILE) where nothing is left. Aborted, it gives what was found so far.
  */
 export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> {
-  const files = await listFiles([...o.scans, ...o.xml])
-  const { bySeries, problems } = await annotationsBySeries(files.filter((path) => /\.xml$/i.test(path)))
+  const { bySeries, problems } = await xmlOfSeries(await findXml([...o.scans, ...o.xml]))
   for (const { path, reason } of problems) o.onWarning?.(`${path}: ${reason}`)
   const wanted = o.wanted ?? ((): boolean => true)
   const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onWarning)
@@ -115,9 +115,10 @@ async function findScans(
   for (const { path, reason } of damaged) onWarning?.(`${path}: ${reason}`)
   const known: KnownScan[] = []
   for (const series of found.series) {
-    if (series.modality !== 'CT') continue
+    const obstacle = ctObstacle(series)
+    if (obstacle?.kind === 'modality') continue
     const xml = bySeries.get(series.seriesInstanceUid) ?? []
-    if (!series.isVolume) onWarning?.(`${series.folder}: ${series.problems[0]?.message ?? 'no volume'}`)
+    if (obstacle !== undefined) onWarning?.(`${series.folder}: left out: ${obstacle.reason}`)
     else if (xml.length === 0 && unread !== true) onWarning?.(`${series.folder}: left out: no LIDC XML file`)
     else known.push({ series, xml, segmentations: segmentations.get(series.seriesInstanceUid) ?? [] })
   }

@@ -1,11 +1,11 @@
 import { checkInteger } from '../check.js'
+import { eachAtOnce } from '../each.js'
 import { makeOutputFolder } from '../files.js'
 import { defaultJobs } from '../kernels/addon.js'
 import { createRandom } from '../random.js'
 import { checkOptions, type PhantomOptions } from './options.js'
 import { createPhantomPool, type PhantomTask } from './pool.js'
 import type { WrittenPatient } from './write_patient.js'
-import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
 export interface PhantomsOptions
@@ -43,16 +43,17 @@ export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promi
   await makeOutputFolder(dir)
   const pool = createPhantomPool(Math.min(threads, patients))
   const written: WrittenPatient[] = []
-  const next = (): PhantomTask | undefined => (isStopped(signal) ? undefined : tasks.shift())
-  const work = async (): Promise<void> => {
-    for (let task = next(); task !== undefined; task = next()) {
-      const done = await pool.run(task)
-      written.push(done)
-      onProgress?.(written.length, patients, done.patientId)
-    }
-  }
   try {
-    await Promise.all(Array.from({ length: Math.min(threads, patients) }, work))
+    await eachAtOnce(
+      tasks,
+      threads,
+      async (task) => {
+        const done = await pool.run(task)
+        written.push(done)
+        onProgress?.(written.length, patients, done.patientId)
+      },
+      signal,
+    )
   } finally {
     await pool.close()
   }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { findSeries, type Series } from '../dicom/index.js'
+import { ctObstacle } from '../scans/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { loadVolume } from '../volume/hu_volume.js'
@@ -50,11 +51,11 @@ export async function segmentFolders(
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
   const { series, skipped } = await findSeries(folders, { signal: o.signal })
   for (const file of skipped) if (file.kind === 'damaged') o.onWarning?.(`${file.path}: ${file.reason}`)
-  const volumes = series.filter((one) => one.modality === 'CT' && one.isVolume)
-  const scans = volumes.filter((one) => {
-    const odd = one.problems.find(({ kind }) => kind === 'not-axial')
-    if (odd !== undefined) o.onWarning?.(`${one.folder}: left out: ${odd.message}`)
-    return odd === undefined
+  const scans = series.filter((one) => {
+    const obstacle = ctObstacle(one)
+    if (obstacle?.kind === 'not-axial' && one.isVolume)
+      o.onWarning?.(`${one.folder}: left out: ${obstacle.reason}`)
+    return obstacle === undefined
   })
   if (isStopped(o.signal)) return { done: [], failed: 0 }
   if (scans.length === 0)

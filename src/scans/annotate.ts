@@ -1,6 +1,5 @@
-import { extname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { findSeries, listFiles } from '../dicom/index.js'
+import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { consensusNodules } from '../annotations/consensus.js'
 import type { ConsensusOptions } from '../annotations/consensus.js'
@@ -11,6 +10,7 @@ import type { AnnotatedSeries } from '../annotations/types.js'
 import { compileWhere } from '../annotations/where.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
+import { findXml } from './xml_of_series.js'
 
 export interface AnnotationRun {
   annotated: AnnotatedSeries[]
@@ -29,11 +29,6 @@ export interface AnnotationRunOptions extends ConsensusOptions, Pick<WorkOptions
   xml?: readonly string[]
   /** Keep the nodules for which this holds; see `compileWhere`, `NODULE_FIELDS` and `FIELD_ALIASES`. */
   where?: string | undefined
-}
-
-/** XML files below folders or given by name, sorted. */
-export async function findXml(paths: readonly string[]): Promise<string[]> {
-  return (await listFiles(paths)).filter((path) => extname(path).toLowerCase() === '.xml')
 }
 
 /**

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { findSeries, listFiles, volumeNames } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import type { Remedy } from '../errors.js'
+import { ctObstacle } from './ct_obstacle.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
@@ -144,13 +145,11 @@ type Obstacle = { reason: string; remedy?: Remedy }
 
 /** Undefined where there is nothing in the way. */
 function unusable(series: Series, single: boolean): Obstacle | undefined {
-  if (series.modality !== 'CT') return { reason: `${series.modality || 'no modality'}, not CT` }
-  const tilted = series.problems.find(({ kind }) => kind === 'not-axial')
-  if (tilted !== undefined) return { reason: `${tilted.message}: nodules are looked for in axial slices` }
-  if (series.isVolume) return undefined
+  const obstacle = ctObstacle(series)
+  if (obstacle?.kind !== 'no-volume') return obstacle && { reason: obstacle.reason }
+  const { reason } = obstacle
   const usable = isSingleImage(series)
   if (usable && (single || series.slices[0]!.volume !== undefined)) return undefined
-  const reason = series.problems.map(({ message }) => message).join('; ')
   const remedy = { do: 'examine it as it is', parameter: 'region', value: 'all' }
   return usable ? { reason, remedy } : { reason }
 }

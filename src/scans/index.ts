@@ -1,4 +1,7 @@
-export { annotateFolders, findXml } from './annotate.js'
+export { annotateFolders } from './annotate.js'
+export { findXml, xmlOfSeries } from './xml_of_series.js'
+export type { XmlOfSeries } from './xml_of_series.js'
+export { ctObstacle } from './ct_obstacle.js'
 export type { AnnotationRun, AnnotationRunOptions } from './annotate.js'
 export { annotationJson, annotationTable, placementText } from './annotation_table.js'
 export { convertSeries } from './convert.js'

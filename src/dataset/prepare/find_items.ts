@@ -1,10 +1,10 @@
 import { checkNumber, invalidParameter } from '../../check.js'
-import { findSeries, listFiles, readSegmentation } from '../../dicom/index.js'
+import { findSeries, readSegmentation } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
 import { NoduleError, reasonBeside } from '../../errors.js'
 import { readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
-import { annotationsBySeries } from './findings.js'
+import { ctObstacle, findXml, xmlOfSeries } from '../../scans/index.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './types.js'
 import { scanKey, stacksKey } from './record.js'
@@ -46,9 +46,8 @@ export async function findItems(
   if (options.stacks !== undefined && !(parameters.mmPerPixel > 0))
     throw invalidParameter('data.mm_per_pixel', 'number above 0 for frames of stacks', parameters.mmPerPixel)
   const found: FoundItems = { items: [], donors: [], skipped: [], damaged: [] }
-  const files = await listFiles([...options.inputs, ...(options.annotations ?? [])])
-  const xml = files.filter((path) => /\.xml$/i.test(path))
-  const { bySeries, foreign, problems } = await annotationsBySeries(xml)
+  const xml = await findXml([...options.inputs, ...(options.annotations ?? [])])
+  const { bySeries, foreign, problems } = await xmlOfSeries(xml)
   for (const path of foreign) warn(`${path}: not a LIDC XML file`)
   found.damaged.push(...problems)
   if (options.insertion !== undefined) found.donors.push(...readDonors(options.insertion.stacks, found, warn))
@@ -121,11 +120,9 @@ function reasonToSkip(
   bySeries: ReadonlyMap<string, string[]> | undefined,
   maxThickness: number,
 ): string | undefined {
-  if (series.modality !== 'CT') return `modality ${series.modality === '' ? 'unknown' : series.modality}`
+  const obstacle = ctObstacle(series)
+  if (obstacle !== undefined) return obstacle.reason
   if (series.seriesInstanceUid === '') return 'no Series Instance UID'
-  const odd = series.problems.find(({ kind }) => kind === 'not-axial')
-  if (odd !== undefined) return odd.message
-  if (!series.isVolume) return series.problems[0]?.message ?? 'no volume'
   if (bySeries?.has(series.seriesInstanceUid) === false) return 'no LIDC XML file'
   const thickness = Math.max(series.thickness ?? 0, series.geometry.spacing[0])
   // Distances come from positions: a little above the limit is the limit.

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
 import { checkInteger } from '../../check.js'
+import { eachAtOnce } from '../../each.js'
 import { NoduleError, describeError } from '../../errors.js'
 import { defaultJobs } from '../../kernels/addon.js'
 import { makeOutputFolder, writeFileAtomic } from '../../files.js'
@@ -19,7 +20,6 @@ import { splitPatients } from './split.js'
 import type { SplitRule } from './split.js'
 import type { DatasetManifest, PreparedScan, PrepareOptions, PrepareResult } from './types.js'
 import { count } from '../../words.js'
-import { isStopped } from '../../work.js'
 
 const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, val: 0.1, test: 0.2 } }
 
@@ -58,26 +58,31 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   let done = 0
   const pool = createScanPool(Math.min(concurrency, items.length))
   try {
-    await eachAtOnce(items, concurrency, options.signal, async (item, index) => {
-      const { seriesInstanceUid, folder } = item
-      try {
-        const allowed = item.part === 'insertions' ? donorsFor(item, donors, parts) : []
-        const key = await item.key(allowed)
-        const old = await readRecord(output, item)
-        if (old?.key === key && framesExist(output, old)) {
-          records[index] = old
-          unchanged++
-        } else records[index] = await pool.run(item.task({ parameters, output, key, old }, allowed))
-      } catch (error) {
-        // What cannot be written here cannot be for the next scan either.
-        if (!(error instanceof NoduleError) || (error.code === 'FILE' && liesIn(output, error.path)))
-          throw error
-        failed.push({ seriesInstanceUid, folder, error: describeError(error) })
-        warn(`${folder}: ${item.what} is left out: ${describeError(error)}`)
-      }
-      done++
-      options.onProgress?.(done, items.length, patientOf(item))
-    })
+    await eachAtOnce(
+      items,
+      concurrency,
+      async (item, index) => {
+        const { seriesInstanceUid, folder } = item
+        try {
+          const allowed = item.part === 'insertions' ? donorsFor(item, donors, parts) : []
+          const key = await item.key(allowed)
+          const old = await readRecord(output, item)
+          if (old?.key === key && framesExist(output, old)) {
+            records[index] = old
+            unchanged++
+          } else records[index] = await pool.run(item.task({ parameters, output, key, old }, allowed))
+        } catch (error) {
+          // What cannot be written here cannot be for the next scan either.
+          if (!(error instanceof NoduleError) || (error.code === 'FILE' && liesIn(output, error.path)))
+            throw error
+          failed.push({ seriesInstanceUid, folder, error: describeError(error) })
+          warn(`${folder}: ${item.what} is left out: ${describeError(error)}`)
+        }
+        done++
+        options.onProgress?.(done, items.length, patientOf(item))
+      },
+      options.signal,
+    )
   } finally {
     await pool.close()
   }
@@ -155,30 +160,6 @@ function checkGiven(
 
 function liesIn(folder: string, path: string | undefined): boolean {
   return path !== undefined && !relative(folder, path).startsWith('..')
-}
-
-/** Works on the items, some at a time, until done, aborted, or one fails: what was begun is ended, then it throws. */
-async function eachAtOnce<T>(
-  items: readonly T[],
-  concurrency: number,
-  signal: AbortSignal | undefined,
-  work: (item: T, index: number) => Promise<void>,
-): Promise<void> {
-  let next = 0
-  const failures: unknown[] = []
-  const worker = async (): Promise<void> => {
-    while (next < items.length && failures.length === 0) {
-      if (isStopped(signal)) return
-      const index = next++
-      try {
-        await work(items[index]!, index)
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(concurrency, items.length) }, worker))
-  if (failures.length > 0) throw failures[0]
 }
 
 function summary(record: ScanRecord): PreparedScan {

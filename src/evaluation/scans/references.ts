@@ -3,6 +3,7 @@ import { consensusNodules, lunaNodule, placeOnSeries, readAnnotationsFor } from 
 import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../../annotations/index.js'
 import { findSeries } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
+import { ctObstacle } from '../../scans/index.js'
 import { voxelToPatient } from '../../geometry/patient.js'
 import type { Finding } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
@@ -47,7 +48,7 @@ export async function readReferences(
   const scans: ScanReference[] = []
   const without: Series[] = []
   for (const series of all) {
-    if (series.modality !== 'CT' || !series.isVolume) continue
+    if (ctObstacle(series) !== undefined) continue
     const reading = await readAnnotationsFor(series, [...xmlPaths])
     if (reading === undefined) {
       without.push(series)
