@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { readHypes } from '../src/config/hypes.js'
 import type { Hypes } from '../src/config/hypes.js'
-import { startEngine } from '../src/engine/index.js'
+import { startEngine } from '../src/engine/start.js'
 import { requireTensorAddon } from '../src/engine/onednn/addon.js'
 import { createDetector } from '../src/model/detector.js'
 import { createRandom } from '../src/random.js'

@@ -1,6 +1,6 @@
 /** rezoom written with tfjs operations, as it would be without a kernel of its own. */
 import * as tf from '@tensorflow/tfjs'
-import { startEngine } from '../src/engine/index.js'
+import { startEngine } from '../src/engine/start.js'
 import type { RezoomInput } from '../src/kernels/index.js'
 
 /** Forward, and the gradients for features and boxes, of a batch of one image in NHWC, on the fastest engine. */

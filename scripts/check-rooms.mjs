@@ -1,5 +1,6 @@
 // The house rules: a room of src/ imports only from rooms above it in README's table (cli and index look at all of
-// them); no file imports itself by a way round, types included; no file passes 400 lines.
+// them); no file imports itself by a way round, types included; an index.ts only passes on; no file
+// passes 400 lines.
 // Usage: node scripts/check-rooms.mjs [ROOT]
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
@@ -60,6 +61,13 @@ for (const [name, targets] of imports) {
         `src/${name}: ${room || 'src'} is above ${roomOf(target)} and may not import src/${target}`,
       )
 }
+
+/** What is left of a file without comments and lines that pass on what other files export. */
+const ownCode = (text) =>
+  text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '').replace(/export (type )?(\{[^}]*\}|\*) from '[^']*'/g, '')
+for (const name of imports.keys())
+  if (/(^|\/)index\.ts$/.test(name) && ownCode(read('src', name)).trim() !== '')
+    problems.push(`src/${name}: an index.ts only passes on what other files of its room export`)
 
 /** Follows the imports from a file; a file that is met again on its own way closes a circle. */
 const finished = new Set()

@@ -3,7 +3,7 @@ import { DRAWN, evaluateFiles, tensorBoxText, writeOfficialFiles } from '../eval
 import type { Draw } from '../evaluation/index.js'
 import { writeFileAtomic } from '../files.js'
 import { printNote, printResult } from '../terminal/output.js'
-import { evaluationCharts, writePlots } from '../report/index.js'
+import { evaluationCharts, writePlots } from '../report/plots.js'
 
 interface Flags {
   predictions: string[] | undefined

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { ENGINE_NAMES } from '../engine/index.js'
-import type { EngineName } from '../engine/index.js'
+import { ENGINE_NAMES } from '../engine/start.js'
+import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import { DETECTION_KEYS, exportOnnx, exportPatches } from '../onnx/index.js'
 import { printResult } from '../terminal/output.js'

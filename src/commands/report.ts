@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { printNote, printResult } from '../terminal/output.js'
-import { writeReport } from '../report/index.js'
+import { writeReport } from '../report/write_report.js'
 import { count } from '../words.js'
 import { checkNoInput } from '../files.js'
 

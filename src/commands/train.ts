@@ -1,6 +1,6 @@
 import type { Argv, CommandModule } from 'yargs'
 import { isPatchHypes } from '../config/patch_hypes.js'
-import { ENGINE_NAMES } from '../engine/index.js'
+import { ENGINE_NAMES } from '../engine/start.js'
 import { NoduleError } from '../errors.js'
 import { lockFolder } from '../lock.js'
 import { longWork } from '../terminal/long_work.js'

@@ -6,7 +6,7 @@ import { NoduleError } from '../errors.js'
 import type { NoduleErrorData } from '../errors.js'
 import { scanPlace } from '../scans/find_scans.js'
 import type { DetectNote } from '../scans/find_scans.js'
-import type { Run, ScanOutcome, ScanSettings, ScanTask } from './one_scan.js'
+import type { Run, ScanOutcome, ScanSettings, ScanTask } from './detect_to_file.js'
 import type { Session } from './session.js'
 
 /** To a worker: first how to work, then one scan at a time. */

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
-import { buildBackbone } from './backbones/index.js'
+import { buildBackbone } from './backbones/registry.js'
 import { moveAverages, normalizeFrames, runBackbone } from './backbone.js'
 import type { BatchStatistics } from './backbone.js'
 import { decodeCells, widenCoarse } from './decoder.js'

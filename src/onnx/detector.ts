@@ -1,5 +1,5 @@
 import type { Hypes } from '../config/hypes.js'
-import { buildBackbone } from '../model/backbones/index.js'
+import { buildBackbone } from '../model/backbones/registry.js'
 import { byChannel } from '../model/graph.js'
 import type { BackboneGraph, InputScale } from '../model/graph.js'
 import { VERSION } from '../version.js'

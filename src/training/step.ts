@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs'
 import { NoduleError } from '../errors.js'
 import type { EdgeBox } from '../geometry/box.js'
-import { computeLoss, matchedAccuracy } from '../loss/index.js'
-import type { Loss } from '../loss/index.js'
+import { computeLoss, matchedAccuracy } from '../loss/loss.js'
+import type { Loss } from '../loss/loss.js'
 import type { BatchStatistics } from '../model/backbone.js'
 import type { Detector } from '../model/detector.js'
-import { buildTargets } from '../targets/index.js'
+import { buildTargets } from '../targets/targets.js'
 import type { Optimizer } from './optimizer.js'
 
 /** Frames with their true boxes, as dataset/batches yields them. */

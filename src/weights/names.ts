@@ -1,5 +1,5 @@
 /** What files of weights call the variables of a backbone. */
-import { BACKBONES, wholeBackbone } from '../model/backbones/index.js'
+import { BACKBONES, wholeBackbone } from '../model/backbones/registry.js'
 import type { BackboneName } from '../config/backbones.js'
 import { backboneSpecs } from '../model/weights.js'
 import type { BackboneGraph, ConvNode } from '../model/graph.js'

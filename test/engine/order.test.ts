@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest'
-import { enginesInOrder } from '../../src/engine/index.js'
+import { enginesInOrder } from '../../src/engine/start.js'
 import * as tensorflow from '../../src/engine/tensorflow/engine.js'
 
 vi.mock('../../src/engine/tensorflow/engine.js', { spy: true })

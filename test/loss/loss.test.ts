@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
 import type { Hypes } from '../../src/config/hypes.js'
-import { computeLoss, matchBoxes, matchedAccuracy, rezoomClasses } from '../../src/loss/index.js'
-import type { Matched } from '../../src/loss/index.js'
+import { computeLoss, matchBoxes, matchedAccuracy, rezoomClasses } from '../../src/loss/loss.js'
+import type { Matched } from '../../src/loss/loss.js'
 import { createRandom } from '../../src/random.js'
 
 const hypes: Hypes = parseHypes({

@@ -2,7 +2,7 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { parseHypes, readHypes } from '../../src/config/hypes.js'
 import { readPatchHypes } from '../../src/config/patch_hypes.js'
-import { buildBackbone } from '../../src/model/backbones/index.js'
+import { buildBackbone } from '../../src/model/backbones/registry.js'
 import { graphShapes, paddingOf } from '../../src/model/graph.js'
 import { weightSpecs } from '../../src/model/weights.js'
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { evaluatePairs, pairImages } from '../../src/evaluation/index.js'
 import type { EvaluatedEntry } from '../../src/evaluation/index.js'
-import { writeReport } from '../../src/report/index.js'
+import { writeReport } from '../../src/report/write_report.js'
 import { makeRun } from './made_run.js'
 
 const temporary = mkdtempSync(join(tmpdir(), 'nodule-page-'))

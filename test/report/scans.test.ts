@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readReferences } from '../../src/evaluation/index.js'
-import { writeReport } from '../../src/report/index.js'
+import { writeReport } from '../../src/report/write_report.js'
 import { realData } from '../real_data.js'
 
 const scan = realData('lidc-idri-0001')

@@ -37,7 +37,7 @@ it('lets rooms import from above', () => {
 it('finds an import from below, a foreign room and an import from outside', () => {
   const files = {
     'src/dicom/parse.ts': "import { a } from '../volume/hu_volume.js'\n",
-    'src/volume/hu_volume.ts': "import { b } from '../../test/screen.js'\n",
+    'src/volume/hu_volume.ts': "import { b } from '../screen.js'\n",
     'src/cellar/a.ts': '',
   }
   expect(check('below', files)).toEqual({
@@ -61,6 +61,17 @@ it('finds circles of imports, of types and of several lines too', () => {
     status: 1,
     text: 'a circle of imports: src/loss/a.ts -> src/loss/b.ts -> src/loss/c.ts -> src/loss/a.ts\n',
   })
+})
+
+it('finds an index.ts that is more than a barrel', () => {
+  const files = {
+    'src/loss/index.ts': "/** One. */\nexport {\n  a,\n} from './a.js'\nexport type { B } from './a.js'\n",
+    'src/loss/a.ts': '',
+    'src/targets/index.ts': "export { a } from './a.js'\nexport const b = 1\n",
+    'src/targets/a.ts': '',
+  }
+  const text = 'src/targets/index.ts: an index.ts only passes on what other files of its room export\n'
+  expect(check('barrels', files)).toEqual({ status: 1, text })
 })
 
 it('finds a table in the README that tells other rooms, and a file that is too long', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
 import { cellToEdge, intersectionArea } from '../../src/geometry/box.js'
-import { buildTargets } from '../../src/targets/index.js'
+import { buildTargets } from '../../src/targets/targets.js'
 
 const hypes = parseHypes({
   image_width: 96,

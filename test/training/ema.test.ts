@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ENGINES, startEngine } from '../../src/engine/index.js'
+import { ENGINES, startEngine } from '../../src/engine/start.js'
 import { NoduleError } from '../../src/errors.js'
 import { createEma } from '../../src/training/ema.js'
 import { createOptimizer } from '../../src/training/optimizer.js'

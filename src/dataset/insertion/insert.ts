@@ -9,8 +9,8 @@ import type { Donor } from './donor.js'
 import { measureTissue, noisePlane } from './noise.js'
 import type { Tissue } from './noise.js'
 import type { Patch } from './patch.js'
-import { findPlace, forPatch } from './place.js'
-import type { Occupied, Place } from './place.js'
+import { findPlace, forPatch } from './find_place.js'
+import type { Occupied, Place } from './find_place.js'
 
 export interface InsertionOptions {
   /** Nodules to put in. */

@@ -9,7 +9,7 @@ import {
 import { clearFallbacks } from '../../../src/engine/onednn/kernel.js'
 import { requireTensorAddon, tensorAddonProblem } from '../../../src/engine/onednn/addon.js'
 import type { NativeBackend } from '../../../src/engine/onednn/backend.js'
-import { startEngine } from '../../../src/engine/index.js'
+import { startEngine } from '../../../src/engine/start.js'
 import { normal, withGradients } from './cases.js'
 
 type Op = (...inputs: tf.Tensor[]) => tf.Tensor

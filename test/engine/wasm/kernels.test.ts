@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import * as fused from '../../../src/engine/fused.js'
-import { probeEngines, startEngine } from '../../../src/engine/index.js'
+import { probeEngines, startEngine } from '../../../src/engine/start.js'
 import { createRandom } from '../../../src/random.js'
 
 type Arrays = Record<string, { shape: number[]; data: Float32Array }>

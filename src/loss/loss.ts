@@ -4,7 +4,7 @@ import { peek, softmaxCrossEntropy } from '../engine/fused.js'
 import { NoduleError } from '../errors.js'
 import type { Outputs } from '../model/detector.js'
 import { hungarianMatchSync } from '../kernels/index.js'
-import type { Targets } from '../targets/index.js'
+import type { Targets } from '../targets/targets.js'
 
 /** What each slot should say, after the matching. m cells of all frames, r slots. */
 export interface Matched {

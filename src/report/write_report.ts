@@ -1,0 +1,299 @@
+import { basename, resolve } from 'node:path'
+import { checkInteger, show } from '../check.js'
+import { readList } from '../dataset/list.js'
+import type { FrameList } from '../dataset/list.js'
+import { findSeries } from '../dicom/index.js'
+import { NoduleError } from '../errors.js'
+import { evaluateListFiles, readDetectionFolder, readReferences } from '../evaluation/index.js'
+import { readFindingsCsv } from '../formats/luna.js'
+import { writeFileAtomic } from '../files.js'
+import { parseJson } from '../json.js'
+import type { SeriesDetections } from '../inference/detections.js'
+import { sha256 } from '../hash.js'
+import { VERSION } from '../version.js'
+import { count } from '../words.js'
+import type { Chart } from './chart.js'
+import { readOtherRuns } from './comparison.js'
+import type { Comparison, OtherRuns } from './comparison.js'
+import { frocChart, learningRateChart, lossChart, precisionRecallChart } from './figures.js'
+import { buildPage } from './page.js'
+import type { PageInput, PageView } from './page.js'
+import type { Picture } from './pictures.js'
+import { writePlots } from './plots.js'
+import { readSliceEvaluation } from './read_evaluation.js'
+import { findRunFiles } from './run_files.js'
+import type { RunFiles } from './run_files.js'
+import { scanPart } from './scan_part.js'
+import type { ScanPart } from './scan_part.js'
+import { slicePart } from './slice_part.js'
+import { readTrainingLog } from './training_log.js'
+import { readRegularSync } from '../read_files.js'
+
+export interface ReportOptions extends RunFiles {
+  /** Folder of a run; what is not named is looked for in it. */
+  run?: string | undefined
+  /** The HTML file. */
+  output: string
+  title?: string | undefined
+  /** Folders of the scans with their LIDC XML: pictures and true nodules for the 3-D part. */
+  scans?: string[] | undefined
+  /** True nodules in LUNA16's format instead, and its excluded findings. */
+  reference?: string | undefined
+  excluded?: string | undefined
+  iou?: number | undefined
+  minScore?: number | undefined
+  mismatch?: 'error' | 'miss' | 'skip' | undefined
+  ignoreExcluded?: boolean | undefined
+  tau?: number | undefined
+  /** Other runs (folders, lists, folders of detections, CSV of marks) to put beside this one. */
+  compare?: string[] | undefined
+  /** Slices with a picture in the page, and as many again for nodules. */
+  maxPictures?: number | undefined
+  /** Also write its curves as SVG and PNG into this folder. */
+  plots?: string | undefined
+  bootstraps?: number | undefined
+  seed?: number | undefined
+}
+
+export interface WrittenReport {
+  path: string
+  bytes: number
+  pictures: number
+  warnings: string[]
+  /** The page's figures, plain data. */
+  figures: object
+}
+
+/**
+ * Writes one HTML file about a run that opens without a network: figures, curves, slices with true and found boxes,
+ * nodules in mm, training and provenance. Parts whose files are absent are left out and named in the warnings.
+ * Throws NoduleError (FILE, FORMAT) for files that cannot be read, and where there is nothing to report.
+ */
+export async function writeReport(options: ReportOptions): Promise<WrittenReport> {
+  const files = options.run === undefined ? { ...options } : findRunFiles(options.run, options)
+  const maxPictures = checkInteger('maxPictures', options.maxPictures ?? 300, 0, 1e6)
+  if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
+  const warnings: string[] = []
+  const pictures: Picture[] = []
+  const views: PageView[] = []
+
+  const truth = files.truth === undefined ? undefined : readList(files.truth)
+  const own = options.run ?? files.predictions ?? files.detections ?? options.output
+  const other =
+    options.compare === undefined ? undefined : await readOtherRuns(own, options.compare, warnings)
+  const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
+  const training = files.log === undefined ? undefined : readTrainingLog(files.log)
+  const detections =
+    files.detections === undefined ? [] : await readDetectionFolder(files.detections, warnings)
+  const scans =
+    detections.length === 0
+      ? undefined
+      : await scanPart(
+          {
+            detections,
+            frames: truth,
+            other,
+            maxPictures,
+            bootstraps: options.bootstraps,
+            seed: options.seed,
+            ...(await readTrueNodules(options, warnings)),
+          },
+          pictures,
+          views,
+        )
+  if (scans?.evaluation !== undefined) warnings.push(...scans.evaluation.warnings)
+  const hypes = files.hypes === undefined ? undefined : readJson(files.hypes)
+  if (slices === undefined && scans === undefined && (training?.length ?? 0) === 0) {
+    throw new NoduleError('FORMAT', 'nothing to report', {
+      path: options.run ?? '',
+      expected:
+        'predictions.json with test.json, evaluation.json, detections/ or log.jsonl, or flags that name them',
+      actual: 'none of them',
+    })
+  }
+  const comparison = other === undefined ? undefined : compareRuns(files, other, scans, options, warnings)
+  const input: PageInput = {
+    title: options.title ?? `nodule report: ${basename(resolve(options.run ?? options.output))}`,
+    subtitle: `written ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC by nodule ${VERSION}`,
+    provenance: provenance(files, detections, hypes),
+    hypes,
+    training,
+    slices,
+    scans,
+    comparison,
+    pictures,
+    views,
+    warnings,
+  }
+  const page = buildPage(input)
+  await writeFileAtomic(options.output, page)
+  if (options.plots !== undefined) await writePlots(options.plots, pageCharts(input))
+  return {
+    path: options.output,
+    bytes: Buffer.byteLength(page),
+    pictures: pictures.length,
+    warnings,
+    figures: figuresOf(input),
+  }
+}
+
+/** This run beside the others, at the levels that it was evaluated at itself. */
+function compareRuns(
+  { truth, predictions }: RunFiles,
+  other: OtherRuns,
+  scans: ScanPart | undefined,
+  options: ReportOptions,
+  warnings: string[],
+): Comparison | undefined {
+  const { ownName, lists, marks } = other
+  const comparison: Comparison = {}
+  if (truth !== undefined && predictions !== undefined && lists.length > 0) {
+    comparison.slices = evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
+      ...options,
+      samples: options.bootstraps,
+      names: [ownName, ...lists.map((run) => run.name)],
+    })
+  } else if (lists.length > 0)
+    warnings.push(`${count(lists.length, 'list')} cannot be compared: no list of this run`)
+  if (scans?.comparison !== undefined) comparison.scans = scans.comparison
+  else if (marks.length > 0)
+    warnings.push(
+      `${count(marks.length, 'run')} of whole scans cannot be compared: no evaluation of this run's`,
+    )
+  for (const runs of [comparison.slices?.runs ?? [], comparison.scans?.runs ?? []])
+    for (const run of runs.slice(1)) warnings.push(...run.warnings.map((line) => `${run.name}: ${line}`))
+  return comparison.slices === undefined && comparison.scans === undefined ? undefined : comparison
+}
+
+/** What the page says, for programs. */
+function figuresOf(input: PageInput): object {
+  const { title, provenance: rows, hypes, training, slices, scans, comparison, warnings } = input
+  return {
+    format: 'nodule-report/1',
+    title,
+    provenance: Object.fromEntries(rows),
+    hypes,
+    training,
+    slices: slices?.evaluation,
+    scans:
+      scans === undefined
+        ? undefined
+        : { evaluation: scans.evaluation, readers: scans.readers, nodules: scans.nodules },
+    comparison,
+    warnings,
+  }
+}
+
+/** The page's curves, by file name. */
+function pageCharts({ slices, scans, comparison, training = [] }: PageInput): Record<string, Chart> {
+  return {
+    ...(slices === undefined
+      ? {}
+      : {
+          'precision-recall': precisionRecallChart([slices.evaluation]),
+          'recall-1-precision': precisionRecallChart([slices.evaluation], true),
+        }),
+    ...(scans?.evaluation === undefined ? {} : { froc: frocChart([scans.evaluation], scans.readers) }),
+    ...(comparison?.slices === undefined
+      ? {}
+      : {
+          'comparison-precision-recall': precisionRecallChart(comparison.slices.runs),
+          'comparison-recall-1-precision': precisionRecallChart(comparison.slices.runs, true),
+        }),
+    ...(comparison?.scans === undefined ? {} : { 'comparison-froc': frocChart(comparison.scans.runs) }),
+    ...(training.length === 0
+      ? {}
+      : { loss: lossChart(training), 'learning-rate': learningRateChart(training) }),
+  }
+}
+
+async function readSlices(
+  files: RunFiles,
+  truth: FrameList | undefined,
+  pictures: Picture[],
+  warnings: string[],
+  options: ReportOptions & { maxPictures: number },
+): Promise<PageInput['slices']> {
+  if (truth !== undefined && files.predictions !== undefined) {
+    const part = await slicePart(truth, readList(files.predictions), pictures, {
+      iou: options.iou,
+      minScore: options.minScore,
+      mismatch: options.mismatch,
+      ignoreExcluded: options.ignoreExcluded,
+      tau: options.tau,
+      maxPictures: options.maxPictures,
+      samples: options.bootstraps,
+      seed: options.seed,
+    })
+    warnings.push(...part.warnings)
+    return part
+  }
+  if (files.evaluation === undefined) return undefined
+  const evaluation = readSliceEvaluation(files.evaluation)
+  warnings.push('the page has no slices: it needs the list of true boxes and the predictions')
+  return { evaluation, images: [] }
+}
+
+async function readTrueNodules(
+  options: ReportOptions,
+  warnings: string[],
+): Promise<Pick<Parameters<typeof scanPart>[0], 'references' | 'findings' | 'series'>> {
+  const { scans, reference, excluded } = options
+  if (reference !== undefined) {
+    return {
+      findings: [
+        ...readFindingsCsv(reference, false),
+        ...(excluded === undefined ? [] : readFindingsCsv(excluded, true)),
+      ],
+      ...(scans === undefined ? {} : { series: (await findSeries(scans)).series }),
+    }
+  }
+  if (scans === undefined) return {}
+  const read = await readReferences(scans)
+  warnings.push(...read.warnings)
+  const { series } = read
+  return read.scans.length === 0 ? { series } : { references: read.scans, series }
+}
+
+function provenance(
+  files: RunFiles,
+  detections: readonly SeriesDetections[],
+  hypes: unknown,
+): [string, string][] {
+  const rows: [string, string][] = [['Report by', `nodule ${VERSION}, Node ${process.versions.node}`]]
+  const solver = (hypes as { solver?: { rnd_seed?: unknown; max_iter?: unknown } } | undefined)?.solver
+  if (solver?.rnd_seed !== undefined) rows.push(['Seed', show(solver.rnd_seed)])
+  const models = new Map(detections.map((detection) => [detection.model.sha256, detection]))
+  for (const [hash, { model, versions, device }] of models) {
+    rows.push(
+      ['Model', `${basename(model.path)}, step ${model.step}, trained by nodule ${model.codeVersion}`],
+      ['Model SHA-256', hash],
+      [
+        'Detection by',
+        `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
+      ],
+      ['Detection parameters', JSON.stringify(detections[0]!.parameters)],
+    )
+  }
+  const names: [keyof RunFiles, string][] = [
+    ['hypes', 'Hypes'],
+    ['log', 'Training log'],
+    ['truth', 'True boxes'],
+    ['predictions', 'Predictions'],
+    ['evaluation', 'Evaluation'],
+  ]
+  for (const [key, name] of names) {
+    const path = files[key]
+    if (path !== undefined) rows.push([name, `${basename(path)}, SHA-256 ${sha256(readBytes(path))}`])
+  }
+  if (files.detections !== undefined) rows.push(['Detections', count(detections.length, 'scan')])
+  return rows
+}
+
+function readBytes(path: string): Buffer {
+  return readRegularSync(path)
+}
+
+function readJson(path: string): unknown {
+  return parseJson(readBytes(path).toString('utf8'), path)
+}
