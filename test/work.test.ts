@@ -17,7 +17,7 @@ let scans = ''
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nodule-work-'))
   scans = join(folder, 'scans')
-  await writePhantoms(scans, { patients: 2, threads: 1, matrix: 64, spacing: 10, nodules: 1, seed: 3 })
+  await writePhantoms(scans, { patients: 2, jobs: 1, matrix: 64, spacing: 10, nodules: 1, seed: 3 })
 })
 afterAll(() => rm(folder, { recursive: true }))
 
@@ -35,7 +35,7 @@ function stopAtOnce(): { work: WorkOptions; told: [number, number][] } {
 describe('an aborted signal ends the work after the item at hand', () => {
   it('findSeries and findScans: what was found so far, and no complaint that there is nothing', async () => {
     const { work, told } = stopAtOnce()
-    const { series, skipped } = await findSeries([scans], { ...work, concurrency: 1 })
+    const { series, skipped } = await findSeries([scans], { ...work, atOnce: 1 })
     expect([series.map(({ slices }) => slices.length), skipped]).toEqual([[1], []])
     expect(told).toEqual([[1, told[0]![1]]])
     const notes: unknown[] = []

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { examine, printFindings } from '../terminal/doctor.js'
+import { checksText, examine } from '../terminal/doctor.js'
 import { printResult } from '../terminal/output.js'
 
 interface Flags {
@@ -20,9 +20,9 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 doctor', 'versions, addon, CUDA, training engines, onnxruntime providers')
       .example('$0 doctor --json', 'the same for a program'),
   handler: async ({ strict }) => {
-    const findings = await examine()
-    printResult(findings, () => printFindings(findings))
+    const checks = await examine()
+    printResult(checks, () => checksText(checks))
     const bad = strict ? ['missing', 'broken'] : ['broken']
-    if (findings.some((finding) => bad.includes(finding.state))) process.exitCode = 1
+    if (checks.some((check) => bad.includes(check.state))) process.exitCode = 1
   },
 }

@@ -30,9 +30,6 @@ interface Flags {
   plots: string | undefined
 }
 
-/** Flags that are not called as the parameters that they set. */
-export const flagOf = { samples: 'bootstraps' }
-
 export const command: CommandModule<object, Flags> = {
   command: 'evaluate',
   describe: 'Compare predictions with the truth',

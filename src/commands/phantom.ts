@@ -22,7 +22,7 @@ interface Flags {
 }
 
 /** Flags that are not called as the parameters that they set. */
-export const flagOf = { threads: 'jobs', 'nodules[0]': 'nodules', 'nodules[1]': 'nodules' }
+export const flagOf = { 'nodules[0]': 'nodules', 'nodules[1]': 'nodules' }
 
 export const command: CommandModule<object, Flags> = {
   command: 'phantom',
@@ -67,7 +67,7 @@ export const command: CommandModule<object, Flags> = {
         patients: flags.patients,
         first: flags.first,
         seed: flags.seed,
-        ...(flags.jobs === undefined ? {} : { threads: flags.jobs }),
+        ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
         matrix: flags.matrix,
         spacing: flags.spacing,
         ...(flags.thickness === undefined ? {} : { thickness: flags.thickness }),

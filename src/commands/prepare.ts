@@ -37,7 +37,6 @@ export const flagOf = {
   minBoxPx: 'min-box',
   padBoxPx: 'pad-box',
   maxThicknessMm: 'max-thickness',
-  concurrency: 'jobs',
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -187,7 +186,7 @@ export const command: CommandModule<object, Flags> = {
           maxThicknessMm: flags['max-thickness'],
           split: splitRule(flags.split, flags.folds, flags['split-file']),
           seed: flags.seed,
-          concurrency: flags.jobs,
+          jobs: flags.jobs,
           ...tools,
         }),
       { notice: 'stopping after the scans at hand; press Ctrl-C again to stop at once' },

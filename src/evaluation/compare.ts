@@ -23,14 +23,14 @@ export interface Difference {
 }
 
 export interface ComparisonOptions {
-  samples?: number | undefined
+  bootstraps?: number | undefined
   seed?: number | undefined
   confidence?: number | undefined
 }
 
 function checkOptions(options: ComparisonOptions): { samples: number; seed: number; confidence: number } {
   return {
-    samples: checkInteger('samples', options.samples ?? 1000, 1, 1e6),
+    samples: checkInteger('bootstraps', options.bootstraps ?? 1000, 1, 1e6),
     seed: checkInteger('seed', options.seed ?? 1, 0, 0xffffffff),
     confidence: checkNumber('confidence', options.confidence ?? 0.95, 0.01, 0.9999),
   }

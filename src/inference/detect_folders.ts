@@ -13,7 +13,7 @@ import { readAhead } from '../scans/load_scans.js'
 import { writeMarksCsv } from '../formats/luna.js'
 import type { Mark } from '../formats/luna.js'
 import { detectScan, outcomeOf, resultName } from './detect_to_file.js'
-import type { Run, ScanSettings, ScanSummary, ScanTask } from './detect_to_file.js'
+import type { DetectRun, ScanSettings, ScanSummary, DetectTask } from './detect_to_file.js'
 import { DETECT_DEFAULTS } from './detect_volume.js'
 import { checkStitchParameters } from './stitch.js'
 import type { Session } from './session.js'
@@ -68,7 +68,7 @@ export async function detectFolders(
   const result: DetectFoldersResult = { scans: [], notes: [], interrupted: false }
   const marks: Mark[] = []
   let total = 1
-  const run: Run = {
+  const run: DetectRun = {
     note: (note) => {
       result.notes.push(note)
       o.onNote?.(note)
@@ -88,7 +88,7 @@ export async function detectFolders(
     single: settings.parameters.region === 'all',
   })
   total = scans.length
-  const tasks: ScanTask[] = []
+  const tasks: DetectTask[] = []
   for (const scan of scans) {
     const path = join(o.output, `${resultName(scan)}.json`)
     const earlier = o.resume === true ? await earlierResult(path, session, settings.parameters) : undefined
@@ -109,10 +109,10 @@ export async function detectFolders(
 
 /** One scan after the other in this process: the next one is read ahead, the pictures of the last one drawn beside it. */
 async function runHere(
-  tasks: readonly ScanTask[],
+  tasks: readonly DetectTask[],
   session: Session,
   settings: ScanSettings,
-  run: Run,
+  run: DetectRun,
 ): Promise<void> {
   let begin = performance.now()
   let finishing: Promise<void> | undefined

@@ -18,7 +18,7 @@ import type { Session } from './session.js'
 import type { WorkOptions } from '../work.js'
 
 /** One scan of a run. */
-export interface ScanTask {
+export interface DetectTask {
   scan: ScanFiles
   /** The result's file. */
   path: string
@@ -55,7 +55,7 @@ export interface ScanOutcome {
 }
 
 /** What a run collects and tells. */
-export interface Run {
+export interface DetectRun {
   note: Note
   finish: (outcome: ScanOutcome) => void
   progress: (withinScan: number, place: string) => void
@@ -70,7 +70,7 @@ export interface Run {
  * @throws NoduleError (FILE) where the result cannot be written, also what is returned
  */
 export async function detectScan(
-  task: ScanTask,
+  task: DetectTask,
   loaded: LoadedScan | NoduleError,
   session: Session,
   settings: ScanSettings,
@@ -102,7 +102,7 @@ export async function detectScan(
 }
 
 async function examine(
-  task: ScanTask,
+  task: DetectTask,
   { series, volume, ms, warnings }: LoadedScan,
   session: Session,
   { parameters, overlay, batch }: ScanSettings,

@@ -4,7 +4,7 @@ import type { DetectNote } from '../scans/find_scans.js'
 import type { FromWorker, ToWorker } from './jobs.js'
 import { readAhead } from '../scans/load_scans.js'
 import { detectScan } from './detect_to_file.js'
-import type { ScanOutcome, ScanSettings, ScanTask } from './detect_to_file.js'
+import type { ScanOutcome, ScanSettings, DetectTask } from './detect_to_file.js'
 import { openStages } from './second.js'
 import type { Session } from './session.js'
 
@@ -15,7 +15,7 @@ function send(message: FromWorker): void {
   process.send?.(message)
 }
 
-async function work(task: ScanTask): Promise<ScanOutcome | undefined> {
+async function work(task: DetectTask): Promise<ScanOutcome | undefined> {
   const note = (one: DetectNote): void => send({ kind: 'note', note: one })
   const opened = await session!
   const begin = performance.now()

@@ -6,7 +6,7 @@ import { NoduleError } from '../errors.js'
 import type { NoduleErrorData } from '../errors.js'
 import { scanPlace } from '../scans/find_scans.js'
 import type { DetectNote } from '../scans/find_scans.js'
-import type { Run, ScanOutcome, ScanSettings, ScanTask } from './detect_to_file.js'
+import type { DetectRun, ScanOutcome, ScanSettings, DetectTask } from './detect_to_file.js'
 import type { Session } from './session.js'
 
 /** To a worker: first how to work, then one scan at a time. */
@@ -19,7 +19,7 @@ export type ToWorker =
       threads: number
       settings: ScanSettings
     }
-  | { kind: 'scan'; task: ScanTask }
+  | { kind: 'scan'; task: DetectTask }
 
 /** From a worker. */
 export type FromWorker =
@@ -34,11 +34,11 @@ export type FromWorker =
  * only: it is noted, and another process takes its place.
  */
 export async function runJobs(
-  tasks: readonly ScanTask[],
+  tasks: readonly DetectTask[],
   session: Session,
   settings: ScanSettings,
   jobs: number,
-  run: Run,
+  run: DetectRun,
 ): Promise<void> {
   const threads = Math.max(1, Math.floor(Math.min(session.threads, availableParallelism()) / jobs))
   const queue = [...tasks]
@@ -47,7 +47,7 @@ export async function runJobs(
     ...{ kind: 'start', model, second: session.second?.path ?? 'none', device, threads, settings },
   }
   let failure: NoduleError | undefined
-  const next = (): ScanTask | undefined => (run.stop() || failure !== undefined ? undefined : queue.shift())
+  const next = (): DetectTask | undefined => (run.stop() || failure !== undefined ? undefined : queue.shift())
 
   const work = async (): Promise<void> => {
     let worker: ChildProcess | undefined
@@ -76,8 +76,8 @@ function startWorker(start: ToWorker): ChildProcess {
 /** Gives a scan to a worker and waits until it is done; an error is one that ends the run. */
 async function ask(
   worker: ChildProcess,
-  task: ScanTask,
-  run: Run,
+  task: DetectTask,
+  run: DetectRun,
 ): Promise<ScanOutcome | undefined | NoduleError | 'died'> {
   return new Promise((resolve) => {
     const end = (answer: ScanOutcome | undefined | NoduleError | 'died'): void => {

@@ -71,7 +71,7 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
   const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onWarning)
   const chosen = stacks.filter(({ patientId, seriesInstanceUid }) => wanted(patientId, seriesInstanceUid))
   const sources: MineSource[] = []
-  for (const scan of await findScans(o, bySeries)) {
+  for (const scan of await knownScans(o, bySeries)) {
     const { patientId, seriesInstanceUid } = scan.series
     if (o.insertion === undefined) {
       if (wanted(patientId, seriesInstanceUid)) sources.push(scanSource(scan, o.rule))
@@ -101,7 +101,7 @@ interface KnownScan {
   segmentations: readonly string[]
 }
 
-async function findScans(
+async function knownScans(
   { scans, unread, signal, onWarning }: FindSourcesOptions,
   bySeries: ReadonlyMap<string, string[]>,
 ): Promise<KnownScan[]> {

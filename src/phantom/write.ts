@@ -15,7 +15,7 @@ export interface PhantomsOptions
   /** Number of the first patient ID: PHANTOM-0001 by default. */
   first?: number
   /** Patients made at a time, each in a thread of its own; default NODULE_THREADS, else the cores. */
-  threads?: number
+  jobs?: number
 }
 
 /**
@@ -26,10 +26,10 @@ export interface PhantomsOptions
  * @throws NoduleError FILE, INVALID_PARAMETER
  */
 export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promise<WrittenPatient[]> {
-  const { patients = 1, first = 1, threads = defaultJobs(), signal, onProgress, ...options } = o
+  const { patients = 1, first = 1, jobs = defaultJobs(), signal, onProgress, ...options } = o
   checkInteger('patients', patients, 1, 9999)
   checkInteger('first', first, 1, 9999)
-  checkInteger('threads', threads, 1, 256)
+  checkInteger('jobs', jobs, 1, 256)
   checkOptions(options)
   const random = createRandom(checkInteger('seed', o.seed ?? 1, 0, 0xffffffff))
   const tasks: PhantomTask[] = Array.from({ length: patients }, (_, n) => ({
@@ -41,12 +41,12 @@ export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promi
     },
   }))
   await makeOutputFolder(dir)
-  const pool = createPhantomPool(Math.min(threads, patients))
+  const pool = createPhantomPool(Math.min(jobs, patients))
   const written: WrittenPatient[] = []
   try {
     await eachAtOnce(
       tasks,
-      threads,
+      jobs,
       async (task) => {
         const done = await pool.run(task)
         written.push(done)

@@ -8,7 +8,8 @@ import type { ConsensusNodule, PlacedMark } from '../annotations/types.js'
 
 /** One color per reader: Okabe and Ito's, which color-blind people can tell apart. */
 const COLORS = ['#e69f00', '#56b4e9', '#009e73', '#f0e442', '#d55e00', '#cc79a7', '#0072b2', '#ffffff']
-const LUNG_WINDOW = { low: -1000, high: 400 }
+/** Wider than the lungs' usual window: what readers outline at the wall stays visible. */
+const WIDE_WINDOW = { low: -1000, high: 400 }
 /** Panels of a montage, at most. */
 const MAX_PANELS = 12
 const PANEL = 320
@@ -140,7 +141,7 @@ function contourLines(mark: PlacedMark, k: number, square: Square, scale: number
 async function grayOf(slice: SliceHeader): Promise<Uint8Array> {
   const stored = await readPixels(slice)
   const gray = new Uint8Array(stored.length)
-  const { low, high } = LUNG_WINDOW
+  const { low, high } = WIDE_WINDOW
   stored.forEach((value, at) => {
     const padded = slice.padding !== undefined && value >= slice.padding.low && value <= slice.padding.high
     const hu = padded ? low : value * slice.rescaleSlope + slice.rescaleIntercept

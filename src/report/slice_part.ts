@@ -22,7 +22,7 @@ export async function slicePart(
   truth: FrameList,
   predictions: FrameList,
   pictures: Picture[],
-  options: SliceOptions & { maxPictures: number; samples?: number | undefined; seed?: number | undefined },
+  options: SliceOptions & { maxPictures: number; bootstraps?: number | undefined; seed?: number | undefined },
 ): Promise<SlicePart> {
   const pairs = pairImages(truth.entries, predictions.entries, {
     ...options,

@@ -150,7 +150,7 @@ function compareRuns(
   if (truth !== undefined && predictions !== undefined && lists.length > 0) {
     comparison.slices = evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
       ...options,
-      samples: options.bootstraps,
+      bootstraps: options.bootstraps,
       names: [ownName, ...lists.map((run) => run.name)],
     })
   } else if (lists.length > 0)
@@ -222,7 +222,7 @@ async function readSlices(
       ignoreExcluded: options.ignoreExcluded,
       tau: options.tau,
       maxPictures: options.maxPictures,
-      samples: options.bootstraps,
+      bootstraps: options.bootstraps,
       seed: options.seed,
     })
     warnings.push(...part.warnings)

@@ -12,7 +12,7 @@ import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { findXml } from './xml_of_series.js'
 
-export interface AnnotationRun {
+export interface AnnotatedFolders {
   annotated: AnnotatedSeries[]
   /** CT volumes that no annotation file reads. */
   without: Series[]
@@ -24,7 +24,7 @@ export interface AnnotationRun {
   problems: string[]
 }
 
-export interface AnnotationRunOptions extends ConsensusOptions, Pick<WorkOptions, 'signal' | 'onProgress'> {
+export interface AnnotateFoldersOptions extends ConsensusOptions, Pick<WorkOptions, 'signal' | 'onProgress'> {
   /** Further XML files, or folders of them. */
   xml?: readonly string[]
   /** Keep the nodules for which this holds; see `compileWhere`, `NODULE_FIELDS` and `FIELD_ALIASES`. */
@@ -39,8 +39,8 @@ export interface AnnotationRunOptions extends ConsensusOptions, Pick<WorkOptions
  */
 export async function annotateFolders(
   folders: readonly string[],
-  o: AnnotationRunOptions = {},
-): Promise<AnnotationRun> {
+  o: AnnotateFoldersOptions = {},
+): Promise<AnnotatedFolders> {
   const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES)
   const { series, skipped } = await findSeries(folders, {
     onProgress: (done, total) => o.onProgress?.(done, total, 'headers'),
@@ -53,7 +53,7 @@ export async function annotateFolders(
   )
   const problems = index.problems.map(({ error }) => error.message)
   for (const file of skipped) if (file.kind === 'damaged') problems.push(`${file.path}: ${file.reason}`)
-  const run: AnnotationRun = { annotated: [], without: [], unused: index.others, cxr: index.cxr, problems }
+  const run: AnnotatedFolders = { annotated: [], without: [], unused: index.others, cxr: index.cxr, problems }
   for (const [number, one] of series.entries()) {
     // Signals arrive between turns of the event loop only.
     await nextTurn()

@@ -1,5 +1,5 @@
 import { ratingMeaning } from '../annotations/index.js'
-import type { AnnotationRun } from './annotate.js'
+import type { AnnotatedFolders } from './annotate.js'
 import type { AnnotatedSeries } from '../annotations/types.js'
 import { RATING_NAMES } from '../annotations/types.js'
 import type { ConsensusNodule, PlacedReading } from '../annotations/types.js'
@@ -20,7 +20,7 @@ const COLUMNS = [
 ] as const
 
 /** Consensus nodules for people: one block per series. */
-export function annotationTable(run: AnnotationRun): string {
+export function annotationTable(run: AnnotatedFolders): string {
   return run.annotated.map(seriesBlock).join('\n')
 }
 
@@ -61,7 +61,7 @@ function row(nodule: ConsensusNodule): string[] {
 }
 
 /** The run as JSON: everything that the table shows, and each reader's ratings, measures and contours. */
-export function annotationJson(run: AnnotationRun): unknown {
+export function annotationJson(run: AnnotatedFolders): unknown {
   return {
     format: 'nodule-annotations/2',
     series: run.annotated.map(({ series, reading, placed, nodules }) => ({

@@ -14,7 +14,7 @@ import { addonStatus } from '../kernels/index.js'
 import { IN_CLONE, PACKAGE_ROOT, VERSION } from '../version.js'
 
 /** One thing that was looked at. */
-export interface Finding {
+export interface Check {
   what: string
   /**
    * 'ok'; 'optional': not there, and this machine loses nothing by it; 'missing': nodule works without it, slower or
@@ -33,8 +33,8 @@ const require = createRequire(import.meta.url)
 const INSTALL_COMMAND = IN_CLONE ? 'npm run setup' : 'npm install'
 const COMMAND = IN_CLONE ? 'node dist/src/cli.js' : 'npx nodule'
 
-/** Examines the installation. Never throws: what fails is a finding. */
-export async function examine(): Promise<Finding[]> {
+/** Examines the installation. Never throws: what fails is told as a check that failed. */
+export async function examine(): Promise<Check[]> {
   const gpu = findGpu()
   const hasGpu = gpu.state === 'ok'
   return [
@@ -49,18 +49,18 @@ export async function examine(): Promise<Finding[]> {
   ]
 }
 
-/** The findings as a table for people. */
-export function printFindings(findings: readonly Finding[]): string {
+/** The checks as a table for people. */
+export function checksText(checks: readonly Check[]): string {
   const marks = { ok: 'ok      ', optional: 'optional', missing: 'missing ', broken: 'BROKEN  ' }
-  const width = Math.max(...findings.map((finding) => finding.what.length))
-  const lines = findings.flatMap(({ what, state, detail, advice }) => [
+  const width = Math.max(...checks.map((check) => check.what.length))
+  const lines = checks.flatMap(({ what, state, detail, advice }) => [
     `${marks[state]}  ${what.padEnd(width)}  ${detail}`,
     ...(advice === undefined ? [] : [`${' '.repeat(12 + width)}  -> ${advice}`]),
   ])
   return `nodule ${VERSION}\n\n${lines.join('\n')}\n`
 }
 
-function machine(): Finding {
+function machine(): Check {
   const model = cpus()[0]?.model ?? 'unknown processor'
   const memory = (totalmem() / 2 ** 30).toFixed(0)
   return {
@@ -70,7 +70,7 @@ function machine(): Finding {
   }
 }
 
-function node(): Finding {
+function node(): Check {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const enough = major >= 24 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19)
   return {
@@ -94,7 +94,7 @@ function packageVersion(name: string): string | undefined {
   return undefined
 }
 
-function packages(): Finding {
+function packages(): Check {
   const manifest = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>
   }
@@ -137,7 +137,7 @@ function buildAdvice(packages: readonly { program: string; install: string }[], 
 
 const BUILD_TOOLS = ['c++', 'make', 'cmake'].map((program) => ({ program, install: COMPILER }))
 
-function addon(hasGpu: boolean): Finding[] {
+function addon(hasGpu: boolean): Check[] {
   let status: ReturnType<typeof addonStatus>
   try {
     status = addonStatus()
@@ -173,7 +173,7 @@ function addon(hasGpu: boolean): Finding[] {
   ]
 }
 
-async function engines(): Promise<Finding[]> {
+async function engines(): Promise<Check[]> {
   const probed = await probeEngines()
   const automatic = probed.find((engine) => engine.reason === undefined)?.name
   const left = leftOut().onednn
@@ -201,7 +201,7 @@ async function engines(): Promise<Finding[]> {
   })
 }
 
-async function onnxruntime(hasGpu: boolean): Promise<Finding> {
+async function onnxruntime(hasGpu: boolean): Promise<Check> {
   try {
     const runtime = await import('onnxruntime-node')
     // Those that the binding knows; CUDA and TensorRT also need a library that the package does not carry.
@@ -228,7 +228,7 @@ function firstLine(command: string, args: readonly string[]): string | undefined
   return result.status === 0 ? result.stdout.trim().split('\n')[0] : undefined
 }
 
-function findGpu(): Finding {
+function findGpu(): Check {
   const found = firstLine('nvidia-smi', [
     '--query-gpu=name,memory.total,driver_version',
     '--format=csv,noheader',
@@ -243,7 +243,7 @@ function findGpu(): Finding {
 }
 
 /** Looks at what matters: whether a label on a picture shows its letters. */
-async function fonts(): Promise<Finding> {
+async function fonts(): Promise<Check> {
   const missing = {
     what: 'fonts',
     state: 'missing',

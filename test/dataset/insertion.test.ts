@@ -285,7 +285,7 @@ describe('prepareDataset with insertion', () => {
     ])
     const run = async () =>
       prepareDataset({
-        ...{ inputs: [scans], output, concurrency: 1, hypes: parseHypes({ data: { mm_per_pixel: 2 } }) },
+        ...{ inputs: [scans], output, jobs: 1, hypes: parseHypes({ data: { mm_per_pixel: 2 } }) },
         insertion: { stacks, count: 1, variants: 2 },
         split: { kind: 'given', path: 'split.csv', parts },
       })

@@ -43,7 +43,7 @@ beforeEach(() => {
 })
 
 const prepare = (more: Partial<PrepareOptions> = {}) =>
-  prepareDataset({ inputs: [scans], output, hypes, slices: { kind: 'all' }, concurrency: 1, ...more })
+  prepareDataset({ inputs: [scans], output, hypes, slices: { kind: 'all' }, jobs: 1, ...more })
 
 /** Every file of a folder with its content. */
 function contents(folder: string): Map<string, string> {
@@ -114,7 +114,7 @@ describe('prepareDataset', () => {
     const { manifest } = await prepare()
     const alone = contents(output)
     output = mkdtempSync(join(root, 'output-'))
-    const threads = await prepare({ concurrency: 2 })
+    const threads = await prepare({ jobs: 2 })
     expect(threads.manifest.failed).toEqual(manifest.failed)
     expect(contents(output)).toEqual(alone)
   })
@@ -144,7 +144,7 @@ describe('prepareDataset', () => {
   it('goes on after an interruption as if there had been none', async () => {
     const stop = new AbortController()
     const interrupted = prepare({
-      concurrency: 1,
+      jobs: 1,
       signal: stop.signal,
       onProgress: (done) => (done === 2 ? stop.abort() : undefined),
     })
@@ -214,12 +214,12 @@ describe('prepareDataset', () => {
     ])
   })
 
-  it.each([1, 2])('ends at once where results cannot be written, in %d threads', async (concurrency) => {
+  it.each([1, 2])('ends at once where results cannot be written, in %d threads', async (jobs) => {
     // A file in the place of the folder of frames: as with a full disk, no scan could be prepared.
     writeFileSync(join(output, 'frames'), '')
     const warnings: string[] = []
     await expect(
-      prepare({ concurrency, onWarning: (warning) => void warnings.push(warning) }),
+      prepare({ jobs, onWarning: (warning) => void warnings.push(warning) }),
     ).rejects.toThrow(/frames.*: cannot (write|make)/)
     expect(warnings.filter((text) => text.includes('left out'))).toEqual([])
     expect(readdirSync(output)).toEqual(['frames'])
@@ -285,6 +285,6 @@ describe('prepareDataset', () => {
       /nothing to prepare: expected CT series with LIDC XML files but received 0 series/,
     )
     await expect(prepare({ boxes: { minReaders: 0 } })).rejects.toThrow(/for minReaders/)
-    await expect(prepare({ concurrency: 0 })).rejects.toThrow(/for concurrency/)
+    await expect(prepare({ jobs: 0 })).rejects.toThrow(/for jobs/)
   })
 })

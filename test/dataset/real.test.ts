@@ -20,7 +20,7 @@ describe.skipIf(scan === undefined)('LIDC-IDRI-0001', () => {
       output,
       hypes: parseHypes({}),
       split: { kind: 'fractions', fractions: { train: 1, val: 0, test: 0 } },
-      concurrency: 1,
+      jobs: 1,
     })
     expect(manifest.damaged).toEqual([])
     expect(manifest.scans).toMatchObject([

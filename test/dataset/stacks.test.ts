@@ -43,7 +43,7 @@ function setCell(line: number, column: string, value: string): void {
 }
 
 const prepare = (more: Partial<PrepareOptions> = {}) =>
-  prepareDataset({ inputs: [], stacks: folder, output, hypes, concurrency: 1, ...more })
+  prepareDataset({ inputs: [], stacks: folder, output, hypes, jobs: 1, ...more })
 
 describe('readStackIndex and readStack', () => {
   it('gives HU, readers, and the place in the scan', async () => {

@@ -67,7 +67,7 @@ function writtenOut<T extends { seriesUid: string }>(
 describe('paired bootstrap', () => {
   test('CPM: the same as writing every sample out', () => {
     const { series, findings, first, second } = scans(12)
-    const result = compareCpm(series, findings, first, second, { samples: 40, seed: 4 })
+    const result = compareCpm(series, findings, first, second, { bootstraps: 40, seed: 4 })
     const stream = createRandom(4)
     const draws = Int32Array.from(series, (_, i) => i)
     const sampled = Array.from({ length: 40 }, () => {
@@ -93,9 +93,9 @@ describe('paired bootstrap', () => {
 
   test('a run against itself does not differ; a worse one does', () => {
     const { series, findings, first, second } = scans(60)
-    const self = compareCpm(series, findings, first, first, { samples: 50 })
+    const self = compareCpm(series, findings, first, first, { bootstraps: 50 })
     expect(self).toMatchObject({ difference: 0, low: 0, high: 0, p: 1 })
-    const worse = compareCpm(series, findings, first, second, { samples: 500 })
+    const worse = compareCpm(series, findings, first, second, { bootstraps: 500 })
     expect(worse.low).toBeGreaterThan(0)
     expect(worse.p).toBeLessThan(0.05)
   })
@@ -117,7 +117,7 @@ describe('paired bootstrap', () => {
     const first = make(6)
     const second = make(16)
     const groupOf = (image: ImagePair): string => image.image.split('/')[0]!
-    const result = compareAveragePrecision(first, second, { samples: 30, seed: 8, groupOf })
+    const result = compareAveragePrecision(first, second, { bootstraps: 30, seed: 8, groupOf })
     const stream = createRandom(8)
     const draws = Int32Array.from({ length: 5 }, (_, i) => i)
     const sampled: number[] = []
@@ -134,7 +134,7 @@ describe('paired bootstrap', () => {
     expect(result.first).toBeCloseTo(evaluatePairs(first).ap!, 12)
     expect(result.low).toBeCloseTo(sampled[0]!, 12)
     expect(result.high).toBeCloseTo(sampled[29]!, 12)
-    const interval = averagePrecisionInterval(first, { samples: 200, seed: 8, groupOf })!
+    const interval = averagePrecisionInterval(first, { bootstraps: 200, seed: 8, groupOf })!
     expect(interval).toMatchObject({ samples: 200, groups: 5, confidence: 0.95 })
     expect(interval.low).toBeLessThan(result.first)
     expect(interval.high).toBeGreaterThan(result.first)

@@ -199,7 +199,7 @@ describe('written patients', () => {
     const one = join(folder, 'one')
     const two = join(folder, 'two')
     // In threads and in this one.
-    const written = await writePhantoms(one, { ...options, patients: 2, threads: 2 })
+    const written = await writePhantoms(one, { ...options, patients: 2, jobs: 2 })
     const seen: unknown[] = []
     await writePhantoms(two, { ...options, first: 2, onProgress: (...told) => seen.push(told) })
     expect(seen).toEqual([[1, 1, 'PHANTOM-0002']])

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { printFindings } from '../../src/terminal/doctor.js'
-import type { Finding } from '../../src/terminal/doctor.js'
+import { checksText } from '../../src/terminal/doctor.js'
+import type { Check } from '../../src/terminal/doctor.js'
 import { defaultThreads } from '../../src/kernels/addon.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 
@@ -14,13 +14,13 @@ function nodule(
   return spawnSync(process.execPath, flags, { encoding: 'utf8', env: { ...process.env, ...env } })
 }
 
-function findings(
+function checks(
   env: Record<string, string>,
   ...flags: string[]
-): { found: Map<string, Finding>; status: number | null } {
+): { found: Map<string, Check>; status: number | null } {
   const { stdout, status } = nodule(['doctor', '--json', ...flags], env)
   return {
-    found: new Map((JSON.parse(stdout) as Finding[]).map((finding) => [finding.what, finding])),
+    found: new Map((JSON.parse(stdout) as Check[]).map((finding) => [finding.what, finding])),
     status,
   }
 }
@@ -28,7 +28,7 @@ function findings(
 describe('doctor', () => {
   it('says what is missing, how to get it in a clone, and fails for it when strict', () => {
     const env = { NODULE_ADDON: 'none', NODULE_TENSOR_ADDON: 'none', PATH: '/nowhere' }
-    const { found, status } = findings(env, '--strict')
+    const { found, status } = checks(env, '--strict')
     expect(status).toBe(1)
     expect(found.get('native addon')).toMatchObject({
       state: 'missing',
@@ -45,7 +45,7 @@ describe('doctor', () => {
   })
 
   it('marks what nobody needs here as optional, in the table too', () => {
-    const text = printFindings([
+    const text = checksText([
       { what: 'engine tensorflow', state: 'optional', detail: 'not installed', advice: 'to have it: X' },
       { what: 'fonts', state: 'missing', detail: 'none' },
     ])
@@ -82,7 +82,7 @@ describe('NODULE_THREADS', () => {
   })
 
   it('is what the engine uses; what is missing is no failure unless strict', () => {
-    const { found, status } = findings({ NODULE_THREADS: '3', NODULE_ADDON: 'none' })
+    const { found, status } = checks({ NODULE_THREADS: '3', NODULE_ADDON: 'none' })
     expect(found.get('native addon')!.state).toBe('missing')
     expect(status).toBe(0)
     const engine = found.get('engine native')!

@@ -33,7 +33,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const { output } = options
   const warn = (warning: string): void => options.onWarning?.(warning)
   const seed = checkInteger('seed', options.seed ?? options.hypes.solver.rnd_seed, 0, 0xffffffff)
-  const concurrency = checkInteger('concurrency', options.concurrency ?? defaultJobs(), 1, 256)
+  const jobs = checkInteger('jobs', options.jobs ?? defaultJobs(), 1, 256)
   const split = options.split ?? DEFAULT_SPLIT
   if (options.insertion !== undefined) {
     checkInteger('insertions', options.insertion.count, 1, 1000)
@@ -56,11 +56,11 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
   const failed: DatasetManifest['failed'] = []
   let unchanged = 0
   let done = 0
-  const pool = createScanPool(Math.min(concurrency, items.length))
+  const pool = createScanPool(Math.min(jobs, items.length))
   try {
     await eachAtOnce(
       items,
-      concurrency,
+      jobs,
       async (item, index) => {
         const { seriesInstanceUid, folder } = item
         try {

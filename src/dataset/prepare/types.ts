@@ -32,7 +32,7 @@ export interface PrepareOptions extends WorkOptions {
   /** Seed of the split and of the choice of negatives; default solver.rnd_seed. */
   seed?: number | undefined
   /** Scans at a time, each in a thread; default: the cores, where memory allows. */
-  concurrency?: number | undefined
+  jobs?: number | undefined
 }
 
 export interface PreparedScan {

@@ -45,7 +45,7 @@ export interface FoundSeries {
 
 export interface FindSeriesOptions extends WorkOptions {
   /** Files read at a time; default 16. */
-  concurrency?: number
+  atOnce?: number
   /** What the series of volume files are called, by path, where these are some of many. Default: `volumeNames`. */
   volumeNames?: ReadonlyMap<string, string> | undefined
 }
@@ -88,7 +88,7 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
     }
     o.onProgress?.(++done, files.length)
   }
-  await eachAtOnce(files, o.concurrency ?? 16, read, o.signal)
+  await eachAtOnce(files, o.atOnce ?? 16, read, o.signal)
   skipped.sort((a, b) => compare(a.path, b.path))
   const series = groupBySeries(headers).map((group) => buildSeries(group))
   const key = (s: Series): string =>
@@ -100,13 +100,13 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
 /** Reads the stored values of every slice, several files at a time. Throws NoduleError (the first slice that fails). */
 export async function readSeriesPixels(
   series: Pick<Series, 'slices'>,
-  o: { concurrency?: number } = {},
+  o: { atOnce?: number } = {},
 ): Promise<StoredPixels[]> {
   const pixels: StoredPixels[] = Array.from({ length: series.slices.length })
   // Frames of one compressed file, and slices of one volume file, share its bytes.
   const volumes = new Map<string, Promise<Uint8Array>>()
   const files = new Map<string, Promise<DicomFile>>()
-  await eachAtOnce(series.slices, o.concurrency ?? 8, async (slice, k) => {
+  await eachAtOnce(series.slices, o.atOnce ?? 8, async (slice, k) => {
     if (slice.volume !== undefined) {
       const voxels = volumes.get(slice.path) ?? readVoxelBytes(slice.volume.file)
       volumes.set(slice.path, voxels)

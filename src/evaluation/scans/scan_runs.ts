@@ -83,7 +83,7 @@ export function compareMarks(
       first: first.name,
       second: second.name,
       cpm: compareCpm(series, findings, sources[i]!.marks, sources[i + 1 + j]!.marks, {
-        samples: options.bootstraps === 0 ? 1000 : options.bootstraps,
+        bootstraps: options.bootstraps === 0 ? 1000 : options.bootstraps,
         seed: options.seed,
         confidence: options.confidence,
         maxMarks: options.maxMarks,

@@ -19,9 +19,9 @@ import type { SliceEvaluation, SliceOptions } from './slices.js'
 export interface SliceRun extends SliceEvaluation {
   name: string
   coco: CocoAp
-  /** Of `ap`; null with `samples` 0, and where less than two of what is drawn have true boxes. */
+  /** Of `ap`; null with `bootstraps` 0, and where less than two of what is drawn have true boxes. */
   apInterval: SampledInterval | null
-  /** What the bootstrap draws; null with `samples` 0. */
+  /** What the bootstrap draws; null with `bootstraps` 0. */
   draw: Draw | null
   /** At the threshold of the best F1, or with every detection where there is none. */
   bySize: SizeRow[]
@@ -66,7 +66,7 @@ export function sliceDetails(
   const { draw, groupOf } = chooseDraw(truth, images, options.by)
   return {
     coco: cocoAveragePrecision(images),
-    ...(options.samples === 0
+    ...(options.bootstraps === 0
       ? { apInterval: null, draw: null }
       : {
           apInterval: averagePrecisionInterval(images, { ...options, iou: evaluation.iou, groupOf }),
@@ -121,7 +121,7 @@ export function evaluateListFiles(
         ap: compareAveragePrecision(a, b, {
           ...options,
           // A comparison has no other figure than the samples'.
-          samples: options.samples === 0 ? undefined : options.samples,
+          bootstraps: options.bootstraps === 0 ? undefined : options.bootstraps,
           groupOf: chooseDraw(truth, a, options.by).groupOf,
         }),
       }
