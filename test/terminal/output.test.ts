@@ -152,7 +152,9 @@ describe('output that nobody takes', () => {
 
 it('commands print through output.ts only, which a closed pipe cannot break', () => {
   const sources = readdirSync(join(PACKAGE_ROOT, 'src'), { recursive: true, encoding: 'utf8' })
-  const others = sources.filter((name) => name.endsWith('.ts') && !/^(output|progress)\.ts$/.test(name))
+  // files.ts writes to standard output where that is the file that was asked for, and hears its errors.
+  const own = /^(terminal\/(output|progress)|files)\.ts$/
+  const others = sources.filter((name) => name.endsWith('.ts') && !own.test(name))
   expect(others.length).toBeGreaterThan(100)
   for (const name of others) {
     const text = readFileSync(join(PACKAGE_ROOT, 'src', name), 'utf8')
