@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { eachAtOnce } from '../each.js'
 import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
@@ -25,10 +26,36 @@ export interface CheckedImage {
 const BORDER_PX = 1
 
 const READS_AT_ONCE = 32
+/** As many images are named in one message. */
+const MAX_NAMED = 100
+
+/**
+ * The list without the entries whose images are not there; a warning names these. Throws NoduleError (FILE) where none
+ * is left.
+ */
+export function skipMissing(list: FrameList): FrameList {
+  const missing: string[] = []
+  const entries = list.entries.filter((entry) => {
+    const file = imageFile(list, entry)
+    if (existsSync(file)) return true
+    missing.push(file)
+    return false
+  })
+  if (missing.length === 0) return list
+  if (entries.length === 0)
+    throw new NoduleError('FILE', 'none of the images is there', {
+      path: list.path,
+      expected: `such as ${missing[0]}`,
+    })
+  const named = missing.slice(0, MAX_NAMED).join(', ')
+  const others = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : ''
+  const what = `${count(missing.length, 'image')} ${agree(missing.length, 'is', 'are')} missing and skipped`
+  return { ...list, entries, warnings: [...list.warnings, `${list.path}: ${what}: ${named}${others}`] }
+}
 
 /**
  * Looks at every image of a list (header only) and at the boxes against it.
- * Throws NoduleError: (FILE, FORMAT) for images that are missing or unreadable, with the first and how many; (FORMAT)
+ * Throws NoduleError: (FILE, FORMAT) for images that are missing or unreadable, with the names of all; (FORMAT)
  * for boxes that reach more than 1 px outside the image, unless `outside` is 'clip'.
  */
 export async function checkImages(
@@ -59,10 +86,14 @@ export async function checkImages(
     }
   })
   if (failures.length > 0) {
-    const first = failures.reduce((a, b) => (a.index < b.index ? a : b))
+    failures.sort((a, b) => a.index - b.index)
+    const first = failures[0]!
+    const reasons = failures.slice(0, MAX_NAMED).map(({ error }) => describeError(error))
+    const others = failures.length - reasons.length
     throw new NoduleError(
       first.error instanceof NoduleError ? first.error.code : 'FILE',
-      `${failures.length} of ${count(list.entries.length, 'image')} cannot be used; the first: ${describeError(first.error)}`,
+      `${failures.length} of ${count(list.entries.length, 'image')} cannot be used: ${reasons.join('; ')}` +
+        (others > 0 ? `; and ${others} more` : ''),
       { path: list.path, place: `/${first.index}/image_path`, cause: first.error },
     )
   }

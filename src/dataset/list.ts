@@ -2,11 +2,13 @@ import { existsSync } from 'node:fs'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
-import { readText, writeFileAtomic } from '../files.js'
+import { writeFileAtomic } from '../files.js'
+import { ANNOLIST_FORMATS, gunzip, parseAnnolist } from '../formats/annolist.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { checkShape, isObject, parseJson } from '../json.js'
 import type { Shape } from '../json.js'
+import { MAX_TEXT_BYTES, readRegularSync } from '../read_files.js'
 import { agree, count } from '../words.js'
 
 /** A box of a list: pixels at the edges of the image that the entry names. Other keys of the file are kept. */
@@ -88,7 +90,8 @@ export interface FrameList {
 }
 
 /**
- * Reads a TensorBox JSON list: `[{"image_path": "...", "rects": [{"x1", "y1", "x2", "y2"[, "score"]}]}]`.
+ * Reads a TensorBox JSON list: `[{"image_path": "...", "rects": [{"x1", "y1", "x2", "y2"[, "score"]}]}]`, or one of its
+ * older ones (.idl, .al, .pal), all of them also gzipped (.gz).
  *
  * Boxes turned inside out are turned back, boxes without an area are dropped, each with a warning that counts them:
  * both come out of labeling tools, and TensorBox reads them. Whether images exist and boxes lie in them is checked by
@@ -96,8 +99,14 @@ export interface FrameList {
  * Throws NoduleError (FILE, FORMAT) that names the file and the JSON pointer.
  */
 export function readList(path: string): FrameList {
-  const content = readText(path, 'read list')
-  return parseList(parseListJson(content, path), path)
+  const packed = /\.gz$/i.test(path)
+  const raw = readRegularSync(path, { action: 'read list', limit: MAX_TEXT_BYTES })
+  const bytes = packed ? gunzip(raw, path, MAX_TEXT_BYTES) : raw
+  const [, ending] = /\.(\w+)(?:\.gz)?$/i.exec(path) ?? []
+  const format = ANNOLIST_FORMATS.find((one) => one === ending?.toLowerCase())
+  const value =
+    format === undefined ? parseListJson(bytes.toString('utf8'), path) : parseAnnolist(bytes, format, path)
+  return parseList(value, path)
 }
 
 /** Reads lists as one: `path` names the first, image paths are absolute. Throws as `readList`. */

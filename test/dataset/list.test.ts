@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { checkImages, imageFile, parseList, readList, writeList } from '../../src/dataset/index.js'
+import { skipMissing } from '../../src/dataset/check_images.js'
 import type { ListEntry } from '../../src/dataset/index.js'
 import { readLists } from '../../src/dataset/list.js'
 import { NoduleError } from '../../src/errors.js'
@@ -201,7 +202,24 @@ describe('checkImages', () => {
     const error: unknown = await checkImages(list).catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(NoduleError)
     expect((error as NoduleError).message).toMatch(
-      /l\.json: \/1\/image_path: 2 of 3 images cannot be used; the first: .*none\.bmp: cannot read image: no such file/,
+      /l\.json: \/1\/image_path: 2 of 3 images cannot be used: .*none\.bmp: cannot read image: no such file.*; .*text\.png: /,
+    )
+  })
+
+  it('skips images that are missing on demand, with their names', () => {
+    const names = ['a.png', 'none.bmp', 'gone.png', 'b.jpg']
+    const list = parseList(
+      names.map((image_path) => ({ image_path, rects: [] })),
+      join(folder, 'l.json'),
+    )
+    const { entries, warnings } = skipMissing(list)
+    expect(entries.map(({ image_path }) => image_path)).toEqual(['a.png', 'b.jpg'])
+    const [none, gone] = ['none.bmp', 'gone.png'].map((name) => join(folder, name))
+    expect(warnings).toEqual([`${list.path}: 2 images are missing and skipped: ${none}, ${gone}`])
+    const present = { ...list, entries: entries.slice(0, 1) }
+    expect(skipMissing(present)).toBe(present)
+    expect(() => skipMissing({ ...list, entries: list.entries.slice(1, 3) })).toThrow(
+      /l\.json: none of the images is there: expected such as .*none\.bmp/,
     )
   })
 })
