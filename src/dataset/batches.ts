@@ -4,14 +4,11 @@ import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { createRandom } from '../random.js'
-import type { Random } from '../random.js'
 import { checkImages } from './check_images.js'
-import type { CheckedImage } from './check_images.js'
-import { cropBoxes, cutCrop, drawCrop } from './crops.js'
-import type { Canvas } from './crops.js'
-import { drawJitter, jitterBoxes, jitterFrame } from './jitter.js'
 import type { FrameList } from './list.js'
-import { readFrameFile } from './read_frame.js'
+import { makeBatch } from './make_batch.js'
+import type { LoadedFrame } from './make_batch.js'
+import { inThreads, runAhead } from './run_ahead.js'
 
 export interface Batch {
   step: number
@@ -42,26 +39,36 @@ export interface BatchOptions {
   outside?: 'error' | 'clip'
   /** Bytes of decoded frames to keep; default 1 GiB, or a quarter of the free memory. */
   cacheBytes?: number
-  /** Batches made ahead; default 2. */
+  /** Batches made ahead; default 2, or one more than the workers. */
   ahead?: number
+  /** Threads that make them; default 0: this one. What is made does not depend on it. */
+  workers?: number
   onWarning?: (warning: string) => void
 }
 
+/** Batches by their number. */
+export interface BatchSource {
+  /** Batch number n of the run; asked for in order, the next ones are made meanwhile. Throws NoduleError (FILE, FORMAT). */
+  batch: (n: number) => Promise<Batch>
+  /** Ends what is being made. */
+  close: () => Promise<void>
+}
+
 /**
- * Endless batches of frames with their boxes. Item number n = step * batch_size + place in the batch is entry
+ * Batches of frames with their boxes. Item number n = step * batch_size + place in the batch is entry
  * n mod length of the order of pass floor(n / length); order and jitter depend on seed and n alone, so a run that is
  * resumed at a step gets what the unbroken run got. Images of another size are resized to the frame, boxes with
  * them, or, with data.mm_per_pixel, crops of the frame's size are cut out of them; boxes of biggest_box_px or more are
- * left out. Throws NoduleError before the first batch for empty lists, missing images and boxes outside them.
+ * left out. Throws NoduleError for empty lists, missing images and boxes outside them.
  */
-export async function* batches(
+export async function openBatches(
   list: FrameList,
   hypes: Hypes,
-  options: BatchOptions = {},
-): AsyncGenerator<Batch, void, undefined> {
+  options: Omit<BatchOptions, 'startStep'> = {},
+): Promise<BatchSource & { count: number }> {
   const seed = checkInteger('seed', options.seed ?? hypes.solver.rnd_seed, 0, 0xffffffff)
-  const startStep = checkInteger('startStep', options.startStep ?? 0, 0, Number.MAX_SAFE_INTEGER)
-  const ahead = checkInteger('ahead', options.ahead ?? 2, 0, 64)
+  const workers = checkInteger('workers', options.workers ?? 0, 0, 64)
+  const ahead = checkInteger('ahead', options.ahead ?? Math.max(2, workers + 1), 0, 128)
   const passes = options.passes ?? Infinity
   if (!(passes > 0)) throw invalidParameter('passes', 'number above 0', passes)
   const entries = hypes.data.truncate_data ? list.entries.slice(0, TRUNCATED_LENGTH) : list.entries
@@ -77,105 +84,52 @@ export async function* batches(
     { outside: options.outside ?? 'error' },
   )
   for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
-  const source = new FrameCache(images, hypes, options.cacheBytes ?? Math.min(2 ** 30, freemem() / 4))
+  const cache = new FrameCache(options.cacheBytes ?? Math.min(2 ** 30, freemem() / 4))
   const order = new Order(images.length, seed, options.shuffle ?? true)
   const lastItem = images.length * passes
-  const make = (step: number): Promise<Batch> => {
+  const count = Math.ceil(lastItem / hypes.batch_size)
+  const module = new URL('./batch_worker.js', import.meta.url)
+  const { run, close } = inThreads(workers, module, makeBatch)
+  const make = async (step: number): Promise<Batch> => {
     const first = step * hypes.batch_size
-    const items = Array.from({ length: Math.min(hypes.batch_size, lastItem - first) }, (_, i) => first + i)
-    return makeBatch(step, items, order, source, hypes, options.jitter === true ? seed : undefined)
+    const numbers = Array.from({ length: Math.min(hypes.batch_size, lastItem - first) }, (_, i) => first + i)
+    const indices = numbers.map((number) => order.entry(number))
+    const { frames, boxes, excluded, decoded } = await run({
+      hypes,
+      jitterSeed: options.jitter === true ? seed : undefined,
+      items: numbers.map((number, place) => {
+        const index = indices[place]!
+        return { number, image: cache.get(index) ?? images[index]! }
+      }),
+    })
+    for (const [place, frame] of decoded.entries()) if (frame !== undefined) cache.put(indices[place]!, frame)
+    const paths = indices.map((index) => images[index]!.file)
+    // A copy: not everything that takes arrays takes shared memory.
+    return { step, frames: new Float32Array(frames), boxes, excluded, paths, indices }
   }
-  const queue: Promise<Batch>[] = []
-  for (let step = startStep; step * hypes.batch_size < lastItem; step++) {
-    while (queue.length <= ahead && (step + queue.length) * hypes.batch_size < lastItem) {
-      const batch = make(step + queue.length)
-      // The error is thrown where the batch is awaited; without this it would end the process before.
-      batch.catch(() => undefined)
-      queue.push(batch)
-    }
-    yield await queue.shift()!
+  return { batch: runAhead(make, { ahead, count }), close, count }
+}
+
+/**
+ * The batches one after another, endless without `passes`; see `openBatches`, whose errors are thrown before the first
+ * batch.
+ */
+export async function* batches(
+  list: FrameList,
+  hypes: Hypes,
+  options: BatchOptions = {},
+): AsyncGenerator<Batch, void, undefined> {
+  const startStep = checkInteger('startStep', options.startStep ?? 0, 0, Number.MAX_SAFE_INTEGER)
+  const source = await openBatches(list, hypes, options)
+  try {
+    for (let step = startStep; step < source.count; step++) yield await source.batch(step)
+  } finally {
+    await source.close()
   }
 }
 
 /** What `data.truncate_data` leaves of a list, as in TensorBox. */
 const TRUNCATED_LENGTH = 10
-
-async function makeBatch(
-  step: number,
-  items: readonly number[],
-  order: Order,
-  source: FrameCache,
-  hypes: Hypes,
-  jitterSeed: number | undefined,
-): Promise<Batch> {
-  const { image_width: width, image_height: height } = hypes
-  const { channels } = hypes.data
-  const values = width * height * channels
-  const batch: Batch = {
-    step,
-    frames: new Float32Array(items.length * values),
-    boxes: [],
-    excluded: [],
-    paths: [],
-    indices: items.map((item) => order.entry(item)),
-  }
-  const loaded = await Promise.all(batch.indices.map((index) => source.load(index)))
-  for (const [place, frame] of loaded.entries()) {
-    const target = batch.frames.subarray(place * values, (place + 1) * values)
-    const { boxes, excluded } = put(frame, hypes, jitterSeed, items[place]!, target)
-    const biggest = hypes.biggest_box_px
-    batch.boxes.push(boxes.filter((box) => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest))
-    batch.excluded.push(excluded)
-    batch.paths.push(frame.file)
-  }
-  return batch
-}
-
-/** Writes the network's frame: the whole one, moved or as it is, or a crop of the canvas. */
-function put(
-  frame: LoadedFrame,
-  hypes: Hypes,
-  jitterSeed: number | undefined,
-  item: number,
-  target: Float32Array,
-): { boxes: EdgeBox[]; excluded: EdgeBox[] } {
-  const { image_width: width, image_height: height } = hypes
-  if (hypes.data.mm_per_pixel > 0) {
-    // Without jitter, crops are placed by the seed all the same, but not turned or changed.
-    const random = itemRandom(jitterSeed ?? hypes.solver.rnd_seed, item)
-    const crop = drawCrop(frame, jitterSeed === undefined ? STILL : hypes.augment, width, height, random)
-    cutCrop(frame, crop, width, height, random, target)
-    const positive = cropBoxes(frame.boxes, crop, width, height)
-    const excluded = cropBoxes(frame.excluded, crop, width, height)
-    return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
-  }
-  if (jitterSeed === undefined) {
-    target.set(frame.data)
-    return { boxes: frame.boxes, excluded: frame.excluded }
-  }
-  const jitter = drawJitter(itemRandom(jitterSeed, item))
-  jitterFrame(frame.data, width, height, jitter, target)
-  return {
-    boxes: jitterBoxes(frame.boxes, width, height, jitter),
-    excluded: jitterBoxes(frame.excluded, width, height, jitter),
-  }
-}
-
-/** Crops that show the frames as they are. */
-const STILL: Hypes['augment'] = {
-  positive_share: 0.5,
-  hard_share: 0,
-  rotate: false,
-  mirror: false,
-  scale: 0,
-  gray_shift: 0,
-  gray_scale: 0,
-  noise: 0,
-}
-
-function itemRandom(seed: number, item: number): Random {
-  return createRandom(seed).fork(`jitter ${item}`)
-}
 
 /** Which entry each item is: pass after pass, each pass in an order of its own. */
 class Order {
@@ -212,55 +166,22 @@ class Order {
   }
 }
 
-interface LoadedFrame extends Canvas {
-  file: string
-  boxes: EdgeBox[]
-  excluded: EdgeBox[]
-}
-
-/** Decodes the images of a list to frames and keeps as many as the budget holds. */
+/** Decoded frames, as many as the budget holds. */
 class FrameCache {
-  readonly #images: readonly CheckedImage[]
-  readonly #hypes: Hypes
-  readonly #frames = new Map<number, Promise<LoadedFrame>>()
+  readonly #frames = new Map<number, LoadedFrame>()
   #left: number
 
-  constructor(images: readonly CheckedImage[], hypes: Hypes, bytes: number) {
-    this.#images = images
-    this.#hypes = hypes
+  constructor(bytes: number) {
     this.#left = bytes
   }
 
-  load(index: number): Promise<LoadedFrame> {
-    const known = this.#frames.get(index)
-    if (known !== undefined) return known
-    const image = this.#images[index]!
-    const frame = this.#decode(image)
-    const { image_width: width, image_height: height, data } = this.#hypes
-    const pixels = data.mm_per_pixel > 0 ? image.width * image.height : width * height
-    if (this.#left >= pixels * data.channels) {
-      this.#left -= pixels * data.channels
-      this.#frames.set(index, frame)
-    }
-    return frame
+  get(index: number): LoadedFrame | undefined {
+    return this.#frames.get(index)
   }
 
-  async #decode(image: CheckedImage): Promise<LoadedFrame> {
-    const { scaleX, scaleY, ...frame } = await readFrameFile(image.file, image.format, this.#hypes)
-    const scaled = (boxes: readonly EdgeBox[]): EdgeBox[] =>
-      boxes.map(({ x1, y1, x2, y2 }) => ({
-        x1: x1 * scaleX,
-        y1: y1 * scaleY,
-        x2: x2 * scaleX,
-        y2: y2 * scaleY,
-      }))
-    return {
-      ...frame,
-      file: image.file,
-      channels: this.#hypes.data.channels,
-      boxes: scaled(image.rects),
-      excluded: scaled(image.excluded),
-      hard: scaled(image.hard),
-    }
+  put(index: number, frame: LoadedFrame): void {
+    if (this.#frames.has(index) || this.#left < frame.data.length) return
+    this.#left -= frame.data.length
+    this.#frames.set(index, frame)
   }
 }

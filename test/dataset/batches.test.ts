@@ -7,7 +7,9 @@ import { parseHypes } from '../../src/config/hypes.js'
 import { batches, parseList, readList } from '../../src/dataset/index.js'
 import { writePng } from '../../src/formats/index.js'
 import type { Batch, BatchOptions, FrameList } from '../../src/dataset/index.js'
+import { openBatches } from '../../src/dataset/batches.js'
 import { drawJitter, jitterBoxes, jitterFrame } from '../../src/dataset/jitter.js'
+import { NoduleError } from '../../src/errors.js'
 import { createRandom } from '../../src/random.js'
 
 const WIDTH = 96
@@ -69,6 +71,29 @@ function brightBox(frame: Float32Array): { x1: number; y1: number; x2: number; y
 }
 
 describe('batches', () => {
+  it('are the same from any number of threads, made in whatever order, varied or not', async () => {
+    for (const jitter of [false, true]) {
+      const [here, ...others] = await Promise.all(
+        [0, 1, 3].map(async (workers) => take(7, { workers, jitter, seed: 5, startStep: 2 })),
+      )
+      for (const other of others) expect(other).toEqual(here)
+    }
+  })
+
+  it('tells of an image that a thread cannot read where its batch is asked for', async () => {
+    const gone = join(folder, 'gone.png')
+    writeFileSync(gone, readFileSync(join(folder, '1.png')))
+    const entries = [0, 0, 0, 1].map((n) => ({ image_path: n === 1 ? gone : '0.png', rects: [] }))
+    const source = await openBatches(parseList(entries, join(folder, 'list.json')), hypes, {
+      ...{ workers: 1, shuffle: false, ahead: 1 },
+    })
+    rmSync(gone)
+    await expect(source.batch(0)).resolves.toMatchObject({ indices: [0, 1] })
+    await expect(source.batch(1)).rejects.toThrow(NoduleError)
+    await expect(source.batch(1)).rejects.toThrow(/gone\.png/)
+    await source.close()
+  })
+
   it('yields each frame once a pass, resized to the frame, boxes with it, without the too large', async () => {
     const taken = await take(99, { shuffle: true, passes: 2, seed: 3 })
     expect(taken.map((batch) => batch.paths.length)).toEqual([2, 2, 2, 2, 2])

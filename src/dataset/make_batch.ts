@@ -1,0 +1,120 @@
+import type { Hypes } from '../config/hypes.js'
+import type { EdgeBox } from '../geometry/box.js'
+import { createRandom } from '../random.js'
+import type { Random } from '../random.js'
+import type { CheckedImage } from './check_images.js'
+import { cropBoxes, cutCrop, drawCrop } from './crops.js'
+import type { Canvas } from './crops.js'
+import { drawJitter, jitterBoxes, jitterFrame } from './jitter.js'
+import { readFrameFile } from './read_frame.js'
+
+/** An image that was decoded; its pixels lie in memory that threads share. */
+export interface LoadedFrame extends Canvas {
+  file: string
+  boxes: EdgeBox[]
+  excluded: EdgeBox[]
+}
+
+/** A batch to be made, in whatever thread: nothing here depends on what was made before. */
+export interface BatchTask {
+  hypes: Hypes
+  /** Seed of jitter and crops; undefined: frames as they are. */
+  jitterSeed: number | undefined
+  /** The item's number in the run, which seeds what is drawn for it, and its image. */
+  items: readonly { number: number; image: CheckedImage | LoadedFrame }[]
+}
+
+export interface MadeBatch {
+  /** Gray levels 0..255, [n, image_height, image_width, data.channels], in memory that threads share. */
+  frames: Float32Array
+  boxes: EdgeBox[][]
+  excluded: EdgeBox[][]
+  /** The images that were decoded for it, by their place. */
+  decoded: (LoadedFrame | undefined)[]
+}
+
+export async function makeBatch({ hypes, jitterSeed, items }: BatchTask): Promise<MadeBatch> {
+  const { image_width: width, image_height: height, biggest_box_px: biggest } = hypes
+  const values = width * height * hypes.data.channels
+  const frames = new Float32Array(new SharedArrayBuffer(items.length * values * 4))
+  const made: MadeBatch = { frames, boxes: [], excluded: [], decoded: [] }
+  const loaded = await Promise.all(
+    items.map(async ({ image }) => ('data' in image ? image : decode(image, hypes))),
+  )
+  for (const [place, frame] of loaded.entries()) {
+    const target = frames.subarray(place * values, (place + 1) * values)
+    const { boxes, excluded } = put(frame, hypes, jitterSeed, items[place]!.number, target)
+    made.boxes.push(boxes.filter((box) => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest))
+    made.excluded.push(excluded)
+    made.decoded.push(frame === items[place]!.image ? undefined : frame)
+  }
+  return made
+}
+
+async function decode(image: CheckedImage, hypes: Hypes): Promise<LoadedFrame> {
+  const { scaleX, scaleY, data, ...frame } = await readFrameFile(image.file, image.format, hypes)
+  const scaled = (boxes: readonly EdgeBox[]): EdgeBox[] =>
+    boxes.map(({ x1, y1, x2, y2 }) => ({
+      x1: x1 * scaleX,
+      y1: y1 * scaleY,
+      x2: x2 * scaleX,
+      y2: y2 * scaleY,
+    }))
+  const shared = new Uint8Array(new SharedArrayBuffer(data.length))
+  shared.set(data)
+  return {
+    ...frame,
+    data: shared,
+    file: image.file,
+    channels: hypes.data.channels,
+    boxes: scaled(image.rects),
+    excluded: scaled(image.excluded),
+    hard: scaled(image.hard),
+  }
+}
+
+/** Writes the network's frame: the whole one, moved or as it is, or a crop of the canvas. */
+function put(
+  frame: LoadedFrame,
+  hypes: Hypes,
+  jitterSeed: number | undefined,
+  item: number,
+  target: Float32Array,
+): { boxes: EdgeBox[]; excluded: EdgeBox[] } {
+  const { image_width: width, image_height: height } = hypes
+  if (hypes.data.mm_per_pixel > 0) {
+    // Without jitter, crops are placed by the seed all the same, but not turned or changed.
+    const random = itemRandom(jitterSeed ?? hypes.solver.rnd_seed, item)
+    const crop = drawCrop(frame, jitterSeed === undefined ? STILL : hypes.augment, width, height, random)
+    cutCrop(frame, crop, width, height, random, target)
+    const positive = cropBoxes(frame.boxes, crop, width, height)
+    const excluded = cropBoxes(frame.excluded, crop, width, height)
+    return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
+  }
+  if (jitterSeed === undefined) {
+    target.set(frame.data)
+    return { boxes: frame.boxes, excluded: frame.excluded }
+  }
+  const jitter = drawJitter(itemRandom(jitterSeed, item))
+  jitterFrame(frame.data, width, height, jitter, target)
+  return {
+    boxes: jitterBoxes(frame.boxes, width, height, jitter),
+    excluded: jitterBoxes(frame.excluded, width, height, jitter),
+  }
+}
+
+/** Crops that show the frames as they are. */
+const STILL: Hypes['augment'] = {
+  positive_share: 0.5,
+  hard_share: 0,
+  rotate: false,
+  mirror: false,
+  scale: 0,
+  gray_shift: 0,
+  gray_scale: 0,
+  noise: 0,
+}
+
+function itemRandom(seed: number, item: number): Random {
+  return createRandom(seed).fork(`jitter ${item}`)
+}
