@@ -20,9 +20,10 @@ const ROOMS = [
     'model',
     'weights',
     'loss',
-    'training',
+    'checkpoints',
+    'patches',
   ],
-  ...['patches', 'onnx', 'nodules', 'pictures', 'inference', 'mining', 'evaluation', 'report'],
+  ...['onnx', 'nodules', 'pictures', 'inference', 'mining', 'evaluation', 'training', 'report'],
   ...['terminal', 'commands'],
 ]
 const ABOVE_ALL = ['cli.ts', 'index.ts']

@@ -4,7 +4,7 @@ import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import { DETECTION_KEYS, exportOnnx, exportPatches } from '../onnx/index.js'
 import { printResult } from '../terminal/output.js'
-import { checkpointKind } from '../training/checkpoint.js'
+import { checkpointKind } from '../checkpoints/checkpoint.js'
 import { count } from '../words.js'
 import { checkNoInput } from '../files.js'
 

@@ -1,21 +1,18 @@
+import { resolve } from 'node:path'
 import type { Argv, CommandModule } from 'yargs'
 import { isPatchHypes } from '../config/patch_hypes.js'
 import { ENGINE_NAMES } from '../engine/start.js'
 import { NoduleError } from '../errors.js'
 import { lockFolder } from '../lock.js'
 import { longWork } from '../terminal/long_work.js'
-import { printLine, printResult } from '../terminal/output.js'
-import { trainPatches } from '../patches/index.js'
+import { printLine, printNote, printResult } from '../terminal/output.js'
 import { train } from '../training/train.js'
 import type { TrainOptions } from '../training/train.js'
+import { trainPatches } from '../training/train_patches.js'
 
 const builder = (yargs: Argv): Argv =>
   yargs
-    .positional('hypes', {
-      type: 'string',
-      describe: 'Hypes file: the model and how it is trained',
-      demandOption: true,
-    })
+    .positional('hypes', { type: 'string', describe: 'Hypes file: the model and how it is trained' })
     .option('train', {
       type: 'string',
       array: true,
@@ -34,7 +31,6 @@ const builder = (yargs: Argv): Argv =>
     .option('output', {
       alias: 'o',
       type: 'string',
-      demandOption: true,
       describe: "The run's folder: checkpoints, log, TensorBoard events",
     })
     .option('steps', { type: 'number', describe: 'Step to stop at [solver.max_iter of the hypes]' })
@@ -53,10 +49,29 @@ const builder = (yargs: Argv): Argv =>
       default: false,
       describe: 'At the end, print the time by kernel, the share of JavaScript and the bytes allocated',
     })
+    .option('skip-missing', {
+      type: 'boolean',
+      default: false,
+      describe: 'Leave out images of the lists that are not there',
+    })
+    .option('workers', {
+      type: 'number',
+      describe: 'Threads that read and vary frames ahead of the steps; 0: none [those that the steps leave]',
+    })
     .option('seed', {
       type: 'number',
       describe: 'Seed of weights, order, jitter and dropout [solver.rnd_seed of the hypes]',
     })
+    // TensorBox's own names of these, for its scripts.
+    .option('max_iter', { type: 'number', hidden: true })
+    .option('logdir', { type: 'string', hidden: true })
+    .option('weights', { type: 'string', hidden: true })
+    .option('gpu', { type: 'string', hidden: true })
+    .check(
+      ({ hypes, output, logdir }) =>
+        (hypes !== undefined && (output ?? logdir) !== undefined) ||
+        'Name a hypes file and the folder of the run: nodule train HYPES -o FOLDER.',
+    )
     .example(
       '$0 train hypes/tiny.json --train dataset/train.json --test dataset/val.json -o runs/tiny',
       'Train a small model',
@@ -70,18 +85,40 @@ const builder = (yargs: Argv): Argv =>
       'Train the second stage on the cubes of nodule mine',
     )
 
-export const command: CommandModule<object, TrainOptions> = {
-  command: 'train <hypes>',
+/** What TensorBox's scripts say. */
+interface TensorBoxFlags {
+  max_iter?: number
+  logdir?: string
+  /** A checkpoint to start from; relative to the working directory, as there. */
+  weights?: string
+  gpu?: string
+}
+
+function inOurFlags(flags: TrainOptions & TensorBoxFlags): TrainOptions {
+  const { max_iter: maxIter, logdir, weights, gpu, ...options } = flags
+  if (gpu !== undefined)
+    printNote('warning: --gpu has no effect: --engine tensorflow uses a GPU where there is one')
+  const start = weights === undefined ? [] : [`solver.weights=${JSON.stringify(resolve(weights))}`]
+  return {
+    ...options,
+    output: options.output ?? logdir,
+    steps: options.steps ?? maxIter,
+    set: [...(options.set ?? []), ...start],
+  }
+}
+
+export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
+  command: 'train [hypes]',
   describe: 'Train a detector from a hypes file',
-  builder: builder as (yargs: Argv) => Argv<TrainOptions>,
-  handler: async (options) => {
+  builder: builder as (yargs: Argv) => Argv<TrainOptions & TensorBoxFlags>,
+  handler: async (flags) => {
+    const options = inOurFlags(flags)
     // Given back when the process ends.
     await lockFolder(options.output, 'training')
     const result = await longWork(
       'train',
       async ({ signal, onProgress, onWarning }) => {
-        const interrupted = (): boolean => signal.aborted
-        const tools = { ...options, interrupted, onProgress, onLine: printLine, onWarning }
+        const tools = { ...options, signal, onProgress, onWarning, onLine: printLine }
         if (!isPatchHypes(options.hypes)) return train(tools)
         return trainPatches({ ...tools, train: cubesOf(options) })
       },

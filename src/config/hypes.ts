@@ -1,11 +1,9 @@
-import { dirname, resolve } from 'node:path'
 import { NoduleError } from '../errors.js'
-import { parseJson } from '../json.js'
-import { readText } from '../files.js'
 import { invalidParameter, show } from '../check.js'
 import { BACKBONE_NAMES } from './backbones.js'
+import { changeKey, readChanged } from './read_hypes.js'
 import { inOurWords } from './tensorbox.js'
-import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
+import { choice, flag, integer, number, numbers, parseKeys, text, texts } from './schema.js'
 import type { Parsed } from './schema.js'
 
 /**
@@ -187,6 +185,27 @@ export const HYPES_KEYS = {
   logging: {
     display_iter: integer('Steps between log lines.', 50, 'steps', 1, 1e9),
     save_iter: integer('Steps between checkpoints.', 1000, 'steps', 1, 1e9),
+    validate_iter: integer(
+      'Steps between looks at the whole test list: AP, recall at precision 0.735; 0: never (nodule).',
+      0,
+      'steps',
+      0,
+      1e9,
+    ),
+    histogram_iter: integer(
+      'Steps between histograms of weights and gradients in the event files; 0: never (nodule).',
+      1000,
+      'steps',
+      0,
+      1e9,
+    ),
+    keep_checkpoints: integer(
+      'Checkpoints that are kept, the newest; last and best come on top; 0: all (nodule).',
+      0,
+      'checkpoints',
+      0,
+      1e6,
+    ),
   },
   solver: {
     opt: choice('Optimizer.', 'RMS', ['RMS', 'Adam', 'AdamW', 'SGD']),
@@ -196,6 +215,12 @@ export const HYPES_KEYS = {
       '',
       0,
       1,
+    ),
+    momentum: number('SGD: part of the last step that is taken again; 0: plain (nodule).', 0, '', 0, 0.9999),
+    accumulate: integer('Batches whose gradients are averaged for one step (nodule).', 1, 'batches', 1, 1024),
+    freeze: texts(
+      'Layers that are not trained, by the beginning of their names; * stands for any letters. Their batch norms keep to their averages (nodule).',
+      [],
     ),
     use_jitter: flag('Shift, scale and mirror training frames at random.', false),
     rnd_seed: integer('Seed of weights, order, jitter and dropout.', 1, '', 0, 4294967295),
@@ -209,10 +234,11 @@ export const HYPES_KEYS = {
       1e9,
     ),
     schedule: choice(
-      'How the rate falls: "halving" by learning_rate_step, as in TensorBox; "cosine" from warmup_steps to 0 at max_iter (nodule).',
+      'How the rate falls: "halving" by learning_rate_step, as in TensorBox; "cosine" from warmup_steps to 0 at max_iter; "step" by step_factor at each learning_rate_step (nodule).',
       'halving',
-      ['halving', 'cosine'],
+      ['halving', 'cosine', 'step'],
     ),
+    step_factor: number('Of the schedule "step" (nodule).', 0.1, '', 0, 1),
     warmup_steps: integer('Steps in which the rate rises from 0 (nodule).', 0, 'steps', 0, 1e9),
     ema_decay: number(
       'Checkpoints and validation hold the moving average of the weights with this decay a step; 0: the weights themselves (nodule).',
@@ -235,14 +261,17 @@ export const HYPES_KEYS = {
     ),
     head_weights: numbers('Weights of the confidence and of the box loss.', [1, 0.1], '', [2, 2]),
     max_iter: integer('Steps of a run.', 10000, 'steps', 1, 1e9),
+    early_stopping: integer(
+      'The run ends after so many looks at the whole test without a better one; 0: never (nodule).',
+      0,
+      'looks',
+      0,
+      1e6,
+    ),
   },
 } as const
 
 export type Hypes = Parsed<typeof HYPES_KEYS>
-
-const MAX_BASE_DEPTH = 8
-/** The longest of TensorBox's has 4 KB. */
-const MAX_BYTES = 1024 * 1024
 
 /**
  * Reads a hypes file with its bases. Throws NoduleError (FILE, FORMAT) that names file and key.
@@ -266,32 +295,9 @@ export function changeHypes(hypes: Hypes, changes: readonly string[], keys: read
   for (const change of changes) {
     const key = change.split('=', 1)[0]!
     if (change.includes('=') && !keys.includes(key)) throw invalidParameter('set', keys.join(', '), key)
-    value = merge(value, parseChange(change))
+    value = changeKey(value, change)
   }
   return parseHypes(value, 'set')
-}
-
-/** The object of a hypes file of any kind, laid over those that it names as its "base", with changes of single keys. */
-export function readChanged(path: string, changes: readonly string[] = []): Record<string, unknown> {
-  let value = readMerged(path, [])
-  for (const change of changes) value = merge(value, parseChange(change))
-  return value
-}
-
-function parseChange(change: string): Record<string, unknown> {
-  const [, names, text] = /^([\w.]+)=(.*)$/s.exec(change) ?? []
-  if (names === undefined || text === undefined)
-    throw invalidParameter('set', 'key=value, such as solver.learning_rate=3e-4', change)
-  let value: unknown = text
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // Text needs no quotes on a command line.
-  }
-  return names.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as Record<
-    string,
-    unknown
-  >
 }
 
 /** Checks an object against HYPES_KEYS and the keys against each other. `path` is for the error messages. */
@@ -353,43 +359,4 @@ function requireEqual(
       actual: show(rightValue),
     })
   }
-}
-
-function readMerged(path: string, chain: string[]): Record<string, unknown> {
-  const absolute = resolve(path)
-  if (chain.includes(absolute) || chain.length >= MAX_BASE_DEPTH) {
-    throw new NoduleError('FORMAT', 'the "base" files form a loop', {
-      path,
-      place: 'base',
-      actual: [...chain, absolute].join(' -> '),
-    })
-  }
-  const content = readText(path, 'read hypes', MAX_BYTES)
-  const value = parseJson(content, path)
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new NoduleError('FORMAT', 'wrong type', { path, expected: 'object', actual: show(value) })
-  const { base, ...own } = value as Record<string, unknown>
-  if (base === undefined) return own
-  if (typeof base !== 'string')
-    throw new NoduleError('FORMAT', 'wrong type', {
-      path,
-      place: 'base',
-      expected: 'string',
-      actual: show(base),
-    })
-  return merge(readMerged(resolve(dirname(absolute), base), [...chain, absolute]), own)
-}
-
-/** Own keys win; groups merge key by key. */
-function merge(base: Record<string, unknown>, own: Record<string, unknown>): Record<string, unknown> {
-  const result = { ...base }
-  for (const [name, value] of Object.entries(own)) {
-    const below = result[name]
-    result[name] = isGroup(value) && isGroup(below) ? { ...below, ...value } : value
-  }
-  return result
-}
-
-function isGroup(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

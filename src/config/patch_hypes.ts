@@ -1,7 +1,7 @@
 import { NoduleError } from '../errors.js'
 import { show } from '../check.js'
-import { readChanged } from './hypes.js'
-import { choice, choices, flag, integer, number, numbers, parseKeys, text } from './schema.js'
+import { readChanged } from './read_hypes.js'
+import { choice, choices, flag, integer, number, numbers, parseKeys, text, texts } from './schema.js'
 import type { Parsed } from './schema.js'
 
 /** What a patch classifier can say about a cube; src/patches/targets.ts says what each means. */
@@ -74,6 +74,20 @@ export const PATCH_HYPES_KEYS = {
     display_iter: integer('Steps between log lines.', 50, 'steps', 1, 1e9),
     test_iter: integer('Steps between looks at all test cubes.', 500, 'steps', 1, 1e9),
     save_iter: integer('Steps between checkpoints.', 500, 'steps', 1, 1e9),
+    histogram_iter: integer(
+      'Steps between histograms of weights and gradients in the event files; 0: never.',
+      1000,
+      'steps',
+      0,
+      1e9,
+    ),
+    keep_checkpoints: integer(
+      'Checkpoints that are kept, the newest; last and best come on top; 0: all.',
+      0,
+      'checkpoints',
+      0,
+      1e6,
+    ),
   },
   solver: {
     opt: choice('Optimizer.', 'AdamW', ['RMS', 'Adam', 'AdamW', 'SGD']),
@@ -85,14 +99,27 @@ export const PATCH_HYPES_KEYS = {
       1,
     ),
     epsilon: number('Added to the denominator of RMSProp and Adam.', 1e-8, '', 0, 1),
+    momentum: number('SGD: part of the last step that is taken again; 0: plain.', 0, '', 0, 0.9999),
+    accumulate: integer('Batches whose gradients are averaged for one step.', 1, 'batches', 1, 1024),
+    freeze: texts(
+      'Layers that are not trained, by the beginning of their names; * stands for any letters. Their batch norms keep to their averages.',
+      [],
+    ),
     rnd_seed: integer('Seed of weights, order, augmentation and dropout.', 1, '', 0, 4294967295),
     learning_rate: number('Highest learning rate.', 2e-3, '', 0, 100),
     schedule: choice(
-      'How the rate falls: "cosine" from warmup_steps to 0 at max_iter; "halving" by learning_rate_step.',
+      'How the rate falls: "cosine" from warmup_steps to 0 at max_iter; "halving" and "step" by learning_rate_step.',
       'cosine',
-      ['halving', 'cosine'],
+      ['halving', 'cosine', 'step'],
     ),
-    learning_rate_step: integer('Of "halving"; see the hypes of a detector.', 33000, 'steps', 1, 1e9),
+    step_factor: number('Of "step": the rate is multiplied by it at each learning_rate_step.', 0.1, '', 0, 1),
+    learning_rate_step: integer(
+      'Of "halving" and "step"; see the hypes of a detector.',
+      33000,
+      'steps',
+      1,
+      1e9,
+    ),
     warmup_steps: integer('Steps in which the rate rises from 0.', 200, 'steps', 0, 1e9),
     ema_decay: number(
       'Checkpoints and tests hold the moving average of the weights with this decay a step; 0: the weights themselves.',
@@ -103,6 +130,13 @@ export const PATCH_HYPES_KEYS = {
     ),
     weights: text('Checkpoint to start from, relative to the hypes file; empty: none.', ''),
     max_iter: integer('Steps of a run.', 4000, 'steps', 1, 1e9),
+    early_stopping: integer(
+      'The run ends after so many looks at the test without a better one; 0: never.',
+      0,
+      'looks',
+      0,
+      1e6,
+    ),
   },
 } as const
 

@@ -57,6 +57,18 @@ export function text(doc: string, fallback: string): Key<string> {
   }
 }
 
+/** Any number of texts. */
+export function texts(doc: string, fallback: string[]): Key<string[]> {
+  return {
+    doc,
+    unit: '',
+    default: fallback,
+    expected: 'array of strings',
+    accepts: (value): value is string[] =>
+      Array.isArray(value) && value.every((item) => typeof item === 'string'),
+  }
+}
+
 export function choice<const T extends string>(
   doc: string,
   fallback: NoInfer<T>,

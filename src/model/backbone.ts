@@ -71,6 +71,11 @@ function centered(height: number, width: number): tf.backend_util.ExplicitPaddin
   return [[0, 0], around(height), around(width), [0, 0]]
 }
 
+/** A layer that is not trained keeps to its averages. */
+function isFrozen(weight: tf.Tensor): boolean {
+  return weight instanceof tf.Variable && !weight.trainable
+}
+
 function convolve(
   node: ConvNode,
   epsilon: number,
@@ -96,7 +101,7 @@ function convolve(
   }
   const gamma = weight('BatchNorm/gamma')
   const beta = weight('BatchNorm/beta')
-  if (statistics !== undefined) {
+  if (statistics !== undefined && !isFrozen(beta)) {
     const normal = batchNormRelu(y, gamma, beta, epsilon, relu)
     statistics.push({ name: node.name, mean: normal.mean, variance: normal.variance })
     const result = normal.y as tf.Tensor4D

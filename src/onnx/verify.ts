@@ -4,7 +4,7 @@ import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
 import { createDetector } from '../model/detector.js'
 import { createRandom } from '../random.js'
-import { restoreVariables } from '../training/checkpoint.js'
+import { restoreVariables } from '../checkpoints/checkpoint.js'
 import { toPlanes } from './planes.js'
 
 /** Largest difference that a verified export may show, relative to the output's scale. */

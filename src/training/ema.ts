@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { checkNumber } from '../check.js'
 import { moveAverage } from '../engine/fused.js'
-import type { Variables } from './checkpoint.js'
+import type { Variables } from '../checkpoints/checkpoint.js'
 
 /**
  * A moving average of a model's weights, batch-norm averages included: averages = d * averages + (1 - d) * weights
@@ -20,7 +20,7 @@ export interface Ema {
   /** To be called after each training step; `step` counts from 0. */
   update: (step: number) => void
   /** Does the work, which must not train, with the averages in the place of the weights. */
-  use: <Result>(work: () => Result) => Result
+  use: <Result>(work: () => Promise<Result>) => Promise<Result>
   dispose: () => void
 }
 
@@ -43,11 +43,11 @@ export function createEma(weights: Variables, decay: number): Ema {
       const momentum = Math.min(decay, (1 + step) / (10 + step))
       for (const [name, weight] of weights) moveAverage(averages.get(name)!, weight, momentum)
     },
-    use: (work) => {
+    use: async (work) => {
       const kept = [...weights.values()].map((weight) => weight.clone())
       try {
         for (const [name, weight] of weights) weight.assign(averages.get(name)!)
-        return work()
+        return await work()
       } finally {
         ;[...weights.values()].forEach((weight, index) => weight.assign(kept[index]!))
         tf.dispose(kept)

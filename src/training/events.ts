@@ -1,27 +1,11 @@
 import { appendFile, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import protobuf from 'protobufjs'
 import { fileError } from '../errors.js'
 import { makeFolder, writeFileAtomic } from '../files.js'
-
-/**
- * TensorBoard's event files: TFRecords that hold Event messages. Only the fields that are written here. As in its own
- * files simple_value is member of a oneof: proto3 leaves a plain field that is 0 out, and TensorBoard such a value.
- * Source: tensorboard/compat/proto/event.proto and summary.proto.
- */
-const SCHEMA = `
-syntax = "proto3";
-message Event {
-  double wall_time = 1;
-  int64 step = 2;
-  oneof what { string file_version = 3; Summary summary = 5; SessionLog session_log = 7; }
-}
-message Summary { repeated Value value = 1; }
-message Value { string tag = 1; oneof value { float simple_value = 2; } }
-message SessionLog { int32 status = 1; }
-`
-const Event = protobuf.parse(SCHEMA, { keepCase: true }).root.lookupType('Event')
+import { Event } from './event_schema.js'
+import { scalar } from './summaries.js'
+import type { SummaryValue } from './summaries.js'
 
 /** Events after this one's step that an earlier file holds are void: TensorBoard drops them. */
 const SESSION_START = 1
@@ -120,7 +104,7 @@ async function eventFiles(folder: string): Promise<string[]> {
   }
 }
 
-/** Writes scalars to one event file. */
+/** Writes one event file: TFRecords that hold Event messages. */
 export class EventWriter {
   readonly path: string
 
@@ -146,11 +130,28 @@ export class EventWriter {
     return new EventWriter(path)
   }
 
-  /** Appends one value a tag. */
-  async scalars(step: number, values: Record<string, number>, seconds = Date.now() / 1000): Promise<void> {
-    const value = Object.entries(values).map(([tag, number]) => ({ tag, simple_value: number }))
+  /** Appends numbers by their tags. */
+  async scalars(step: number, values: Record<string, number>, seconds?: number): Promise<void> {
+    await this.write(
+      step,
+      Object.entries(values).map(([tag, value]) => scalar(tag, value)),
+      seconds,
+    )
+  }
+
+  /** Appends the values of a step. */
+  async write(step: number, values: readonly SummaryValue[], seconds = Date.now() / 1000): Promise<void> {
+    await this.#append({ wall_time: seconds, step, summary: { value: values } })
+  }
+
+  /** Appends a graph. */
+  async graph(definition: Uint8Array, seconds = Date.now() / 1000): Promise<void> {
+    await this.#append({ wall_time: seconds, step: 0, graph_def: definition })
+  }
+
+  async #append(event: Record<string, unknown>): Promise<void> {
     try {
-      await appendFile(this.path, encode({ wall_time: seconds, step, summary: { value } }))
+      await appendFile(this.path, encode(event))
     } catch (error) {
       throw fileError(this.path, 'write', error)
     }

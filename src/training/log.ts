@@ -2,10 +2,15 @@ import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import { EventWriter, dropEventsFrom, nextEventFile } from './events.js'
 import { MAX_TEXT_BYTES, readRegular } from '../read_files.js'
+import { EventWriter, dropEventsFrom, nextEventFile } from './events.js'
+import { scalar } from './summaries.js'
+import type { SummaryValue } from './summaries.js'
 
-/** What is logged every display_iter steps; the train values are means since the last entry. */
+/**
+ * What is logged every display_iter steps; the train values are means since the last entry, the test values of one
+ * batch of the test list.
+ */
 export interface LogEntry {
   step: number
   lr: number
@@ -14,11 +19,20 @@ export interface LogEntry {
   box: number
   rezoomConfidence?: number
   delta?: number
+  /** Share of the slots that agree with the matching, in [0, 1]. */
+  accuracy: number
   /** Global norm of the gradients before the clipping. */
   gradientNorm: number
-  /** Share of the slots of a test batch that agree with the matching, in [0, 1]. */
   testAccuracy?: number
   testLoss?: number
+  testConfidence?: number
+  testBox?: number
+  testRezoomConfidence?: number
+  testDelta?: number
+  /** Of the whole test list, every validate_iter steps and at the end: area under the precision-recall curve, IoU 0.5. */
+  testAp?: number
+  /** The recall at precision 0.735, which the reference states. */
+  testRecall?: number
   msPerImage: number
 }
 
@@ -31,6 +45,7 @@ export function logLine(entry: LogEntry): string {
     ...(entry.testAccuracy === undefined
       ? []
       : [`Softmax Test Accuracy: ${(entry.testAccuracy * 100).toFixed(1)}%`]),
+    ...(entry.testAp === undefined ? [] : [`Test AP: ${entry.testAp.toFixed(4)}`]),
     `Time/image (ms): ${entry.msPerImage.toFixed(1)}`,
   ]
   return parts.join(', ')
@@ -63,54 +78,102 @@ export async function recordStart(folder: string, start: RunStart): Promise<void
 /** Numbers of a step by name. */
 type Values = { step: number } & Partial<Record<string, number>>
 
-/** Writes log.jsonl and events/ in a run's folder. */
-export interface Log<Entry = LogEntry> {
-  write: (entry: Entry) => Promise<void>
+/** Names of an entry's values in the event files. */
+export type Tags<Entry> = Readonly<Record<Exclude<keyof Entry, 'step'>, string>>
+
+/** What a run's event files begin with. */
+export interface LogHead {
+  /** Values that belong to the run as a whole. */
+  values: readonly SummaryValue[]
+  /** A GraphDef. */
+  graph?: Uint8Array | undefined
 }
 
-/** The log of a detector's run; see `openLogOf`. */
-export async function openLog(folder: string, step: number): Promise<Log> {
-  return openLogOf<LogEntry>(folder, step, TAGS)
+/** Writes log.jsonl and events/ in a run's folder. */
+export interface Log<Entry> {
+  /** @param more what only the event files get */
+  write: (entry: Entry, more?: readonly SummaryValue[]) => Promise<void>
 }
 
 /**
- * Starts a run's log or goes on with it; `tags` are the values' names in the event files. What an earlier call logged of `step`, which is done next, and of later ones
- * is dropped: it was killed after its last checkpoint. Throws NoduleError (FILE).
+ * Starts a run's log or goes on with it. What an earlier call logged of the step `logged` and of later ones is dropped:
+ * it was killed after its last checkpoint, or it closed the log of a run that now goes on. Throws NoduleError (FILE).
  */
-export async function openLogOf<Entry extends { step: number }>(
+export async function openLog<Entry extends { step: number }>(
   folder: string,
-  step: number,
-  tags: Readonly<Record<Exclude<keyof Entry, 'step'>, string>>,
+  logged: number,
+  tags: Tags<Entry>,
+  head: LogHead = { values: [] },
 ): Promise<Log<Entry>> {
   const path = join(folder, 'log.jsonl')
   const eventFolder = join(folder, 'events')
-  await writeFileAtomic(path, await linesBefore(path, step))
-  await dropEventsFrom(eventFolder, step)
-  const events = await EventWriter.create(await nextEventFile(eventFolder), step)
+  const before = await entriesBefore(path, logged)
+  await writeFileAtomic(path, before.map((line) => `${line}\n`).join(''))
+  await dropEventsFrom(eventFolder, logged)
+  const events = await EventWriter.create(await nextEventFile(eventFolder), logged)
+  if (logged === 0) {
+    if (head.graph !== undefined) await events.graph(head.graph)
+    if (head.values.length > 0) await events.write(0, head.values)
+  }
+  const smooth = new Smooth()
+  const named = (entry: Values): [string, number][] =>
+    Object.entries(entry).flatMap(([name, value]): [string, number][] => {
+      const tag = name === 'step' ? undefined : tags[name as keyof typeof tags]
+      return tag === undefined || value === undefined ? [] : [[tag, value]]
+    })
+  // The averages go on where they were.
+  for (const line of before)
+    for (const [tag, value] of named(JSON.parse(line) as Values)) smooth.add(tag, value)
   return {
-    write: async (entry) => {
+    write: async (entry, more = []) => {
       try {
         await appendFile(path, `${JSON.stringify(entry)}\n`)
       } catch (error) {
         throw fileError(path, 'write', error)
       }
-      const { step: at, ...values } = entry as Values
-      const named = Object.entries(values).map(([name, value]) => [tags[name as keyof typeof tags], value])
-      await events.scalars(at, Object.fromEntries(named) as Record<string, number>)
+      const values = named(entry as Values).flatMap(([tag, value]) => {
+        const average = smooth.add(tag, value)
+        return [scalar(tag, value), ...(average === undefined ? [] : [scalar(`${tag}/smooth`, average)])]
+      })
+      await events.write(entry.step, [...values, ...more])
     },
   }
 }
 
-async function linesBefore(path: string, step: number): Promise<string> {
+/** Decay a log entry of the smooth twins. */
+const SMOOTH_DECAY = 0.95
+
+/**
+ * TensorBox's moving averages of losses and accuracies: from 0, divided by what the weights sum up to (as TensorFlow's
+ * ExponentialMovingAverage does for what is no variable).
+ */
+class Smooth {
+  readonly #sums = new Map<string, { sum: number; weight: number }>()
+
+  /** @returns the average; undefined for what has none */
+  add(tag: string, value: number): number | undefined {
+    if (!/^(?:train|test)\/.*(?:loss|accuracy)$/.test(tag)) return undefined
+    const { sum, weight } = this.#sums.get(tag) ?? { sum: 0, weight: 0 }
+    const next = {
+      sum: sum * SMOOTH_DECAY + value * (1 - SMOOTH_DECAY),
+      weight: weight * SMOOTH_DECAY + (1 - SMOOTH_DECAY),
+    }
+    this.#sums.set(tag, next)
+    return next.sum / next.weight
+  }
+}
+
+/** The whole lines of a log before a step. */
+async function entriesBefore(path: string, step: number): Promise<string[]> {
   let content: string
   try {
     content = (await readRegular(path, { limit: MAX_TEXT_BYTES })).toString('utf8')
   } catch (error) {
     const { cause } = error as { cause?: { code?: string } }
-    if (cause?.code === 'ENOENT') return ''
+    if (cause?.code === 'ENOENT') return []
     throw error
   }
-  const kept = content.split('\n').filter((line) => {
+  return content.split('\n').filter((line) => {
     try {
       return (JSON.parse(line) as LogEntry).step < step
     } catch {
@@ -118,18 +181,25 @@ async function linesBefore(path: string, step: number): Promise<string> {
       return false
     }
   })
-  return kept.map((line) => `${line}\n`).join('')
 }
 
-const TAGS: Record<Exclude<keyof LogEntry, 'step'>, string> = {
+/** TensorBox's names, and ours for what it has not. */
+export const DETECTOR_TAGS: Tags<LogEntry> = {
   lr: 'learning_rate',
   loss: 'train/loss',
-  confidence: 'train/confidence_loss',
-  box: 'train/box_loss',
-  rezoomConfidence: 'train/rezoom_confidence_loss',
-  delta: 'train/delta_box_loss',
+  confidence: 'train/confidences_loss',
+  box: 'train/regression_loss',
+  rezoomConfidence: 'train/rezoom_confidences_loss',
+  delta: 'train/rezoom_regression_loss',
+  accuracy: 'train/accuracy',
   gradientNorm: 'train/gradient_norm',
   testAccuracy: 'test/accuracy',
   testLoss: 'test/loss',
+  testConfidence: 'test/confidences_loss',
+  testBox: 'test/regression_loss',
+  testRezoomConfidence: 'test/rezoom_confidences_loss',
+  testDelta: 'test/rezoom_regression_loss',
+  testAp: 'test/ap',
+  testRecall: 'test/recall_at_precision_0.735',
   msPerImage: 'ms_per_image',
 }

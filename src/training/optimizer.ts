@@ -20,6 +20,7 @@ const SLOTS = {
     { name: 'v', start: 0 },
   ],
   SGD: [],
+  momentum: [{ name: 'velocity', start: 0 }],
 } as const
 
 export interface Optimizer {
@@ -38,12 +39,13 @@ export interface Optimizer {
 /** The hypes that an optimizer depends on. */
 interface OptimizerHypes {
   clip_norm: number
-  solver: Pick<Hypes['solver'], 'opt' | 'epsilon' | 'weight_decay'>
+  solver: Pick<Hypes['solver'], 'opt' | 'epsilon' | 'weight_decay' | 'momentum'>
 }
 
 /** RMSProp's slot starts at 1, as TensorFlow 1 has it: the first steps are small. */
 export function createOptimizer(hypes: OptimizerHypes, weights: ReadonlyMap<string, tf.Variable>): Optimizer {
-  const kind = hypes.solver.opt
+  const { opt, momentum } = hypes.solver
+  const kind = opt === 'SGD' && momentum > 0 ? 'momentum' : opt
   const epsilon = hypes.solver.epsilon
   const slots = new Map<string, tf.Variable>()
   for (const { name: slot, start } of SLOTS[kind]) {
@@ -85,6 +87,12 @@ export function createOptimizer(hypes: OptimizerHypes, weights: ReadonlyMap<stri
     if (kind === 'RMS')
       return rmsProp(weight!, first!, gradient, { learningRate: rate, decay: RMS_DECAY, epsilon, scale })
     if (kind === 'SGD') return [tf.tidy(() => tf.sub(weight!, tf.mul(gradient, rate * scale)))]
+    // As TensorFlow's MomentumOptimizer has it: the rate is outside of the velocity.
+    if (kind === 'momentum')
+      return tf.tidy(() => {
+        const velocity = tf.add(tf.mul(first!, momentum), tf.mul(gradient, scale))
+        return [tf.sub(weight!, tf.mul(velocity, rate)), velocity]
+      })
     // Decoupled decay (Loshchilov and Hutter, arXiv 1711.05101); vectors (biases, batch norms) keep their size.
     if (kind === 'AdamW' && weight!.rank > 1 && hypes.solver.weight_decay > 0)
       weight!.assign(tf.tidy(() => tf.mul(weight!, 1 - rate * hypes.solver.weight_decay)))

@@ -1,19 +1,91 @@
 /** What a run starts from: an earlier one, a checkpoint's weights, or the seed alone. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkInteger } from '../check.js'
+import type { Hypes } from '../config/hypes.js'
+import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
-import { newestCheckpoint } from './checkpoint.js'
-import type { Checkpoint } from './checkpoint.js'
+import type { WorkOptions } from '../work.js'
+import { newestCheckpoint } from '../checkpoints/checkpoint.js'
+import type { Checkpoint } from '../checkpoints/checkpoint.js'
 
-interface RunOptions {
-  /** The hypes file, for error messages. */
+/** What a run of any model is told. */
+export interface RunOptions extends WorkOptions {
+  /** Hypes file; paths in it are relative to its folder. */
   hypes: string
+  /** Changes of single keys, such as `solver.learning_rate=3e-4`. */
+  set?: readonly string[] | undefined
+  /** The run's folder: checkpoints/ (step-000500.safetensors, ..., last.safetensors), events/, log.jsonl, hypes.json, run.jsonl. */
+  output: string
+  /** The step to stop at; default solver.max_iter. */
+  steps?: number | undefined
+  /** Go on from the newest checkpoint of the run's folder. */
   resume?: boolean | undefined
+  engine?: EngineName | undefined
+  /** Seed of weights, order, augmentation and dropout; default solver.rnd_seed. */
   seed?: number | undefined
+  /** Threads that read and vary training data ahead of the steps; default by the machine; 0: none. No result depends on it. */
+  workers?: number | undefined
+  /** At the end, a table of the time by kernel, and how long the steps waited for data. */
+  profile?: boolean | undefined
+  /** Receives the lines of the log and of the profile. */
+  onLine?: ((line: string) => void) | undefined
 }
 
-/** What may change when a run goes on, of the hypes of any model. */
-interface RunHypes {
-  logging: object
-  solver: { max_iter: number }
+/** The hypes that the loop itself reads, of any model. */
+export interface RunHypes {
+  batch_size: number
+  clip_norm: number
+  logging: Pick<Hypes['logging'], 'display_iter' | 'save_iter' | 'histogram_iter' | 'keep_checkpoints'>
+  solver: Pick<
+    Hypes['solver'],
+    | 'opt'
+    | 'weight_decay'
+    | 'epsilon'
+    | 'momentum'
+    | 'accumulate'
+    | 'freeze'
+    | 'early_stopping'
+    | 'rnd_seed'
+    | 'learning_rate'
+    | 'learning_rate_step'
+    | 'step_factor'
+    | 'schedule'
+    | 'warmup_steps'
+    | 'ema_decay'
+    | 'max_iter'
+  >
+}
+
+/** A run that is about to begin or to go on. */
+export interface Run<H extends RunHypes = RunHypes> {
+  options: RunOptions
+  hypes: H
+  /** Where it goes on from. */
+  earlier: (Checkpoint<H> & { path: string }) | undefined
+  seed: number
+  /** Steps done before, and the step to stop at. */
+  firstStep: number
+  lastStep: number
+  /** Files or folders, for run.jsonl. */
+  data: { train: readonly string[]; test: string | undefined }
+}
+
+/**
+ * Finds out what the run starts from; nothing is written yet.
+ * Throws NoduleError: INVALID_PARAMETER; FILE, FORMAT for an earlier run that cannot go on.
+ */
+export async function openRun<H extends RunHypes>(
+  options: RunOptions,
+  hypes: H,
+  data: Run['data'],
+  load: (path: string) => Promise<Checkpoint<H>>,
+): Promise<Run<H>> {
+  const lastStep = checkInteger('steps', options.steps ?? hypes.solver.max_iter, 0, 1e9)
+  if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
+  const earlier = await findEarlier(options, hypes, load)
+  const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
+  return { options, hypes, earlier, seed, firstStep: earlier?.step ?? 0, lastStep, data }
 }
 
 export function required(path: string, file: string): string {
@@ -27,21 +99,26 @@ export function required(path: string, file: string): string {
 }
 
 /**
- * The newest checkpoint of the folder, when asked to resume; undefined for a new run, whose folder must hold no
- * checkpoints (they would be taken for its own). Throws NoduleError (FILE, FORMAT).
+ * The newest checkpoint of the run's folder, when asked to resume; undefined for a new run, whose folder must hold no
+ * checkpoints (they would be taken for its own), and for one that was killed before its first. Throws NoduleError (FILE, FORMAT).
  */
-export async function findEarlier<H extends RunHypes>(
-  folder: string,
-  hypes: H,
+async function findEarlier<H extends RunHypes>(
   options: RunOptions,
+  hypes: H,
   load: (path: string) => Promise<Checkpoint<H>>,
 ): Promise<(Checkpoint<H> & { path: string }) | undefined> {
+  const folder = join(options.output, 'checkpoints')
   const path = await newestCheckpoint(folder)
   if (options.resume !== true) {
     if (path === undefined) return undefined
     throw new NoduleError('FILE', 'the folder holds another run: resume it or name another folder', { path })
   }
-  if (path === undefined) throw new NoduleError('FILE', 'no checkpoint to resume from', { path: folder })
+  if (path === undefined) {
+    if (!existsSync(join(options.output, 'hypes.json')))
+      throw new NoduleError('FILE', 'no checkpoint to resume from', { path: folder })
+    options.onWarning?.(`${options.output}: the run ended before its first checkpoint: it begins anew`)
+    return undefined
+  }
   const earlier = await load(path)
   checkSameRun(earlier, path, hypes, options)
   return { ...earlier, path }
@@ -54,19 +131,18 @@ function checkSameRun<H extends RunHypes>(
   hypes: H,
   options: RunOptions,
 ): void {
-  const fixed = (value: H): Record<string, unknown> => {
-    const { logging: _, solver, ...rest } = value
-    const { max_iter: __, ...solving } = solver
-    return { ...rest, ...Object.fromEntries(Object.entries(solving).map(([key, v]) => [`solver.${key}`, v])) }
-  }
+  const fixed = (value: H): Map<string, string> =>
+    new Map([...flatKeys(value)].filter(([key]) => !key.startsWith('logging.') && key !== 'solver.max_iter'))
   const before = fixed(earlier.hypes)
-  for (const [key, value] of Object.entries(fixed(hypes))) {
-    if (JSON.stringify(before[key]) === JSON.stringify(value)) continue
+  const changed = [...fixed(hypes)].filter(([key, value]) => before.get(key) !== value)
+  if (changed.length > 0) {
+    const list = (side: ReadonlyMap<string, string>): string =>
+      changed.map(([key]) => `${key} ${side.get(key)}`).join(', ')
     throw new NoduleError('FORMAT', 'the run to resume had other hypes', {
       path: options.hypes,
-      place: key,
-      expected: `${JSON.stringify(before[key])} as in ${path}`,
-      actual: JSON.stringify(value),
+      place: changed.map(([key]) => key).join(', '),
+      expected: `${list(before)} as in ${path}`,
+      actual: list(new Map(changed)),
     })
   }
   if (options.seed !== undefined && options.seed !== earlier.seed) {
@@ -76,4 +152,12 @@ function checkSameRun<H extends RunHypes>(
       actual: String(options.seed),
     })
   }
+}
+
+/** Keys as group.key with their values as JSON. */
+function* flatKeys(value: object, group = ''): Generator<[string, string]> {
+  for (const [name, item] of Object.entries(value) as [string, unknown][])
+    if (typeof item === 'object' && item !== null && !Array.isArray(item))
+      yield* flatKeys(item, `${group}${name}.`)
+    else yield [group + name, JSON.stringify(item)]
 }

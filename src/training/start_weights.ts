@@ -3,7 +3,7 @@ import { NoduleError } from '../errors.js'
 import type { Detector } from '../model/detector.js'
 import { fitBackbone, namesOf, openWeights, readBackbone } from '../weights/index.js'
 import type { WeightsFile } from '../weights/index.js'
-import { loadCheckpoint, restoreVariables } from './checkpoint.js'
+import { loadCheckpoint, restoreVariables } from '../checkpoints/checkpoint.js'
 
 /**
  * Weights to start from: solver.weights, a checkpoint of this package or of another that holds the backbone, else

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs'
-import { NoduleError } from '../errors.js'
 import type { EdgeBox } from '../geometry/box.js'
+import type { RawFrame } from '../inference/raw_frame.js'
 import { computeLoss, matchedAccuracy } from '../loss/loss.js'
 import type { Loss } from '../loss/loss.js'
-import type { BatchStatistics } from '../model/backbone.js'
 import type { Detector } from '../model/detector.js'
 import { buildTargets } from '../targets/targets.js'
+import { gradientStep } from './gradient_step.js'
+import type { Observe, StepPlace } from './gradient_step.js'
 import type { Optimizer } from './optimizer.js'
 
 /** Frames with their true boxes, as dataset/batches yields them. */
@@ -28,69 +29,70 @@ export interface LossParts {
 }
 
 export interface StepResult extends LossParts {
+  /** Share of the slots that agree with the matching, in [0, 1]. */
+  accuracy: number
   /** Global norm of the gradients before the clipping. */
   gradientNorm: number
 }
 
 /**
- * One training step: forward, matching, loss, backward, clipping, weights and averages moved.
+ * One training step: forward, matching, loss, backward, clipping, weights and averages moved; see `gradientStep`.
  * Throws NoduleError (NUMERIC) where loss or gradients are not finite; the weights are then unchanged.
+ * @param examples one batch, or several whose gradients are averaged
  */
 export function trainStep(
   detector: Detector,
   optimizer: Optimizer,
-  examples: Examples,
-  o: { step: number; learningRate: number },
+  examples: Examples | readonly Examples[],
+  place: StepPlace,
 ): StepResult {
-  const { hypes, weights } = detector
-  const targets = buildTargets(examples.boxes, hypes, examples.excluded)
-  const trainable = [...weights].filter(([, variable]) => variable.trainable)
-  const frames = frameTensor(detector, examples)
-  let statistics: BatchStatistics[] = []
-  let parts: LossParts | undefined
-  try {
-    const { value, grads } = tf.variableGrads(
-      () => {
-        const outputs = detector.forward(frames, { training: true, step: o.step })
-        statistics = outputs.statistics
-        const loss = computeLoss(outputs, targets, hypes)
-        parts = readParts(loss)
-        if (!Number.isFinite(parts.loss)) throw notFinite(o.step, parts)
-        return loss.total
-      },
-      trainable.map(([, variable]) => variable),
+  const { hypes } = detector
+  return gradientStep(detector, optimizer, [examples].flat(), place, (batch, step) => {
+    const frames = frameTensor(detector, batch)
+    const { statistics, ...outputs } = detector.forward(frames, { training: true, step })
+    const targets = buildTargets(batch.boxes, hypes, batch.excluded)
+    const loss = computeLoss({ ...outputs, statistics }, targets, hypes)
+    const confidences = tf.tidy(() => detector.decode({ ...outputs, statistics }).confidences.dataSync())
+    if (place.observe !== undefined && outputs.deltas !== undefined)
+      observeDeltas(place.observe, 'train', outputs.deltas)
+    const accuracy = matchedAccuracy(confidences, loss.matched)
+    return { loss: loss.total, statistics, numbers: { ...readParts(loss), accuracy } }
+  })
+}
+
+/** TensorBox's histograms of the corrections of the first slot, px. */
+function observeDeltas(observe: Observe, phase: 'train' | 'test', deltas: tf.Tensor4D): void {
+  const slots = deltas.shape[2]
+  const values = deltas.dataSync()
+  for (const [axis, name] of ['x', 'y', 'w', 'h'].entries())
+    observe(
+      `${phase}/delta_hist0_${name}`,
+      Float32Array.from({ length: values.length / slots / 4 }, (_, n) => values[n * slots * 4 + axis]!),
     )
-    value.dispose()
-    try {
-      const gradients = new Map<string, tf.Tensor>()
-      for (const [name, variable] of trainable) {
-        const gradient = grads[variable.name]
-        if (gradient != null) gradients.set(name, gradient)
-      }
-      const gradientNorm = optimizer.apply(gradients, o.learningRate, o.step)
-      detector.updateAverages(statistics)
-      statistics = []
-      return { ...parts!, gradientNorm }
-    } finally {
-      tf.dispose(grads)
-    }
-  } finally {
-    frames.dispose()
-    tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
-  }
+}
+
+export interface TestResult extends LossParts {
+  /** Share of the slots that agree with the matching, in [0, 1]. */
+  accuracy: number
+  /** What the model says about the frames, before the stitching. */
+  raw: RawFrame
 }
 
 /** Loss and accuracy of the model as it is used: moving averages, no dropout. */
-export function testStep(detector: Detector, examples: Examples): LossParts & { accuracy: number } {
+export function testStep(detector: Detector, examples: Examples, observe?: Observe): TestResult {
   return tf.tidy(() => {
     const outputs = detector.forward(frameTensor(detector, examples), { training: false })
-    const loss = computeLoss(
-      outputs,
-      buildTargets(examples.boxes, detector.hypes, examples.excluded),
-      detector.hypes,
-    )
-    const { confidences } = detector.decode(outputs)
-    return { ...readParts(loss), accuracy: matchedAccuracy(confidences.dataSync(), loss.matched) }
+    const targets = buildTargets(examples.boxes, detector.hypes, examples.excluded)
+    const loss = computeLoss(outputs, targets, detector.hypes)
+    const decoded = detector.decode(outputs)
+    if (observe !== undefined && outputs.deltas !== undefined) observeDeltas(observe, 'test', outputs.deltas)
+    const boxes = decoded.boxes.dataSync() as Float32Array
+    const confidences = decoded.confidences.dataSync() as Float32Array
+    return {
+      ...readParts(loss),
+      accuracy: matchedAccuracy(confidences, loss.matched),
+      raw: { boxes, confidences },
+    }
   })
 }
 
@@ -107,13 +109,4 @@ function readParts(loss: Loss): LossParts {
     ...(loss.rezoomConfidence === undefined ? {} : { rezoomConfidence: read(loss.rezoomConfidence) }),
     ...(loss.delta === undefined ? {} : { delta: read(loss.delta) }),
   }
-}
-
-function notFinite(step: number, parts: LossParts): NoduleError {
-  const bad = Object.entries(parts).filter(([, value]) => !Number.isFinite(value))
-  return new NoduleError('NUMERIC', 'the loss is not finite (a lower solver.learning_rate may help)', {
-    place: `step ${step}`,
-    expected: 'finite numbers',
-    actual: bad.map(([name, value]) => `${name} ${value}`).join(', '),
-  })
 }

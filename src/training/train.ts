@@ -1,68 +1,45 @@
-import { join, resolve } from 'node:path'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { checkInteger } from '../check.js'
 import { findNear } from '../config/find_near.js'
 import { readHypes } from '../config/hypes.js'
-import { batches } from '../dataset/batches.js'
-import type { Batch } from '../dataset/batches.js'
+import type { Hypes } from '../config/hypes.js'
+import { openBatches } from '../dataset/batches.js'
+import type { Batch, BatchSource } from '../dataset/batches.js'
+import { skipMissing } from '../dataset/check_images.js'
 import { readList, readLists } from '../dataset/list.js'
-import { startEngine } from '../engine/start.js'
-import type { EngineName } from '../engine/types.js'
-import { describeFallbacks } from '../engine/onednn/engine.js'
-import { profileTable, startProfile } from '../engine/profile.js'
+import type { FrameList } from '../dataset/list.js'
+import { defaultWorkers } from '../dataset/run_ahead.js'
 import { NoduleError } from '../errors.js'
-import { makeOutputFolder, writeFileAtomic } from '../files.js'
+import type { EdgeBox } from '../geometry/box.js'
+import { frameOf } from '../inference/raw_frame.js'
 import { createDetector } from '../model/detector.js'
-import { VERSION } from '../version.js'
-import { checkpointName, copyAsLast, loadCheckpoint, restoreVariables, saveCheckpoint } from './checkpoint.js'
-import { createEma } from './ema.js'
-import { logLine, openLog, recordStart } from './log.js'
+import { loadCheckpoint } from '../checkpoints/checkpoint.js'
+import { graphDef } from './graph_def.js'
+import { DETECTOR_TAGS, logLine } from './log.js'
 import type { LogEntry } from './log.js'
-import { createOptimizer } from './optimizer.js'
-import { learningRate } from './schedule.js'
-import { findEarlier, required } from './start.js'
+import { runLoop } from './loop.js'
+import type { Learner, TrainResult as LoopResult } from './loop.js'
+import type { HostTensor, SafeTensors } from '../formats/safetensors.js'
+import { openRun, required } from './start.js'
 import { loadStart } from './start_weights.js'
+import type { RunOptions } from './start.js'
 import { testStep, trainStep } from './step.js'
-import type { StepResult } from './step.js'
+import type { StepResult, TestResult } from './step.js'
+import { prCurve } from './summaries.js'
+import type { SummaryValue } from './summaries.js'
+import { drawTest } from './test_pictures.js'
+import { validate } from './validate.js'
 
-export interface TrainOptions {
-  /** Hypes file; paths in it are relative to its folder. */
-  hypes: string
-  /** Changes of single keys, such as `solver.learning_rate=3e-4`. */
-  set?: readonly string[] | undefined
+export interface TrainOptions extends RunOptions {
   /** Lists of training frames, taken together; default data.train_idl of the hypes. */
   train?: string | readonly string[] | undefined
   /** List of test frames; default data.test_idl; none: no test accuracy. */
   test?: string | undefined
-  /** The run's folder: checkpoints/ (step-000500.safetensors, ..., last.safetensors), events/, log.jsonl, hypes.json, run.jsonl. */
-  output: string
-  /** The step to stop at; default solver.max_iter. */
-  steps?: number | undefined
-  /** Go on from the newest checkpoint of the run's folder. */
-  resume?: boolean | undefined
-  engine?: EngineName | undefined
-  /** Seed of weights, order, jitter and dropout; default solver.rnd_seed. */
-  seed?: number | undefined
-  /** At the end, a table of the time by kernel. */
-  profile?: boolean | undefined
-  /** Receives the log lines. */
-  onLine?: ((line: string) => void) | undefined
-  onWarning?: ((warning: string) => void) | undefined
-  /** Called after each step. */
-  onProgress?: ((step: number, steps: number) => void) | undefined
-  /** Asked before each step; true ends the training with a checkpoint. */
-  interrupted?: (() => boolean) | undefined
+  /** Leaves out images that are not there, with a warning that names them; default: they are an error. */
+  skipMissing?: boolean | undefined
 }
 
-export interface TrainResult {
-  /** Steps done since the start of the run, resumed ones included. */
-  step: number
-  /** The last checkpoint. */
-  checkpoint: string
-  interrupted: boolean
-  /** The last log entry of this call. */
-  last?: LogEntry
-}
+export type TrainResult = LoopResult<LogEntry>
+
+type Look = Partial<Pick<LogEntry, Extract<keyof LogEntry, `test${string}`>>>
 
 /**
  * Trains a detector. The same hypes, seed, lists and code on the same engine give the same weights, whether the run is
@@ -71,123 +48,94 @@ export interface TrainResult {
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
-  const lastStep = checkInteger('steps', options.steps ?? hypes.solver.max_iter, 0, 1e9)
-  if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
   const near = (path: string): string => findNear(options.hypes, path)
   const trainPaths = [options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat()
   const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
-  const trainList = readLists(trainPaths)
-  const testList = testPath === undefined ? undefined : readList(testPath)
-  const folder = join(options.output, 'checkpoints')
+  const run = await openRun(options, hypes, { train: trainPaths, test: testPath }, loadCheckpoint)
+  const present = (list: FrameList): FrameList => (options.skipMissing === true ? skipMissing(list) : list)
+  const trainList = present(readLists(trainPaths))
+  const testList = testPath === undefined ? undefined : present(readList(testPath))
 
-  // What goes on: an earlier run, or a new model from the seed.
-  const earlier = await findEarlier(folder, hypes, options, loadCheckpoint)
-  const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
-  const firstStep = earlier?.step ?? 0
-
-  await makeOutputFolder(options.output)
-
-  const engine = await startEngine(options.engine)
-  options.onLine?.(`engine: ${engine.describe()}`)
-  const detector = naming(options.hypes, () => createDetector(hypes, seed))
-  const optimizer = createOptimizer(hypes, detector.weights)
-  if (earlier === undefined) await loadStart(detector, near, options.onWarning)
-  const ema = hypes.solver.ema_decay > 0 ? createEma(detector.weights, hypes.solver.ema_decay) : undefined
-  // What a checkpoint holds as the model, and what it needs to go on.
-  const model = ema?.averages ?? detector.weights
-  const slots = new Map([...optimizer.slots, ...(ema?.slots ?? [])])
-  if (earlier !== undefined) {
-    restoreVariables(model, earlier.tensors, 'model/', earlier.path)
-    restoreVariables(slots, earlier.tensors, 'optimizer/', earlier.path)
-    if (earlier.engine !== engine.name || earlier.codeVersion !== VERSION)
-      options.onWarning?.(
-        `${earlier.path} was written by nodule ${earlier.codeVersion} on the engine ${earlier.engine}: ` +
-          `nodule ${VERSION} on ${engine.name} goes on, and may round differently`,
-      )
-  }
-  await writeFileAtomic(join(options.output, 'hypes.json'), `${JSON.stringify(hypes, undefined, 2)}\n`)
-  await recordStart(options.output, {
-    nodule: VERSION,
-    node: process.versions.node,
-    engine: engine.name,
-    seed,
-    step: firstStep,
-    train: trainPaths.length === 1 ? resolve(trainPaths[0]!) : trainPaths.map((path) => resolve(path)),
-    ...(testPath === undefined ? {} : { test: resolve(testPath) }),
-  })
-  const log = await openLog(options.output, firstStep)
-  const save = async (step: number): Promise<string> => {
-    const path = join(folder, checkpointName(step))
-    await saveCheckpoint(path, { hypes, step, seed, engine: engine.name, weights: model, slots })
-    await copyAsLast(path)
-    return path
-  }
-
-  const { display_iter: displayEvery, save_iter: saveEvery } = hypes.logging
+  const { seed } = run
+  const workers = options.workers ?? defaultWorkers()
   const warn = options.onWarning === undefined ? {} : { onWarning: options.onWarning }
-  const jitter = hypes.solver.use_jitter
-  const trainBatches = batches(trainList, hypes, { seed, startStep: firstStep, jitter, ...warn })
-  const testBatches =
-    testList === undefined
-      ? undefined
-      : batches(testList, hypes, { seed, startStep: Math.ceil(firstStep / displayEvery), ...warn })
-  const interrupted = (): boolean => options.interrupted?.() === true
-  const recent: StepResult[] = []
-  let msSpent = 0
-  let saved = earlier?.path
-  let last: LogEntry | undefined
-  let step = firstStep
-  // The first step builds kernels and fills caches: it is left out of the profile.
-  let stopProfile: ReturnType<typeof startProfile> | undefined
-  // The means since the last entry, and the model on a test batch.
-  const report = async (at: number): Promise<void> => {
-    const batch = testBatches === undefined ? undefined : await nextBatch(testBatches)
-    const test = (): ReturnType<typeof testStep> | undefined => batch && testStep(detector, batch)
-    const tested = ema === undefined ? test() : ema.use(test)
-    last = {
-      step: at,
-      lr: learningRate(hypes.solver, at),
-      ...means(recent),
-      ...(tested === undefined ? {} : { testAccuracy: tested.accuracy, testLoss: tested.loss }),
-      msPerImage: msSpent / recent.length / hypes.batch_size,
-    }
-    await log.write(last)
-    options.onLine?.(logLine(last))
-    recent.length = 0
-    msSpent = 0
+  const sources: BatchSource[] = []
+  const open = async (list: FrameList, jitter: boolean, workers: number): Promise<BatchSource> => {
+    const source = await openBatches(list, hypes, { seed, jitter, workers, ...warn })
+    sources.push(source)
+    return source
   }
   try {
-    while (step < lastStep && !interrupted()) {
-      const batch = await nextBatch(trainBatches)
-      const started = performance.now()
-      const rate = learningRate(hypes.solver, step)
-      recent.push(trainStep(detector, optimizer, batch, { step, learningRate: rate }))
-      ema?.update(step)
-      msSpent += performance.now() - started
-
-      if (step % displayEvery === 0) await report(step)
-      step++
-      if (options.profile === true) stopProfile ??= startProfile()
-      if (step % saveEvery === 0) saved = await save(step)
-      options.onProgress?.(step, lastStep)
-      // Signals arrive between turns of the event loop only.
-      await nextTurn()
+    const trainBatches = await open(trainList, hypes.solver.use_jitter, workers)
+    const testBatches = testList === undefined ? undefined : await open(testList, false, 0)
+    const { validate_iter: validateEvery } = hypes.logging
+    const isValidated = (step: number): boolean =>
+      testList !== undefined && validateEvery > 0 && step > 0 && step % validateEvery === 0
+    const build = (): Learner<Batch, StepResult, Look, LogEntry> => {
+      const detector = naming(options.hypes, () => createDetector(hypes, seed))
+      return {
+        kind: 'detector',
+        weights: detector.weights,
+        loadStart: async () => loadStart(detector, near, options.onWarning),
+        batch: trainBatches.batch,
+        step: (examples, optimizer, place) => trainStep(detector, optimizer, examples, place),
+        batchTensors: (batch) => batchTensors(batch, hypes),
+        look: async ({ step, last, observe }) => {
+          if (testBatches === undefined || testList === undefined) return { look: {} }
+          const more: SummaryValue[] = []
+          const batch = await testBatches.batch(Math.ceil(step / hypes.logging.display_iter))
+          const tested = testStep(detector, batch, observe)
+          const frame = batch.frames.subarray(0, batch.frames.length / batch.paths.length)
+          const raw = frameOf(tested.raw, 0, batch.paths.length)
+          more.push(...(await drawTest(options.output, step, frame, raw, batch.boxes[0]!, hypes)))
+          const look = testNumbers(tested)
+          if (!isValidated(step) && !(last && hypes.logging.validate_iter > 0)) return { look, more }
+          const { ap, recall, evaluation } = await validate(detector, testList)
+          more.push(prCurve('test/pr_curve', evaluation.curve, evaluation.truthBoxes))
+          return { look: { ...look, ...(ap === null ? {} : { testAp: ap }), testRecall: recall }, more }
+        },
+        isDue: isValidated,
+        score: ({ testAp }) => testAp,
+        graph: () => graphDef(detector),
+        entry: (head, means, look, msPerImage) => ({ ...head, ...means, ...look, msPerImage }),
+        tags: DETECTOR_TAGS,
+        line: logLine,
+        dispose: () => detector.dispose(),
+      }
     }
-    // The last step, whatever its number.
-    if (recent.length > 0) await report(step - 1)
-    if (stopProfile !== undefined && step > firstStep + 1)
-      options.onLine?.(profileTable(stopProfile(), step - firstStep - 1))
-    const slow = describeFallbacks()
-    if (slow.length > 0)
-      options.onWarning?.(`the native engine left kernels to JavaScript: ${slow.join(', ')}`)
-    if (saved === undefined || (step > firstStep && step % saveEvery !== 0)) saved = await save(step)
+    return await runLoop(run, build)
   } finally {
-    await Promise.all([trainBatches.return(), testBatches?.return()])
-    ema?.dispose()
-    optimizer.dispose()
-    detector.dispose()
+    await Promise.all(sources.map(async (source) => source.close()))
   }
-  return { step, checkpoint: saved, interrupted: interrupted(), ...(last === undefined ? {} : { last }) }
+}
+
+function testNumbers({ accuracy, loss, confidence, box, rezoomConfidence, delta }: TestResult): Look {
+  return {
+    testAccuracy: accuracy,
+    testLoss: loss,
+    testConfidence: confidence,
+    testBox: box,
+    ...(rezoomConfidence === undefined ? {} : { testRezoomConfidence: rezoomConfidence }),
+    ...(delta === undefined ? {} : { testDelta: delta }),
+  }
+}
+
+/** Frames [n, height, width, channels]; boxes and excluded places as rows of frame, x1, y1, x2, y2. */
+function batchTensors(batch: Batch, hypes: Hypes): SafeTensors {
+  const rows = (boxes: readonly (readonly EdgeBox[])[]): HostTensor => {
+    const values = boxes.flatMap((ofFrame, n) => ofFrame.map(({ x1, y1, x2, y2 }) => [n, x1, y1, x2, y2]))
+    return { shape: [values.length, 5], data: Float32Array.from(values.flat()) }
+  }
+  const { image_height: height, image_width: width } = hypes
+  const shape = [batch.paths.length, height, width, hypes.data.channels]
+  return {
+    metadata: { paths: JSON.stringify(batch.paths) },
+    tensors: new Map([
+      ['frames', { shape, data: batch.frames }],
+      ['boxes', rows(batch.boxes)],
+      ['excluded', rows(batch.excluded)],
+    ]),
+  }
 }
 
 /** The work's NoduleError, with the file that it is about where it names none. */
@@ -198,18 +146,4 @@ function naming<Result>(path: string, work: () => Result): Result {
     if (!(error instanceof NoduleError) || error.path !== undefined) throw error
     throw new NoduleError(error.code, `${path}: ${error.message}`, { cause: error })
   }
-}
-
-async function nextBatch(source: AsyncGenerator<Batch, void, undefined>): Promise<Batch> {
-  const { value } = await source.next()
-  if (value === undefined) throw new Error('the batches ended')
-  return value
-}
-
-/** The means of the recent steps. */
-function means(results: readonly StepResult[]): StepResult {
-  const keys = Object.keys(results[0]!) as (keyof StepResult)[]
-  const mean = (key: keyof StepResult): number =>
-    results.reduce((sum, result) => sum + (result[key] ?? 0), 0) / results.length
-  return Object.fromEntries(keys.map((key) => [key, mean(key)])) as unknown as StepResult
 }

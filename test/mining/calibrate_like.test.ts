@@ -8,7 +8,7 @@ import { exportPatches } from '../../src/onnx/index.js'
 import { patchMetadata, patchProps } from '../../src/onnx/patch_metadata.js'
 import type { Calibration } from '../../src/onnx/patch_metadata.js'
 import { decodeModel, encodeModel } from '../../src/onnx/proto.js'
-import { trainPatches } from '../../src/patches/index.js'
+import { trainPatches } from '../../src/training/train_patches.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 import { temporaryFolder, writeHypes, writeSmallCubes } from '../patches/small_cubes.js'
 

@@ -16,7 +16,7 @@ import { exportOnnx } from '../../src/onnx/index.js'
 import { modelMetadata } from '../../src/onnx/metadata.js'
 import { decodeModel } from '../../src/onnx/proto.js'
 import { verifyExport } from '../../src/onnx/verify.js'
-import { loadCheckpoint, saveCheckpoint } from '../../src/training/checkpoint.js'
+import { loadCheckpoint, saveCheckpoint } from '../../src/checkpoints/checkpoint.js'
 import { train } from '../../src/training/train.js'
 
 const hypes = parseHypes({

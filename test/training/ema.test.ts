@@ -33,28 +33,27 @@ describe.each(present)('the moving average of weights on %s', (engine) => {
     ema.dispose()
   })
 
-  test('stands in for the weights only while it is used, also where the work throws', () => {
+  test('stands in for the weights only while it is used, also where the work throws', async () => {
     weight.assign(tf.tensor1d([1, 1, 1]))
     const ema = createEma(new Map([['w', weight]]), 0.9)
     weight.assign(tf.tensor1d([5, 6, 7]))
-    expect(ema.use(() => values(weight))).toEqual([1, 1, 1])
+    expect(await ema.use(async () => values(weight))).toEqual([1, 1, 1])
     expect(values(weight)).toEqual([5, 6, 7])
-    expect(() =>
-      ema.use(() => {
-        throw new Error('inside')
-      }),
-    ).toThrow('inside')
+    const failing = ema.use(async () => {
+      throw new Error('inside')
+    })
+    await expect(failing).rejects.toThrow('inside')
     expect(values(weight)).toEqual([5, 6, 7])
     expect(values(ema.averages.get('w')!)).toEqual([1, 1, 1])
     ema.dispose()
   })
 
-  test('shares no memory with weights that an optimizer moves in place', () => {
+  test('shares no memory with weights that an optimizer moves in place', async () => {
     weight.assign(tf.tensor1d([1, 2, 3]))
     const weights = new Map([['w', weight]])
     const ema = createEma(weights, 0.9)
     const optimizer = createOptimizer(parseHypes({ solver: { opt: 'Adam' } }), weights)
-    ema.use(() => values(weight))
+    await ema.use(async () => values(weight))
     const gradient = tf.tensor1d([1, 1, 1])
     optimizer.apply(new Map([['w', gradient]]), 0.1, 0)
     expect(values(ema.averages.get('w')!)).toEqual([1, 2, 3])

@@ -16,4 +16,15 @@ describe('learningRate', () => {
     const rates = [0, 1, 2, 3, 53, 103, 200].map((step) => learningRate(solver, step))
     ;[0.2, 0.4, 0.6, 0.8, 0.4, 0, 0].forEach((rate, index) => expect(rates[index]).toBeCloseTo(rate, 6))
   })
+
+  it('step: times step_factor at each period, after a warm-up', () => {
+    const { solver } = parseHypes({
+      solver: {
+        ...{ learning_rate: 0.8, schedule: 'step', learning_rate_step: 100, step_factor: 0.5 },
+        warmup_steps: 1,
+      },
+    })
+    const rates = [0, 1, 99, 100, 199, 200].map((step) => learningRate(solver, step))
+    expect(rates).toEqual([0.4, 0.8, 0.8, 0.4, 0.4, 0.2])
+  })
 })

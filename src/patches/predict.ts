@@ -1,59 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
-import { NoduleError } from '../errors.js'
-import type { BatchStatistics } from '../model/backbone.js'
-import type { Optimizer } from '../training/optimizer.js'
 import { PLAIN_VIEW, renderView } from './augment.js'
-import type { PatchBatch } from './batches.js'
 import { cubePlanes, cubeSpec } from './cube.js'
 import type { PatchModel } from './model.js'
 import type { CubeStore } from './store.js'
-import { targetLoss } from './targets.js'
-
-/**
- * One training step. Throws NoduleError (NUMERIC) where loss or gradients are not finite; the weights are then unchanged.
- * @returns the loss, and the global norm of the gradients before the clipping
- */
-export function patchStep(
-  model: PatchModel,
-  optimizer: Optimizer,
-  { cubes, labels }: PatchBatch,
-  o: { step: number; learningRate: number },
-): { loss: number; gradientNorm: number } {
-  const { hypes, weights } = model
-  const trainable = [...weights].filter(([, variable]) => variable.trainable)
-  const input = cubeTensor(model, cubes)
-  let statistics: BatchStatistics[] = []
-  try {
-    const { value, grads } = tf.variableGrads(
-      () => {
-        const forward = model.forward(input, { training: true, step: o.step })
-        ;({ statistics } = forward)
-        return targetLoss(forward.outputs, labels, hypes.targets)
-      },
-      trainable.map(([, variable]) => variable),
-    )
-    try {
-      const loss = value.dataSync()[0]!
-      if (!Number.isFinite(loss))
-        throw new NoduleError('NUMERIC', 'the loss is not finite (a lower solver.learning_rate may help)', {
-          place: `step ${o.step}`,
-          expected: 'a finite number',
-          actual: String(loss),
-        })
-      const gradients = new Map(trainable.map(([name, variable]) => [name, grads[variable.name]!]))
-      const gradientNorm = optimizer.apply(gradients, o.learningRate, o.step)
-      model.updateAverages(statistics)
-      statistics = []
-      return { loss, gradientNorm }
-    } finally {
-      value.dispose()
-      tf.dispose(grads)
-    }
-  } finally {
-    input.dispose()
-    tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
-  }
-}
 
 const TEST_BATCH = 64
 
@@ -77,7 +26,8 @@ export function predictCubes(model: PatchModel, store: CubeStore, indices: reado
   return outputs
 }
 
-function cubeTensor({ hypes }: PatchModel, cubes: Float32Array): tf.Tensor4D {
+/** Cubes as the model takes them: gray levels [n, size, size, planes]. */
+export function cubeTensor({ hypes }: PatchModel, cubes: Float32Array): tf.Tensor4D {
   const spec = cubeSpec(hypes)
   const { size } = spec.fine
   const planes = cubePlanes(spec)

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { copyFile, readdir, rename } from 'node:fs/promises'
+import { copyFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as tf from '@tensorflow/tfjs'
 import { show } from '../check.js'
@@ -29,6 +29,35 @@ export interface Checkpoint<H = Hypes> {
   /** Engine that trained it. */
   engine: string
   tensors: Map<string, HostTensor>
+  /** How far the log was; absent in files of nodule 0.1's first versions and in those that no run wrote. */
+  progress?: Progress
+}
+
+/** Sums of the steps since the last log entry. */
+export interface MeansState {
+  count: number
+  /** By the names of a step's numbers. */
+  sums: Record<string, number>
+  /** Time of the steps. */
+  ms: number
+}
+
+/** The best look at the whole test so far. */
+export interface Best {
+  score: number
+  /** Steps done then. */
+  step: number
+  /** Looks since then, none of them better. */
+  stale: number
+}
+
+/** What a run needs besides its tensors to leave the log that an undisturbed one leaves. */
+export interface Progress {
+  /** The first step that no log entry tells of. */
+  logged: number
+  /** Sums of the steps from there on. */
+  means: MeansState
+  best?: Best | undefined
 }
 
 export type Variables = ReadonlyMap<string, tf.Variable>
@@ -45,6 +74,7 @@ export async function saveCheckpoint(
     engine: string
     weights: Variables
     slots: Variables
+    progress?: Progress
   },
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>()
@@ -62,6 +92,7 @@ export async function saveCheckpoint(
     seed: String(state.seed),
     code_version: VERSION,
     engine: state.engine,
+    ...(state.progress === undefined ? {} : { progress: JSON.stringify(state.progress) }),
   }
   await writeSafeTensors(path, { metadata, tensors })
 }
@@ -105,12 +136,16 @@ export async function loadCheckpointOf<H>(
     if (!/^\d{1,16}$/.test(text) || Number(text) > highest) throw wrong(key, `integer up to ${highest}`)
     return Number(text)
   }
-  let hypes: unknown
-  try {
-    hypes = JSON.parse(metadata['hypes'] ?? '')
-  } catch (error) {
-    throw wrong('hypes', 'JSON').with({ cause: error })
+  const json = (key: string): unknown => {
+    try {
+      return JSON.parse(metadata[key] ?? '')
+    } catch (error) {
+      throw wrong(key, 'JSON').with({ cause: error })
+    }
   }
+  const hypes = json('hypes')
+  const progress = metadata['progress'] === undefined ? undefined : json('progress')
+  if (progress !== undefined && !isProgress(progress)) throw wrong('progress', 'how far the log was')
   return {
     hypes: parse(hypes, `${path}: hypes`),
     step: count('step', Number.MAX_SAFE_INTEGER),
@@ -118,7 +153,21 @@ export async function loadCheckpointOf<H>(
     codeVersion: metadata['code_version'] ?? '',
     engine: metadata['engine'] ?? '',
     tensors,
+    ...(progress === undefined ? {} : { progress }),
   }
+}
+
+function isProgress(value: unknown): value is Progress {
+  const isCount = (count: unknown): boolean => Number.isSafeInteger(count) && Number(count) >= 0
+  const { logged, means, best } = { ...(value as Partial<Progress>) }
+  return (
+    (best === undefined || (isCount(best.step) && isCount(best.stale) && Number.isFinite(best.score))) &&
+    isCount(logged) &&
+    isCount(means?.count) &&
+    Number.isFinite(means?.ms) &&
+    typeof means?.sums === 'object' &&
+    Object.values({ ...means.sums }).every(Number.isFinite)
+  )
 }
 
 /**
@@ -165,9 +214,31 @@ export async function copyAsLast(path: string): Promise<void> {
     await copyFile(path, `${last}.part`, constants.COPYFILE_FICLONE)
     await rename(`${last}.part`, last)
   } catch (error) {
+    await rm(`${last}.part`, { force: true }).catch(() => undefined)
     throw fileError(last, 'write', error)
   }
 }
+
+/** Does that for a run that goes on, where a kill came between a checkpoint and its copy. */
+export async function repairLast(path: string): Promise<void> {
+  const last = await stat(join(dirname(path), 'last.safetensors')).catch(() => undefined)
+  const newest = await stat(path)
+  if (last === undefined || last.size !== newest.size || last.mtimeMs < newest.mtimeMs) await copyAsLast(path)
+}
+
+/** Removes what a run that was killed left half written. Throws NoduleError (FILE). */
+export async function removeUnfinished(folder: string): Promise<void> {
+  try {
+    for (const name of await readdir(folder))
+      if (/\.safetensors\.(?:[\w-]+\.)?part$/.test(name)) await rm(join(folder, name), { force: true })
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+    throw fileError(folder, 'remove unfinished checkpoints', error)
+  }
+}
+
+/** The names that `checkpointName` makes. */
+export const STEP_FILE = /^step-(\d+)\.safetensors$/
 
 /** `step-000500.safetensors`. */
 export function checkpointName(step: number): string {
@@ -184,7 +255,7 @@ export async function newestCheckpoint(folder: string): Promise<string | undefin
     throw fileError(folder, 'list checkpoints', error)
   }
   const steps = names
-    .map((name) => /^step-(\d+)\.safetensors$/.exec(name))
+    .map((name) => STEP_FILE.exec(name))
     .filter((match) => match !== null)
     .sort((a, b) => Number(a[1]) - Number(b[1]))
   const last = steps.at(-1)

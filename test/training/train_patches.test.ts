@@ -4,10 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parsePatchHypes } from '../../src/config/patch_hypes.js'
 import { NoduleError } from '../../src/errors.js'
 import { createSampler } from '../../src/patches/batches.js'
-import { areaUnderCurve, openCubes, trainPatches, writeCubes } from '../../src/patches/index.js'
-import type { TrainPatchesOptions, TrainPatchesResult } from '../../src/patches/index.js'
-import { checkpointKind, loadCheckpoint, loadCheckpointOf } from '../../src/training/checkpoint.js'
-import { SMALL, smallHypes, temporaryFolder, writeHypes, writeSmallCubes } from './small_cubes.js'
+import { areaUnderCurve, openCubes, writeCubes } from '../../src/patches/index.js'
+import { trainPatches } from '../../src/training/train_patches.js'
+import type { TrainPatchesOptions, TrainPatchesResult } from '../../src/training/train_patches.js'
+import { checkpointKind, loadCheckpoint, loadCheckpointOf } from '../../src/checkpoints/checkpoint.js'
+import { SMALL, smallHypes, temporaryFolder, writeHypes, writeSmallCubes } from '../patches/small_cubes.js'
 
 const root = temporaryFolder()
 let cubes: string

@@ -1,0 +1,203 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as tf from '@tensorflow/tfjs'
+import sharp from 'sharp'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
+import { parsePatchHypes } from '../../src/config/patch_hypes.js'
+import { NoduleError } from '../../src/errors.js'
+import { trainPatches } from '../../src/training/train_patches.js'
+import { loadCheckpoint, loadCheckpointOf } from '../../src/checkpoints/checkpoint.js'
+import { readSafeTensors } from '../../src/formats/safetensors.js'
+import { runLoop } from '../../src/training/loop.js'
+import { train } from '../../src/training/train.js'
+import type { TrainOptions } from '../../src/training/train.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
+import { SMALL, writeSmallCubes } from '../patches/small_cubes.js'
+
+const root = mkdtempSync(join(tmpdir(), 'nodule-loop-'))
+afterAll(() => rmSync(root, { recursive: true }))
+
+const HYPES = {
+  ...{ image_width: 96, image_height: 64, grid_width: 3, grid_height: 2 },
+  ...{ slim_basename: 'tiny', lstm_size: 16, rnn_len: 2, batch_size: 2 },
+  logging: { display_iter: 2, save_iter: 100 },
+  solver: { opt: 'Adam', rnd_seed: 3, max_iter: 6 },
+}
+const list = join(root, 'list.json')
+const hypes = join(root, 'hypes.json')
+
+beforeAll(async () => {
+  const entries = []
+  for (let n = 0; n < 4; n++) {
+    await sharp({ create: { width: 96, height: 64, channels: 3, background: { r: 60 * n, g: 99, b: 9 } } })
+      .png()
+      .toFile(join(root, `${n}.png`))
+    entries.push({ image_path: `${n}.png`, rects: n === 3 ? [] : [{ x1: 9 + n, y1: 9, x2: 30, y2: 30 }] })
+  }
+  writeFileSync(list, JSON.stringify(entries))
+  writeFileSync(hypes, JSON.stringify(HYPES))
+})
+
+const run = (output: string, change: Partial<TrainOptions> = {}): ReturnType<typeof train> =>
+  train({ hypes, train: list, test: list, output: join(root, output), engine: 'wasm', ...change })
+
+async function refused(work: Promise<unknown>): Promise<NoduleError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(NoduleError)
+  return error as NoduleError
+}
+
+describe('the loop', () => {
+  it('ends where the loss is not finite, and saves what the step saw', async () => {
+    const output = join(root, 'diverges')
+    const seen: number[] = []
+    const hypes = parseHypes({ logging: { display_iter: 1, save_iter: 1, histogram_iter: 0 } })
+    const run = {
+      ...{ hypes, earlier: undefined, seed: 1, firstStep: 0, lastStep: 9 },
+      options: { hypes: 'h.json', output, engine: 'wasm' as const },
+      data: { train: ['list.json'], test: undefined },
+    }
+    const work = runLoop(run, () => ({
+      kind: 'detector',
+      weights: new Map([['w', tf.variable(tf.scalar(1), true)]]),
+      loadStart: async () => undefined,
+      batch: (n) => n,
+      batchTensors: (n) => ({
+        metadata: { number: String(n) },
+        tensors: new Map([['x', { shape: [1], data: Float32Array.of(n) }]]),
+      }),
+      step: ([n]) => {
+        seen.push(n!)
+        if (n === 2) throw new NoduleError('NUMERIC', 'the loss is not finite', { place: 'step 2' })
+        return { loss: 1 }
+      },
+      look: () => ({ look: {} }),
+      score: () => undefined,
+      entry: (head, { loss }) => ({ ...head, loss }),
+      tags: { lr: 'learning_rate', loss: 'train/loss' },
+      line: ({ step }) => `Step: ${step}`,
+      dispose: () => undefined,
+    }))
+    const error = await refused(work)
+    const path = join(output, 'batch-000002-0.safetensors')
+    expect([error.code, error.message]).toEqual([
+      'NUMERIC',
+      `step 2: the loss is not finite; what it saw: ${path}`,
+    ])
+    expect(seen).toEqual([0, 1, 2])
+    expect(await readSafeTensors(path)).toEqual({
+      metadata: { number: '2' },
+      tensors: new Map([['x', { shape: [1], data: Float32Array.of(2) }]]),
+    })
+    expect(readdirSync(join(output, 'checkpoints'))).toContain('step-000002.safetensors')
+  })
+
+  it('leaves the last good checkpoint where the disk is full', async () => {
+    const { checkpoint } = await run('full', { steps: 2 })
+    const folder = join(root, 'full', 'checkpoints')
+    const before = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))] as const)
+    // A limit on the size of files stands for the full disk: writing ends in the middle of the checkpoint.
+    const blocks = Math.floor(statSync(checkpoint).size / 1024 / 2)
+    const args = [
+      '--import',
+      'tsx',
+      join(PACKAGE_ROOT, 'src/cli.ts'),
+      'train',
+      hypes,
+      '--resume',
+      '--steps',
+      '4',
+    ]
+    const all = [...args, '--train', list, '--test', list, '-o', join(root, 'full'), '--engine', 'wasm']
+    const script = `ulimit -f ${blocks}; exec "$0" "$@"`
+    const child = spawnSync('bash', ['-c', script, process.execPath, ...all], { encoding: 'utf8' })
+    expect(child.stderr).toMatch(/step-000004\.safetensors: cannot write: /)
+    expect(child.status).toBe(1)
+    expect(readdirSync(folder)).toEqual(before.map(([name]) => name))
+    for (const [name, bytes] of before)
+      expect(readFileSync(join(folder, name)).equals(bytes), name).toBe(true)
+    const after = await run('full', { resume: true, steps: 4 })
+    const whole = await run('enough', { steps: 4 })
+    const [a, b] = [await loadCheckpoint(after.checkpoint), await loadCheckpoint(whole.checkpoint)]
+    expect([...a.tensors]).toEqual([...b.tensors])
+  }, 60_000)
+
+  it('freezes layers with their averages, and says which pattern fits none', async () => {
+    const set = ['solver.freeze=["tiny/conv1"]']
+    const [start, end] = [await run('cold', { steps: 0 }), await run('frozen', { set })]
+    const [a, b] = [await loadCheckpoint(start.checkpoint), await loadCheckpoint(end.checkpoint)]
+    const moved = [...a.tensors.keys()].filter(
+      (name) => a.tensors.get(name)!.data.join() !== b.tensors.get(name)?.data.join(),
+    )
+    expect(moved.length).toBeGreaterThan(10)
+    expect(moved.filter((name) => name.startsWith('model/tiny/conv1/'))).toEqual([])
+    expect(moved).toContain('model/tiny/conv2/BatchNorm/moving_mean')
+    expect([...b.tensors.keys()].filter((name) => /^optimizer\/.*conv1\//.test(name))).toEqual([])
+    const error = await refused(run('nothing', { set: ['solver.freeze=["conv1"]'] }))
+    expect([error.code, error.place]).toEqual(['FORMAT', 'solver.freeze[0]'])
+  })
+
+  it('averages the gradients of solver.accumulate batches, resumed or not', async () => {
+    const set = ['solver.accumulate=3', 'batch_size=1']
+    const whole = await run('three', { set, steps: 4 })
+    await run('threeParts', { set, steps: 2 })
+    const parts = await run('threeParts', { set, steps: 4, resume: true })
+    const one = await run('one', { set: ['batch_size=1'], steps: 4 })
+    const [a, b, c] = await Promise.all([whole, parts, one].map(async (r) => loadCheckpoint(r.checkpoint)))
+    expect([...b!.tensors]).toEqual([...a!.tensors])
+    expect([...c!.tensors]).not.toEqual([...a!.tensors])
+  })
+})
+
+it('keeps the newest checkpoints and the best, and ends early', async () => {
+  const [cubes, others] = [
+    await writeSmallCubes(join(root, 'train'), 40, 1),
+    await writeSmallCubes(join(root, 'test'), 20, 2),
+  ]
+  const path = join(root, 'patches.json')
+  const logging = { display_iter: 5, test_iter: 10, save_iter: 10, keep_checkpoints: 2 }
+  const solver = { ...SMALL.solver, max_iter: 400, early_stopping: 3 }
+  writeFileSync(path, JSON.stringify({ ...SMALL, logging, solver }))
+  const lines: string[] = []
+  const onLine = (line: string): number => lines.push(line)
+  const o = { hypes: path, train: cubes, test: others, engine: 'wasm' } as const
+  const result = await trainPatches({ ...o, output: join(root, 'best'), onLine })
+  expect(result.step).toBeLessThan(400)
+  const load = async (name: string): Promise<Awaited<ReturnType<typeof loadCheckpointOf>>> =>
+    loadCheckpointOf(join(root, 'best', 'checkpoints', name), 'patches', parsePatchHypes)
+  const log = readFileSync(join(root, 'best', 'log.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { step: number; testAuc?: number })
+  const looks = log.filter(({ testAuc }) => testAuc !== undefined)
+  const highest = Math.max(...looks.map(({ testAuc }) => testAuc!))
+  const first = looks.find(({ testAuc }) => testAuc === highest)!
+  const best = await load('best.safetensors')
+  expect([best.step, best.progress!.best]).toEqual([
+    first.step + 1,
+    { score: highest, step: first.step + 1, stale: 0 },
+  ])
+  // Three looks, 10 steps apart, were no better.
+  expect(result.step).toBe(first.step + 1 + 30)
+  expect(lines).toContain(
+    `no better look at the test since step ${best.step}: the run ends (solver.early_stopping)`,
+  )
+  expect(readdirSync(join(root, 'best', 'checkpoints')).sort()).toEqual([
+    'best.safetensors',
+    'last.safetensors',
+    ...[Math.floor(result.step / 10) * 10, result.step].map(
+      (step) => `step-${String(step).padStart(6, '0')}.safetensors`,
+    ),
+  ])
+
+  // Cut and resumed, the same.
+  await trainPatches({ ...o, output: join(root, 'cut'), steps: 13 })
+  const resumed = await trainPatches({ ...o, output: join(root, 'cut'), resume: true })
+  expect(resumed.step).toBe(result.step)
+}, 120_000)
