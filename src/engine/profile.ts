@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs'
 import { kernelFallbacks } from './onednn/kernel.js'
+import { alignColumns } from '../text_table.js'
 
 /** What one kernel did while the profile ran. */
 export interface KernelTime {
@@ -63,18 +64,22 @@ function newBytes(result: TensorInfo | TensorInfo[], inputs: NamedTensorInfoMap)
 
 /** The profile as a table; `steps` divides the figures. Kernels below 0.5 % of the time share one line. */
 export function profileTable(profile: Profile, steps: number): string {
-  const line = (name: string, ms: number, calls: string, bytes: string): string =>
-    `${name.padEnd(30)} ${(ms / steps).toFixed(2).padStart(9)} ${((ms / profile.ms) * 100).toFixed(1).padStart(6)} ` +
-    `${calls.padStart(8)} ${bytes.padStart(9)}`
-  const row = ({ name, ms, calls, bytes }: KernelTime): string =>
+  const line = (name: string, ms: number, calls: string, bytes: string): string[] => [
+    name,
+    (ms / steps).toFixed(2),
+    ((ms / profile.ms) * 100).toFixed(1),
+    calls,
+    bytes,
+  ]
+  const row = ({ name, ms, calls, bytes }: KernelTime): string[] =>
     line(name, ms, (calls / steps).toFixed(1), (bytes / steps / 2 ** 20).toFixed(2))
   const add = (kernels: KernelTime[], key: 'ms' | 'calls' | 'bytes'): number =>
     kernels.reduce((sum, kernel) => sum + kernel[key], 0)
   const large = profile.kernels.filter((kernel) => kernel.ms >= profile.ms / 200)
   const small = profile.kernels.filter((kernel) => kernel.ms < profile.ms / 200)
   const fallbacks = kernelFallbacks()
-  const lines = [
-    `${'kernel'.padEnd(30)} ${'ms/step'.padStart(9)} ${'%'.padStart(6)} ${'calls'.padStart(8)} ${'MiB'.padStart(9)}`,
+  const rows = [
+    ['kernel', 'ms/step', '%', 'calls', 'MiB'],
     ...large.map(row),
     row({
       name: `${small.length} more kernels`,
@@ -90,9 +95,8 @@ export function profileTable(profile: Profile, steps: number): string {
       bytes: add(profile.kernels, 'bytes'),
     }),
   ]
-  if (tf.getBackend() === 'native')
-    lines.push(
-      `JavaScript kernels within the native engine: ${fallbacks.map((use) => `${use.name} x ${use.calls}`).join(', ') || 'none'}`,
-    )
-  return lines.join('\n')
+  const table = alignColumns(rows, { indent: '' }).trimEnd()
+  if (tf.getBackend() !== 'native') return table
+  const uses = fallbacks.map((use) => `${use.name} x ${use.calls}`).join(', ') || 'none'
+  return `${table}\nJavaScript kernels within the native engine: ${uses}`
 }
