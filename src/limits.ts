@@ -20,3 +20,8 @@ export function voxelLimit(size: number): number {
 export function frameLimit(size: number): number {
   return 4096 + Math.floor(size / 512)
 }
+
+/** Milliseconds of processor time that reading a file of `size` bytes may take. */
+export function timeLimit(size: number): number {
+  return 2000 + size / 500
+}
