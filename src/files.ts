@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { access, mkdir, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { NoduleError, fileError } from './errors.js'
 import { MAX_TEXT_BYTES, readRegularSync } from './read_files.js'
@@ -103,6 +103,19 @@ export async function checkNoInput(output: string, inputs: readonly (string | un
         expected: 'another name',
       })
   }
+}
+
+/**
+ * A text without the names of the folders in which these files lie on this machine: results are passed on. Relative
+ * paths stay as they were given.
+ */
+export function hideFolders(text: string, paths: readonly string[]): string {
+  const folders = new Set(paths.filter((path) => isAbsolute(path)).map((path) => dirname(path)))
+  // The deepest first: one may lie in another.
+  return [...folders]
+    .filter((folder) => dirname(folder) !== folder)
+    .sort((a, b) => b.length - a.length)
+    .reduce((rest, folder) => rest.replaceAll(`${folder}${sep}`, ''), text)
 }
 
 /** Where a path leads to, also where its end does not exist yet. */

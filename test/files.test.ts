@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { checkOutside, makeOutputFolder } from '../src/files.js'
+import { checkOutside, hideFolders, makeOutputFolder } from '../src/files.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-files-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -40,5 +40,14 @@ describe('checkOutside', () => {
     for (const output of ['scans2', 'new/deep', '.', 'link/../copies'])
       await expect(checkOutside(join(folder, output), inputs), output).resolves.toBeUndefined()
     await expect(checkOutside(join(folder, 'scans/new'), [join(folder, 'link')])).rejects.toThrow(/link/)
+  })
+})
+
+describe('hideFolders', () => {
+  it('takes the folders of a machine out of a text', () => {
+    const paths = ['/home/a/scans/x.json', '/home/a/b.json', 'near/c.json', '/d.json']
+    expect(hideFolders('/home/a/scans/x.json and /home/a/b.json: near/c.json, /d.json', paths)).toBe(
+      'x.json and b.json: near/c.json, /d.json',
+    )
   })
 })

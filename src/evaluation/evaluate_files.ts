@@ -1,6 +1,6 @@
 import { join, parse } from 'node:path'
 import { NoduleError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { hideFolders, writeFileAtomic } from '../files.js'
 import { checkInteger, invalidParameter } from '../check.js'
 import { evaluateLabelFile } from './labels/label_runs.js'
 import type { LabelRuns } from './labels/label_runs.js'
@@ -60,18 +60,35 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
     })
   if (labels !== undefined) {
     const results = { labels: evaluateLabelFile(labels, options) }
-    return finish(results, labelTable(results.labels), results.labels, [])
+    return finish(results, labelTable(results.labels), results.labels, [], [labels])
   }
   if (predictions.length === 0) throw invalidParameter('predictions', 'at least one file', predictions)
   if (lists) {
     const slices = evaluateListFiles(truth, predictions, options)
-    return finish({ slices }, sliceTable(slices), slices, runWarnings(slices.runs))
+    return finish({ slices }, sliceTable(slices), slices, runWarnings(slices.runs), [truth, ...predictions])
   }
   const result = await evaluateScanRuns({ ...options, predictions })
-  return finish({ scans: result }, scanTable(result), result, [
-    ...result.warnings,
-    ...runWarnings(result.runs),
-  ])
+  const warnings = [...result.warnings, ...runWarnings(result.runs)]
+  const { excluded, series } = options
+  const inputs = [
+    ...predictions,
+    ...(scans ?? []),
+    ...[truth, excluded, series].flatMap((path) => path ?? []),
+  ]
+  return finish({ scans: result }, scanTable(result), result, warnings, inputs)
+}
+
+/** A run as it is written: its sources and warnings without the folders of this machine. */
+function withoutFolders(run: object, inputs: readonly string[]): object {
+  const hide = (text: unknown): unknown => (typeof text === 'string' ? hideFolders(text, inputs) : text)
+  const { warnings, source } = run as { warnings?: unknown; source?: object }
+  return {
+    ...run,
+    ...(Array.isArray(warnings) ? { warnings: warnings.map(hide) } : {}),
+    ...(source === undefined
+      ? {}
+      : { source: Object.fromEntries(Object.entries(source).map(([key, text]) => [key, hide(text)])) }),
+  }
 }
 
 /**
@@ -97,9 +114,11 @@ function finish(
   table: string,
   all: { runs: readonly object[]; comparisons: readonly object[]; readers?: readonly object[] },
   warnings: string[],
+  inputs: readonly string[],
 ): Evaluated {
-  const { runs, comparisons, readers } = all
+  const { comparisons, readers } = all
   const extra = readers === undefined || readers.length === 0 ? {} : { readers }
+  const runs = all.runs.map((run) => withoutFolders(run, inputs))
   const json =
     runs.length === 1
       ? { ...runs[0], ...extra }

@@ -1,5 +1,6 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { env } from 'onnxruntime-node'
+import { hideFolders } from '../files.js'
 import { NoduleError } from '../errors.js'
 import { sha256 } from '../hash.js'
 import { VERSION } from '../version.js'
@@ -122,7 +123,7 @@ async function examine(
     patientId: series.patientId,
     studyInstanceUid: series.studyInstanceUid,
     seriesInstanceUid: series.seriesInstanceUid,
-    model: { path: session.path, sha256: session.sha256, step, codeVersion, precision },
+    model: { path: basename(session.path), sha256: session.sha256, step, codeVersion, precision },
     ...(session.second === undefined ? {} : { second: secondFacts(session.second) }),
     versions: {
       nodule: VERSION,
@@ -136,18 +137,19 @@ async function examine(
     slices: detected.slices,
     nodules: detected.nodules,
     timing: { read: ms, ...detected.timing, total },
+    // A result is passed on without the names of a machine's folders.
     warnings: [
       ...series.problems.map(({ message }) => message),
       ...task.warnings,
       ...warnings,
       ...detected.warnings,
-    ],
+    ].map((warning) => hideFolders(warning, [join(task.scan.folder, 'file'), ...task.scan.paths])),
   }
   return { detections, overlays }
 }
 
 function secondFacts({ path, sha256, metadata }: SecondStage): SeriesDetections['second'] & object {
-  return { path, sha256, step: metadata.step, codeVersion: metadata.codeVersion }
+  return { path: basename(path), sha256, step: metadata.step, codeVersion: metadata.codeVersion }
 }
 
 export function outcomeOf(detections: SeriesDetections, path: string, resumed: boolean): ScanOutcome {

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
 import { readText } from '../files.js'
+import { append, greatest } from '../lists.js'
 
 /** The files of a run that a report is made of; each may be absent. */
 export interface RunFiles {
@@ -58,7 +59,10 @@ export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
       )
       if (key === 'truth') {
         // Which of them is known when the log is.
-        truths.push(...matches.map((match) => match.path))
+        append(
+          truths,
+          matches.map((match) => match.path),
+        )
         continue
       }
       if (matches.length > 1) {
@@ -100,7 +104,8 @@ function testListOf(log: string | undefined): string | undefined {
   const lines = readText(path, "read the run's starts").trim().split('\n')
   try {
     const { test } = JSON.parse(lines.at(-1)!) as { test?: unknown }
-    return typeof test === 'string' ? test : undefined
+    // Relative to the run's folder; absolute in older runs.
+    return typeof test === 'string' ? resolve(dirname(path), test) : undefined
   } catch {
     // Cut off when the machine stopped: as if it were absent.
     return undefined
@@ -116,7 +121,7 @@ function findTruth(folder: string, found: readonly string[], named: string | und
   }
   const depth = (path: string): number => path.split(/[\\/]/).length
   const order = found.map((path) => ({ path, rank: named === undefined ? -depth(path) : shared(path) }))
-  const best = Math.max(...order.map(({ rank }) => rank))
+  const best = greatest(order.map(({ rank }) => rank))
   const likely = order.filter(({ rank }) => rank === best).map(({ path }) => path)
   if (likely.length > 1) throw severalFiles(folder, 'truth', likely)
   return likely[0]

@@ -1,8 +1,8 @@
 import { appendFile, readFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileError } from '../errors.js'
 import { makeFolder, writeFileAtomic } from '../files.js'
+import { greatest } from '../lists.js'
 import { Event } from './event_schema.js'
 import { scalar } from './summaries.js'
 import type { SummaryValue } from './summaries.js'
@@ -88,11 +88,14 @@ export async function dropEventsFrom(folder: string, step: number): Promise<void
 /** TensorBoard looks for this part of the name, and reads the files of a folder in the order of their names. */
 const EVENT_FILE_PREFIX = 'events.out.tfevents.'
 
-/** A name for the folder's next event file, with a second that comes after those of the others. */
+/** A name (without the machine's) for the folder's next event file, with a second that comes after those of the others. */
 export async function nextEventFile(folder: string): Promise<string> {
   const seconds = (await eventFiles(folder)).map((name) => Number.parseInt(name.split('.')[3]!, 10) || 0)
-  const second = Math.max(Math.floor(Date.now() / 1000), ...seconds.map((other) => other + 1))
-  return join(folder, `${EVENT_FILE_PREFIX}${second}.${hostname()}.${process.pid}`)
+  const second = greatest(
+    seconds.map((other) => other + 1),
+    Math.floor(Date.now() / 1000),
+  )
+  return join(folder, `${EVENT_FILE_PREFIX}${second}.nodule.${process.pid}`)
 }
 
 async function eventFiles(folder: string): Promise<string[]> {

@@ -1,5 +1,5 @@
 import { appendFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { MAX_TEXT_BYTES, readRegular } from '../read_files.js'
@@ -59,6 +59,7 @@ export interface RunStart {
   seed: number
   /** Steps done before. */
   step: number
+  /** Lists or folders of cubes; written relative to the run's folder: a run is passed on without the names of a machine. */
   train: string | string[]
   test?: string
 }
@@ -66,7 +67,14 @@ export interface RunStart {
 /** Adds a line to run.jsonl in a run's folder; a run that begins anew begins the file anew. Throws NoduleError (FILE). */
 export async function recordStart(folder: string, start: RunStart): Promise<void> {
   const path = join(folder, 'run.jsonl')
-  const line = `${JSON.stringify({ time: new Date().toISOString(), ...start })}\n`
+  const near = (place: string): string => relative(resolve(folder), resolve(place))
+  const { train, test } = start
+  const shown = {
+    ...start,
+    train: typeof train === 'string' ? near(train) : train.map(near),
+    ...(test === undefined ? {} : { test: near(test) }),
+  }
+  const line = `${JSON.stringify({ time: new Date().toISOString(), ...shown })}\n`
   if (start.step === 0) return writeFileAtomic(path, line)
   try {
     await appendFile(path, line)

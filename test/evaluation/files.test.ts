@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { distinctNames, evaluateFiles, readReferences, readerPoints } from '../../src/evaluation/index.js'
 import { readFindingsCsv } from '../../src/formats/luna.js'
@@ -41,6 +41,9 @@ describe('what the files are decides the level', () => {
     const { results, table, json, warnings } = await evaluateFiles({ truth, predictions: [good] })
     expect(results).toHaveProperty('slices')
     expect(json).toMatchObject({ kind: 'slices', name: 'good.json', ap: 1, coco: { from50to95: 1 } })
+    // Nothing of this machine.
+    expect(json).toMatchObject({ source: { truth: basename(truth), predictions: 'good.json' } })
+    expect(JSON.stringify(json)).not.toContain(folder)
     expect(table).toContain('average precision, all points')
     expect(table).toMatch(/best F1 +1\.000/)
     expect(warnings).toEqual([])

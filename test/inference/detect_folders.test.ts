@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdir, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -61,7 +61,7 @@ describe('detectFolders', () => {
       format: 'nodule-detections/1',
       patientId: 'A',
       seriesInstanceUid: UID.a,
-      model: { path: model, sha256: session.sha256, step: 1, precision: 'float32' },
+      model: { path: basename(model), sha256: session.sha256, step: 1, precision: 'float32' },
       volume: { shape: [13, TINY.rows, TINY.columns], spacing: [10, 5, 5], origin: [-157.5, -157.5, -100] },
     })
     expect(a.warnings.some((text) => text.includes('014.dcm'))).toBe(true)

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { probeEngines } from '../../src/engine/start.js'
@@ -127,8 +127,9 @@ describe('train', () => {
       node: process.versions.node,
       engine: 'wasm',
       seed: 3,
-      train: list,
-      test: list,
+      // Relative to the run: no names of this machine.
+      train: relative(join(root, 'starts'), list),
+      test: relative(join(root, 'starts'), list),
     }
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
       { ...start, step: 0, time: expect.any(String) },
