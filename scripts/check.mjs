@@ -23,6 +23,7 @@ const checks = [
   { name: 'format (prettier)', command: ['npx', 'prettier', '--check', '.', '--log-level', 'warn'] },
   { name: 'unused code (knip)', command: ['npx', 'knip'] },
   { name: "README's speeds", command: [process.execPath, 'scripts/speed-table.mjs', '--check'] },
+  { name: 'code rules', command: [process.execPath, 'scripts/check-code.mjs'] },
   { name: 'room order', command: [process.execPath, 'scripts/check-rooms.mjs'] },
   { name: 'quiet libraries', command: [process.execPath, 'scripts/check-libraries.mjs'] },
   {

@@ -1,3 +1,4 @@
+import { greatest } from './lists.js'
 /**
  * Lines up the cells of rows for the terminal, two spaces between the columns.
  *
@@ -18,9 +19,12 @@ export function alignedLines(
   rows: readonly (readonly string[])[],
   { indent = '  ', left = 1 }: AlignOptions = {},
 ): string[] {
-  const columns = Math.max(0, ...rows.map((row) => row.length))
+  const columns = greatest(
+    rows.map((row) => row.length),
+    0,
+  )
   const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+    greatest(rows.map((row) => (row[column] ?? '').length)),
   )
   return rows
     .map((row) =>

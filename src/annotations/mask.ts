@@ -1,4 +1,5 @@
 import type { PlacedContour, VoxelMask } from './types.js'
+import { greatest, least } from '../lists.js'
 
 /** Voxel indices, both ends included. */
 export interface VoxelExtent {
@@ -25,8 +26,8 @@ export function contourExtent(contours: readonly PlacedContour[]): VoxelExtent {
 /** The union of blocks. */
 export function joinExtents(extents: readonly VoxelExtent[]): VoxelExtent {
   const join = (axis: 'k' | 'j' | 'i'): [number, number] => [
-    Math.min(...extents.map((extent) => extent[axis][0])),
-    Math.max(...extents.map((extent) => extent[axis][1])),
+    least(extents.map((extent) => extent[axis][0])),
+    greatest(extents.map((extent) => extent[axis][1])),
   ]
   return { k: join('k'), j: join('j'), i: join('i') }
 }
@@ -67,8 +68,8 @@ function fillPolygon(slice: Uint8Array, contour: PlacedContour, extent: VoxelExt
   if (points.length < 3) return
   const [left, right] = extent.i
   const width = right - left + 1
-  const low = Math.min(...points.map((point) => point.y))
-  const high = Math.max(...points.map((point) => point.y))
+  const low = least(points.map((point) => point.y))
+  const high = greatest(points.map((point) => point.y))
   for (let row = Math.ceil(low); row <= Math.floor(high); row++) {
     for (let column = left; column <= right; column++) {
       let inside = false

@@ -2,6 +2,7 @@ import { writeFileAtomic } from '../files.js'
 import { RATING_NAMES } from './types.js'
 import type { Ratings } from './types.js'
 import { escapeXml } from '../clean.js'
+import { append } from '../lists.js'
 
 export interface PointToWrite {
   id: string
@@ -67,12 +68,13 @@ export function formatLidcXml(message: LidcXmlToWrite): string {
         for (const name of RATING_NAMES) lines.push(`        <${name}>${ratings[name]}</${name}>`)
         lines.push('      </characteristics>')
       }
-      for (const contour of nodule.contours) lines.push(...roi(contour, contour.inclusion, contour.points))
+      for (const contour of nodule.contours) append(lines, roi(contour, contour.inclusion, contour.points))
       lines.push('    </unblindedReadNodule>')
     }
     for (const mark of session.smallNodules) {
       lines.push('    <unblindedReadNodule>', `      <noduleID>${escapeXml(mark.id)}</noduleID>`)
-      lines.push(...roi(mark, true, [mark]), '    </unblindedReadNodule>')
+      append(lines, roi(mark, true, [mark]))
+      lines.push('    </unblindedReadNodule>')
     }
     for (const mark of session.nonNodules)
       lines.push(

@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs'
 import { jsonToXml } from '../annotations/index.js'
 import { describeError } from '../errors.js'
 import { printFailure, printResult } from '../terminal/output.js'
+import { append } from '../lists.js'
 
 interface Flags {
   files: string[]
@@ -30,7 +31,7 @@ export const command: CommandModule<object, Flags> = {
     const written: string[] = []
     for (const file of files) {
       try {
-        written.push(...(await jsonToXml(file, output)))
+        append(written, await jsonToXml(file, output))
       } catch (error) {
         if (files.length === 1) throw error
         printFailure(describeError(error))

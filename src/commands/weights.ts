@@ -5,6 +5,7 @@ import { printResult } from '../terminal/output.js'
 import { convertWeights, describeWeights } from '../weights/index.js'
 import type { Converted, Description } from '../weights/index.js'
 import { count } from '../words.js'
+import { greatest } from '../lists.js'
 
 interface Flags {
   file: string
@@ -64,7 +65,10 @@ export const command: CommandModule<object, Flags> = {
 }
 
 function described({ path, format, tensors, fits }: Description): string {
-  const width = Math.max(0, ...tensors.map(({ name }) => name.length))
+  const width = greatest(
+    tensors.map(({ name }) => name.length),
+    0,
+  )
   const lines = tensors.map(
     ({ name, shape, type }) => `  ${name.padEnd(width)}  ${type.padEnd(8)}  [${shape.join(', ')}]`,
   )

@@ -9,6 +9,7 @@ import type { FrameList, ListRect } from './list.js'
 import { frameFormat } from './read_frame.js'
 import type { FrameFormat } from './read_frame.js'
 import { agree, count } from '../words.js'
+import { greatest } from '../lists.js'
 
 /** An image of a list with the boxes to train on, pixels of the image as it is on disk. */
 export interface CheckedImage {
@@ -100,8 +101,8 @@ export async function checkImages(
   for (const [index, image] of images.entries()) {
     for (const [number, rect] of list.entries[index]!.rects.entries()) {
       const inside = clipBox(rect, image.width, image.height)
-      const excess = Math.max(
-        ...(['x1', 'y1', 'x2', 'y2'] as const).map((key) => Math.abs(rect[key] - inside[key])),
+      const excess = greatest(
+        (['x1', 'y1', 'x2', 'y2'] as const).map((key) => Math.abs(rect[key] - inside[key])),
       )
       if (excess > BORDER_PX) {
         if (options.outside !== 'clip') {

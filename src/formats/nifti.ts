@@ -7,6 +7,7 @@ import { readStart } from '../read_files.js'
 import type { Vector3 } from '../geometry/vector.js'
 import { checkVolumeFile } from './volume_file.js'
 import type { ElementType, VolumeFile } from './volume_file.js'
+import { greatest } from '../lists.js'
 
 const HEADER = 348
 /** Of NIfTI-2. */
@@ -225,7 +226,7 @@ function rotationOf(affine: number[][]): {
   // The component of the quaternion that is largest is found first: dividing by it is safe.
   const [xx, yy, zz] = [r[0]![0]!, r[1]![1]!, r[2]![2]!]
   const squares = [1 + xx + yy + zz, 1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz]
-  const largest = squares.indexOf(Math.max(...squares))
+  const largest = squares.indexOf(greatest(squares))
   const s = 2 * Math.sqrt(squares[largest]!)
   const [d21, d02, d10] = [r[2]![1]! - r[1]![2]!, r[0]![2]! - r[2]![0]!, r[1]![0]! - r[0]![1]!]
   const [s10, s20, s21] = [r[1]![0]! + r[0]![1]!, r[2]![0]! + r[0]![2]!, r[2]![1]! + r[1]![2]!]

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { checkInteger } from '../check.js'
 import { NoduleError } from '../errors.js'
@@ -19,6 +19,7 @@ import { checkStitchParameters } from './stitch.js'
 import type { Session } from './session.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
+import { append } from '../lists.js'
 
 /** Progress is that of the scans, with parts of the one at hand; warnings come as notes. */
 export interface DetectFoldersOptions extends Pick<WorkOptions, 'signal' | 'onProgress'> {
@@ -74,7 +75,7 @@ export async function detectFolders(
       o.onNote?.(note)
     },
     finish: (outcome) => {
-      marks.push(...outcome.marks)
+      append(marks, outcome.marks)
       result.scans.push(outcome.scan)
       o.onScan?.(outcome.scan)
     },
@@ -93,7 +94,7 @@ export async function detectFolders(
     const path = join(o.output, `${resultName(scan)}.json`)
     const earlier = o.resume === true ? await earlierResult(path, session, settings.parameters) : undefined
     const lost = damaged.filter((file) => dirname(file) === scan.folder)
-    const warnings = lost.map((file) => `${file} lies beside the slices and cannot be read`)
+    const warnings = lost.map((file) => `${basename(file)} lies beside the slices and cannot be read`)
     if (earlier === undefined) tasks.push({ scan, path, warnings })
     else run.finish(outcomeOf(earlier, path, true))
   }

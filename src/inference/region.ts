@@ -6,6 +6,7 @@ import { frameToImage } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { segmentLungs } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
+import { append } from '../lists.js'
 
 /** What of a volume is examined: the lungs and their surroundings, or all of it, which may be a crop. */
 export const REGIONS = ['lungs', 'all'] as const
@@ -54,7 +55,7 @@ export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes): 
     return all()
   }
   const lungs = segmentLungs(volume)
-  warnings.push(...lungs.warnings)
+  append(warnings, lungs.warnings)
   if (lungs.volumeMl.total * 1000 < LUNG_MM2 * count * spacing[0]) {
     warnings.push('no lungs found: all of the volume is examined')
     return all()

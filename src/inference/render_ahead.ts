@@ -2,6 +2,7 @@ import { hypesWindow, renderSliceFrames } from '../dataset/index.js'
 import type { Tile } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
 import type { HuVolume } from '../volume/index.js'
+import { append } from '../lists.js'
 
 /** What a frame shows. */
 export interface FramePlace {
@@ -63,7 +64,10 @@ export async function* renderAhead(
       }
       const from = places.length * bytes
       await renderSliceFrames(volume, those, style, frames.subarray(from, from + those.length * bytes))
-      places.push(...those.map((k) => ({ k, tile })))
+      append(
+        places,
+        those.map((k) => ({ k, tile })),
+      )
     }
     return { slices: chunk, places, frames }
   }

@@ -13,6 +13,7 @@ import { readRegular } from '../read_files.js'
 import { createSession, openSession, sessionOptions } from './session.js'
 import type { PatchSession, SecondStage } from './second_stage.js'
 import type { Session, SessionOptions } from './session.js'
+import { append } from '../lists.js'
 
 /** Cubes of one run of the model. */
 const BATCH = 32
@@ -171,7 +172,7 @@ export async function rescoreNodules(
   // In parts: thousands of cubes at once would need gigabytes.
   for (let start = 0; start < nodules.length; start += 8 * BATCH) {
     const centers = nodules.slice(start, start + 8 * BATCH).map(({ centerVoxel }) => centerVoxel)
-    logits.push(...(await stage.run(sampleCubes(volume, centers, stage.spec))))
+    append(logits, await stage.run(sampleCubes(volume, centers, stage.spec)))
   }
   return nodules.map((nodule, n) => ({
     ...nodule,

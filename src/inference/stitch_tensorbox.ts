@@ -1,6 +1,7 @@
 import type { ScoredBox } from '../geometry/box.js'
 import { linearSumAssignment } from '../kernels/index.js'
 import type { RawFrame } from './raw_frame.js'
+import { append } from '../lists.js'
 
 /** How the boxes of a frame lie: `slots` to a cell, cells row by row. */
 export interface StitchGrid {
@@ -116,7 +117,7 @@ function acceptCell(boxes: readonly WholeBox[], accepted: WholeBox[], high: numb
       taken.push({ ...box, score: rival.confidence })
     }
   })
-  accepted.push(...taken)
+  append(accepted, taken)
 }
 
 function areRivals(a: WholeBox, b: WholeBox, tau: number): boolean {

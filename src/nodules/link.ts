@@ -6,6 +6,7 @@ import type { Vector3 } from '../geometry/vector.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { CONFIDENCE, confidenceOf } from './confidence.js'
 import type { ConfidenceWeights } from './confidence.js'
+import { greatest, least } from '../lists.js'
 
 /** The boxes found on one slice. */
 export interface SliceBoxes {
@@ -215,8 +216,8 @@ function measure(
   const scores = track.map(({ box }) => box.score).sort((a, b) => b - a)
   const best = scores[0]!
   const strong = track.filter(({ box }) => box.score >= best / 2)
-  const longest = Math.max(
-    ...strong.map(({ box }) => Math.max((box.x2 - box.x1) * columnMm, (box.y2 - box.y1) * rowMm)),
+  const longest = greatest(
+    strong.map(({ box }) => Math.max((box.x2 - box.x1) * columnMm, (box.y2 - box.y1) * rowMm)),
   )
   // Never 0: sides may be.
   const boxDiameterMm = Math.max(longest * o.diameterScale, 1e-6)
@@ -270,10 +271,10 @@ function measure(
       score,
     })),
     box: {
-      x1: Math.min(...track.map(({ box }) => box.x1)),
-      y1: Math.min(...track.map(({ box }) => box.y1)),
-      x2: Math.max(...track.map(({ box }) => box.x2)),
-      y2: Math.max(...track.map(({ box }) => box.y2)),
+      x1: least(track.map(({ box }) => box.x1)),
+      y1: least(track.map(({ box }) => box.y1)),
+      x2: greatest(track.map(({ box }) => box.x2)),
+      y2: greatest(track.map(({ box }) => box.y2)),
     },
   }
 }

@@ -39,6 +39,7 @@ import {
   type Ellipsoid,
   type ValueNoise,
 } from './fields.js'
+import { greatest } from '../lists.js'
 
 /**
  * The chest of one synthetic patient, as fields in the patient's own millimeters: x to the patient's left, y to the
@@ -179,7 +180,7 @@ export function makeAnatomy(random: Random, contrast: boolean): Anatomy {
       const reach = Math.max(c.ra, c.rb) + coat + 14
       return Math.min(c.az, c.bz) - reach < z && Math.max(c.az, c.bz) + reach > z
     })
-    const nearBalls = balls.filter((b) => Math.abs(z - b.center[2]) < Math.max(...b.radii) + 16)
+    const nearBalls = balls.filter((b) => Math.abs(z - b.center[2]) < greatest(b.radii) + 16)
     const body = (x: number, y: number): number =>
       superellipse(x, y - outerY, outerWidth, outerDepth) +
       2.5 * wobble(x / 60, y / 60, z / 80) -

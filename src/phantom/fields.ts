@@ -1,5 +1,6 @@
 import type { Random } from '../random.js'
 import { cross } from '../geometry/vector.js'
+import { least } from '../lists.js'
 
 /**
  * Shapes as fields: a function of position in mm that is positive inside the shape, negative outside, and close to
@@ -116,7 +117,7 @@ export function ellipsoidField(e: Ellipsoid, x: number, y: number, z: number): n
   }
   k0 = Math.sqrt(k0)
   k1 = Math.sqrt(k1)
-  return k1 < 1e-6 ? Math.min(...e.radii) : (k0 * (1 - k0)) / k1
+  return k1 < 1e-6 ? least(e.radii) : (k0 * (1 - k0)) / k1
 }
 
 /** A piece of a tube: a cone with round ends from a (radius ra) to b (radius rb), mm. */

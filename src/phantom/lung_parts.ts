@@ -2,6 +2,7 @@ import { forEachInside, type CoarseField } from './canvas.js'
 import { clamp, ellipsoidField, smoothStep } from './fields.js'
 import { noduleHu } from './nodules.js'
 import { blend, meanCover, subSlices, type Scene, type Workspace } from './scene.js'
+import { greatest } from '../lists.js'
 
 /** Parenchyma (denser where gravity presses it), emphysema, fissures, consolidation, then the vessels. */
 export function paintLungs(scene: Scene, work: Workspace, z: number): void {
@@ -65,7 +66,7 @@ export function paintFindings(scene: Scene, work: Workspace, z: number): void {
       if (share[p]! > 0 && lung[p]! > 0) hu[p] = Math.max(hu[p]!, hu[p]! + (10 - hu[p]!) * share[p]!)
   }
   for (const plaque of pathology.plaques) {
-    const reach = Math.max(...plaque.radii) + edge
+    const reach = greatest(plaque.radii) + edge
     const [cx, cy, cz] = plaque.center
     if (Math.abs(z - cz) > reach) continue
     for (

@@ -2,6 +2,7 @@ import type { Random } from '../random.js'
 import type { Anatomy } from './anatomy.js'
 import { clamp, normalize, valueNoise, type Capsule, type ValueNoise } from './fields.js'
 import type { LungTrees } from './tree.js'
+import { greatest, least } from '../lists.js'
 
 export type NoduleType = 'solid' | 'part-solid' | 'ground-glass'
 /** None, or how a calcified nodule is calcified: LIDC's ratings 6 and 3, 5, 1. */
@@ -142,7 +143,7 @@ function drawNodule(
   const even = (flat * wide) ** (-1 / 3)
   const radii = [radius * even, radius * wide * even, radius * flat * even]
   const axes = randomAxes(random)
-  const smallest = Math.min(...radii)
+  const smallest = least(radii)
   const field = (dx: number, dy: number, dz: number): number => {
     let k = 0
     for (let n = 0; n < 3; n++) {
@@ -157,7 +158,7 @@ function drawNodule(
     const bump = 1 + amplitude * clamp(bumps(dx * f + 7, dy * f + 7, dz * f + 7), -1.8, 1.8)
     return d * (bump / k - 1)
   }
-  const reach = Math.max(...radii) * (1 + 1.8 * amplitude)
+  const reach = greatest(radii) * (1 + 1.8 * amplitude)
   const spicules: { way: Point; length: number; width: number }[] = []
   if (spiculated) {
     const count = 14 + random.integer(16)

@@ -1,6 +1,7 @@
 import type { Anatomy, Section } from './anatomy.js'
 import { forEachInside, type Canvas, type CoarseField } from './canvas.js'
 import { capsuleField, clamp, ellipsoid, ellipsoidField, smoothMax, smoothMin, smoothStep } from './fields.js'
+import { greatest } from '../lists.js'
 
 /** Muscle lies on the rib cage in layers, thicker along the spine, below the shoulder blades and under the arms. */
 export function muscleField(
@@ -39,7 +40,7 @@ export function sectionOrgans(anatomy: Anatomy, z: number): SectionOrgans {
     const reach = Math.max(c.ra, c.rb) + 3
     return Math.min(c.az, c.bz) - reach < z && Math.max(c.az, c.bz) + reach > z
   })
-  const balls = anatomy.chambers.filter((b) => Math.abs(z - b.center[2]) < Math.max(...b.radii) + 3)
+  const balls = anatomy.chambers.filter((b) => Math.abs(z - b.center[2]) < greatest(b.radii) + 3)
   const liver = ellipsoid([-50 * sx, -14 * sy, 20 * sz], [104 * sx, 92 * sy, 92 * sz])
   const spleen = ellipsoid([88 * sx, 40 * sy, 32 * sz], [26 * sx, 42 * sy, 44 * sz])
   const stomach = ellipsoid([56 * sx, -24 * sy, 34 * sz], [46 * sx, 44 * sy, 40 * sz], [0.8, -0.5, 0.3])
@@ -48,7 +49,7 @@ export function sectionOrgans(anatomy: Anatomy, z: number): SectionOrgans {
     ellipsoid([x * sx, 46 * sy, (n === 0 ? -28 : -16) * sz], [26 * sx, 22 * sy, 50 * sz]),
   )
   const solids = [liver, spleen, stomach, ...kidneys].filter(
-    (b) => Math.abs(z - b.center[2]) < Math.max(...b.radii) + 3,
+    (b) => Math.abs(z - b.center[2]) < greatest(b.radii) + 3,
   )
   const gasNear = Math.abs(z - bubble.center[2]) < bubble.radii[2] + 2
   return {

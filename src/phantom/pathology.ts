@@ -9,6 +9,7 @@ import {
   type Capsule,
   type Ellipsoid,
 } from './fields.js'
+import { append } from '../lists.js'
 
 /** What else is in the lungs: none of it is a nodule, some of it looks like one. */
 export interface Pathology {
@@ -63,7 +64,7 @@ export function drawPathology(
   const scars: Capsule[] = []
   for (let n = several(hard ? 4 : 1); n > 0; n--) {
     const at = point((d) => d > 3 && d < 25)
-    if (at !== undefined) scars.push(...drawScar(random, at))
+    if (at !== undefined) append(scars, drawScar(random, at))
   }
   const plaques: Ellipsoid[] = []
   for (let n = several(hard ? 3 : 1); n > 0; n--) {

@@ -3,6 +3,7 @@ import type { Anatomy } from './anatomy.js'
 import { hila } from './anatomy_plan.js'
 import { normalize, type Capsule } from './fields.js'
 import { subtract } from '../geometry/vector.js'
+import { append } from '../lists.js'
 
 type Point = readonly [number, number, number]
 
@@ -31,17 +32,17 @@ export function growTrees(anatomy: Anatomy, random: Random, ends = 1900): LungTr
   for (const side of [0, 1] as const) {
     const outward: Point = [side === 0 ? -1 : 1, 0, 0]
     const arteries = lungPoints(anatomy, random, side, ends)
-    vessels.push(...growTree(place(hila.artery[side]), outward, arteries, endRadius, random))
+    append(vessels, growTree(place(hila.artery[side]), outward, arteries, endRadius, random))
     for (const vein of hila.veins[side]) {
       const upper = vein[2]! > 135
       const points = lungPoints(anatomy, random, side, Math.round(ends * 0.8)).filter(
         (p) => p[2] > 120 * sz === upper,
       )
-      vessels.push(...growTree(place(vein), outward, points, endRadius, random))
+      append(vessels, growTree(place(vein), outward, points, endRadius, random))
     }
     // The airways keep company with the arteries: they are drawn to the same places.
     const bundles = arteries.filter((_, n) => n % 16 === 0)
-    airways.push(...growTree(place(hila.airway[side]), outward, bundles, 0.85, random))
+    append(airways, growTree(place(hila.airway[side]), outward, bundles, 0.85, random))
   }
   return { vessels, airways }
 }

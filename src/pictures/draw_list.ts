@@ -11,6 +11,7 @@ import type { FrameList, ListEntry } from '../dataset/list.js'
 import type { Window } from '../dataset/frames.js'
 import { frameFormat } from '../dataset/read_frame.js'
 import { escapeXml } from '../clean.js'
+import { greatest } from '../lists.js'
 
 const COLUMNS = 3
 const ROWS = 4
@@ -97,8 +98,8 @@ function overlay(entry: ListEntry, width: number, height: number): string {
 }
 
 async function sheet(tiles: readonly Tile[]): Promise<Buffer> {
-  const width = Math.max(...tiles.map((tile) => tile.width))
-  const height = Math.max(...tiles.map((tile) => tile.height))
+  const width = greatest(tiles.map((tile) => tile.width))
+  const height = greatest(tiles.map((tile) => tile.height))
   const columns = Math.min(COLUMNS, tiles.length)
   const rows = Math.ceil(tiles.length / columns)
   return sharp({ create: { width: width * columns, height: height * rows, channels: 3, background: '#000' } })

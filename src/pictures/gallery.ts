@@ -14,6 +14,7 @@ import { lungWindow, windowToGray } from '../volume/window.js'
 import { count } from '../words.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
+import { append } from '../lists.js'
 
 /** Forms of nodules, by the means of the readers' ratings; a nodule may have several. */
 export const noduleForms = [
@@ -132,7 +133,7 @@ export async function drawGallery(
               if (row.length < (o.perForm ?? 8)) row.push(await formPanel(nodule, volume))
             }
       }
-      if (o.contours !== false) paths.push(...(await drawNodules(annotated, o.output)))
+      if (o.contours !== false) append(paths, await drawNodules(annotated, o.output))
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       failed++

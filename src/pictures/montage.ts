@@ -3,6 +3,7 @@ import type { HuVolume } from '../volume/hu_volume.js'
 import type { Lungs } from '../volume/lungs/types.js'
 import { lungWindow, windowToGray } from '../volume/window.js'
 import { escapeXml } from '../clean.js'
+import { greatest } from '../lists.js'
 
 /** Side of one panel of a montage, pixels. */
 const panel = 256
@@ -60,7 +61,10 @@ export async function tilePanels(
   title?: string,
   side = panel,
 ): Promise<Buffer> {
-  const columns = Math.max(1, ...rows.map((row) => row.length))
+  const columns = greatest(
+    rows.map((row) => row.length),
+    1,
+  )
   const head = title === undefined ? 0 : 24
   const width = columns * side
   const height = rows.length * side + head

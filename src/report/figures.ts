@@ -13,6 +13,7 @@ import { COLORS } from './chart.js'
 import type { Chart, ChartBand, ChartLine } from './chart.js'
 import type { TrainingEntry } from './training_log.js'
 import { agree, count } from '../words.js'
+import { greatest, least } from '../lists.js'
 
 /** Evaluations of one protocol as a plot takes them: a name is shown where there are several. */
 type Named<T> = T & { name?: string }
@@ -308,8 +309,8 @@ export function calibrationChart(runs: readonly Named<Classification>[]): Chart 
 /** Differences of two measurements against their means, with the bias and the limits of agreement. */
 export function blandAltmanChart(sizes: BlandAltman): Chart {
   const xs = sizes.points.map((point) => point.mean)
-  const low = Math.floor(Math.min(...xs) - 1)
-  const high = Math.ceil(Math.max(...xs) + 1)
+  const low = Math.floor(least(xs) - 1)
+  const high = Math.ceil(greatest(xs) + 1)
   const level = (name: string, value: number, dashed: boolean): ChartLine => ({
     name: `${name} ${value.toFixed(1)} mm`,
     points: [

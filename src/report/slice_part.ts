@@ -7,6 +7,7 @@ import type { EdgeBox } from '../geometry/box.js'
 import type { PageImage } from './page.js'
 import type { Picture } from './pictures.js'
 import { count } from '../words.js'
+import { greatest } from '../lists.js'
 
 export interface SlicePart {
   evaluation: SliceEvaluation & SliceDetails
@@ -33,7 +34,11 @@ export async function slicePart(
   })
   const figures = evaluatePairs(pairs.images, options, pairs.warnings)
   const evaluation = { ...figures, ...sliceDetails(truth, pairs.images, figures, options) }
-  const best = (at: number): number => Math.max(-1, ...pairs.images[at]!.detections.map((box) => box.score))
+  const best = (at: number): number =>
+    greatest(
+      pairs.images[at]!.detections.map((box) => box.score),
+      -1,
+    )
   const order = [...pairs.images.keys()].sort(
     (a, b) =>
       Number(pairs.images[b]!.truth.length > 0) - Number(pairs.images[a]!.truth.length > 0) ||

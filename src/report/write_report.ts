@@ -6,7 +6,7 @@ import { findSeries } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { evaluateListFiles, readDetectionFolder, readReferences } from '../evaluation/index.js'
 import { readFindingsCsv } from '../formats/luna.js'
-import { writeFileAtomic } from '../files.js'
+import { hideFolders, writeFileAtomic } from '../files.js'
 import { parseJson } from '../json.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { sha256 } from '../hash.js'
@@ -28,6 +28,7 @@ import type { ScanPart } from './scan_part.js'
 import { slicePart } from './slice_part.js'
 import { readTrainingLog } from './training_log.js'
 import { readRegularSync } from '../read_files.js'
+import { append } from '../lists.js'
 
 export interface ReportOptions extends RunFiles {
   /** Folder of a run; what is not named is looked for in it. */
@@ -101,7 +102,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
           pictures,
           views,
         )
-  if (scans?.evaluation !== undefined) warnings.push(...scans.evaluation.warnings)
+  if (scans?.evaluation !== undefined) append(warnings, scans.evaluation.warnings)
   const hypes = files.hypes === undefined ? undefined : readJson(files.hypes)
   if (slices === undefined && scans === undefined && (training?.length ?? 0) === 0) {
     throw new NoduleError('FORMAT', 'nothing to report', {
@@ -112,6 +113,10 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     })
   }
   const comparison = other === undefined ? undefined : compareRuns(files, other, scans, options, warnings)
+  const given = [...Object.values(files), options.run, options.output, options.reference, options.excluded]
+  const shownPaths = [...given, ...(options.compare ?? []), ...(options.scans ?? [])].filter(
+    (path) => typeof path === 'string',
+  )
   const input: PageInput = {
     title: options.title ?? `nodule report: ${basename(resolve(options.run ?? options.output))}`,
     subtitle: `written ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC by nodule ${VERSION}`,
@@ -123,7 +128,8 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     comparison,
     pictures,
     views,
-    warnings,
+    // The page is passed on without the names of this machine's folders.
+    warnings: warnings.map((line) => hideFolders(line, shownPaths)),
   }
   const page = buildPage(input)
   await writeFileAtomic(options.output, page)
@@ -161,7 +167,11 @@ function compareRuns(
       `${count(marks.length, 'run')} of whole scans cannot be compared: no evaluation of this run's`,
     )
   for (const runs of [comparison.slices?.runs ?? [], comparison.scans?.runs ?? []])
-    for (const run of runs.slice(1)) warnings.push(...run.warnings.map((line) => `${run.name}: ${line}`))
+    for (const run of runs.slice(1))
+      append(
+        warnings,
+        run.warnings.map((line) => `${run.name}: ${line}`),
+      )
   return comparison.slices === undefined && comparison.scans === undefined ? undefined : comparison
 }
 
@@ -225,7 +235,7 @@ async function readSlices(
       bootstraps: options.bootstraps,
       seed: options.seed,
     })
-    warnings.push(...part.warnings)
+    append(warnings, part.warnings)
     return part
   }
   if (files.evaluation === undefined) return undefined
@@ -250,7 +260,7 @@ async function readTrueNodules(
   }
   if (scans === undefined) return {}
   const read = await readReferences(scans)
-  warnings.push(...read.warnings)
+  append(warnings, read.warnings)
   const { series } = read
   return read.scans.length === 0 ? { series } : { references: read.scans, series }
 }

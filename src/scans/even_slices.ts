@@ -1,4 +1,5 @@
 import type { HuVolume } from '../volume/hu_volume.js'
+import { greatest } from '../lists.js'
 
 /** Slices that lie farther from an even place than this part of the slice distance are moved there. */
 const TOLERANCE = 0.5
@@ -16,7 +17,10 @@ export function evenSlices(volume: HuVolume): { volume: HuVolume; note: string |
   const [depth, rows, columns] = shape
   const { slicePositions: positions, spacing } = geometry
   const [distance] = spacing
-  const off = Math.max(0, ...positions.map((position, k) => Math.abs(position - k * distance)))
+  const off = greatest(
+    positions.map((position, k) => Math.abs(position - k * distance)),
+    0,
+  )
   if (off <= TOLERANCE * distance) return { volume, note: undefined }
   const count = Math.round(positions[depth - 1]! / distance) + 1
   if (count > MAX_GROWTH * depth)

@@ -12,6 +12,7 @@ import { TENSORFLOW_INSTALL } from '../engine/tensorflow/install.js'
 import { BUILD_COMMAND } from '../kernels/find_addon.js'
 import { addonStatus } from '../kernels/index.js'
 import { IN_CLONE, PACKAGE_ROOT, VERSION } from '../version.js'
+import { greatest } from '../lists.js'
 
 /** One thing that was looked at. */
 export interface Check {
@@ -52,7 +53,7 @@ export async function examine(): Promise<Check[]> {
 /** The checks as a table for people. */
 export function checksText(checks: readonly Check[]): string {
   const marks = { ok: 'ok      ', optional: 'optional', missing: 'missing ', broken: 'BROKEN  ' }
-  const width = Math.max(...checks.map((check) => check.what.length))
+  const width = greatest(checks.map((check) => check.what.length))
   const lines = checks.flatMap(({ what, state, detail, advice }) => [
     `${marks[state]}  ${what.padEnd(width)}  ${detail}`,
     ...(advice === undefined ? [] : [`${' '.repeat(12 + width)}  -> ${advice}`]),

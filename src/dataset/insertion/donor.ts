@@ -4,6 +4,7 @@ import { STACK_SIDE } from '../stacks/read_stack.js'
 import type { NoduleStack } from '../stacks/read_stack.js'
 import { measureTissue } from './noise.js'
 import type { Tissue } from './noise.js'
+import { greatest, least } from '../../lists.js'
 
 /** A real nodule, cut out to be put into another scan. */
 export interface Donor {
@@ -53,8 +54,8 @@ export function cutDonor(stack: NoduleStack, minReaders: number): Donor {
   const own = ownNodule(stack)
   if (own.readers < minReaders) throw unfit(`${minReaders} readers or more`, String(own.readers))
   const boxes = own.boxes.filter((item) => item.agreed).map((item) => item.box)
-  const low = { x: Math.min(...boxes.map((b) => b.x1)), y: Math.min(...boxes.map((b) => b.y1)) }
-  const high = { x: Math.max(...boxes.map((b) => b.x2)), y: Math.max(...boxes.map((b) => b.y2)) }
+  const low = { x: least(boxes.map((b) => b.x1)), y: least(boxes.map((b) => b.y1)) }
+  const high = { x: greatest(boxes.map((b) => b.x2)), y: greatest(boxes.map((b) => b.y2)) }
   const [x0, y0] = [low.x - MARGIN, low.y - MARGIN]
   const [width, height] = [high.x + MARGIN - x0, high.y + MARGIN - y0]
   if (x0 < 0 || y0 < 0 || x0 + width > STACK_SIDE || y0 + height > STACK_SIDE)

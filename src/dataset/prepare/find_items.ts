@@ -11,6 +11,7 @@ import { scanKey, stacksKey } from './record.js'
 import type { CommonTask } from './host.js'
 import type { ItemTask } from './scan_pool.js'
 import { isStopped } from '../../work.js'
+import { append } from '../../lists.js'
 
 /** What becomes one record: a scan, or the stacks of one series. */
 export interface PrepareItem {
@@ -49,8 +50,8 @@ export async function findItems(
   const xml = await findXml([...options.inputs, ...(options.annotations ?? [])])
   const { bySeries, foreign, problems } = await xmlOfSeries(xml)
   for (const path of foreign) warn(`${path}: not a LIDC XML file`)
-  found.damaged.push(...problems)
-  if (options.insertion !== undefined) found.donors.push(...readDonors(options.insertion.stacks, found, warn))
+  append(found.damaged, problems)
+  if (options.insertion !== undefined) append(found.donors, readDonors(options.insertion.stacks, found, warn))
   const series = options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries)
   if (options.stacks !== undefined) addStacks(found, options.stacks, parameters, bySeries, warn)
   for (const { path, reason } of found.damaged) warn(`${path}: ${reason}`)
@@ -166,7 +167,7 @@ function readStacks(
   warn: (warning: string) => void,
 ): StackEntry[] {
   const index = readStackIndex(folder)
-  damaged.push(...index.problems)
+  append(damaged, index.problems)
   for (const { patientId, nodule, seriesInstanceUid } of index.withoutSpacing)
     skipped.push({
       seriesInstanceUid,

@@ -12,6 +12,7 @@ import type { BoxRule, SliceFinding } from './boxes.js'
 import type { PreparedVolume } from './host.js'
 import { isAccepted } from './marks.js'
 import type { ScanRecord } from './record.js'
+import { greatest, least } from '../../lists.js'
 
 /** How many nodules to put into how many copies of each scan. */
 export interface InsertionPlan {
@@ -119,8 +120,8 @@ function occupiedBy({ findings, volume }: Pick<PreparedVolume, 'findings' | 'vol
     }
   }
   return groups.map((group) => {
-    const low = (get: (finding: SliceFinding) => number): number => Math.min(...group.map(get))
-    const high = (get: (finding: SliceFinding) => number): number => Math.max(...group.map(get))
+    const low = (get: (finding: SliceFinding) => number): number => least(group.map(get))
+    const high = (get: (finding: SliceFinding) => number): number => greatest(group.map(get))
     const [z1, z2] = [low((f) => f.k), high((f) => f.k)]
     const [y1, y2] = [low((f) => f.box.y1), high((f) => f.box.y2)]
     const [x1, x2] = [low((f) => f.box.x1), high((f) => f.box.x2)]

@@ -10,6 +10,7 @@ import { writeRecord } from './record.js'
 import type { ScanRecord } from './record.js'
 import { selectSlices } from './select.js'
 import { writeFrames } from './write_frames.js'
+import { append } from '../../lists.js'
 
 /** One scan to put nodules into. */
 export interface InsertionTask extends CommonTask, ScanSource {
@@ -36,11 +37,11 @@ export async function prepareInsertions(task: InsertionTask, memory: ScanMemory 
     const copy = await insertedCopy(host, { ...task, rule: parameters.boxes }, variant)
     for (const file of copy.damaged)
       if (record.damaged.every(({ path }) => path !== file.path)) record.damaged.push(file)
-    record.warnings.push(...copy.warnings)
-    record.nodules.push(...copy.nodules)
+    append(record.warnings, copy.warnings)
+    append(record.nodules, copy.nodules)
     const entries = variantEntries(task, host, copy, variant)
     Object.assign(record.frames, await writeFrames(copy.volume, entries, parameters, output))
-    record.entries.push(...entries)
+    append(record.entries, entries)
   }
   return writeRecord(output, record, task.old)
 }

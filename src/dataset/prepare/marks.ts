@@ -2,6 +2,7 @@ import type { ConsensusNodule, PlacedMark, PlacedPoint, PlacedReading } from '..
 import type { EdgeBox } from '../../geometry/box.js'
 import type { VolumeGeometry } from '../../geometry/patient.js'
 import type { BoxRule, SliceFinding } from './boxes.js'
+import { append } from '../../lists.js'
 
 /** The greatest size of a nodule that LIDC's readers mark with a point. */
 const SMALL_NODULE_MM = 3
@@ -32,7 +33,7 @@ export function findingsOnSlices(
     for (const { k, box } of outlineBoxes(nodule.marks))
       if (!agreed.has(k)) findings.push({ id, k, box, accepted: false })
   }
-  for (const point of placed.smallNodules) findings.push(...pointFindings(point, SMALL_NODULE_MM, geometry))
+  for (const point of placed.smallNodules) append(findings, pointFindings(point, SMALL_NODULE_MM, geometry))
   for (const point of placed.nonNodules)
     for (const finding of pointFindings(point, NON_NODULE_MM, geometry))
       findings.push({ ...finding, nonNodule: true })

@@ -20,6 +20,7 @@ import { splitPatients } from './split.js'
 import type { SplitRule } from './split.js'
 import type { DatasetManifest, PreparedScan, PrepareOptions, PrepareResult } from './types.js'
 import { count } from '../../words.js'
+import { parseJson } from '../../json.js'
 
 const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, val: 0.1, test: 0.2 } }
 
@@ -179,7 +180,10 @@ function summary(record: ScanRecord): PreparedScan {
 /** The lists that an earlier run wrote here. */
 async function listsOfManifest(output: string): Promise<string[]> {
   try {
-    const manifest = JSON.parse(await readFile(join(output, 'manifest.json'), 'utf8')) as DatasetManifest
+    const manifest = parseJson(
+      await readFile(join(output, 'manifest.json'), 'utf8'),
+      join(output, 'manifest.json'),
+    ) as DatasetManifest
     return manifest.lists.map((list) => list.file)
   } catch {
     // No manifest, or not one of ours: nothing to remove.

@@ -11,6 +11,7 @@ import type { StackEntry } from '../stacks/read_index.js'
 import { stackFiles } from '../stacks/read_stack.js'
 import type { FrameParameters } from './parameters.js'
 import { readRegular } from '../../read_files.js'
+import { parseJson } from '../../json.js'
 
 /** Raised when the same input and parameters would give other frames or entries: older records are then done again. */
 const RECORD_FORMAT = 'nodule-scan/3'
@@ -112,7 +113,10 @@ export function fileName(text: string): string {
 /** The record of an earlier run, or undefined where there is none that can be used. */
 export async function readRecord(output: string, name: RecordName): Promise<ScanRecord | undefined> {
   try {
-    const record = JSON.parse(await readFile(recordPath(output, name), 'utf8')) as ScanRecord
+    const record = parseJson(
+      await readFile(recordPath(output, name), 'utf8'),
+      recordPath(output, name),
+    ) as ScanRecord
     return isRecord(record) ? record : undefined
   } catch {
     // Absent or cut off: the scan is done again.

@@ -2,6 +2,7 @@ import { checkInteger, invalidParameter, show } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import { readText } from '../../files.js'
 import { createRandom } from '../../random.js'
+import { greatest } from '../../lists.js'
 
 /** How patients are divided. All series of a patient stay together. */
 export type SplitRule =
@@ -81,7 +82,7 @@ export function partSizes(total: number, fractions: readonly number[]): number[]
   if (total < wanted) return sizes
   for (const [index, fraction] of fractions.entries()) {
     if (fraction === 0 || sizes[index]! > 0) continue
-    const largest = sizes.indexOf(Math.max(...sizes))
+    const largest = sizes.indexOf(greatest(sizes))
     sizes[largest]!--
     sizes[index]!++
   }

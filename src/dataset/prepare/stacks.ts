@@ -19,6 +19,7 @@ import type { ScanRecord } from './record.js'
 import { measuresById } from './host.js'
 import type { CommonTask } from './host.js'
 import { writeFrames } from './write_frames.js'
+import { append } from '../../lists.js'
 
 /** The nodule stacks of one series to prepare. */
 export interface StacksTask extends CommonTask {
@@ -58,8 +59,11 @@ export async function prepareStacks(task: StacksTask): Promise<ScanRecord> {
       const entries = stackEntries(stack, findings, nodules, parameters)
       Object.assign(record.frames, await writeFrames(stack.volume, entries, parameters, output))
       record.slices += entries.length
-      record.nodules.push(...nodules.map((nodule) => ({ ...nodule, id: `${entry.nodule} ${nodule.id}` })))
-      record.entries.push(...entries)
+      append(
+        record.nodules,
+        nodules.map((nodule) => ({ ...nodule, id: `${entry.nodule} ${nodule.id}` })),
+      )
+      append(record.entries, entries)
     } catch (error) {
       // What cannot be written ends the work; what cannot be read is one stack less.
       const path = error instanceof NoduleError ? (error.path ?? '') : ''
@@ -155,9 +159,12 @@ export function stackFindings(
       ...texture,
       accepted: isAccepted(nodule, rule),
     })
-    findings.push(...others.map((finding) => ({ ...finding, id: name })))
+    append(
+      findings,
+      others.map((finding) => ({ ...finding, id: name })),
+    )
   }
-  findings.push(...inStack(findingsOnSlices([], placed, grid.series.geometry, rule), stack, grid))
+  append(findings, inStack(findingsOnSlices([], placed, grid.series.geometry, rule), stack, grid))
   return { findings, nodules }
 }
 

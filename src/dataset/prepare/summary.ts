@@ -17,7 +17,8 @@ export function preparedTable(output: string, result: PrepareResult, drawn: read
     ...[patients, frames, boxes].map(String),
   ])
   lines.push(alignColumns([['list', 'patients', 'frames', 'boxes'], ...rows], { indent: '' }).trimEnd())
-  lines.push(`data set: ${output}`, ...drawn.map((path) => `picture: ${path}`))
+  lines.push(`data set: ${output}`)
+  for (const path of drawn) lines.push(`picture: ${path}`)
   return `${lines.join('\n')}\n`
 }
 

@@ -1,6 +1,7 @@
 import type { EdgeBox } from '../../geometry/box.js'
 import { STACK_SIDE } from './read_stack.js'
 import type { NoduleStack } from './read_stack.js'
+import { greatest, least } from '../../lists.js'
 
 /** The nodule that a stack is cut around. */
 export interface OwnNodule {
@@ -31,27 +32,27 @@ export function ownNodule(stack: NoduleStack): OwnNodule {
   return own
 }
 
-/** Box (pixel edges) and greatest diameter (pixels) of the pixels that at least `least` readers outlined. */
+/** Box (pixel edges) and greatest diameter (pixels) of the pixels that at enough `enough` readers outlined. */
 function extent(
   counts: Uint8Array,
   k: number,
-  least: number,
+  enough: number,
 ): { box: EdgeBox; diameter: number } | undefined {
   // The ends of each row are enough for the diameter.
   const ends: { x: number; y: number }[] = []
   for (let y = 0; y < STACK_SIDE; y++) {
     const row = counts.subarray((k * STACK_SIDE + y) * STACK_SIDE, (k * STACK_SIDE + y + 1) * STACK_SIDE)
-    const first = row.findIndex((count) => count >= least)
-    if (first >= 0) ends.push({ x: first, y }, { x: row.findLastIndex((count) => count >= least), y })
+    const first = row.findIndex((count) => count >= enough)
+    if (first >= 0) ends.push({ x: first, y }, { x: row.findLastIndex((count) => count >= enough), y })
   }
   if (ends.length === 0) return undefined
   let squared = 0
   for (const a of ends) for (const b of ends) squared = Math.max(squared, (a.x - b.x) ** 2 + (a.y - b.y) ** 2)
   return {
     box: {
-      x1: Math.min(...ends.map((end) => end.x)),
+      x1: least(ends.map((end) => end.x)),
       y1: ends[0]!.y,
-      x2: Math.max(...ends.map((end) => end.x)) + 1,
+      x2: greatest(ends.map((end) => end.x)) + 1,
       y2: ends.at(-1)!.y + 1,
     },
     diameter: Math.sqrt(squared) + 1,

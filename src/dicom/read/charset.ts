@@ -120,7 +120,8 @@ function decode(bytes: Uint8Array, set: string | undefined): string {
     const [byte, next] = [bytes[at]!, bytes[at + 1]]
     if (byte <= 0x20 || next === undefined) euc.push(byte)
     else {
-      euc.push(...(set === '159' ? [0x8f] : []), byte | 0x80, next | 0x80)
+      if (set === '159') euc.push(0x8f)
+      euc.push(byte | 0x80, next | 0x80)
       at++
     }
   }

@@ -8,6 +8,7 @@ import { separateReconstructions } from './reconstructions.js'
 import type { Series, SeriesProblem } from './types.js'
 import { COMPRESSED, isUncompressed } from '../read/transfer_syntax.js'
 import { agree, count } from '../../words.js'
+import { greatest, least } from '../../lists.js'
 
 /** Positions closer than this are the same, mm. */
 const SAME_POSITION_MM = 0.01
@@ -248,7 +249,7 @@ function checkLine(
   heights: readonly number[],
   problems: SeriesProblem[],
 ): void {
-  const tolerance = Math.max(1, ...slices[0]!.pixelSpacing)
+  const tolerance = greatest(slices[0]!.pixelSpacing, 1)
   const off = slices.filter((slice, k) => {
     const part = heights[k]! / heights.at(-1)!
     const at = subtract(slice.imagePosition, origin)
@@ -278,7 +279,7 @@ function sliceSpacing(
   const near = distances.filter((distance) => distance <= GAP_RATIO * usual)
   const isWhole = near.length === distances.length
   const spacing = isWhole ? positions.at(-1)! / distances.length : mean(near)
-  const drift = Math.max(...positions.map((position, k) => Math.abs(position - k * spacing)))
+  const drift = greatest(positions.map((position, k) => Math.abs(position - k * spacing)))
   const gaps: string[] = []
   let missing = 0
   distances.forEach((distance, k) => {
@@ -296,7 +297,7 @@ function sliceSpacing(
     drift > 0.5 * spacing ||
     distances.some((distance) => Math.abs(distance - spacing) > 0.05 * spacing)
   ) {
-    const range = `${Math.min(...distances).toFixed(2)} to ${Math.max(...distances).toFixed(2)} mm`
+    const range = `${least(distances).toFixed(2)} to ${greatest(distances).toFixed(2)} mm`
     problems.push({
       kind: 'uneven-spacing',
       message: `slice distances differ: ${range}, mean ${spacing.toFixed(2)} mm; positions are up to ${drift.toFixed(1)} mm off even ones`,

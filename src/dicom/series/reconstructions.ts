@@ -1,4 +1,5 @@
 import type { SliceHeader } from '../read/header.js'
+import { append } from '../../lists.js'
 
 /** What differs between reconstructions of one acquisition, and what to call it. */
 const KEYS: readonly (readonly [string, (header: SliceHeader) => string])[] = [
@@ -46,7 +47,7 @@ export function separateReconstructions(
     if (doubled.length === 0) continue
     const gone = new Set(doubled.flatMap(([, group]) => group))
     kept = kept.filter((header) => !gone.has(header))
-    left.push(...gone)
+    append(left, gone)
     const shown = doubled.map(([value, group]) => `${group.length} with ${quote(value)}`)
     messages.push(
       `several reconstructions by ${name}: ${main[1].length} images with ${quote(main[0])} are kept, ${shown.slice(0, 3).join(', ')}${shown.length > 3 ? ', ...' : ''} left out`,

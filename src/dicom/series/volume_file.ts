@@ -12,6 +12,7 @@ import { decimal } from '../read/values.js'
 import type { StoredPixels } from '../pixels/stored_values.js'
 import { ELEMENT_BYTES } from '../../formats/volume_file.js'
 import type { ElementType, VolumeFile, VolumeSlice } from '../../formats/volume_file.js'
+import { greatest } from '../../lists.js'
 
 /** True for the names of volume files: .mhd, .mha, .nii, .nii.gz */
 export function isVolumeFile(path: string): boolean {
@@ -42,7 +43,7 @@ export function volumeNames(paths: readonly string[]): Map<string, string> {
 /** The shortest ends of paths that differ: with folders, then with endings as well. */
 function distinctNames(paths: readonly string[]): [string, string][] {
   const parts = paths.map((path) => resolve(path).split(sep))
-  const depth = Math.max(...parts.map((list) => list.length))
+  const depth = greatest(parts.map((list) => list.length))
   for (let count = 1; count <= depth; count++) {
     const whole = parts.map((list) => list.slice(-count).join('/'))
     for (const names of [whole.map((name) => name.replace(EXTENSION, '')), whole])

@@ -7,6 +7,7 @@ import { ctObstacle } from '../../scans/index.js'
 import { voxelToPatient } from '../../geometry/patient.js'
 import type { Finding } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
+import { greatest } from '../../lists.js'
 
 export interface ReferenceOptions {
   /** Readers that must have outlined a nodule for it to count; LUNA16 takes 3 of 4. */
@@ -124,7 +125,10 @@ export interface ReaderPoint {
  * scans need not be the same person.
  */
 export function readerPoints(scans: readonly ScanReference[]): ReaderPoint[] {
-  const most = Math.max(0, ...scans.map((scan) => scan.sessions))
+  const most = greatest(
+    scans.map((scan) => scan.sessions),
+    0,
+  )
   const points: ReaderPoint[] = []
   for (let reader = 0; reader < most; reader++) {
     let nodules = 0

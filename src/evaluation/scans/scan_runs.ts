@@ -14,6 +14,7 @@ import { distinctNames } from '../slices/slice_runs.js'
 import type { Finding, Mark } from '../../formats/luna.js'
 import type { ScanEvaluation, ScanOptions } from './scans.js'
 import { count } from '../../words.js'
+import { append } from '../../lists.js'
 
 export interface ScanRunOptions extends ScanOptions, ReferenceOptions {
   /** Folders of detections, or CSV files in LUNA16's format. */
@@ -134,14 +135,14 @@ async function readTruth(
 ): Promise<{ findings: Finding[]; scans: ScanReference[] }> {
   if (options.scans !== undefined) {
     const { scans, warnings: read } = await readReferences(options.scans, [], options)
-    warnings.push(...read)
+    append(warnings, read)
     if (scans.length === 0)
       throw invalidParameter('scans', 'folders of CT series with LIDC XML', options.scans)
     return { findings: scans.flatMap((scan) => scan.findings), scans }
   }
   if (options.truth === undefined) throw invalidParameter('truth', 'a CSV of nodules, or scans', undefined)
   const findings = readFindingsCsv(options.truth, false)
-  if (options.excluded !== undefined) findings.push(...readFindingsCsv(options.excluded, true))
+  if (options.excluded !== undefined) append(findings, readFindingsCsv(options.excluded, true))
   return { findings, scans: [] }
 }
 

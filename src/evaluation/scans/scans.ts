@@ -6,6 +6,7 @@ import { FROC_RATES, frocCurve, sensitivityAt } from './froc.js'
 import type { FrocPoint, FrocVectors } from './froc.js'
 import type { Finding, Mark } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
+import { append } from '../../lists.js'
 
 /** What became of one finding that counts. */
 export interface FindingOutcome extends Finding {
@@ -197,8 +198,8 @@ export function prepareScans(
   }
   for (const [position, uid] of listed.entries()) {
     const scan = matchScan(findingsOf.get(uid) ?? [], marksOf.get(uid) ?? [], maxMarks)
-    outcomes.findings.push(...scan.findings)
-    outcomes.marks.push(...scan.marks)
+    append(outcomes.findings, scan.findings)
+    append(outcomes.marks, scan.marks)
     counts.excludedFindings += scan.excluded
     counts.doubleHits += scan.doubleHits
     counts.onExcluded += scan.onExcluded
@@ -207,14 +208,14 @@ export function prepareScans(
       counts.nodules++
       if (finding.score === null) counts.fn++
       else counts.tp++
-      append(vectors, scanOfDraw[position]!, true, finding.score)
+      addVector(vectors, scanOfDraw[position]!, true, finding.score)
     }
     for (const mark of scan.marks) {
       if (mark.outcome === 'dropped') counts.droppedMarks++
       else counts.marks++
       if (mark.outcome !== 'false positive') continue
       counts.fp++
-      append(vectors, scanOfDraw[position]!, false, mark.probability)
+      addVector(vectors, scanOfDraw[position]!, false, mark.probability)
     }
   }
   if (counts.droppedMarks > 0)
@@ -297,7 +298,7 @@ function squaredDistance(a: Finding, b: Mark): number {
   return (a.x - b.x) ** 2 + (a.y - b.y) ** 2 + (a.z - b.z) ** 2
 }
 
-function append(vectors: FrocVectors, scan: number, nodule: boolean, score: number | null): void {
+function addVector(vectors: FrocVectors, scan: number, nodule: boolean, score: number | null): void {
   vectors.scan.push(scan)
   vectors.nodule.push(nodule)
   vectors.found.push(score !== null)

@@ -19,6 +19,7 @@ import type { Lungs, SegmentOptions } from './types.js'
 import { fillIslands } from './islands.js'
 import { refineMask } from './refine.js'
 import { type SliceBox, findTrachea } from './trachea.js'
+import { least } from '../../lists.js'
 
 /** Air and lung are darker than this, HU. */
 const airHu = -400
@@ -276,7 +277,7 @@ function nameSides(lungs: Grid[], volume: HuVolume): { right: Grid | undefined; 
 /** Fills vessels, holes and dents of one lung. */
 function closeLung(lung: Grid, radius: number, o: LungsOptions): Grid {
   const extent = extentOf(lung)!
-  const rim = Math.ceil(Math.max(radius + 2, 12) / Math.min(...lung.spacing)) + 1
+  const rim = Math.ceil(Math.max(radius + 2, 12) / least(lung.spacing)) + 1
   const crop = cropMask(lung, extent, rim)
   const closed = closeMask(crop, radius, o)
   fillHoles(closed, o)
