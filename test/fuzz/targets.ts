@@ -152,7 +152,7 @@ export async function targets(folder: string): Promise<Target[]> {
       read: async (path) => {
         writeFileSync(join(path, '..', 'cubes.bin'), readFileSync(join(folder, 'cubes/cubes.bin')))
         const store = await openCubes(join(path, '..'))
-        await store.close()
+        store.close()
       },
     },
     {
