@@ -10,7 +10,7 @@ const OWN_JSON = [
   'json.ts',
   'terminal/doctor.ts',
   'version.ts',
-  'config/hypes.ts',
+  'config/read_hypes.ts',
   'report/run_files.ts',
   'report/page/',
   'training/',

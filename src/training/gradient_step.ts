@@ -3,6 +3,7 @@ import { NoduleError } from '../errors.js'
 import type { BatchStatistics } from '../model/backbone.js'
 import type { Variables } from '../checkpoints/checkpoint.js'
 import type { Optimizer } from './optimizer.js'
+import { append } from '../lists.js'
 
 /** Where a training step stands. */
 export interface StepPlace {
@@ -53,7 +54,7 @@ export function gradientStep<Batch, Numbers extends object>(
       const { value, grads } = tf.variableGrads(
         () => {
           const result = forward(batch, place.step * batches.length + index)
-          statistics.push(...result.statistics)
+          append(statistics, result.statistics)
           if (!Number.isFinite(result.numbers.loss)) throw notFinite(place.step, result.numbers)
           all.push(result.numbers)
           return result.loss

@@ -27,6 +27,7 @@ import { prCurve } from './summaries.js'
 import type { SummaryValue } from './summaries.js'
 import { drawTest } from './test_pictures.js'
 import { validate } from './validate.js'
+import { append } from '../lists.js'
 
 export interface TrainOptions extends RunOptions {
   /** Lists of training frames, taken together; default data.train_idl of the hypes. */
@@ -87,7 +88,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
           const tested = testStep(detector, batch, observe)
           const frame = batch.frames.subarray(0, batch.frames.length / batch.paths.length)
           const raw = frameOf(tested.raw, 0, batch.paths.length)
-          more.push(...(await drawTest(options.output, step, frame, raw, batch.boxes[0]!, hypes)))
+          append(more, await drawTest(options.output, step, frame, raw, batch.boxes[0]!, hypes))
           const look = testNumbers(tested)
           if (!isValidated(step) && !(last && hypes.logging.validate_iter > 0)) return { look, more }
           const { ap, recall, evaluation } = await validate(detector, testList)
