@@ -12,7 +12,7 @@ import { isNative, isSwapped } from '../read/locate_pixels.js'
 import { cleanHighBits, viewValues } from './stored_values.js'
 import type { StoredPixels } from './stored_values.js'
 import { COMPRESSED } from '../read/transfer_syntax.js'
-import { decodeVolumeSlice, readVoxelBytes } from '../series/volume_file.js'
+import { decodeVolumeSlice, readVoxelBytes } from './volume_file.js'
 
 /**
  * Reads the stored values of a slice: [rows, columns] of the header's depth and sign, before the rescale. Native pixel

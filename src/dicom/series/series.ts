@@ -17,7 +17,7 @@ import {
   readVolumeHeaders,
   readVoxelBytes,
   volumeNames,
-} from './volume_file.js'
+} from '../pixels/volume_file.js'
 import { nameOf, osPath, readStart } from '../../read_files.js'
 import { text } from '../read/values.js'
 import type { WorkOptions } from '../../work.js'
