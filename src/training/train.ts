@@ -145,6 +145,6 @@ function naming<Result>(path: string, work: () => Result): Result {
     return work()
   } catch (error) {
     if (!(error instanceof NoduleError) || error.path !== undefined) throw error
-    throw new NoduleError(error.code, `${path}: ${error.message}`, { cause: error })
+    throw error.with({ path, cause: error })
   }
 }
