@@ -2,7 +2,7 @@ import type { CommandModule } from 'yargs'
 import { BACKBONE_NAMES } from '../config/backbones.js'
 import type { BackboneName } from '../config/backbones.js'
 import { printResult } from '../terminal/output.js'
-import { convertWeights, describeWeights } from '../weights/index.js'
+import { convertWeights, describeWeights, namesOf } from '../weights/index.js'
 import type { Converted, Description } from '../weights/index.js'
 import { count } from '../words.js'
 import { greatest } from '../lists.js'
@@ -97,6 +97,6 @@ function fitLine({
 }
 
 function converted({ path, tensors, skipped }: Converted): string {
-  const rest = skipped.length === 0 ? '' : `; left out: ${skipped.join(', ')}`
+  const rest = skipped.length === 0 ? '' : `; left out: ${namesOf(skipped)}`
   return `${path}: ${count(tensors, 'tensor')}${rest}\n`
 }

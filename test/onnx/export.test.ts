@@ -135,4 +135,15 @@ describe('the exported model computes what the tfjs model computes', () => {
 
   test('ResNet-101', async () =>
     compare(smallHypes({ slim_basename: 'resnet_v1_101', image_width: 64, grid_width: 2 })))
+
+  // Gray levels less a mean are a hundred times larger than those from -1 to 1, and VGG has no batch norm to scale them.
+  const large = { lstm_input_scale: 0.01, rezoom_feature_scale: 0.001 }
+  test.each([
+    ['googlenet', {}],
+    ['resnet50', {}],
+    ['vgg_16', large],
+    ['efficientnet_lite0', {}],
+  ])('%s', async (slim_basename, changes) =>
+    compare(smallHypes({ slim_basename, image_width: 64, grid_width: 2, ...changes })),
+  )
 })
