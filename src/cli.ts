@@ -16,6 +16,7 @@ import {
 import { checkOutputs } from './outputs.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'
+import { guardSignals } from './terminal/interrupt.js'
 
 /** A file of commands/. */
 interface CommandFile {
@@ -296,6 +297,7 @@ function forTerminal(text: string): string {
 }
 
 guardOutput()
+guardSignals()
 try {
   await main(process.argv.slice(2))
 } catch (error) {
