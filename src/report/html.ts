@@ -1,9 +1,10 @@
+import { safeLines } from '../clean.js'
 import { chartSvg } from './chart.js'
 import type { Chart } from './chart.js'
 
-/** Text that is safe inside HTML elements and double-quoted attributes. */
+/** Text that is safe inside HTML elements and double-quoted attributes; control characters and turned text are shown. */
 export function escapeHtml(text: unknown): string {
-  return String(text)
+  return safeLines(String(text))
     .replaceAll('&', '&amp;')
     .replaceAll('<', '&lt;')
     .replaceAll('>', '&gt;')
@@ -12,7 +13,7 @@ export function escapeHtml(text: unknown): string {
 
 /** JSON that can stand inside a script element: nothing in it can end the element. */
 export function embedJson(value: unknown): string {
-  return JSON.stringify(value)
+  return JSON.stringify(value, (_key, one: unknown) => (typeof one === 'string' ? safeLines(one) : one))
     .replaceAll('<', '\\u003c')
     .replaceAll('\u2028', '\\u2028')
     .replaceAll('\u2029', '\\u2029')
