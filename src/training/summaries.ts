@@ -128,9 +128,13 @@ export function prCurve(tag: string, points: readonly PrPoint[], truths: number)
 }
 
 /** The hypes as a text, and for TensorBoard's HParams with the tags of the measures that its table compares. */
-export function describeHypes(hypes: object, compared: readonly string[]): SummaryValue[] {
+export function describeHypes(
+  hypes: object,
+  compared: readonly string[],
+  seconds = Date.now() / 1000,
+): SummaryValue[] {
   const block = `\`\`\`json\n${JSON.stringify(hypes, undefined, 2)}\n\`\`\``
-  return [text('hypes', block), ...hparams(Object.fromEntries(flat(hypes)), compared, Date.now() / 1000)]
+  return [text('hypes', block), ...hparams(Object.fromEntries(flat(hypes)), compared, seconds)]
 }
 
 /** Keys as group.key; arrays as JSON. */
