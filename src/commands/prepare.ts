@@ -1,7 +1,9 @@
+import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { parseHypes, readHypes } from '../config/hypes.js'
 import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
-import { drawDataset } from '../pictures/index.js'
+import { readList } from '../dataset/index.js'
+import { drawBatches, drawDataset } from '../pictures/index.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
 import { printResult } from '../terminal/output.js'
 
@@ -29,6 +31,7 @@ interface Flags {
   seed: number | undefined
   jobs: number | undefined
   draw: number
+  sheet: boolean
 }
 
 /** Flags that are not called as the parameters that they set. */
@@ -148,6 +151,11 @@ export const command: CommandModule<object, Flags> = {
         default: 0,
         describe: 'Also draw this many frames with boxes, to look at',
       })
+      .option('sheet', {
+        type: 'boolean',
+        default: false,
+        describe: 'Also draw training frames as --hypes varies them, to OUTPUT/check/varied.png',
+      })
       .example('$0 prepare LIDC-IDRI -o dataset', 'frames, train.json, val.json, test.json, manifest.json')
       .example('$0 prepare scans --xml tcia-lidc-xml -o dataset --folds 10', 'ten folds')
       .example(
@@ -192,6 +200,12 @@ export const command: CommandModule<object, Flags> = {
       { notice: 'stopping after the scans at hand; press Ctrl-C again to stop at once' },
     )
     const drawn = flags.draw > 0 ? await drawDataset(flags.output, result.manifest, flags.draw) : []
+    const train = result.manifest.lists.find(({ file }) => /^(?:train|fold-\d+-train)\.json$/.test(file))
+    if (flags.sheet && train !== undefined && train.frames > 0) {
+      const sheet = join(flags.output, 'check', 'varied.png')
+      await drawBatches(readList(join(flags.output, train.file)), hypes, sheet, { seed: flags.seed })
+      drawn.push(sheet)
+    }
     printResult(result.manifest, () => preparedTable(flags.output, result, drawn))
     const { failed, damaged } = result.manifest
     if (failed.length + damaged.length > 0) failedItems()

@@ -6,7 +6,7 @@ import { NoduleError } from '../errors.js'
 import { lockFolder } from '../lock.js'
 import { longWork } from '../terminal/long_work.js'
 import { printLine, printNote, printResult } from '../terminal/output.js'
-import { train } from '../training/train.js'
+import { drawTraining, train } from '../training/train.js'
 import type { TrainOptions } from '../training/train.js'
 import { trainPatches } from '../training/train_patches.js'
 
@@ -49,6 +49,11 @@ const builder = (yargs: Argv): Argv =>
       default: false,
       describe: 'At the end, print the time by kernel, the share of JavaScript and the bytes allocated',
     })
+    .option('sheet', {
+      type: 'string',
+      describe:
+        'Draw the first frames as the hypes vary them, with their boxes, into this PNG, and train nothing',
+    })
     .option('skip-missing', {
       type: 'boolean',
       default: false,
@@ -68,8 +73,8 @@ const builder = (yargs: Argv): Argv =>
     .option('weights', { type: 'string', hidden: true })
     .option('gpu', { type: 'string', hidden: true })
     .check(
-      ({ hypes, output, logdir }) =>
-        (hypes !== undefined && (output ?? logdir) !== undefined) ||
+      ({ hypes, output, logdir, sheet }) =>
+        (hypes !== undefined && (output ?? logdir ?? sheet) !== undefined) ||
         'Name a hypes file and the folder of the run: nodule train HYPES -o FOLDER.',
     )
     .example(
@@ -92,6 +97,7 @@ interface TensorBoxFlags {
   /** A checkpoint to start from; relative to the working directory, as there. */
   weights?: string
   gpu?: string
+  sheet?: string
 }
 
 function inOurFlags(flags: TrainOptions & TensorBoxFlags): TrainOptions {
@@ -113,6 +119,11 @@ export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
   builder: builder as (yargs: Argv) => Argv<TrainOptions & TensorBoxFlags>,
   handler: async (flags) => {
     const options = inOurFlags(flags)
+    if (flags.sheet !== undefined) {
+      await drawTraining(options, flags.sheet)
+      printResult({ sheet: flags.sheet }, `${flags.sheet}\n`)
+      return
+    }
     // Given back when the process ends.
     await lockFolder(options.output, 'training')
     const result = await longWork(

@@ -181,6 +181,36 @@ export const HYPES_KEYS = {
     gray_shift: number('Largest shift of the gray levels, as a part of the window.', 0.03, '', 0, 1),
     gray_scale: number('Largest change of the contrast.', 0.1, '', 0, 0.9),
     noise: number('Largest standard deviation of added noise, as a part of the window.', 0.02, '', 0, 1),
+    blur: number(
+      'Of crops and of whole frames: largest standard deviation of a blur, and of its reverse: another reconstruction kernel.',
+      0,
+      'frame pixels',
+      0,
+      8,
+    ),
+    elastic: number(
+      'Of crops and of whole frames: largest displacement of an elastic deformation.',
+      0,
+      'frame pixels',
+      0,
+      16,
+    ),
+  },
+  // Whole frames as they vary with solver.use_jitter: what TensorBox has fixed, and more that is off (nodule).
+  jitter: {
+    scale: number('Largest change of the size, as a part of it.', 0.1, '', 0, 0.9),
+    shift_px: number('Largest shift in x and in y.', 16, 'frame pixels', 0, 1024),
+    mirror: flag('Mirror in x.', true),
+    rotate_deg: number('Largest turn.', 0, 'degrees', 0, 180),
+    gray_shift: number(
+      'Largest shift of the gray levels (the window level), as a part of the window.',
+      0,
+      '',
+      0,
+      1,
+    ),
+    gray_scale: number('Largest change of the contrast (the window width).', 0, '', 0, 0.9),
+    noise: number('Largest standard deviation of added noise, as a part of the window.', 0, '', 0, 1),
   },
   logging: {
     display_iter: integer('Steps between log lines.', 50, 'steps', 1, 1e9),

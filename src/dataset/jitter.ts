@@ -1,6 +1,8 @@
+import type { Hypes } from '../config/hypes.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { clipBox } from '../geometry/box.js'
 import type { Random } from '../random.js'
+import type { Crop } from './crops.js'
 
 /** How a frame is moved: x' = (x - width/2) * scale * (mirror ? -1 : 1) + width/2 + shiftX, and y' without mirror. */
 export interface Jitter {
@@ -11,18 +13,52 @@ export interface Jitter {
   mirror: boolean
 }
 
+/** TensorBox's limits. */
+const REFERENCE = { scale: 0.1, shift_px: 16, mirror: true }
+
 /**
  * TensorBox's: scale 0.9 to 1.1, shift up to 16 px, mirrored half of the time. (It draws whole shifts, loses those to
  * the right and below, and shrinks no frame in which a box would fall below 20 px: most nodules are smaller, so that it
  * would only ever enlarge them.)
  */
-export function drawJitter(random: Random): Jitter {
+export function drawJitter(random: Random, limits: typeof REFERENCE = REFERENCE): Jitter {
   return {
-    scale: 0.9 + 0.2 * random.uniform(),
-    shiftX: 16 * (2 * random.uniform() - 1),
-    shiftY: 16 * (2 * random.uniform() - 1),
-    mirror: random.uniform() < 0.5,
+    scale: 1 - limits.scale + 2 * limits.scale * random.uniform(),
+    shiftX: limits.shift_px * (2 * random.uniform() - 1),
+    shiftY: limits.shift_px * (2 * random.uniform() - 1),
+    mirror: random.uniform() < 0.5 && limits.mirror,
   }
+}
+
+/** A jitter that also turns a frame and changes its gray levels, as a crop of the whole frame. */
+export function jitterCrop(
+  { scale, shiftX, shiftY, mirror }: Jitter,
+  limits: Hypes['jitter'],
+  width: number,
+  height: number,
+  random: Random,
+): Crop {
+  const symmetric = (limit: number): number => (random.uniform() * 2 - 1) * limit
+  return {
+    centerX: width / 2 - (shiftX / scale) * (mirror ? -1 : 1),
+    centerY: height / 2 - shiftY / scale,
+    angle: (symmetric(limits.rotate_deg) * Math.PI) / 180,
+    scale,
+    ...{ mirrorX: mirror, mirrorY: false, mirrorZ: false },
+    contrast: 1 + symmetric(limits.gray_scale),
+    shift: symmetric(limits.gray_shift) * 255,
+    noise: random.uniform() * limits.noise * 255,
+  }
+}
+
+/** Whether a jitter only moves, scales and mirrors. */
+export function isPlainJitter({
+  rotate_deg: turn,
+  gray_shift: shift,
+  gray_scale: scale,
+  noise,
+}: Hypes['jitter']): boolean {
+  return turn === 0 && shift === 0 && scale === 0 && noise === 0
 }
 
 /**

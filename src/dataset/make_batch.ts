@@ -4,9 +4,10 @@ import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import type { CheckedImage } from './check_images.js'
 import { cropBoxes, cutCrop, drawCrop } from './crops.js'
-import type { Canvas } from './crops.js'
-import { drawJitter, jitterBoxes, jitterFrame } from './jitter.js'
+import type { Canvas, Crop } from './crops.js'
+import { drawJitter, isPlainJitter, jitterBoxes, jitterCrop, jitterFrame } from './jitter.js'
 import { readFrameFile } from './read_frame.js'
+import { changeKernel, deform, deformBoxes, drawElastic, drawKernel } from './vary.js'
 
 /** An image that was decoded; its pixels lie in memory that threads share. */
 export interface LoadedFrame extends Canvas {
@@ -73,6 +74,11 @@ async function decode(image: CheckedImage, hypes: Hypes): Promise<LoadedFrame> {
   }
 }
 
+interface Boxes {
+  boxes: EdgeBox[]
+  excluded: EdgeBox[]
+}
+
 /** Writes the network's frame: the whole one, moved or as it is, or a crop of the canvas. */
 function put(
   frame: LoadedFrame,
@@ -80,26 +86,45 @@ function put(
   jitterSeed: number | undefined,
   item: number,
   target: Float32Array,
-): { boxes: EdgeBox[]; excluded: EdgeBox[] } {
+): Boxes {
   const { image_width: width, image_height: height } = hypes
-  if (hypes.data.mm_per_pixel > 0) {
-    // Without jitter, crops are placed by the seed all the same, but not turned or changed.
-    const random = itemRandom(jitterSeed ?? hypes.solver.rnd_seed, item)
-    const crop = drawCrop(frame, jitterSeed === undefined ? STILL : hypes.augment, width, height, random)
+  // Without jitter, crops are placed by the seed all the same, but not turned or changed.
+  const random = itemRandom(jitterSeed ?? hypes.solver.rnd_seed, item)
+  const cut = (crop: Crop): Boxes => {
     cutCrop(frame, crop, width, height, random, target)
     const positive = cropBoxes(frame.boxes, crop, width, height)
     const excluded = cropBoxes(frame.excluded, crop, width, height)
     return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
   }
   if (jitterSeed === undefined) {
+    if (hypes.data.mm_per_pixel > 0) return cut(drawCrop(frame, STILL, width, height, random))
     target.set(frame.data)
     return { boxes: frame.boxes, excluded: frame.excluded }
   }
-  const jitter = drawJitter(itemRandom(jitterSeed, item))
-  jitterFrame(frame.data, width, height, jitter, target)
-  return {
-    boxes: jitterBoxes(frame.boxes, width, height, jitter),
-    excluded: jitterBoxes(frame.excluded, width, height, jitter),
+  return vary(
+    hypes.data.mm_per_pixel > 0 ? cut(drawCrop(frame, hypes.augment, width, height, random)) : jittered(),
+  )
+
+  function jittered(): Boxes {
+    const jitter = drawJitter(random, hypes.jitter)
+    if (!isPlainJitter(hypes.jitter)) return cut(jitterCrop(jitter, hypes.jitter, width, height, random))
+    jitterFrame(frame.data, width, height, jitter, target)
+    return {
+      boxes: jitterBoxes(frame.boxes, width, height, jitter),
+      excluded: jitterBoxes(frame.excluded, width, height, jitter),
+    }
+  }
+
+  function vary({ boxes, excluded }: Boxes): Boxes {
+    const { blur, elastic: limit } = hypes.augment
+    if (blur > 0) changeKernel(target, width, height, drawKernel(blur, random))
+    if (limit === 0) return { boxes, excluded }
+    const elastic = drawElastic(limit, width, height, random)
+    deform(target, width, height, elastic)
+    return {
+      boxes: deformBoxes(boxes, width, height, elastic),
+      excluded: deformBoxes(excluded, width, height, elastic),
+    }
   }
 }
 
@@ -113,6 +138,8 @@ const STILL: Hypes['augment'] = {
   gray_shift: 0,
   gray_scale: 0,
   noise: 0,
+  blur: 0,
+  elastic: 0,
 }
 
 function itemRandom(seed: number, item: number): Random {

@@ -1,3 +1,4 @@
+export { drawBatches } from './draw_batches.js'
 export { drawDataset } from './draw_dataset.js'
 export { drawList } from './draw_list.js'
 export { drawNodules } from './draw_nodules.js'

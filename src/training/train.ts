@@ -11,6 +11,7 @@ import { NoduleError } from '../errors.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { frameOf } from '../inference/raw_frame.js'
 import { createDetector } from '../model/detector.js'
+import { drawBatches } from '../pictures/index.js'
 import { loadCheckpoint } from '../checkpoints/checkpoint.js'
 import { graphDef } from './graph_def.js'
 import { DETECTOR_TAGS, logLine } from './log.js'
@@ -137,6 +138,19 @@ function batchTensors(batch: Batch, hypes: Hypes): SafeTensors {
       ['excluded', rows(batch.excluded)],
     ]),
   }
+}
+
+/** Draws the frames that training would begin with, as the hypes vary them; see `drawBatches`. */
+export async function drawTraining(
+  options: Pick<TrainOptions, 'hypes' | 'set' | 'train' | 'seed' | 'skipMissing'>,
+  output: string,
+): Promise<void> {
+  const hypes = readHypes(options.hypes, options.set)
+  const near = (path: string): string => findNear(options.hypes, path)
+  const list = readLists([options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat())
+  await drawBatches(options.skipMissing === true ? skipMissing(list) : list, hypes, output, {
+    seed: options.seed,
+  })
 }
 
 /** The work's NoduleError, with the file that it is about where it names none. */

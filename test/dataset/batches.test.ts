@@ -9,6 +9,7 @@ import { writePng } from '../../src/formats/index.js'
 import type { Batch, BatchOptions, FrameList } from '../../src/dataset/index.js'
 import { openBatches } from '../../src/dataset/batches.js'
 import { drawJitter, jitterBoxes, jitterFrame } from '../../src/dataset/jitter.js'
+import { changeKernel } from '../../src/dataset/vary.js'
 import { NoduleError } from '../../src/errors.js'
 import { createRandom } from '../../src/random.js'
 
@@ -78,7 +79,7 @@ describe('batches', () => {
       )
       for (const other of others) expect(other).toEqual(here)
     }
-  })
+  }, 180_000)
 
   it('tells of an image that a thread cannot read where its batch is asked for', async () => {
     const gone = join(folder, 'gone.png')
@@ -218,5 +219,75 @@ describe('jitter', () => {
     expect(jitterBoxes([BOX], WIDTH, HEIGHT, { ...still, mirror: true })).toEqual([
       { x1: WIDTH - BOX.x2, y1: BOX.y1, x2: WIDTH - BOX.x1, y2: BOX.y2 },
     ])
+  })
+})
+
+describe('variations', () => {
+  const still = { scale: 0, shift_px: 0, mirror: false }
+  /** The first batches: eight frames. */
+  const four = async (change: object): Promise<Batch[]> => {
+    const source = await openBatches(list, parseHypes({ ...hypes, ...change }), { jitter: true, seed: 3 })
+    return Promise.all([0, 1, 2, 3].map(async (n) => source.batch(n)))
+  }
+
+  it('are seeded, off by default, and each changes the frame', async () => {
+    const plain = (await four({ jitter: still })).map(({ frames }) => frames.join())
+    const changes = [
+      { jitter: { ...still, rotate_deg: 20 } },
+      { jitter: { ...still, gray_shift: 0.2 } },
+      { jitter: { ...still, gray_scale: 0.5 } },
+      { jitter: { ...still, noise: 0.2 } },
+      { jitter: still, augment: { blur: 2 } },
+      { jitter: still, augment: { elastic: 5 } },
+    ]
+    for (const change of changes) {
+      const [a, b] = [await four(change), await four(change)]
+      const frames = a.map((batch) => batch.frames.join())
+      expect(frames, JSON.stringify(change)).toEqual(b.map((batch) => batch.frames.join()))
+      expect(a.map(({ boxes }) => boxes)).toEqual(b.map(({ boxes }) => boxes))
+      // A frame of black and white alone may not show it that the contrast rose.
+      expect(frames, JSON.stringify(change)).not.toEqual(plain)
+      expect(a.every((batch) => batch.frames.every((value) => value >= 0 && value <= 255))).toBe(true)
+    }
+  })
+
+  it('move boxes with their pixels: turned, and deformed', async () => {
+    const middle = (box: { x1: number; y1: number; x2: number; y2: number }): [number, number] => [
+      (box.x1 + box.x2) / 2,
+      (box.y1 + box.y2) / 2,
+    ]
+    for (const change of [
+      { jitter: { ...still, rotate_deg: 90 } },
+      { jitter: still, augment: { elastic: 6 } },
+    ]) {
+      let seen = 0
+      for (const { frames, boxes } of await four(change)) {
+        for (const [n, own] of boxes.entries()) {
+          const bright = brightBox(frames.subarray(n * WIDTH * HEIGHT * 3, (n + 1) * WIDTH * HEIGHT * 3))
+          const cut = bright.x1 === 0 || bright.y1 === 0 || bright.x2 === WIDTH || bright.y2 === HEIGHT
+          if (cut || own.length === 0) continue
+          // A turned box is the one around the ellipse that it held: its middle stays that of the rectangle.
+          const [[x, y], [u, v]] = [middle(bright), middle(own[0]!)]
+          expect(Math.hypot(x - u, y - v), JSON.stringify(change)).toBeLessThan(2.5)
+          seen++
+        }
+      }
+      expect(seen).toBeGreaterThan(2)
+    }
+  })
+
+  it('blur keeps the mean and takes the edges away; its reverse sharpens', () => {
+    const frame = Float32Array.from({ length: 32 * 16 }, (_, n) => (n % 32 < 16 ? 50 : 150))
+    const [soft, sharp] = [frame.slice(), frame.slice()]
+    changeKernel(soft, 32, 16, 2)
+    changeKernel(sharp, 32, 16, -2)
+    const step = (of: Float32Array): number => of[8 * 32 + 16]! - of[8 * 32 + 15]!
+    expect(step(soft)).toBeLessThan(30)
+    expect(step(sharp)).toBeGreaterThan(150)
+    const mean = (of: Float32Array): number => of.reduce((sum, value) => sum + value, 0) / of.length
+    expect(mean(soft)).toBeCloseTo(100, 3)
+    const same = frame.slice()
+    changeKernel(same, 32, 16, 0)
+    expect(same).toEqual(frame)
   })
 })
