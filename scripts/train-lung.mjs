@@ -1,13 +1,13 @@
 // node scripts/train-lung.mjs --data FOLDER [--output FOLDER] [--hosts NAME,...]
-// Trains the model that ships (models/README.md says on what): a first stage on nodule stacks, then also on phantoms; a
-// second stage on the marks that it leaves there, then also on its false marks on whole scans. Twins that each leave
-// out one of the whole scans calibrate the second stage, and are what benchmarks/quality judges.
+// Trains the model that ships (models/README.md says on what). First stage: on nodule stacks, then also on phantoms with
+// nodules of the stacks put in, and on its own false marks there. Second stage: on the marks that the first leaves there,
+// then also on whole scans: their false marks, and nodules of the stacks put into copies of them. Two twins that each
+// leave out every other whole scan calibrate the second stage, and are what benchmarks/quality judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
 //   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
-//   --hosts  whole scans below --data that lend their false marks, at least two
-import { createHash } from 'node:crypto'
+//   --hosts  whole scans below --data, at least two
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fail, root, run, say } from './steps.mjs'
 
@@ -15,7 +15,10 @@ const { values } = parseArgs({
   options: {
     data: { type: 'string', default: process.env.NODULE_DATA ?? '' },
     output: { type: 'string', default: join(root, 'lung-output') },
-    hosts: { type: 'string', default: 'lidc-idri-0001,lidc-idri-0003' },
+    hosts: {
+      type: 'string',
+      default: 'lidc-idri-0001,lidc-idri-0003,qin-lung-ct/QIN-LSC-0014,qin-lung-ct/QIN-LSC-0028',
+    },
   },
 })
 const data = resolve(values.data)
@@ -25,7 +28,7 @@ if (values.data === '' || !existsSync(join(stacks, 'index.csv')))
   fail(`no nodule stacks in ${stacks}: name the folder that holds lidc-nodule-stacks by --data`)
 const output = resolve(values.output)
 const hosts = values.hosts.split(',')
-if (hosts.length < 2) fail('--hosts: at least two scans: each twin leaves out one')
+if (hosts.length < 2) fail('--hosts: at least two scans: each twin leaves out every other')
 const missing = hosts.find((name) => !existsSync(join(data, name)))
 if (missing !== undefined) fail(`no scan in ${join(data, missing)} (--hosts)`)
 mkdirSync(output, { recursive: true })
@@ -40,7 +43,9 @@ function step(title, result, ...args) {
   run(process.execPath, ['dist/src/cli.js', ...args])
 }
 
-const PHANTOMS = 10
+// Few phantoms are learnt as they are; many are what nodules of patients are put into.
+const PLAIN = { folder: 'phantoms', first: 1, patients: 10, seed: 1 }
+const HOSTS = { folder: 'phantom-hosts', first: 101, patients: 30, seed: 101 }
 const set = (...changes) => changes.flatMap((change) => ['--set', change])
 
 /** Training goes on where it was interrupted. */
@@ -52,111 +57,120 @@ function train(title, folder, ...args) {
   return join(folder, 'checkpoints', 'last.safetensors')
 }
 
-// Patients of the stacks by the SHA-256 of their ids: a fifth judges, a tenth chooses, the rest teaches. Phantoms teach.
-function writeSplit(file) {
+// Patients of the stacks: a fifth judges, a tenth chooses, the rest teaches. Phantoms teach.
+async function writeSplit(file) {
+  const { partsOf } = await import('../dist/src/dataset/stacks/parts.js')
   const lines = readFileSync(join(stacks, 'index.csv'), 'utf8').trim().split('\n').slice(1)
-  const patients = [...new Set(lines.map((line) => line.split(',')[0]))]
-  const hash = (id) => createHash('sha256').update(id).digest('hex')
-  patients.sort((a, b) => (hash(a) < hash(b) ? -1 : 1))
-  const [test, val] = [0.2, 0.3].map((share) => Math.round(share * patients.length))
-  const rows = patients.map((id, n) => `${id},${n < test ? 'test' : n < val ? 'val' : 'train'}`)
-  for (let n = 1; n <= PHANTOMS; n++) rows.push(`PHANTOM-${String(n).padStart(4, '0')},train`)
+  const rows = [...partsOf(lines.map((line) => line.split(',')[0]))].map((row) => row.join(','))
+  for (const { first, patients } of [PLAIN, HOSTS])
+    for (let n = first; n < first + patients; n++) rows.push(`PHANTOM-${String(n).padStart(4, '0')},train`)
   writeFileSync(file, `${rows.join('\n')}\n`)
 }
 
 const at = (...parts) => join(output, ...parts)
 const [hypes, patchHypes] = ['hypes/lung_modern.json', 'hypes/lung_second.json']
 const split = at('split.csv')
-if (!existsSync(split)) writeSplit(split)
+if (!existsSync(split)) await writeSplit(split)
 
-step(
-  '1: nodule stacks to frames',
-  at('stacks', 'manifest.json'),
-  ...[
-    'prepare',
-    '--stacks',
-    stacks,
-    '--xml',
-    xml,
-    '--hypes',
-    hypes,
-    '--split-file',
-    split,
-    '-o',
-    at('stacks'),
-  ],
+const prepare = (title, folder, ...args) =>
+  step(title, at(folder, 'manifest.json'), 'prepare', ...args, '--hypes', hypes, '-o', at(folder))
+prepare('1: nodule stacks to frames', 'stacks', '--stacks', stacks, '--xml', xml, '--split-file', split)
+for (const { folder, first, patients, seed } of [PLAIN, HOSTS])
+  step(
+    `2: ${patients} synthetic patients`,
+    at(folder, `PHANTOM-${String(first + patients - 1).padStart(4, '0')}`),
+    ...['phantom', '-o', at(folder), '--patients', String(patients), '--first', String(first), '--hard'],
+    ...['--spacing', '2', '--nodules', '16', '--seed', String(seed)],
+  )
+const phantoms = at(PLAIN.folder)
+const phantomHosts = at(HOSTS.folder)
+prepare('2: to frames', 'phantom-frames', phantoms, '--split', '1,0,0', '--negatives', '0.5')
+prepare(
+  '2: nodules of patients in synthetic patients, to frames',
+  'inserted-frames',
+  ...[phantomHosts, '--insert', stacks, '--insertions', '14', '--split-file', split, '--negatives', '0.3'],
+  ...['--seed', '3'],
 )
-step(
-  '2: synthetic patients',
-  at('phantom-frames', 'manifest.json'),
-  ...['phantom', '-o', at('phantoms'), '--patients', String(PHANTOMS), '--hard'],
-  ...['--spacing', '2', '--nodules', '16', '--seed', '1'],
-)
-step(
-  '2: synthetic patients to frames',
-  at('phantom-frames', 'manifest.json'),
-  ...['prepare', at('phantoms'), '-o', at('phantom-frames'), '--hypes', hypes, '--split', '1,0,0'],
-  ...['--negatives', '0.5'],
-)
+
 const list = at('stacks', 'train.json')
 const test = ['--test', at('stacks', 'val.json')]
 const onStacks = train('3: first stage, on stacks', at('first'), hypes, '--train', list, ...test)
+const EXPORTED = ['--frame', '288x352']
+const early = at('early.onnx')
+step('4: first stage to ONNX', early, 'export', onStacks, ...EXPORTED, '-o', early)
+const cubes = (...names) => names.map((name) => at('cubes', name))
+const mine = (model, name, ...args) =>
+  step(
+    `marks of ${basename(model)}: ${name}`,
+    join(...cubes(name), 'cubes.jsonl'),
+    ...['mine', ...args, '-m', model, '--hypes', patchHypes, '-o', ...cubes(name)],
+  )
+const insertedList = at('inserted-frames', 'train.json')
+mine(early, 'early', phantomHosts, ...['--min-score', '0.25', '--max-marks', '100', '--lists', insertedList])
 const onAll = train(
-  '4: first stage, on phantoms too',
+  '4: first stage, on synthetic patients too',
   at('first-all'),
-  ...[hypes, '--train', list, at('phantom-frames', 'train.json'), ...test],
-  ...set(`solver.weights=${onStacks}`, 'solver.max_iter=2000', 'solver.learning_rate=0.001'),
+  ...[hypes, '--train', list, at('phantom-frames', 'train.json'), insertedList, ...test],
+  ...set(`solver.weights=${onStacks}`, 'solver.max_iter=3000', 'solver.learning_rate=0.001'),
   ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
 )
 const model = at('lung.onnx')
-step('5: first stage to ONNX', model, 'export', onAll, '--frame', '288x352', '-o', model)
+step('5: first stage to ONNX', model, 'export', onAll, ...EXPORTED, '-o', model)
 
-const cubes = (name) => at('cubes', name)
-const mine = (name, ...args) =>
-  step(
-    `6: marks: ${name}`,
-    join(cubes(name), 'cubes.jsonl'),
-    ...['mine', ...args, '-m', model, '--hypes', patchHypes, '-o', cubes(name)],
-  )
 const stackMarks = ['--stacks', stacks, '--xml', xml, '--min-score', '0.25', '--max-marks', '60']
-mine('train', at('phantoms'), ...stackMarks, '--split-file', split, '--part', 'train')
-mine('val', ...stackMarks, '--split-file', split, '--part', 'val')
-for (const host of hosts) mine(host, join(data, host), '--min-score', '0.12', '--max-marks', '400')
+const part = (name) => ['--split-file', split, '--part', name]
+mine(model, 'train', phantoms, ...stackMarks, ...part('train'))
+mine(model, 'val', ...stackMarks, ...part('val'))
+mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
+const nameOf = (host) => basename(host)
+for (const host of hosts) {
+  const copies = (variants, seed, name) => [
+    ...[join(data, host), '--stacks', stacks, '--unread', '--insertions', '14', '--variants', variants],
+    ...['--seed', seed, '--min-score', '0.2', '--max-marks', '60', ...part(name)],
+  ]
+  mine(model, nameOf(host), join(data, host), '--unread', '--min-score', '0.12', '--max-marks', '400')
+  mine(model, `${nameOf(host)}-copies`, ...copies('14', '5', 'train'))
+  mine(model, `${nameOf(host)}-val`, ...copies('2', '6', 'val'))
+}
 
 const second = train(
-  '7: second stage, on stacks and phantoms',
+  '6: second stage, on stacks and synthetic patients',
   at('second'),
-  ...[patchHypes, '--train', cubes('train'), '--test', cubes('val')],
+  ...[patchHypes, '--train', ...cubes('train'), '--test', ...cubes('val')],
 )
-/** The second stage, taught by the false marks of some whole scans too. */
+/** The second stage, taught by some whole scans too. */
 function taught(name, scans) {
+  const whole = scans.flatMap((host) => cubes(nameOf(host), `${nameOf(host)}-copies`))
   const checkpoint = train(
-    `8: second stage, ${name}`,
+    `7: second stage, ${name}`,
     at(name),
-    ...[patchHypes, '--train', cubes('train'), ...scans.map(cubes), '--test', cubes('val')],
-    ...set(`solver.weights=${second}`, 'solver.max_iter=500', 'solver.learning_rate=0.0008'),
-    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.99'),
+    ...[patchHypes, '--train', ...cubes('train', 'phantom-hosts'), ...whole, '--test', ...cubes('val')],
+    ...set(`solver.weights=${second}`, 'solver.max_iter=900', 'solver.learning_rate=0.001'),
+    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.995'),
   )
   const file = at(`${name}.onnx`)
-  step(`8: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
+  step(`7: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
   return file
 }
-const twins = hosts.map((host) => {
+const twins = [0, 1].map((half) => {
+  const left = hosts.filter((_, n) => n % 2 === half)
+  const name = `without-${left.map(nameOf).join('-')}`
   const raw = taught(
-    `without-${host}`,
-    hosts.filter((other) => other !== host),
+    name,
+    hosts.filter((host) => !left.includes(host)),
   )
-  const file = at(`without-${host}_second.onnx`)
+  const file = at(`${name}_second.onnx`)
+  const known = cubes('val', ...left.flatMap((host) => [nameOf(host), `${nameOf(host)}-val`]))
   step(
-    `9: the twin without ${host} is calibrated on it`,
+    `8: the twin is calibrated on what it has not seen: ${left.join(', ')}`,
     file,
-    ...['calibrate', raw, '--cubes', cubes('val'), cubes(host), '-m', model, '-o', file],
+    ...['calibrate', raw, '--cubes', ...known, '-m', model, '-o', file],
   )
   return file
 })
 const all = taught('with-all', hosts)
 step(
-  "9: the second stage gets the mean of its twins' calibrations",
+  "8: the second stage gets the mean of its twins' calibrations",
   at('lung_second.onnx'),
   ...['calibrate', all, '--like', ...twins, '-o', at('lung_second.onnx')],
 )

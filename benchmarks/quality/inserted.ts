@@ -10,7 +10,7 @@ import { loadVolume, segmentLungs } from '../../src/volume/index.js'
 import { best, hits, parametersOf } from './marks.js'
 import type { Judged } from './marks.js'
 import type { InsertedOutcome } from './outcomes.js'
-import { partsOf } from './parts.js'
+import { partsOf } from '../../src/dataset/stacks/parts.js'
 import type { KnownScan } from './scans.js'
 
 /** Nodules in a copy of a scan, and copies at most. */

@@ -8,7 +8,7 @@ import { detectVolume } from '../../src/inference/index.js'
 import { best, hits, parametersOf } from './marks.js'
 import type { Judged } from './marks.js'
 import type { NoduleOutcome } from './outcomes.js'
-import { partsOf } from './parts.js'
+import { partsOf } from '../../src/dataset/stacks/parts.js'
 
 function centerOf(stack: NoduleStack, agreement: number): Vector3 {
   const [, rows, columns] = stack.volume.shape
