@@ -38,6 +38,10 @@ export interface NoduleMeasures {
 /** A whole scan, a synthetic one, a stack cut out around a nodule, a scan with nodules put in. */
 export type FrameOrigin = 'scan' | 'phantom' | 'stack' | 'insertion'
 
+/** Of a whole scan: patients of `nodule phantom` have ids that begin with PHANTOM-. */
+export const scanOrigin = (patientId: string): 'scan' | 'phantom' =>
+  patientId.startsWith('PHANTOM-') ? 'phantom' : 'scan'
+
 /** Where a frame comes from, so that its boxes can be mapped back to the scan. Only in lists that nodule wrote. */
 export interface FrameSource {
   patientId: string

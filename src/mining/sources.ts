@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { BoxRule, SliceFinding } from '../dataset/prepare/boxes.js'
+import { scanOrigin } from '../dataset/list.js'
 import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
 import { readFindings } from '../dataset/prepare/findings.js'
 import { ctObstacle, findXml, xmlOfSeries } from '../scans/index.js'
@@ -153,7 +154,7 @@ function scanSource(scan: KnownScan, rule: BoxRule): MineSource {
     key: `scan ${patientId} ${seriesInstanceUid}`,
     patientId,
     seriesInstanceUid,
-    origin: patientId.startsWith('PHANTOM-') ? 'phantom' : 'scan',
+    origin: scanOrigin(patientId),
     cut: false,
     place: folder,
     load: async () => loadScan(scan, rule),

@@ -6,6 +6,7 @@ import { patientToVoxel } from '../../geometry/patient.js'
 import { loadVolume, segmentLungs } from '../../volume/index.js'
 import type { HuVolume, Lungs } from '../../volume/index.js'
 import { lungFrame } from '../frames.js'
+import { scanOrigin } from '../list.js'
 import type { FrameOrigin, FrameSource, ListEntry, NoduleMeasures } from '../list.js'
 import type { FrameBoxes, SliceFinding } from './boxes.js'
 import { readFindings } from './findings.js'
@@ -132,7 +133,7 @@ export function scanEntry(
       mapping,
       encoding: parameters.encoding,
       ...(parameters.channels === 3 ? {} : { channels: parameters.channels }),
-      ...(variant === undefined ? {} : { origin: variant.origin }),
+      origin: variant?.origin ?? scanOrigin(series.patientId),
       nodules: slice.ids,
       measures: slice.ids.map((id) => measures.get(id)!),
       excluded: slice.excluded,

@@ -1,4 +1,5 @@
 import { createRandom } from '../../random.js'
+import { scanOrigin } from '../list.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { frameBoxes } from './boxes.js'
 import type { BoxRule } from './boxes.js'
@@ -85,7 +86,8 @@ function variantEntries(
         number: variant,
       },
     )
-    for (const [n, id] of entry.nodule.nodules.entries()) if (!ids.has(id)) entry.rects[n]!['origin'] = 'scan'
+    for (const [n, id] of entry.nodule.nodules.entries())
+      if (!ids.has(id)) entry.rects[n]!['origin'] = scanOrigin(series.patientId)
     return entry
   })
 }
