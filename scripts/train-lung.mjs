@@ -164,7 +164,7 @@ const twins = [0, 1].map((half) => {
   step(
     `8: the twin is calibrated on what it has not seen: ${left.join(', ')}`,
     file,
-    ...['calibrate', raw, '--cubes', ...known, '-m', model, '-o', file],
+    ...['calibrate', raw, '--cubes', ...known, '--size', '1', '-m', model, '-o', file],
   )
   return file
 })

@@ -10,6 +10,7 @@ interface Flags {
   like: string[] | undefined
   model: string | undefined
   output: string | undefined
+  size: number | undefined
 }
 
 /** Flags that are not called as the parameters that they set. */
@@ -43,6 +44,11 @@ export const command: CommandModule<object, Flags> = {
         alias: 'm',
         describe: 'First stage that it will be used with [default: the one that the cubes were mined with]',
       })
+      .option('size', {
+        type: 'number',
+        describe: "Weight of the mark's size, given and not fitted (--cubes)",
+      })
+      .conflicts('like', 'size')
       .option('output', { type: 'string', alias: 'o', describe: 'File to write [default: the second stage]' })
       .example('$0 calibrate model_second.onnx --cubes cubes/val', 'then detect with model.onnx takes it'),
   handler: async (flags) => {

@@ -1,4 +1,4 @@
-import { invalidParameter } from '../check.js'
+import { checkNumber, invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { combinedConfidence, logit, openPatchSession, sizeTerm } from '../inference/index.js'
@@ -22,6 +22,10 @@ export interface CalibrateOptions {
   output?: string | undefined
   /** First stage that it will be used with; default: the one whose marks the cubes hold. */
   model?: string | undefined
+  /**
+   * Weight of the mark's size, given and not fitted: marks of a few scans say little of large ones, which are rare.
+   */
+  size?: number | undefined
   session?: SessionOptions | undefined
 }
 
@@ -44,6 +48,7 @@ const EDGES = [0, 0.05, 0.2, 0.5, 0.8, 1]
  * second stage. Throws NoduleError: FILE, FORMAT for what is read (too few marks, cubes of other hypes, no marks).
  */
 export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
+  if (o.size !== undefined) checkNumber('size', o.size, -10, 10)
   const stores: CubeStore[] = []
   const session = await openPatchSession(o.second, o.session)
   try {
@@ -79,9 +84,8 @@ export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
       const [second] = await session.run(innerCube(store.read(index), session.spec))
       examples.push({ features: [logit(score), second!, sizeTerm(diameter)], positive })
     }
-    const [a, b, size, c] = fitLogistic(examples) as [number, number, number, number]
     const calibration: Calibration = {
-      ...{ first: a, second: b, size, offset: c },
+      ...fit(examples, o.size),
       ...first,
       ...{ nodules, others: marks.length - nodules },
     }
@@ -121,6 +125,23 @@ export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
     for (const store of stores) store.close()
     await session.release()
   }
+}
+
+type Constants = Pick<Calibration, 'first' | 'second' | 'size' | 'offset'>
+
+function fit(
+  examples: readonly { features: [number, number, number]; positive: boolean }[],
+  size: number | undefined,
+): Constants {
+  if (size === undefined) {
+    const [a, b, c, d] = fitLogistic(examples) as [number, number, number, number]
+    return { first: a, second: b, size: c, offset: d }
+  }
+  const given = examples.map(({ features: [score, second, term], positive }) => ({
+    ...{ features: [score, second], positive, given: size * term },
+  }))
+  const [a, b, d] = fitLogistic(given) as [number, number, number]
+  return { first: a, second: b, size, offset: d }
 }
 
 /**

@@ -2,6 +2,8 @@
 export interface Example {
   features: readonly number[]
   positive: boolean
+  /** Part of the sum that is given and not fitted; default 0. */
+  given?: number
 }
 
 /** How strongly weights are drawn to 0, for marks that can be told apart without error. */
@@ -21,9 +23,9 @@ export function fitLogistic(examples: readonly Example[]): number[] {
     const hessian = weights.map((_, row) =>
       weights.map((__, column) => (row === column && row < width - 1 ? RIDGE : row === column ? 1e-12 : 0)),
     )
-    for (const { features, positive } of examples) {
+    for (const { features, positive, given } of examples) {
       const x = [...features, 1]
-      const p = 1 / (1 + Math.exp(-x.reduce((sum, value, n) => sum + value * weights[n]!, 0)))
+      const p = 1 / (1 + Math.exp(-x.reduce((sum, value, n) => sum + value * weights[n]!, given ?? 0)))
       for (let row = 0; row < width; row++) {
         gradient[row]! += ((p - (positive ? 1 : 0)) * x[row]!) / examples.length
         for (let column = 0; column < width; column++)

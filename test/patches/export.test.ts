@@ -112,6 +112,13 @@ describe('calibration', () => {
     expect(a).toBeCloseTo(0.7, 1)
     expect(b).toBeCloseTo(1.6, 1)
     expect(c).toBeCloseTo(-0.5, 1)
+    // One of the weights given.
+    const given = examples.map(({ features: [x, y], positive }) => ({
+      ...{ features: [x!], positive, given: 1.6 * y! },
+    }))
+    const [alone, offset] = fitLogistic(given) as [number, number]
+    expect(alone).toBeCloseTo(a, 1)
+    expect(offset).toBeCloseTo(c, 1)
     // Marks that can be told apart without error do not make the weights endless.
     const apart = fitLogistic([-2, -1, 1, 2].map((x) => ({ features: [x], positive: x > 0 })))
     expect(apart[0]).toBeGreaterThan(1)
@@ -132,6 +139,15 @@ describe('calibration', () => {
     expect(reopened.metadata.calibration).toEqual(fitted.calibration)
     await reopened.release()
 
+    const sized = await calibrate({
+      ...{ second: exported, cubes: [marks], size: 1.25 },
+      output: join(root, 'sized.onnx'),
+    })
+    expect(sized.calibration.size).toBe(1.25)
+    expect(sized.auc.both).toBeGreaterThan(0.9)
+    expect((await refused(calibrate({ second: exported, cubes: [marks], size: 99 }))).message).toMatch(
+      /for size but received 99/,
+    )
     const error = await refused(calibrate({ second: exported, cubes: [cubes] }))
     expect(error.message).toContain('too few marks')
     expect(error.message).toContain('received 0 and 20')
