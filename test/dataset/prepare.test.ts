@@ -218,9 +218,9 @@ describe('prepareDataset', () => {
     // A file in the place of the folder of frames: as with a full disk, no scan could be prepared.
     writeFileSync(join(output, 'frames'), '')
     const warnings: string[] = []
-    await expect(
-      prepare({ jobs, onWarning: (warning) => void warnings.push(warning) }),
-    ).rejects.toThrow(/frames.*: cannot (write|make)/)
+    await expect(prepare({ jobs, onWarning: (warning) => void warnings.push(warning) })).rejects.toThrow(
+      /frames.*: cannot (write|make)/,
+    )
     expect(warnings.filter((text) => text.includes('left out'))).toEqual([])
     expect(readdirSync(output)).toEqual(['frames'])
   })
