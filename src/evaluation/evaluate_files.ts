@@ -48,7 +48,7 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
     throw new NoduleError('INVALID_PARAMETER', 'what is true must be said once', {
       parameter: ['truth', 'scans', 'labels'],
       expected: 'one of them',
-      actual: String(given),
+      actual: `${given} of them`,
     })
   }
   const lists = truth !== undefined && !truth.toLowerCase().endsWith('.csv')
