@@ -1,5 +1,6 @@
 import { appendFile, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { masked } from '../crc32c.js'
 import { fileError } from '../errors.js'
 import { makeFolder, writeFileAtomic } from '../files.js'
 import { greatest } from '../lists.js'
@@ -10,33 +11,14 @@ import type { SummaryValue } from './summaries.js'
 /** Events after this one's step that an earlier file holds are void: TensorBoard drops them. */
 const SESSION_START = 1
 
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte
-  for (let bit = 0; bit < 8; bit++) value = (value >>> 1) ^ (value & 1 ? 0x82f63b78 : 0)
-  return value
-})
-
-/** CRC-32C (Castagnoli), reflected polynomial 0x82F63B78. */
-export function crc32c(bytes: Uint8Array): number {
-  let value = 0xffffffff
-  for (const byte of bytes) value = (value >>> 8) ^ CRC_TABLE[(value ^ byte) & 255]!
-  return ~value >>> 0
-}
-
-/** TFRecord's masked checksum. */
-function maskedCrc(bytes: Uint8Array): number {
-  const crc = crc32c(bytes)
-  return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0
-}
-
 /** One TFRecord: length (uint64), its checksum, data, their checksum; little endian. */
 export function tfRecord(data: Uint8Array): Uint8Array {
   const record = new Uint8Array(16 + data.length)
   const fields = new DataView(record.buffer)
   fields.setBigUint64(0, BigInt(data.length), true)
-  fields.setUint32(8, maskedCrc(record.subarray(0, 8)), true)
+  fields.setUint32(8, masked(record.subarray(0, 8)), true)
   record.set(data, 12)
-  fields.setUint32(12 + data.length, maskedCrc(data), true)
+  fields.setUint32(12 + data.length, masked(data), true)
   return record
 }
 
@@ -50,8 +32,8 @@ function* tfRecords(file: Buffer): Generator<{ record: Buffer; data: Buffer }> {
     const end = at + 16 + length
     if (end > file.length) return
     const data = file.subarray(at + 12, end - 4)
-    if (file.readUInt32LE(at + 8) !== maskedCrc(file.subarray(at, at + 8))) return
-    if (file.readUInt32LE(end - 4) !== maskedCrc(data)) return
+    if (file.readUInt32LE(at + 8) !== masked(file.subarray(at, at + 8))) return
+    if (file.readUInt32LE(end - 4) !== masked(data)) return
     yield { record: file.subarray(at, end), data }
     at = end
   }

@@ -5,7 +5,7 @@
 import { NoduleError } from '../errors.js'
 import { ByteReader } from './bytes.js'
 import type { OpenFile } from './bytes.js'
-import { crc32c, unmask } from './crc32c.js'
+import { crc32c, unmask } from '../crc32c.js'
 import { snappyDecode } from './snappy.js'
 
 const FORMAT = 'TensorFlow checkpoint'

@@ -5,7 +5,7 @@
 import { NoduleError } from '../errors.js'
 import { ByteReader, NUMBER_BYTES, fieldsOf, openFile, sizeOf, toFloat32, unsupported } from './bytes.js'
 import type { OpenFile } from './bytes.js'
-import { crc32c, unmask } from './crc32c.js'
+import { crc32c, unmask } from '../crc32c.js'
 import { readTable } from './sstable.js'
 import { readShape, typeOf } from './tensorflow.js'
 import type { FileTensor, NumberType, WeightsFile } from './types.js'

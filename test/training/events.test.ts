@@ -2,7 +2,8 @@ import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { EventWriter, crc32c, dropEventsFrom, tfRecord } from '../../src/training/events.js'
+import { crc32c } from '../../src/crc32c.js'
+import { EventWriter, dropEventsFrom, tfRecord } from '../../src/training/events.js'
 import { readScalars } from './read_events.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-events-'))

@@ -15,6 +15,12 @@ export function crc32c(bytes: Uint8Array): number {
 
 const DELTA = 0xa282ead8
 
+/** The checksum as TensorFlow and LevelDB store it, so that a checksum of checksums stays one. */
+export function masked(bytes: Uint8Array): number {
+  const crc = crc32c(bytes)
+  return (((crc >>> 15) | (crc << 17)) + DELTA) >>> 0
+}
+
 /** The checksum that a masked one, as TensorFlow and LevelDB store it, was made of. */
 export function unmask(masked: number): number {
   const rotated = (masked - DELTA) >>> 0
