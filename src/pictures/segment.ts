@@ -11,6 +11,7 @@ import { writeNifti } from '../formats/nifti.js'
 import { alignColumns } from '../text_table.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
+import { evenMask } from '../scans/even_slices.js'
 
 export interface SegmentedSeries {
   patientId: string
@@ -93,10 +94,12 @@ export async function segmentFolders(
       }
       if (o.nifti !== false) {
         result.maskPath = join(o.output, `${name}.lungs.nii.gz`)
+        const even = evenMask(lungs.sides ?? lungs.mask, volume)
+        if (even.note !== undefined) result.warnings = [...result.warnings, even.note]
         await writeNifti(result.maskPath, {
-          data: lungs.sides ?? lungs.mask,
-          shape: volume.shape,
-          geometry: volume.geometry,
+          data: even.mask,
+          shape: even.shape,
+          geometry: even.geometry,
           description: 'lungs: 1 right, 2 left',
         })
       }

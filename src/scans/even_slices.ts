@@ -50,3 +50,37 @@ export function evenSlices(volume: HuVolume): { volume: HuVolume; note: string |
     note: `${depth} slices, up to ${off.toFixed(1)} mm from even places, were resampled to ${count} at ${Number(distance.toFixed(3))} mm`,
   }
 }
+
+/**
+ * The same for a mask of such a volume: each even place takes the nearest slice, so that the mask lies on the voxels that
+ * `evenSlices` makes of the volume.
+ */
+export function evenMask(
+  mask: Uint8Array,
+  { shape, geometry }: Pick<HuVolume, 'shape' | 'geometry'>,
+): { mask: Uint8Array; shape: HuVolume['shape']; geometry: HuVolume['geometry']; note: string | undefined } {
+  const [depth, rows, columns] = shape
+  const { slicePositions: positions, spacing } = geometry
+  const [distance] = spacing
+  const off = greatest(
+    positions.map((position, k) => Math.abs(position - k * distance)),
+    0,
+  )
+  const count = Math.round(positions[depth - 1]! / distance) + 1
+  if (off <= TOLERANCE * distance || count > MAX_GROWTH * depth)
+    return { mask, shape, geometry, note: undefined }
+  const plane = rows * columns
+  const out = new Uint8Array(count * plane)
+  let nearest = 0
+  for (let k = 0; k < count; k++) {
+    const away = (at: number): number => Math.abs(positions[at]! - k * distance)
+    while (nearest < depth - 1 && away(nearest + 1) < away(nearest)) nearest++
+    out.set(mask.subarray(nearest * plane, (nearest + 1) * plane), k * plane)
+  }
+  return {
+    mask: out,
+    shape: [count, rows, columns],
+    geometry: { ...geometry, slicePositions: Array.from({ length: count }, (_, k) => k * distance) },
+    note: `the mask of ${depth} slices, up to ${off.toFixed(1)} mm from even places, is written on ${count} at ${Number(distance.toFixed(3))} mm, as convert writes them`,
+  }
+}
