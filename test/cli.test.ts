@@ -67,6 +67,27 @@ describe('nodule', () => {
     [['nonsense'], 'nodule: unknown command nonsense: nodule --help lists them'],
     [['detct', 'x'], 'nodule: unknown command detct: did you mean detect?'],
     [
+      ['train', 'x.json'],
+      'nodule train: Name a hypes file and the folder of the run: nodule train HYPES -o FOLDER',
+    ],
+    // TensorBox's names: taken, and the hypes file that is not there is told of.
+    [
+      [
+        'train',
+        '--hypes',
+        'none.json',
+        '--max_iter',
+        '5',
+        '--train',
+        'x.json',
+        '--weights',
+        'w',
+        '--gpu',
+        '0',
+      ],
+      'Name a hypes file',
+    ],
+    [
       ['train', 'x.json', '-o', 'nowhere', '--wrong-flag'],
       'nodule train: unknown option --wrong-flag (nodule train --help)',
     ],

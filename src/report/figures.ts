@@ -67,7 +67,7 @@ function smooth(values: readonly number[], window: number): number[] {
   })
 }
 
-/** The training loss and its parts over the steps, on a logarithmic axis. */
+/** The loss and its parts over the steps, in training and, dashed, in the test, on a logarithmic axis. */
 export function lossChart(log: readonly TrainingEntry[]): Chart {
   const window = Math.floor(log.length / 40)
   const line = (
@@ -87,6 +87,25 @@ export function lossChart(log: readonly TrainingEntry[]): Chart {
       { name: text, points: at(smooth(values, window)), color },
     ]
   }
+  /** The same number of the training and of the test, which is dashed. */
+  const pair = (
+    name: string,
+    color: string,
+    train: (entry: TrainingEntry) => number | undefined,
+    test: (entry: TrainingEntry) => number | undefined,
+  ): ChartLine[] => [
+    ...line(name, color, train),
+    ...line(`test ${name}`, color, test).map((one) => ({ ...one, dashed: true })),
+  ]
+  const part = (name: string, color: string, key: string): ChartLine[] => {
+    const twin = `test${key[0]!.toUpperCase()}${key.slice(1)}`
+    return pair(
+      name,
+      color,
+      (entry) => entry.parts[key],
+      (entry) => entry.parts[twin],
+    )
+  }
   return {
     title: 'Training loss',
     subtitle:
@@ -96,12 +115,36 @@ export function lossChart(log: readonly TrainingEntry[]): Chart {
     x: { name: 'Step', min: 0 },
     y: { name: 'Loss (log scale)', logBase: 10, format: shortNumber },
     lines: [
-      ...line('loss', COLORS[0], (entry) => entry.loss),
-      ...line('test loss', COLORS[1], (entry) => entry.testLoss),
-      ...line('confidence', COLORS[2], (entry) => entry.parts['confidence']),
-      ...line('box', COLORS[3], (entry) => entry.parts['box']),
-      ...line('rezoom confidence', COLORS[4], (entry) => entry.parts['rezoomConfidence']),
-      ...line('delta box', COLORS[5], (entry) => entry.parts['delta']),
+      ...pair(
+        'loss',
+        COLORS[0],
+        (entry) => entry.loss,
+        (entry) => entry.testLoss,
+      ),
+      ...part('confidence', COLORS[2], 'confidence'),
+      ...part('box', COLORS[3], 'box'),
+      ...part('rezoom confidence', COLORS[4], 'rezoomConfidence'),
+      ...part('delta box', COLORS[5], 'delta'),
+    ],
+  }
+}
+
+/** What the model was on the whole test list; undefined where nobody looked (logging.validate_iter). */
+export function validationChart(log: readonly TrainingEntry[]): Chart | undefined {
+  const points = (key: string): [number, number][] =>
+    log.flatMap((entry): [number, number][] => {
+      const value = entry.parts[key]
+      return value === undefined ? [] : [[entry.step, value]]
+    })
+  const ap = points('testAp')
+  if (ap.length === 0) return undefined
+  return {
+    title: 'Test list',
+    x: { name: 'Step', min: 0 },
+    y: { name: 'AP, recall', min: 0, max: 1, format: shortNumber },
+    lines: [
+      { name: `AP at IoU 0.5, ${ap.at(-1)![1].toFixed(3)} at the end`, points: ap, color: COLORS[0] },
+      { name: 'recall at precision 0.735', points: points('testRecall'), color: COLORS[1] },
     ],
   }
 }

@@ -18,7 +18,7 @@ import { chartSize, plotArea } from './chart.js'
 import type { Chart, PlotArea } from './chart.js'
 import { comparisonHtml } from './comparison.js'
 import type { Comparison } from './comparison.js'
-import { frocChart, learningRateChart, lossChart, precisionRecallChart } from './figures.js'
+import { frocChart, learningRateChart, lossChart, precisionRecallChart, validationChart } from './figures.js'
 import { embedJson, escapeHtml, factTable, plot, sortableTable } from './html.js'
 import { findingTable, noduleTable } from './nodule_tables.js'
 import type { NoduleRow, FindingRow } from './nodule_tables.js'
@@ -379,10 +379,16 @@ function trainingSection(training: TrainingEntry[]): Section {
   const median = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]
   const first = training[0]!
   const last = training.at(-1)!
+  const validation = validationChart(training)
+  const charts = [
+    lossChart(training),
+    ...(validation === undefined ? [] : [validation]),
+    learningRateChart(training),
+  ]
   const html = `<p class="note">${training.length} log entries from step ${first.step} to ${last.step}${
     median === undefined ? '' : `, ${median.toFixed(0)} ms per training image (median)`
   }.</p>
-<div class="plots">${plot(lossChart(training))}${plot(learningRateChart(training))}</div>`
+<div class="plots">${charts.map((chart) => plot(chart)).join('')}</div>`
   return { id: 'training', title: 'Training', html }
 }
 

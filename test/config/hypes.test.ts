@@ -87,6 +87,34 @@ describe('hypes', () => {
     )
   })
 
+  it('has keys of the loop and of the augmentation, all off by default', () => {
+    const { logging, solver, augment, jitter } = parseHypes({})
+    expect(logging).toMatchObject({ validate_iter: 0, keep_checkpoints: 0, histogram_iter: 1000 })
+    expect(solver).toMatchObject({
+      momentum: 0,
+      accumulate: 1,
+      freeze: [],
+      early_stopping: 0,
+      step_factor: 0.1,
+    })
+    expect(augment).toMatchObject({ blur: 0, elastic: 0 })
+    expect(jitter).toEqual({
+      ...{ scale: 0.1, shift_px: 16, mirror: true },
+      ...{ rotate_deg: 0, gray_shift: 0, gray_scale: 0, noise: 0 },
+    })
+    for (const [group, key, value, expected] of [
+      ['solver', 'freeze', 'conv1', 'array of strings'],
+      ['solver', 'momentum', 1, 'number between 0 and 0.9999'],
+      ['solver', 'schedule', 'steps', 'one of "halving", "cosine", "step"'],
+      ['logging', 'validate_iter', -1, 'integer between 0 and 1000000000'],
+      ['jitter', 'rotate_deg', 200, 'number between 0 and 180'],
+      ['augment', 'elastic', 17, 'number between 0 and 16'],
+    ] as const)
+      expect(caught(() => parseHypes({ [group]: { [key]: value } })).message).toContain(
+        `${group}.${key}: wrong value: expected ${expected}`,
+      )
+  })
+
   it('every hypes file that ships is valid', () => {
     const names = readdirSync(join(PACKAGE_ROOT, 'hypes')).filter((name) => name.endsWith('.json'))
     expect(names.length).toBeGreaterThan(0)
