@@ -239,6 +239,7 @@ export async function targets(folder: string): Promise<Target[]> {
     {
       name: 'weights',
       isText: false,
+      share: 40,
       samples: WEIGHTS.map((name) => ({
         name,
         bytes: readFileSync(join(PACKAGE_ROOT, 'test/fixtures/weights', name)),
