@@ -379,16 +379,11 @@ function trainingSection(training: TrainingEntry[]): Section {
   const median = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]
   const first = training[0]!
   const last = training.at(-1)!
-  const validation = validationChart(training)
-  const charts = [
-    lossChart(training),
-    ...(validation === undefined ? [] : [validation]),
-    learningRateChart(training),
-  ]
+  const charts = [lossChart(training), validationChart(training), learningRateChart(training)]
   const html = `<p class="note">${training.length} log entries from step ${first.step} to ${last.step}${
     median === undefined ? '' : `, ${median.toFixed(0)} ms per training image (median)`
   }.</p>
-<div class="plots">${charts.map((chart) => plot(chart)).join('')}</div>`
+<div class="plots">${charts.map((chart) => (chart === undefined ? '' : plot(chart))).join('')}</div>`
   return { id: 'training', title: 'Training', html }
 }
 

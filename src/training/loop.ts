@@ -250,7 +250,7 @@ export async function runLoop<
     // The last step, whatever its number. After the checkpoint: a run that goes on does not know of this entry.
     if (means.count > 0) await judge(await report(step - 1, !interrupted), step)
     if (stopProfile !== undefined && step > firstStep + 1) {
-      options.onLine?.(profileTable(stopProfile(), step - firstStep - 1))
+      for (const row of profileTable(stopProfile(), step - firstStep - 1).split('\n')) options.onLine?.(row)
       const share = (msWaited / (performance.now() - begun)) * 100
       options.onLine?.(`waited for data: ${msWaited.toFixed(0)} ms, ${share.toFixed(1)} % of the time`)
     }
