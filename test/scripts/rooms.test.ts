@@ -29,7 +29,7 @@ it('lets rooms import from above', () => {
   const files = {
     'src/errors.ts': '',
     'src/dicom/read/parse.ts': "import { NoduleError } from '../../errors.js'\n",
-    'src/volume/hu_volume.ts': "import type { A } from '../dicom/read/parse.js'\n",
+    'src/volume/hu_volume.ts': "import { b } from '../../test/screen.js'\n",
   }
   expect(check('right', files)).toEqual({ status: 0, text: '' })
 })
@@ -37,7 +37,7 @@ it('lets rooms import from above', () => {
 it('finds an import from below, a foreign room and an import from outside', () => {
   const files = {
     'src/dicom/parse.ts': "import { a } from '../volume/hu_volume.js'\n",
-    'src/volume/hu_volume.ts': "import { b } from '../screen.js'\n",
+    'src/volume/hu_volume.ts': "import { b } from '../../test/screen.js'\n",
     'src/cellar/a.ts': '',
   }
   expect(check('below', files)).toEqual({
