@@ -29,7 +29,7 @@ it('lets rooms import from above', () => {
   const files = {
     'src/errors.ts': '',
     'src/dicom/read/parse.ts': "import { NoduleError } from '../../errors.js'\n",
-    'src/volume/hu_volume.ts': "import { b } from '../../test/screen.js'\n",
+    'src/volume/hu_volume.ts': "import type { A } from '../dicom/read/parse.js'\n",
   }
   expect(check('right', files)).toEqual({ status: 0, text: '' })
 })
