@@ -1,6 +1,6 @@
 // npm run build: TypeScript to dist/, without what an earlier build left of sources that are gone.
 import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { root, run } from './steps.mjs'
 
@@ -19,7 +19,8 @@ if (result.status !== 0) process.exit(result.status ?? 1)
 if (written.size === 0) throw new Error('tsc lists no file that it wrote')
 // The report's page embeds these as they stand.
 const script = join('src', 'report', 'script')
-for (const name of readdirSync(join(root, script)).filter((one) => one.endsWith('.js'))) {
+const scripts = existsSync(join(root, script)) ? readdirSync(join(root, script)) : []
+for (const name of scripts.filter((one) => one.endsWith('.js'))) {
   cpSync(join(root, script, name), join(dist, script, name))
   written.add(join(dist, script, name))
 }

@@ -29,8 +29,20 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Options that hold a text and name no file. */
 const WORDS = new Set([
-  ...['action', 'by', 'dates', 'device', 'encoding', 'engine', 'frame', 'kernel', 'key', 'mismatch', 'name'],
-  ...['names', 'part', 'patient-id', 'region', 'set', 'slices', 'split', 'stitch', 'tensorflow', 'title'],
+  ...['action', 'by', 'dates', 'device', 'encoding', 'engine', 'frame', 'gpu', 'kernel', 'key', 'mismatch'],
+  ...[
+    'name',
+    'names',
+    'part',
+    'patient-id',
+    'region',
+    'set',
+    'slices',
+    'split',
+    'stitch',
+    'tensorflow',
+    'title',
+  ],
   ...['where'],
 ])
 

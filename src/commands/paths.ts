@@ -56,9 +56,10 @@ export const PATHS: Readonly<Record<string, (flags: Flags) => CommandPaths>> = {
     reads: [
       // A run goes on by the hypes that it wrote itself.
       ...(flags['resume'] === true ? [] : given(flags, 'hypes')),
-      ...given(flags, 'train', 'test'),
+      ...given(flags, 'train', 'test', 'weights'),
     ],
-    folders: [{ path: one(flags, 'output') }],
+    files: given(flags, 'sheet'),
+    folders: given(flags, 'output', 'logdir').map((path) => ({ path })),
   }),
   mine: (flags) => ({
     // Lists are meant to be changed.
