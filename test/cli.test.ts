@@ -25,7 +25,7 @@ function file(name: string, content: string | Uint8Array): string {
 const COMMANDS = [
   ...['dump', 'series', 'convert', 'anonymize', 'annotations', 'to-xml', 'phantom', 'segment', 'gallery'],
   ...['prepare', 'train', 'mine', 'engine', 'export', 'calibrate', 'detect', 'evaluate', 'report'],
-  ...['bench', 'doctor'],
+  ...['bench', 'doctor', 'weights'],
 ]
 
 const overview = nodule('--help').stdout
