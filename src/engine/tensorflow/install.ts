@@ -2,7 +2,7 @@
  * Builds tfjs-node's binding against the TensorFlow library of PyPI's wheel. tfjs-node downloads a binding for TensorFlow
  * 2.9.1 and CUDA 11.2 when it is installed, which fails on many machines; its sources compile against a current one.
  */
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { NoduleError } from '../../errors.js'
@@ -11,6 +11,8 @@ import { IN_CLONE, PACKAGE_ROOT } from '../../version.js'
 
 /** The TensorFlow release that is installed by default: the one that this was tested with. */
 export const TENSORFLOW_VERSION = '2.21.0'
+/** SHA-256 of that release's wheel for WHEEL_PYTHON on x86-64, the only one of tensorflow-cpu that is taken. */
+const WHEEL_SHA256 = '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c'
 /** The Python that the wheel is made for: the machine's own may be newer than TensorFlow knows. */
 const WHEEL_PYTHON = '3.11'
 
@@ -47,6 +49,25 @@ function tfjsNodeFolder(): string {
 }
 
 /**
+ * What pip is asked for. The tested release without CUDA is taken by its hash and no other file of that name; other
+ * releases, and NVIDIA's libraries, come as the package index gives them.
+ * @param requirements file that is written where a hash is named
+ */
+export function wheelArguments(
+  version: string,
+  gpu: boolean,
+  requirements: string,
+): { flags: string[]; content?: string } {
+  if (gpu) return { flags: [`tensorflow[and-cuda]==${version}`] }
+  const wheel = `tensorflow-cpu==${version}`
+  if (version !== TENSORFLOW_VERSION) return { flags: ['--no-deps', wheel] }
+  return {
+    flags: ['--no-deps', '--require-hashes', '-r', requirements],
+    content: `${wheel} --hash=sha256:${WHEEL_SHA256}\n`,
+  }
+}
+
+/**
  * Downloads TensorFlow with pip, compiles tfjs-node's binding against it and tries it in a process of its own.
  * Needs python3 with pip, a C++17 compiler and 1.5 GB (with `gpu` 8 GB); writes into tfjs-node's folder only.
  * @returns one line about what was installed
@@ -68,11 +89,18 @@ export async function installTensorflow(o: InstallOptions = {}): Promise<string>
   rmSync(fresh, { recursive: true, force: true })
   mkdirSync(dirname(binding), { recursive: true })
 
-  const wheel =
-    o.gpu === true ? [`tensorflow[and-cuda]==${version}`] : ['--no-deps', `tensorflow-cpu==${version}`]
+  const requirements = join(dirname(site), 'requirements.txt')
+  const wheel = wheelArguments(version, o.gpu === true, requirements)
+  mkdirSync(dirname(requirements), { recursive: true })
+  if (wheel.content !== undefined) writeFileSync(requirements, wheel.content)
   const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--target', fresh]
   const target = ['--only-binary=:all:', '--python-version', WHEEL_PYTHON]
-  await runProgram('python3', [...pip, ...target, ...wheel], 'python3 with pip, and a package index', onLine)
+  await runProgram(
+    'python3',
+    [...pip, ...target, ...wheel.flags],
+    'python3 with pip, and a package index',
+    onLine,
+  )
   rmSync(site, { recursive: true, force: true })
   renameSync(fresh, site)
 
