@@ -1,4 +1,4 @@
-/** Sizes of the kernels over boxes; see cases.ts. */
+/** Sizes of the kernels over boxes; see kernels.ts. */
 import type { MatchInput } from '../../src/kernels/hungarian.js'
 import type { RezoomInput } from '../../src/kernels/rezoom.js'
 import type { RoiAlignInput } from '../../src/kernels/roi_align.js'

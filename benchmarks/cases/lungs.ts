@@ -1,4 +1,4 @@
-/** Sizes of the kernels of lung extraction; see cases.ts. */
+/** Sizes of the kernels of lung extraction; see kernels.ts. */
 import type { RefineInput } from '../../src/kernels/lungs.js'
 import { blocks } from '../../src/kernels/reference/lungs.js'
 import type { Grid } from '../../src/kernels/reference/masks.js'

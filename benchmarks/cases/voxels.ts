@@ -1,4 +1,4 @@
-/** Sizes of the kernels over voxels; see cases.ts. */
+/** Sizes of the kernels over voxels; see kernels.ts. */
 import { triangleTaps } from '../../src/dataset/resample.js'
 import type { FramesInput } from '../../src/kernels/frames.js'
 import type { HuBatch } from '../../src/kernels/hu.js'
