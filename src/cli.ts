@@ -87,7 +87,7 @@ export const COMMANDS: readonly {
   },
   {
     name: 'weights',
-    describe: 'Show what is in a file of weights and which backbone it fits; convert it',
+    describe: 'Show what is in a file of weights and which backbone it fits',
     load: () => import('./commands/weights.js'),
   },
   {
