@@ -8,6 +8,7 @@ import { NoduleError } from '../errors.js'
 import type { WorkOptions } from '../work.js'
 import { newestCheckpoint } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
+import { flatKeys } from './other_hypes.js'
 
 /** What a run of any model is told. */
 export interface RunOptions extends WorkOptions {
@@ -152,12 +153,4 @@ function checkSameRun<H extends RunHypes>(
       actual: String(options.seed),
     })
   }
-}
-
-/** Keys as group.key with their values as JSON. */
-function* flatKeys(value: object, group = ''): Generator<[string, string]> {
-  for (const [name, item] of Object.entries(value) as [string, unknown][])
-    if (typeof item === 'object' && item !== null && !Array.isArray(item))
-      yield* flatKeys(item, `${group}${name}.`)
-    else yield [group + name, JSON.stringify(item)]
 }

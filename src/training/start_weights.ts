@@ -4,6 +4,7 @@ import type { Detector } from '../model/detector.js'
 import { fitBackbone, namesOf, openWeights, readBackbone } from '../weights/index.js'
 import type { WeightsFile } from '../weights/index.js'
 import { loadCheckpoint, restoreVariables } from '../checkpoints/checkpoint.js'
+import { restoreModel } from './other_hypes.js'
 
 /**
  * Weights to start from: solver.weights, a checkpoint of this package or of another that holds the backbone, else
@@ -23,7 +24,7 @@ export async function loadStart(
   const file = await open(path, key)
   try {
     if (key === 'solver.weights' && isOwn(file))
-      restoreVariables(detector.weights, (await loadCheckpoint(path)).tensors, 'model/', path)
+      restoreModel(detector, await loadCheckpoint(path), path, onWarning)
     else await loadBackbone(detector, file, onWarning)
   } finally {
     await file.close()

@@ -30,10 +30,21 @@ const LIMITS = (() => {
   return [...limits, Number.MAX_VALUE]
 })()
 
+const single = new Float32Array(1)
+const bits = new Uint32Array(single.buffer)
+
+/** The bucket of each float32 by its upper 16 bits, the lower ones 0: these span 0.8 %, so at most one limit. */
+const START = Uint16Array.from({ length: 0x7f81 }, (_, upper) => {
+  bits[0] = upper << 16
+  const size = single[0]!
+  return size >= LIMITS.at(-1)! ? LIMITS.length - 1 : LIMITS.findIndex((limit) => limit > size)
+})
+
 /** Where |value| lies among LIMITS: the first limit above it. */
 function bucketOf(size: number): number {
-  if (!(size >= LIMITS[0]!)) return 0
-  let at = Math.min(LIMITS.length - 1, Math.max(0, Math.floor(Math.log(size / 1e-12) / Math.log(1.1))))
+  single[0] = size
+  // The sign aside: -0 has one.
+  let at = START[(bits[0]! & 0x7fffffff) >>> 16]!
   while (at > 0 && LIMITS[at - 1]! > size) at--
   while (at < LIMITS.length - 1 && LIMITS[at]! <= size) at++
   return at
@@ -41,32 +52,34 @@ function bucketOf(size: number): number {
 
 /** A histogram as TensorFlow counts it; what is not a number is left out. */
 export function histogram(tag: string, values: ArrayLike<number>): SummaryValue {
-  const counts = new Map<number, number>()
+  // Buckets of values below 0, the farthest first, then of those from 0 on.
+  const counted = new Float64Array(2 * LIMITS.length)
   let [min, max, num, sum, squares] = [Infinity, -Infinity, 0, 0, 0]
   for (let n = 0; n < values.length; n++) {
     const value = values[n]!
     if (!Number.isFinite(value)) continue
-    min = Math.min(min, value)
-    max = Math.max(max, value)
+    if (value < min) min = value
+    if (value > max) max = value
     num++
     sum += value
     squares += value * value
-    const bucket = value < 0 ? -1 - bucketOf(-value) : bucketOf(value)
-    counts.set(bucket, (counts.get(bucket) ?? 0) + 1)
+    counted[LIMITS.length + (value < 0 ? -1 - bucketOf(-value) : bucketOf(value))]!++
   }
+  const full = [...counted.keys()].filter((place) => counted[place]! > 0)
   // A bucket without counts stands before each run of full ones: the limits before it say where these begin.
   const upper = (bucket: number): number =>
     bucket >= 0 ? LIMITS[bucket]! : bucket === -1 ? 0 : -LIMITS[-2 - bucket]!
   const limits: number[] = []
   const buckets: number[] = []
   let before: number | undefined
-  for (const bucket of [...counts.keys()].sort((a, b) => a - b)) {
+  for (const place of full) {
+    const bucket = place - LIMITS.length
     if (before !== bucket - 1) {
       limits.push(upper(bucket - 1))
       buckets.push(0)
     }
     limits.push(upper(bucket))
-    buckets.push(counts.get(bucket)!)
+    buckets.push(counted[place]!)
     before = bucket
   }
   if (num === 0) [min, max] = [0, 0]

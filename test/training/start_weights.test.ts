@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
+import { saveCheckpoint } from '../../src/checkpoints/checkpoint.js'
 import { startEngine } from '../../src/engine/index.js'
 import { NoduleError } from '../../src/errors.js'
 import { writeSafeTensors } from '../../src/formats/safetensors.js'
@@ -115,5 +116,65 @@ describe('slim_ckpt', () => {
     expect((await caught(loadStart(small({ solver: { weights: 'v1.ckpt' } }), near))).message).toMatch(
       /v1\.ckpt: the file lacks weights of tiny.*received 0 of them, and 4 others such as /,
     )
+  })
+})
+
+describe("solver.weights of this package's checkpoints", () => {
+  const options = { solver: { weights: 'own.safetensors' } }
+  const saved = async (changes: object): Promise<Detector> => {
+    const detector = small(changes)
+    const { hypes, weights } = detector
+    const state = { hypes, step: 3, seed: 1, engine: 'wasm', weights, slots: new Map() }
+    await saveCheckpoint(near('own.safetensors'), state)
+    return detector
+  }
+
+  it('gives all weights, whatever the training and the frame are', async () => {
+    const first = await saved({ batch_size: 3, image_width: 96, grid_width: 3, solver: { opt: 'Adam' } })
+    first.weights.get('decoder/box_ip/0')!.dataSync()
+    const second = createDetector(
+      parseHypes({ ...first.hypes, image_width: 64, grid_width: 2, ...options }),
+      9,
+    )
+    detectors.push(second)
+    const warnings: string[] = []
+    await loadStart(second, near, (warning) => warnings.push(warning))
+    expect(warnings).toEqual([])
+    for (const name of ['decoder/box_ip/0', 'tiny/conv3/weights'])
+      expect(second.weights.get(name)!.dataSync()).toEqual(first.weights.get(name)!.dataSync())
+  })
+
+  it('names every key and every tensor that differs, both ways, and what to do', async () => {
+    await saved({ lstm_size: 6, rnn_len: 2, reregress: false, box_scale: 40, dropout: 0.1 })
+    const error = await caught(loadStart(small(options), near))
+    expect(error.code).toBe('FORMAT')
+    expect(error.message).toBe(
+      `${near('own.safetensors')}: solver.weights: a checkpoint of other hypes: ` +
+        'lstm_size (6 there, 4 here), rnn_len (2 there, 1 here), reregress (false there, true here), box_scale (40 there, 50 here): ' +
+        'expected the 42 weights that the hypes make but received a file that lacks decoder/delta_ip_boxes/0; ' +
+        'has besides decoder/box_ip/1, decoder/conf_ip/1, decoder/delta_ip1/1, decoder/delta_ip2/1; has in another shape ' +
+        'decoder/lstm/layer_0/kernel ([134, 24] there, [132, 16] here), decoder/lstm/layer_0/bias ([24] there, [16] here), ' +
+        'decoder/box_ip/0 ([6, 4] there, [4, 4] here), decoder/conf_ip/0 ([6, 2] there, [4, 2] here), ' +
+        'decoder/delta_ip1/0 ([262, 128] there, [260, 128] here); possible solutions: ' +
+        'give the keys the values that they have there; ' +
+        `take the backbone alone (set solver.weights= slim_ckpt=${near('own.safetensors')})`,
+    )
+    expect(error.remedies).toHaveLength(2)
+  })
+
+  it('gathers the names of whole layers', async () => {
+    await saved({ slim_basename: 'lung', region_size: 8, grid_width: 8, grid_height: 8 })
+    expect((await caught(loadStart(small(options), near))).message).toMatch(
+      /slim_basename \("lung" there, "tiny" here\): expected .* lacks tiny\/\* \(35\); has besides lung\/\* \(\d+\); has in another shape/,
+    )
+  })
+
+  it('tells of keys that change no shape', async () => {
+    await saved({ box_scale: 40 })
+    const warnings: string[] = []
+    await loadStart(small(options), near, (warning) => warnings.push(warning))
+    expect(warnings).toEqual([
+      `${near('own.safetensors')}: other hypes, though the weights fit: box_scale (40 there, 50 here)`,
+    ])
   })
 })

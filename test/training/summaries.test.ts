@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { createRandom } from '../../src/random.js'
 import { EventWriter } from '../../src/training/events.js'
 import { describeHypes, histogram, image, prCurve } from '../../src/training/summaries.js'
 
@@ -73,5 +74,28 @@ describe('summaries', () => {
     })
     expect(read['hparams']).toEqual({ lstm_size: 16, 'solver.opt': 'Adam', 'solver.use_jitter': true })
     expect(read['metrics']).toEqual(['test/ap'])
+  })
+  it('count each value between its limits, of any size', () => {
+    const random = createRandom(5)
+    const values = Array.from(
+      { length: 3000 },
+      () => (random.uniform() - 0.5) * 10 ** (random.uniform() * 60 - 30),
+    )
+    // Limits themselves, and what has no size.
+    const limits = [1e-12, 1e-12 * 1.1, 1e-12 * 1.1 * 1.1]
+    values.push(0, -0, 1e-45, -1e-45, 3.4e38, -3.4e38, 1e39, Infinity, ...limits, ...limits.map((v) => -v))
+    const { histo } = histogram('w', values) as unknown as {
+      histo: { num: number; bucket_limit: number[]; bucket: number[] }
+    }
+    expect(histo.num).toBe(values.length - 1)
+    let before = -Infinity
+    for (const [n, limit] of histo.bucket_limit.entries()) {
+      // Below 0 the limits are the mirrored ones: a value belongs to the bucket that it bounds from above.
+      const inside = values.filter((value) =>
+        limit <= 0 && value < 0 ? value > before && value <= limit : value >= before && value < limit,
+      )
+      expect(inside.length, `to ${limit}`).toBe(histo.bucket[n])
+      before = limit
+    }
   })
 })
