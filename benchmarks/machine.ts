@@ -15,7 +15,13 @@ export interface Machine {
   cuda: string
   /** Average number of busy processes over the last minute, before the run: what else the machine was doing. */
   load: number
+  /** Variables that bound threads or instructions, as NAME=value; what ran beside the benchmark. */
+  bounds: string[]
 }
+
+/** Names of the variables that change what the kernels may use. */
+const BOUNDS =
+  /^(NODULE_(ISA|THREADS|BFLOAT16)|(ONEDNN|DNNL)_MAX_CPU_ISA|GOMP_\w+|OMP_\w+|ATEN_CPU_CAPABILITY)$/
 
 export function describeMachine(): Machine {
   const { threads, isa, cuda } = addonStatus()
@@ -31,6 +37,9 @@ export function describeMachine(): Machine {
     isa,
     cuda,
     load: os.loadavg()[0] ?? 0,
+    bounds: Object.entries(process.env).flatMap(([name, value]) =>
+      BOUNDS.test(name) ? [`${name}=${value ?? ''}`] : [],
+    ),
   }
 }
 
@@ -42,5 +51,6 @@ export function machineLine(m: Machine): string {
     `${m.system}, Node ${m.node}, nodule ${m.nodule}`,
     `${m.threads} threads, ${m.isa}, CUDA: ${m.cuda}`,
     `load before: ${m.load.toFixed(1)}`,
+    ...m.bounds,
   ].join('; ')
 }

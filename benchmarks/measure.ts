@@ -90,3 +90,8 @@ export function makeRow(
     spread: ours.spread,
   }
 }
+
+/** Whether somebody wants this case or peer: its name holds one of the texts, or there are none. */
+export function isWanted(name: string, texts: readonly string[]): boolean {
+  return texts.length === 0 || texts.some((text) => name.includes(text))
+}

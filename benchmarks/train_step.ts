@@ -20,7 +20,7 @@ import { createOptimizer } from '../src/training/optimizer.js'
 import { trainStep } from '../src/training/step.js'
 import type { Examples } from '../src/training/step.js'
 import { PACKAGE_ROOT } from '../src/version.js'
-import { makeRow, measureTogether } from './measure.js'
+import { isWanted, makeRow, measureTogether } from './measure.js'
 import type { Work } from './measure.js'
 import { peersFolder, scriptPath, withFiles } from './peers.js'
 import { productRate, stepOperations } from './train_step_floor.js'
@@ -40,6 +40,18 @@ const CASES: StepCase[] = [
   { hypes: 'lstm_rezoom_lung', batch: 4, goal: '<= 680 ms' },
   { hypes: 'lstm_resnet_rezoom_lung', batch: 1, goal: 'not slower than PyTorch' },
 ]
+
+const EAGER = 'PyTorch eager'
+const COMPILED = 'PyTorch compiled'
+const TENSORFLOW = 'TensorFlow (tfjs-node)'
+const PEERS = ['wasm', TENSORFLOW, EAGER, COMPILED]
+
+/** Whether it was installed: nodule engine install tensorflow. */
+async function hasTensorflow(): Promise<boolean> {
+  return (await probeEngines()).some(
+    ({ name: engine, reason }) => engine === 'tensorflow' && reason === undefined,
+  )
+}
 
 function examples(hypes: Hypes, batch: number): Examples {
   const random = createRandom(7)
@@ -115,7 +127,7 @@ function startTorch(request: TorchRequest): Torch | undefined {
   }
 }
 
-async function benchCase(c: StepCase, seconds: number): Promise<Row[]> {
+async function benchCase(c: StepCase, { seconds, peers }: SubjectOptions): Promise<Row[]> {
   const own = readHypes(join(PACKAGE_ROOT, 'hypes', `${c.hypes}.json`))
   // One optimizer for all: the peer has RMSProp.
   const hypes: Hypes = { ...own, batch_size: c.batch, solver: { ...own.solver, opt: 'RMS' } }
@@ -141,32 +153,34 @@ async function benchCase(c: StepCase, seconds: number): Promise<Row[]> {
       batch: c.batch,
       index: order.map(([weight, { shape, trainable }]) => ({ name: weight, shape, trainable })),
     }
-    const eager = startTorch({ ...request, compile: false })
-    const compiled = startTorch({ ...request, compile: true })
-    await checkSameLoss(detector, data, eager)
+    const eager = isWanted(EAGER, peers) ? startTorch({ ...request, compile: false }) : undefined
+    const compiled = isWanted(COMPILED, peers) ? startTorch({ ...request, compile: true }) : undefined
+    await checkSameLoss(detector, data, eager ?? compiled)
     const { convolutions, products } = stepOperations(detector)
     detector.dispose()
 
     const native = await ourStep('native', hypes, data)
-    const wasm = await ourStep('wasm', hypes, data)
-    const works: Record<string, Work> = { native, wasm }
-    // Where it was installed: nodule engine install tensorflow.
-    const absent = (await probeEngines()).find(({ name: engine }) => engine === 'tensorflow')?.reason
-    const tensorflow = absent === undefined ? await ourStep('tensorflow', hypes, data) : undefined
-    if (tensorflow !== undefined) works['TensorFlow (tfjs-node)'] = tensorflow
-    if (eager !== undefined) works['PyTorch eager'] = () => eager.ask('step')
-    if (compiled !== undefined) works['PyTorch compiled'] = () => compiled.ask('step')
+    const works: Record<string, Work> = { native }
+    const wasm = isWanted('wasm', peers) ? await ourStep('wasm', hypes, data) : undefined
+    if (wasm !== undefined) works['wasm'] = wasm
+    const tensorflow =
+      isWanted(TENSORFLOW, peers) && (await hasTensorflow())
+        ? await ourStep('tensorflow', hypes, data)
+        : undefined
+    if (tensorflow !== undefined) works[TENSORFLOW] = tensorflow
+    if (eager !== undefined) works[EAGER] = () => eager.ask('step')
+    if (compiled !== undefined) works[COMPILED] = () => compiled.ask('step')
     const timing = await measureTogether(works, 4 * seconds, { minRuns: 5 })
     const shares = await kernelShares(native)
     const floor_ms = (c.batch * (convolutions + products)) / (await productRate())
     eager?.stop()
     compiled?.stop()
     native.dispose()
-    wasm.dispose()
+    wasm?.dispose()
     tensorflow?.dispose()
     const title = `${c.hypes}, batch ${c.batch}, ${threads} threads, ${shares}`
     const ours = timing['native']!
-    return ['wasm', 'TensorFlow (tfjs-node)', 'PyTorch eager', 'PyTorch compiled'].map((peer) =>
+    return PEERS.filter((peer) => isWanted(peer, peers)).map((peer) =>
       makeRow(name, title, ours, peer, timing[peer]?.ms ?? null, { goal: c.goal, floor_ms }),
     )
   })
@@ -206,10 +220,9 @@ async function kernelShares(step: Work): Promise<string> {
   return `convolutions ${share(/^Conv2D/)}, products ${share(/^(NoduleLstm|BatchMatMul)/)}`
 }
 
-async function run({ seconds }: SubjectOptions): Promise<Row[]> {
-  const rows: Row[] = []
-  for (const c of CASES) rows.push(...(await benchCase(c, seconds)))
-  return rows
+async function* run(options: SubjectOptions): AsyncGenerator<Row[]> {
+  for (const c of CASES)
+    if (isWanted(`${c.hypes}, batch ${c.batch}`, options.cases)) yield await benchCase(c, options)
 }
 
 export const subject: Subject = {

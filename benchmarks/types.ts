@@ -22,12 +22,15 @@ export interface Row {
 export interface SubjectOptions {
   /** Seconds that one case may take, roughly. */
   seconds: number
+  /** Only cases and peers whose names hold one of these texts; empty: all. For subjects that have a choice. */
+  cases: readonly string[]
+  peers: readonly string[]
 }
 
 /** What a file of this folder exports as `subject`; `subjects.ts` lists them. */
 export interface Subject {
   /** One line for the help. */
   describe: string
-  /** Measures and returns the rows; runs in a process of its own. */
-  run: (options: SubjectOptions) => Promise<Row[]>
+  /** Measures and returns the rows, all at the end or one case after the other; runs in a process of its own. */
+  run: (options: SubjectOptions) => Promise<Row[]> | AsyncIterable<Row[]>
 }

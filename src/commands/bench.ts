@@ -10,6 +10,10 @@ interface BenchFlags {
   output: string | undefined
   markdown: string | undefined
   seconds: number
+  case: string[]
+  peer: string[]
+  beside: number
+  limit: number | undefined
 }
 
 /** The runner is a program of its own, outside src: each subject needs a fresh process. */
@@ -42,10 +46,27 @@ export const command: CommandModule<object, BenchFlags> = {
       .option('output', { alias: 'o', describe: 'Also write the rows to this JSON file', type: 'string' })
       .option('markdown', { describe: 'Also write the tables to this file', type: 'string' })
       .option('seconds', { describe: 'Time for each case, s', type: 'number', default: 2 })
+      .option('case', {
+        describe: 'Only cases whose names hold this text (train-step)',
+        type: 'string',
+        array: true,
+        default: [] as string[],
+      })
+      .option('peer', {
+        describe: 'Only peers whose names hold this text (train-step)',
+        type: 'string',
+        array: true,
+        default: [] as string[],
+      })
+      .option('beside', { describe: 'Busy processes that run meanwhile', type: 'number', default: 0 })
+      .option('limit', { describe: 'Stop after this time, s', type: 'number' })
       .example('$0 bench kernels', 'Native kernels against their TypeScript twins')
       .example('$0 bench -o bench.json', 'Everything, with the rows as JSON'),
-  handler: async ({ names, output, markdown, seconds }) => {
-    const flags = [...names, '--seconds', String(seconds)]
+  handler: async ({ names, output, markdown, seconds, case: cases, peer: peers, beside, limit }) => {
+    const flags = [...names, '--seconds', String(seconds), '--beside', String(beside)]
+    for (const text of cases) flags.push('--case', text)
+    for (const text of peers) flags.push('--peer', text)
+    if (limit !== undefined) flags.push('--limit', String(limit))
     if (wantsJson()) flags.push('--print-json')
     if (output !== undefined) flags.push('--json', output)
     if (markdown !== undefined) flags.push('--markdown', markdown)
