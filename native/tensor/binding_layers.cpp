@@ -1,6 +1,7 @@
-// Exports of convolution.h, matrix_product.h, pool.h and norm.h.
+// Exports of convolution.h, depthwise.h, matrix_product.h, pool.h and norm.h.
 #include "binding.h"
 #include "convolution.h"
+#include "depthwise.h"
 #include "matrix_product.h"
 #include "norm.h"
 #include "pool.h"
@@ -45,6 +46,39 @@ Napi::Value ConvBackwardFilterCall(const Arguments& arguments) {
   const ConvCall c = ConvOf(arguments);
   ConvBackwardFilter(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.output),
                      arguments.Floats(3, c.filter));
+  return arguments.Env().Undefined();
+}
+
+// meta: as of ConvOf; one filter a channel.
+ConvCall DepthwiseOf(const Arguments& arguments) {
+  ConvCall c = ConvOf(arguments);
+  arguments.Require(c.shape.in_channels == c.shape.out_channels, 0, "as many channels out as in");
+  arguments.Require(c.shape.stride_height > 0 && c.shape.stride_width > 0, 0, "strides > 0");
+  c.filter = c.shape.filter_height * c.shape.filter_width * c.shape.in_channels;
+  return c;
+}
+
+// depthwiseForward(meta, x, filter, y)
+Napi::Value DepthwiseForwardCall(const Arguments& arguments) {
+  const ConvCall c = DepthwiseOf(arguments);
+  DepthwiseForward(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.filter),
+                   arguments.Floats(3, c.output));
+  return arguments.Env().Undefined();
+}
+
+// depthwiseBackwardData(meta, dy, filter, dx)
+Napi::Value DepthwiseBackwardDataCall(const Arguments& arguments) {
+  const ConvCall c = DepthwiseOf(arguments);
+  DepthwiseBackwardData(c.shape, arguments.Floats(1, c.output), arguments.Floats(2, c.filter),
+                        arguments.Floats(3, c.image));
+  return arguments.Env().Undefined();
+}
+
+// depthwiseBackwardFilter(meta, x, dy, dFilter)
+Napi::Value DepthwiseBackwardFilterCall(const Arguments& arguments) {
+  const ConvCall c = DepthwiseOf(arguments);
+  DepthwiseBackwardFilter(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.output),
+                          arguments.Floats(3, c.filter));
   return arguments.Env().Undefined();
 }
 
@@ -140,6 +174,9 @@ void RegisterLayers(Napi::Object exports) {
   Set<ConvForwardCall>(exports, "convForward");
   Set<ConvBackwardDataCall>(exports, "convBackwardData");
   Set<ConvBackwardFilterCall>(exports, "convBackwardFilter");
+  Set<DepthwiseForwardCall>(exports, "depthwiseForward");
+  Set<DepthwiseBackwardDataCall>(exports, "depthwiseBackwardData");
+  Set<DepthwiseBackwardFilterCall>(exports, "depthwiseBackwardFilter");
   Set<MatMulCall>(exports, "matMul");
   Set<MaxPoolCall>(exports, "maxPool");
   Set<AveragePoolCall>(exports, "averagePool");

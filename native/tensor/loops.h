@@ -121,6 +121,10 @@ struct Loops {
   /// out += x * scale.
   void (*add_scaled)(const float* x, float scale, float* out, int64_t n);
 
+  /// out[c] += sum of a[t][c] * b[t][c] over the pairs t, in their order.
+  void (*sum_products)(const float* const* a, const float* const* b, int64_t pairs, float* out,
+                       int64_t n);
+
   /// One row of an LSTM cell, gates [i, j, f, o] of `units` each; see sequence.h.
   void (*lstm_row)(const float* gates, const float* bias, const float* cell, int64_t units,
                    float* new_cell, float* hidden);

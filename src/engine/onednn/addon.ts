@@ -91,6 +91,9 @@ export interface TensorAddon {
   convForward: (meta: Int32Array, x: F, filter: F, bias: F | null, y: F) => void
   convBackwardData: (meta: Int32Array, dy: F, filter: F, dx: F) => void
   convBackwardFilter: (meta: Int32Array, x: F, dy: F, dFilter: F) => void
+  depthwiseForward: (meta: Int32Array, x: F, filter: F, y: F) => void
+  depthwiseBackwardData: (meta: Int32Array, dy: F, filter: F, dx: F) => void
+  depthwiseBackwardFilter: (meta: Int32Array, x: F, dy: F, dFilter: F) => void
   matMul: (
     transposeA: boolean,
     transposeB: boolean,

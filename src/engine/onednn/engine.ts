@@ -4,6 +4,7 @@ import { checkInteger } from '../../check.js'
 import type { Engine } from '../types.js'
 import { TENSOR_SOLUTIONS, requireTensorAddon, tensorAddonProblem } from './addon.js'
 import { NativeBackend } from './backend.js'
+import { depthwiseKernels } from './depthwise.js'
 import { elementwiseKernels } from './elementwise.js'
 import { fusedKernels } from './fused.js'
 import { BACKEND, kernelFallbacks, registerKernels } from './kernel.js'
@@ -21,6 +22,7 @@ export function registerNativeBackend(): void {
     ...reduceKernels,
     ...layoutKernels,
     ...layerKernels,
+    ...depthwiseKernels,
     ...fusedKernels,
   })
   tf.registerBackend(BACKEND, () => new NativeBackend(addon), 4)

@@ -7,11 +7,16 @@ import type { Call, Kernel, Kernels } from './kernel.js'
 type Conv2DInfo = tf.backend_util.Conv2DInfo
 type Shape4D = [number, number, number, number]
 
-const convMeta = new Int32Array(17)
+export const convMeta = new Int32Array(17)
 
 /** The geometry of a convolution in `convMeta`; undefined for NCHW, which tfjs's cpu kernel does. */
-function planConv(attrs: Call['attrs'], inShape: number[], filterShape: number[]): Conv2DInfo | undefined {
-  const format = tf.backend_util.convertConv2DDataFormat(attrs['dataFormat'] as 'NHWC')
+export function planConv(
+  attrs: Call['attrs'],
+  inShape: number[],
+  filterShape: number[],
+  depthwise = false,
+): Conv2DInfo | undefined {
+  const format = tf.backend_util.convertConv2DDataFormat((attrs['dataFormat'] ?? 'NHWC') as 'NHWC')
   if (format !== 'channelsLast') return undefined
   const c = tf.backend_util.computeConv2DInfo(
     inShape as Shape4D,
@@ -20,7 +25,7 @@ function planConv(attrs: Call['attrs'], inShape: number[], filterShape: number[]
     (attrs['dilations'] as number | undefined) ?? 1,
     attrs['pad'] as 'same',
     attrs['dimRoundingMode'] as 'floor',
-    false,
+    depthwise,
     format,
   )
   if (product(c.inShape) === 0 || product(c.outShape) === 0 || product(filterShape) === 0) return undefined

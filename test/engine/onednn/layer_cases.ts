@@ -44,6 +44,18 @@ const CONVOLUTIONS: ConvCase[] = [
   { image: [1, 3, 3, 4], filter: [5, 5, 4, 4], stride: 1, pad: 'same' },
 ]
 
+const DEPTHWISE: ConvCase[] = [
+  { image: [1, 1, 1, 1], filter: [1, 1, 1, 1], stride: 1, pad: 'valid' },
+  { image: [2, 9, 7, 5], filter: [3, 3, 5, 1], stride: 1, pad: 'same' },
+  { image: [1, 12, 10, 16], filter: [3, 3, 16, 1], stride: 2, pad: 'same' },
+  { image: [1, 11, 9, 33], filter: [5, 5, 33, 1], stride: 2, pad: 'same' },
+  { image: [3, 8, 13, 17], filter: [5, 3, 17, 1], stride: 2, pad: 'valid' },
+  { image: [1, 3, 3, 4], filter: [5, 5, 4, 1], stride: 1, pad: 'same' },
+  { image: [2, 8, 9, 6], filter: [3, 3, 6, 1], stride: 2, pad: explicit(1, 2, 0, 1) },
+  // Several threads, several blocks of sums.
+  { image: [2, 40, 44, 96], filter: [3, 3, 96, 1], stride: 1, pad: 'same' },
+]
+
 const name = (x: object): string => JSON.stringify(x).replaceAll('"', '')
 
 const MATRICES: { a: number[]; b: number[]; ta: boolean; tb: boolean }[] = [
@@ -123,6 +135,29 @@ export const layerCases: Case[] = [
       ]),
     tolerance: 3e-5,
   })),
+  ...DEPTHWISE.map((c): Case => ({
+    name: `depthwiseConv2d ${name(c)}`,
+    run: () =>
+      withGradients(
+        ((x: tf.Tensor4D, w: tf.Tensor4D) => tf.depthwiseConv2d(x, w, c.stride, c.pad as 'same')) as Op,
+        [normal(c.image), normal(c.filter, 'w')],
+      ),
+    tolerance: 3e-5,
+  })),
+  {
+    name: 'depthwiseConv2d with dilations',
+    // Forward: tfjs has no gradient of it.
+    run: () => [
+      tf.depthwiseConv2d(
+        normal<tf.Rank.R4>([1, 15, 13, 8]),
+        normal<tf.Rank.R4>([3, 3, 8, 1], 'w'),
+        1,
+        'same',
+        'NHWC',
+        [2, 3],
+      ),
+    ],
+  },
   {
     name: 'conv2d with dilations',
     run: () => [
