@@ -248,6 +248,11 @@ export const HYPES_KEYS = {
     ),
     momentum: number('SGD: part of the last step that is taken again; 0: plain (nodule).', 0, '', 0, 0.9999),
     accumulate: integer('Batches whose gradients are averaged for one step (nodule).', 1, 'batches', 1, 1024),
+    precision: choice(
+      'In what convolutions and matrix products compute while training; bfloat16: on the native engine and processors with AVX512-BF16, else an error. Weights, sums and the rest stay float32 (nodule).',
+      'float32',
+      ['float32', 'bfloat16'],
+    ),
     freeze: texts(
       'Layers that are not trained, by the beginning of their names; * stands for any letters. Their batch norms keep to their averages (nodule).',
       [],

@@ -2,6 +2,8 @@ import * as tf from '@tensorflow/tfjs'
 import { NoduleError } from '../errors.js'
 import type { BatchStatistics } from '../model/backbone.js'
 import type { Variables } from '../checkpoints/checkpoint.js'
+import { reduceFlat } from './flat_gradients.js'
+import type { ReduceGradients } from './flat_gradients.js'
 import type { Optimizer } from './optimizer.js'
 import { append } from '../lists.js'
 
@@ -12,6 +14,8 @@ export interface StepPlace {
   learningRate: number
   /** Where somebody looks at this step: receives numbers by the tags of their histograms. */
   observe?: Observe | undefined
+  /** Where several machines train together. */
+  reduce?: ReduceGradients | undefined
 }
 
 export type Observe = (tag: string, values: ArrayLike<number>) => void
@@ -33,7 +37,7 @@ interface Model {
 
 /**
  * One training step: forward, backward, clipping, weights and averages moved. Of several batches the gradients are
- * averaged: these means are all that machines which train together would have to exchange.
+ * averaged: these means are all that machines which train together have to exchange (`place.reduce`).
  *
  * Throws NoduleError (NUMERIC) where loss or gradients are not finite; the weights are then unchanged.
  * @param forward number: counts the batches of the run, from 0
@@ -69,6 +73,7 @@ export function gradientStep<Batch, Numbers extends object>(
       gradients = index === 0 ? new Map(found) : sums(gradients, new Map(found))
     }
     if (batches.length > 1) gradients = scaled(gradients, 1 / batches.length)
+    if (place.reduce !== undefined) gradients = reduceFlat(gradients, place.reduce)
     if (place.observe !== undefined)
       for (const [name, gradient] of gradients) place.observe(`gradients/${name}`, gradient.dataSync())
     const gradientNorm = optimizer.apply(gradients, place.learningRate, place.step)

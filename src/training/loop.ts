@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { startEngine } from '../engine/start.js'
 import { describeFallbacks } from '../engine/onednn/engine.js'
+import { usePrecision } from '../engine/precision.js'
 import { profileTable, startProfile } from '../engine/profile.js'
 import { NoduleError } from '../errors.js'
 import { makeOutputFolder, writeFileAtomic } from '../files.js'
@@ -117,7 +118,6 @@ export async function runLoop<
   await makeOutputFolder(options.output)
   await removeUnfinished(folder)
   const engine = await startEngine(options.engine)
-  options.onLine?.(`engine: ${engine.describe()}`)
 
   const disposables: { dispose: () => void }[] = []
   const keep = <T extends { dispose: () => void }>(item: T): T => {
@@ -125,6 +125,8 @@ export async function runLoop<
     return item
   }
   try {
+    keep({ dispose: usePrecision(hypes.solver.precision, options.hypes, 'solver.precision') })
+    options.onLine?.(`engine: ${engine.describe()}`)
     const learner = keep(await build())
     freeze(learner.weights, hypes.solver.freeze, options.hypes)
     const optimizer = keep(createOptimizer(hypes, learner.weights))
@@ -220,7 +222,8 @@ export async function runLoop<
       const histograms: SummaryValue[] | undefined =
         due && histogramEvery > 0 && step % histogramEvery === 0 ? [] : undefined
       const observe = histograms === undefined ? undefined : observeInto(histograms)
-      const place = { step, learningRate: learningRate(hypes.solver, step), observe }
+      const rate = learningRate(hypes.solver, step)
+      const place = { step, learningRate: rate, observe, reduce: options.reduceGradients }
       const result = await orBatches(options.output, step, batches, learner, () =>
         learner.step(batches, optimizer, place),
       )

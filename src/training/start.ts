@@ -8,6 +8,7 @@ import { NoduleError } from '../errors.js'
 import type { WorkOptions } from '../work.js'
 import { newestCheckpoint } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
+import type { ReduceGradients } from './flat_gradients.js'
 import { flatKeys } from './other_hypes.js'
 
 /** What a run of any model is told. */
@@ -27,6 +28,11 @@ export interface RunOptions extends WorkOptions {
   seed?: number | undefined
   /** Threads that read and vary training data ahead of the steps; default by the machine; 0: none. No result depends on it. */
   workers?: number | undefined
+  /**
+   * For training on several machines: called in every step with all gradients in one buffer, before clipping and
+   * optimizer; each machine has its own lists and the same seed.
+   */
+  reduceGradients?: ReduceGradients | undefined
   /** At the end, a table of the time by kernel, and how long the steps waited for data. */
   profile?: boolean | undefined
   /** Receives the lines of the log and of the profile. */
@@ -45,6 +51,7 @@ export interface RunHypes {
     | 'epsilon'
     | 'momentum'
     | 'accumulate'
+    | 'precision'
     | 'freeze'
     | 'early_stopping'
     | 'rnd_seed'

@@ -56,6 +56,51 @@ describe('gradientStep', () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
+  it('hands all gradients out in one buffer: two machines that average them move as one with both batches', () => {
+    // loss = sum(a * x) + sum(b * x), of two weights and one that no loss knows.
+    const make = (): Map<string, tf.Variable> =>
+      new Map([
+        ['a', tf.variable(tf.zeros([2]))],
+        ['unused', tf.variable(tf.zeros([3]))],
+        ['b', tf.variable(tf.ones([1, 2]))],
+      ])
+    const step = (
+      weights: Map<string, tf.Variable>,
+      batches: number[][],
+      reduce?: (flat: Float32Array) => void,
+    ): number =>
+      gradientStep(
+        { weights, updateAverages: () => undefined },
+        createOptimizer({ ...sgd(), clip_norm: 1 }, weights),
+        batches,
+        { step: 0, learningRate: 1, reduce },
+        (x) => {
+          const both = tf.add(weights.get('a')!, tf.mul(2, tf.reshape(weights.get('b')!, [2])))
+          const loss = tf.sum(tf.mul(both, tf.tensor1d(x))) as tf.Scalar
+          return { loss, statistics: [], numbers: { loss: loss.dataSync()[0]! } }
+        },
+      ).gradientNorm
+    const values = (weights: Map<string, tf.Variable>): number[] =>
+      [...weights.values()].flatMap((weight) => [...weight.dataSync()])
+
+    const alone = make()
+    const norm = step(alone, [
+      [1, 2],
+      [3, 8],
+    ])
+    // What the other machine would send: its own buffer, before the mean.
+    let sent = new Float32Array()
+    step(make(), [[3, 8]], (flat) => (sent = flat.slice()))
+    expect([...sent]).toEqual([3, 8, 6, 16])
+    const together = make()
+    const before = tf.memory().numTensors
+    expect(
+      step(together, [[1, 2]], (flat) => flat.forEach((value, n) => (flat[n] = (value + sent[n]!) / 2))),
+    ).toBeCloseTo(norm, 5)
+    expect(values(together)).toEqual(values(alone))
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
   it('leaves the weights as they were where a loss is not finite', () => {
     const model = linear([1, 1])
     const caught = (): NoduleError => {

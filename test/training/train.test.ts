@@ -157,6 +157,17 @@ describe('train', () => {
     expect(b.tensors.get(name)).toEqual(a.tensors.get(name))
   })
 
+  it('hands the gradients of each step out, and refuses a precision that the engine has not', async () => {
+    const sizes: number[] = []
+    await run('reduced', { steps: 2, reduceGradients: (flat) => sizes.push(flat.length) })
+    expect(sizes.length).toBe(2)
+    expect(sizes[0]).toBeGreaterThan(100_000)
+    expect(sizes[1]).toBe(sizes[0])
+    await expect(run('precise', { set: ['solver.precision=bfloat16'] })).rejects.toThrow(
+      /hypes\.json: solver\.precision: bfloat16 cannot be computed here: .* the engine wasm/,
+    )
+  })
+
   it('refuses to resume another run, or none', async () => {
     await expect(run('nothing', { resume: true })).rejects.toThrow(/no checkpoint to resume from/)
     await run('mine', { steps: 1 })
