@@ -28,11 +28,14 @@ export function quantizedTensors(model: OnnxModel): string[] {
     const [output] = node.output as [string]
     if (node.op_type === 'Conv') names.add(node.input[0]!)
     const next = consumers.get(output) ?? []
-    // A Relu that follows at once becomes part of the integer operator before it.
-    const absorbed = next.length === 1 && next[0]!.op_type === 'Relu'
+    // A Relu that follows at once becomes part of the integer operator before it, a Clip of its range.
+    const absorbed =
+      next.length === 1 && (next[0]!.op_type === 'Relu' || isAbsorbedClip(model.graph, next[0]!))
     const integer =
       node.op_type === 'Conv' || (PASSING.has(node.op_type) && node.input.every((name) => names.has(name)))
-    const rectified = node.op_type === 'Relu' && absorbsRelu(model.graph, node.input[0]!, names)
+    const rectified =
+      (node.op_type === 'Relu' && absorbsRelu(model.graph, node.input[0]!, names)) ||
+      isAbsorbedClip(model.graph, node)
     if ((integer || rectified) && !absorbed) names.add(output)
   }
   return [...names]
@@ -46,6 +49,20 @@ function absorbsRelu(graph: OnnxGraph, value: string, names: ReadonlySet<string>
     producer.op_type === 'Conv' ||
     (producer.op_type === 'Add' && producer.input.every((name) => names.has(name)))
   )
+}
+
+/**
+ * Whether a node clips what a convolution gives from 0 on (ReLU6): integers that end at 0 and at the largest value seen
+ * clip by themselves.
+ */
+function isAbsorbedClip(graph: OnnxGraph, node: OnnxNode): boolean {
+  if (node.op_type !== 'Clip') return false
+  const [value, low] = node.input as [string, string]
+  const lowest = graph.initializer.find(({ name }) => name === low)
+  if (lowest === undefined || floatData(lowest)[0] !== 0) return false
+  const readers = graph.node.filter(({ input }) => input.includes(value))
+  const producer = graph.node.find(({ output }) => output.includes(value))
+  return readers.length === 1 && producer?.op_type === 'Conv'
 }
 
 function consumersOf(graph: OnnxGraph): Map<string, OnnxNode[]> {
@@ -86,6 +103,12 @@ export function quantizeModel(model: OnnxModel, ranges: ReadonlyMap<string, Rang
     if (node.op_type === 'MaxPool' && input !== undefined) parameters.set(node.output[0]!, input)
   }
 
+  // Convolutions give what the Clip behind them would.
+  const clipped = new Map(
+    graph.node.flatMap((node) =>
+      isAbsorbedClip(graph, node) ? [[node.input[0]!, node.output[0]!] as const] : [],
+    ),
+  )
   const constants = new Map(graph.initializer.map((tensor) => [tensor.name!, tensor]))
   const initializer: OnnxTensor[] = []
   const nodes: OnnxNode[] = []
@@ -119,9 +142,11 @@ export function quantizeModel(model: OnnxModel, ranges: ReadonlyMap<string, Rang
       if (node.input[2] !== undefined)
         input[2] = dequantizedBias(constants.get(node.input[2])!, weights.scales, scale, add, nodes)
     }
-    nodes.push({ ...node, input })
+    if (clipped.has(node.input[0]!) && node.op_type === 'Clip') continue
+    const output = node.output.map((name) => clipped.get(name) ?? name)
+    nodes.push({ ...node, input, output })
     for (const name of input) used.add(name)
-    for (const name of node.output) pair(name)
+    for (const name of output) pair(name)
   }
   const kept = graph.initializer.filter(({ name }) => used.has(name!))
   return {

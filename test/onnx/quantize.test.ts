@@ -39,6 +39,7 @@ describe('quantizeWithFrames', () => {
     ['tiny', {}],
     ['InceptionV1', { rezoom_conf_scale: 5 }],
     ['tiny', { deconv: true }],
+    ['efficientnet_lite0', { rezoom_conf_scale: 5 }],
   ])('%s %o: convolutions run in integers and the results stay close', async (slim_basename, changes) => {
     const hypes = parseHypes({ ...smallHypes, slim_basename, ...changes })
     const float = smallModel(hypes)
