@@ -6,11 +6,11 @@
  */
 import * as tf from '@tensorflow/tfjs'
 import type { NamedAttrMap, TensorInfo } from '@tensorflow/tfjs'
+import { depthwiseKernels } from './depthwise.js'
 import { fusedWasmKernels } from './fused.js'
-import { view, wasmKernel } from './support.js'
-import type { Call, WasmBackend } from './support.js'
+import { convInfo, view, wasmKernel } from './support.js'
+import type { Call, Conv2DInfo, WasmBackend } from './support.js'
 
-type Conv2DInfo = tf.backend_util.Conv2DInfo
 type Original = (call: Call) => TensorInfo
 
 let registered = false
@@ -32,6 +32,7 @@ export function registerWasmKernels(): void {
     wasmKernel('MaxPoolGrad', maxPoolGradient),
     wasmKernel('AvgPoolGrad', averagePoolGradient),
     wasmKernel('UnsortedSegmentSum', unsortedSegmentSum),
+    ...depthwiseKernels,
     ...fusedWasmKernels,
   ]
   for (const config of kernels) {
@@ -89,21 +90,6 @@ function matMul(call: Call, original: Original): TensorInfo {
   for (const info of made) backend.disposeData(info.dataId)
   const lead = a.shape.length >= b.shape.length ? a.shape.slice(0, -2) : b.shape.slice(0, -2)
   return { ...out, shape: [...lead, left.shape[0]!, right.shape[1]!] }
-}
-
-function convInfo(attrs: NamedAttrMap, inShape: number[], filterShape: number[]): Conv2DInfo {
-  const format = tf.backend_util.convertConv2DDataFormat(attrs['dataFormat'] as 'NHWC')
-  if (format !== 'channelsLast') throw new Error('the wasm engine convolves NHWC only')
-  return tf.backend_util.computeConv2DInfo(
-    inShape as [number, number, number, number],
-    filterShape as [number, number, number, number],
-    attrs['strides'] as number,
-    (attrs['dilations'] as number | undefined) ?? 1,
-    attrs['pad'] as 'same',
-    attrs['dimRoundingMode'] as 'floor',
-    false,
-    format,
-  )
 }
 
 const isPointwise = (c: Conv2DInfo): boolean =>

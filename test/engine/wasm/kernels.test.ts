@@ -71,6 +71,23 @@ describe('wasm engine', () => {
   )
 
   it.each([
+    { image: [2, 7, 6, 5], filter: [3, 3, 5, 1], stride: 1, pad: 'same' as const },
+    { image: [1, 8, 9, 4], filter: [5, 5, 4, 1], stride: 2, pad: 'same' as const },
+    { image: [2, 9, 8, 3], filter: [3, 2, 3, 2], stride: 2, pad: 'valid' as const },
+  ])(
+    'gradients of a depthwise convolution: $image, $filter, stride $stride, padding $pad',
+    async ({ image, filter, stride, pad }) => {
+      await expectParity({ x: random(image, 'x'), w: random(filter, 'w') }, ({ x, w }) => {
+        const convolve = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
+          tf.depthwiseConv2d(a as tf.Tensor4D, b as tf.Tensor4D, stride, pad)
+        const y = convolve(x!, w!)
+        const dy = tf.tensor(random(y.shape, 'dy').data, y.shape)
+        return [y, ...tf.grads(convolve)([x!, w!], dy)]
+      })
+    },
+  )
+
+  it.each([
     [false, false],
     [true, false],
     [false, true],
