@@ -43,10 +43,10 @@ message HParamsPluginData {
   oneof data { Experiment experiment = 2; SessionStart session_start_info = 3; }
 }
 message Experiment { double time_created_secs = 3; repeated HParamInfo hparam_infos = 4; repeated MetricInfo metric_infos = 5; }
-message HParamInfo { string name = 1; int32 type = 4; }
+message HParamInfo { string name = 1; int32 type = 4; bool differs = 7; }
 message MetricInfo { MetricName name = 1; }
 message MetricName { string group = 1; string tag = 2; }
-message SessionStart { map<string, HValue> hparams = 1; string group_name = 4; double start_time_secs = 5; }
+message SessionStart { map<string, HValue> hparams = 1; double start_time_secs = 5; }
 message HValue { oneof kind { double number_value = 2; string string_value = 3; bool bool_value = 4; } }
 `
 const { root } = protobuf.parse(SCHEMA, { keepCase: true })

@@ -162,7 +162,10 @@ export async function runLoop<
     const means = new Means<Result>(earlier?.progress?.means)
     // Entries from here on are of steps that this call does; an entry that closed an interrupted call is none of the run.
     let logged = earlier?.progress?.logged ?? firstStep
-    const compared = Object.values<string>(learner.tags).filter((tag) => /\/(?:ap|auc|loss)$/.test(tag))
+    // The test's before the training's.
+    const compared = Object.values<string>(learner.tags)
+      .filter((tag) => /\/(?:ap|auc|loss)$/.test(tag))
+      .sort((a, b) => a.localeCompare(b))
     const head = { values: describeHypes(hypes, compared), graph: learner.graph?.() }
     const log = await openLog<Entry>(options.output, logged, learner.tags, head)
     let best = earlier?.progress?.best

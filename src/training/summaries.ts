@@ -160,6 +160,12 @@ function* flat(value: object, group = ''): Generator<[string, HParam]> {
   }
 }
 
+/**
+ * The columns of TensorBoard's table as it opens: five, those that differ, else the first of the alphabet. Of one run nobody
+ * knows what differs: these are said to.
+ */
+const FIRST = new Set(['batch_size', 'slim_basename', 'slim_ckpt', 'solver.learning_rate', 'solver.opt'])
+
 /** A key of the hypes: a number, true or false, a text. */
 type HParam = number | boolean | string
 
@@ -175,12 +181,13 @@ function hparams(
     hparam_infos: Object.entries(values).map(([name, value]) => ({
       name,
       type: types[typeof value as keyof typeof types],
+      differs: FIRST.has(name),
     })),
     metric_infos: metrics.map((tag) => ({ name: { tag } })),
   }
+  // Without a name of a group: TensorBoard takes the run's folder, one row each.
   const start = {
     start_time_secs: seconds,
-    group_name: 'run',
     hparams: Object.fromEntries(
       Object.entries(values).map(([name, value]) => [
         name,

@@ -74,6 +74,9 @@ describe('summaries', () => {
     })
     expect(read['hparams']).toEqual({ lstm_size: 16, 'solver.opt': 'Adam', 'solver.use_jitter': true })
     expect(read['metrics']).toEqual(['test/ap'])
+    // A row for each run, and the columns that the table opens with.
+    expect(read['group']).toBe('')
+    expect(read['differs']).toEqual(['solver.opt'])
   })
   it('count each value between its limits, of any size', () => {
     const random = createRandom(5)
