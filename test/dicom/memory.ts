@@ -18,12 +18,18 @@ export const canMeasurePeak = ((): boolean => {
 })()
 
 /**
- * By how many bytes the whole process grew at its peak while `work` ran: objects, typed arrays, WebAssembly, native
- * code. What is freed before the end counts, and so does garbage.
+ * By how many bytes the whole process grew at its peak while `work` ran, and how large it was: objects, typed arrays,
+ * WebAssembly, native code. What is freed before the end counts, and so does garbage.
  */
-export async function peakGrowth(work: () => Promise<unknown>): Promise<number> {
+export async function peakOf(work: () => Promise<unknown>): Promise<{ memory: number; rss: number }> {
   writeFileSync('/proc/self/clear_refs', '5')
   const before = status('VmRSS')
   await work()
-  return status('VmHWM') - before
+  const rss = status('VmHWM')
+  return { memory: rss - before, rss }
+}
+
+/** By how many bytes it grew. */
+export async function peakGrowth(work: () => Promise<unknown>): Promise<number> {
+  return (await peakOf(work)).memory
 }

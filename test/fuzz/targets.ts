@@ -36,9 +36,13 @@ export interface Target {
   read: (path: string) => unknown
   /** Voxels have an allowance of their own. */
   isVolume?: true
-  /** Of 100 mutants of the others, so many of this one: it does more than read. */
-  share?: number
 }
+
+/** Their names: those of our own JSON, and the others. */
+export const JSON_TARGETS = ['lists', 'hypes', 'detections', 'evaluations', 'logs', 'JSON to XML', 'cubes']
+export const OTHER_TARGETS = [
+  ...['LIDC XML', 'tables', 'NIfTI', 'MetaImage', 'safetensors', 'weights', 'images', 'models'],
+]
 
 const WEIGHTS = ['v1.ckpt', 'v2.ckpt.index', 'state.pth', 'state_legacy.pth', 'model.onnx']
 
@@ -101,7 +105,6 @@ export async function targets(folder: string): Promise<Target[]> {
     {
       name: 'detections',
       isText: true,
-      share: 20,
       samples: [
         { name: '1.2.3.json', bytes: json(JSON.parse(Buffer.from(of('detections/1.2.3.json')).toString())) },
       ],
@@ -113,14 +116,12 @@ export async function targets(folder: string): Promise<Target[]> {
     {
       name: 'evaluations',
       isText: true,
-      share: 20,
       samples: [{ name: 'evaluation.json', bytes: json(evaluated) }],
       read: async (path) => reportOf({ evaluation: path }),
     },
     {
       name: 'logs',
       isText: true,
-      share: 20,
       samples: [
         { name: 'log.jsonl', bytes: of('log.jsonl') },
         {
@@ -238,7 +239,6 @@ export async function targets(folder: string): Promise<Target[]> {
     {
       name: 'weights',
       isText: false,
-      share: 40,
       samples: WEIGHTS.map((name) => ({
         name,
         bytes: readFileSync(join(PACKAGE_ROOT, 'test/fixtures/weights', name)),
