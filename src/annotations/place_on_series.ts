@@ -20,7 +20,14 @@ export type SeriesFrame = Pick<Series, 'seriesInstanceUid' | 'geometry' | 'thick
  */
 export function placeOnSeries(reading: LidcReading, series: SeriesFrame): PlacedReading {
   const spacing = series.geometry.spacing[0]
-  const byUid = new Map(series.slices.map((slice, k) => [slice.sopInstanceUid, k]))
+  const byUid = new Map<string, number>()
+  // A UID that several slices have (copies that somebody numbered anew, frames of one file) names none of them.
+  const shared = new Set<string>()
+  series.slices.forEach(({ sopInstanceUid }, k) => {
+    if (byUid.has(sopInstanceUid)) shared.add(sopInstanceUid)
+    byUid.set(sopInstanceUid, k)
+  })
+  for (const uid of shared) byUid.delete(uid)
   const heights = series.slices.map((slice) => slice.imagePosition[2])
   const { rows = 0, columns = 0 } = series.slices[0] ?? {}
   const unplaced: UnplacedRoi[] = []

@@ -61,6 +61,10 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
   const [nx, ny, nz] = numbers('DimSize', 3) as [number, number, number]
   const matrix = numbers(either('TransformMatrix', 'Rotation', 'Orientation'), 9, [1, 0, 0, 0, 1, 0, 0, 0, 1])
   const axis = (n: number): Vector3 => unit([matrix[3 * n]!, matrix[3 * n + 1]!, matrix[3 * n + 2]!])
+  const [size] = numbers('HeaderSize', 1, [0]) as [number]
+  if (!Number.isInteger(size) || size < -1) throw wrong('HeaderSize', 'bytes, or -1: the voxels end the file')
+  const distances = keys.get('DistanceUnits') ?? 'mm'
+  if (!['mm', '?', ''].includes(distances)) throw wrong('DistanceUnits', 'mm')
   const text = keys.has('BinaryData') && !flag('BinaryData')
   if (text && flag('CompressedData')) throw wrong('CompressedData', 'False with BinaryData = False')
   return checkVolumeFile({
@@ -68,7 +72,8 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
     dataPath: local ? path : besideOf(path, data),
     format: 'MetaImage',
     text,
-    offset: local ? end : numbers('HeaderSize', 1, [0])[0]!,
+    // As MetaIO: what is stated there holds for voxels in the header's own file, too.
+    offset: local && size === 0 ? end : size,
     compression: flag('CompressedData') ? 'zlib' : 'none',
     type,
     bigEndian: flag(either('BinaryDataByteOrderMSB', 'ElementByteOrderMSB')),
@@ -78,7 +83,14 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
     origin: numbers(either('Offset', 'Position', 'Origin'), 3, [0, 0, 0]) as unknown as Vector3,
     slope: 1,
     intercept: 0,
+    modality: modalityOf(keys.get('Modality')),
   })
+}
+
+/** MET_MOD_CT and its kin; most writers leave it out or do not know. */
+function modalityOf(term: string | undefined): string | undefined {
+  const name = /^MET_MOD_([A-Z]+)$/.exec(term ?? '')?.[1]
+  return name === undefined || name === 'UNKNOWN' || name === 'OTHER' ? undefined : name
 }
 
 /** "Key = value" lines, up to ElementDataFile, which is the last one; and the byte behind it. */

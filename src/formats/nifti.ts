@@ -26,6 +26,9 @@ const TYPES: Record<number, ElementType> = {
   768: 'uint32',
 }
 
+/** Millimeters of the units of length that are none, by their code: m and micrometers, as ITK scales them. */
+const UNITS: Record<number, number> = { 1: 1000, 3: 0.001 }
+
 /**
  * Reads the header of a NIfTI-1 file (.nii, .nii.gz): shape, type and place in the patient, from the sform, else the
  * qform. NIfTI's axes (RAS) become DICOM's (LPS).
@@ -54,8 +57,14 @@ export async function readNifti(path: string): Promise<VolumeFile> {
   }
   const type = TYPES[int16(70)]
   if (type === undefined) throw wrong('datatype', `one of ${Object.keys(TYPES).join(', ')}`, int16(70))
-  const affine = int16(254) > 0 ? sform(float) : int16(252) > 0 ? qform(float) : undefined
-  if (affine === undefined) throw wrong('sform_code', 'a place in the patient (sform or qform)', 'none')
+  const usesQform = !(int16(254) > 0)
+  if (usesQform && !(int16(252) > 0))
+    throw wrong('sform_code', 'a place in the patient (sform or qform)', 'none')
+  const sizes = [80, 84, 88].map(float)
+  // nibabel refuses what NIfTI's own library takes for 1 mm.
+  if (usesQform && !sizes.every((mm) => mm > 0)) throw wrong('pixdim', '3 sizes above 0', sizes.join(' '))
+  const unit = UNITS[view.getUint8(123) & 7] ?? 1
+  const affine = (usesQform ? qform(float) : sform(float)).map((row) => row.map((value) => unit * value))
   // RAS to LPS: x and y change their signs.
   const column = (n: number): number[] => affine.map((row, axis) => (axis < 2 ? -1 : 1) * row[n]!)
   const lengths = [0, 1, 2].map((n) => Math.hypot(...column(n)))

@@ -30,6 +30,8 @@ export interface VolumeFile {
   /** HU = value * slope + intercept */
   slope: number
   intercept: number
+  /** As DICOM has it, where the file says it: MR, NM ... */
+  modality?: string | undefined
 }
 
 /** Where a slice lies in its volume file, and which axes are turned to DICOM's directions. */

@@ -108,6 +108,13 @@ function checkGray(header: SliceHeader): void {
       actual: String(header.samplesPerPixel),
     })
   }
+  if (header.photometric === 'PALETTE COLOR')
+    throw new NoduleError('UNSUPPORTED', 'cannot use a color image', {
+      path: header.path,
+      place: '(0028,0004)',
+      expected: 'gray pixels',
+      actual: header.photometric,
+    })
 }
 
 function frameBytes(header: SliceHeader): number {

@@ -1,5 +1,5 @@
 import { basename, resolve, sep } from 'node:path'
-import { gunzipSync, inflateSync } from 'node:zlib'
+import { gunzipSync, unzipSync } from 'node:zlib'
 import { NoduleError, describeError } from '../../errors.js'
 import { frameLimit, voxelLimit } from '../../limits.js'
 import { openRegular, readRegular } from '../../read_files.js'
@@ -86,7 +86,7 @@ export async function readVolumeHeaders(
     studyInstanceUid: '',
     patientId: name,
     // HU needs more than 8 bits: a volume of bytes is a mask.
-    modality: ELEMENT_BYTES[file.type] === 1 ? 'SEG' : 'CT',
+    modality: ELEMENT_BYTES[file.type] === 1 ? 'SEG' : (file.modality ?? 'CT'),
     imageType: [],
     instanceNumber: k + 1,
     rows,
@@ -153,7 +153,8 @@ export async function readVoxelBytes(file: VolumeFile): Promise<Uint8Array> {
     const limits = { maxOutputLength: Math.max(0, file.offset) + size + 65536 }
     if (file.compression === 'gzip') bytes = gunzipSync(bytes, limits)
     else if (file.compression === 'zlib')
-      bytes = inflateSync(bytes.subarray(Math.max(0, file.offset)), limits)
+      // Also with gzip's header, as MetaIO takes it.
+      bytes = unzipSync(bytes.subarray(Math.max(0, file.offset)), limits)
   } catch (error) {
     throw new NoduleError('FORMAT', `cannot inflate the voxels: ${describeError(error)}`, {
       path: file.dataPath,
@@ -191,6 +192,13 @@ function textVoxels(bytes: Uint8Array, file: VolumeFile): Uint8Array {
     const word = Buffer.from(bytes.buffer, bytes.byteOffset + at, Math.min(end - at, 40)).toString('latin1')
     const value = decimal(word)
     if (value === undefined) throw wrong(`${count} numbers`, JSON.stringify(word))
+    const [low, high] = RANGES[type] ?? [-Infinity, Infinity]
+    if (value < low || value > high)
+      throw new NoduleError('FORMAT', 'a number that its type cannot hold', {
+        path: file.dataPath,
+        expected: `${low} to ${high}`,
+        actual: word,
+      })
     WRITERS[type](view, n * size, value, !file.bigEndian)
     n++
     at = end
@@ -254,6 +262,16 @@ const WRITERS: Record<ElementType, (view: DataView, at: number, value: number, l
   uint32: (view, at, value, little) => view.setUint32(at, value, little),
   float32: (view, at, value, little) => view.setFloat32(at, value, little),
   float64: (view, at, value, little) => view.setFloat64(at, value, little),
+}
+
+/** What whole numbers of a type may be. */
+const RANGES: Partial<Record<ElementType, [number, number]>> = {
+  int8: [-128, 127],
+  uint8: [0, 255],
+  int16: [-32768, 32767],
+  uint16: [0, 65535],
+  int32: [-(2 ** 31), 2 ** 31 - 1],
+  uint32: [0, 2 ** 32 - 1],
 }
 
 function isAlong(axis: Vector3, n: 0 | 1 | 2): boolean {

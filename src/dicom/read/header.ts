@@ -8,11 +8,13 @@ import { PIXEL_DATA, parseDicom } from './parse.js'
 import type { DicomFile } from './parse.js'
 import { AXIAL, positionByLocation } from './slice_location.js'
 import { shareArray, shareText } from './shared_values.js'
-import { readBits, readModalityLut, readPadding, readRescale } from './pixel_tags.js'
+import { readBits, readFrames, readModalityLut, readPadding, readRescale } from './pixel_tags.js'
+import { holderOf, readFrameKind } from './functional_groups.js'
+import type { FrameKind } from './functional_groups.js'
 import { locatePixels, possibleFrames } from './locate_pixels.js'
 import type { PixelPlace } from './locate_pixels.js'
 import type { VolumeSlice } from '../../formats/volume_file.js'
-import { decodedTexts, numbersOf, text, texts, uint16 } from './values.js'
+import { decodedTexts, isGiven, numbersOf, text, texts, uint16 } from './values.js'
 import { plainText } from '../../clean.js'
 
 /** What the tags of one image say, pixel data aside. Tags are DICOM PS3.6; lengths are mm, positions patient space (LPS). */
@@ -38,6 +40,8 @@ export interface SliceHeader {
   imageType: readonly string[]
   /** (0020,0013) */
   instanceNumber?: number | undefined
+  /** (0020,0011) */
+  seriesNumber?: number | undefined
   /** (0020,0012) */
   acquisitionNumber?: number | undefined
   /** (0020,0100), of time series */
@@ -70,6 +74,8 @@ export interface SliceHeader {
   rescaleSlope: number
   /** (0028,1052); 0 where absent. */
   rescaleIntercept: number
+  /** Rescale Type (0028,1054): the unit, HU as a rule. */
+  rescaleType?: string | undefined
   /** Stored values in [low, high] are padding outside the scanned circle (0028,0120 and 0121), in the sign of the pixels. */
   padding?: { low: number; high: number } | undefined
   transferSyntax: string
@@ -86,7 +92,7 @@ export interface SliceHeader {
   manufacturer?: string | undefined
   /** (0008,1090) */
   model?: string | undefined
-  /** Convolution Kernel (0018,1210) */
+  /** Convolution Kernel (0018,1210), all its values */
   kernel?: string | undefined
   /** Tube voltage (0018,0060), kV */
   kvp?: number | undefined
@@ -175,7 +181,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
       actual: `${rows} x ${columns}`,
     })
   }
-  const frames = Math.max(1, Math.trunc(numbersOf(dataSet, 'x00280008')?.[0] ?? 1))
+  const frames = readFrames(dataSet, path)
   const bits = readBits(file)
   const { slope, intercept } = readRescale(dataSet, path)
   const lut = readModalityLut(file, bits.signed, slope === undefined)
@@ -199,7 +205,18 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     return value === undefined ? undefined : shareText(plainText(value))
   }
   const number = (tag: string): number | undefined => numbersOf(dataSet, tag)?.[0]
-  const plane = (frame: number): Plane => readPlane(file, frame, slope ?? 1, intercept ?? 0)
+  const values = (tag: string, holder: DataSet): string | undefined => {
+    const all = decodedTexts(holder, tag, charsets)
+    return all.length === 0 ? undefined : shareText(plainText(all.join('\\')))
+  }
+  const imageType = shareArray(texts(dataSet, 'x00080008').map(plainText))
+  const isEnhanced =
+    dataSet.elements['x52009230'] !== undefined || dataSet.elements['x52009229'] !== undefined
+  const kernel = values('x00181210', dataSet)
+  const plane = (frame: number): Plane & FrameKind => {
+    const where = readPlane(file, frame, slope ?? 1, intercept ?? 0)
+    return isEnhanced ? { ...where, ...readFrameKind(dataSet, frame, values) } : where
+  }
   const place = plane(0)
   // One literal with every key, absent or not: headers of one shape take half the memory.
   const first: SliceHeader = {
@@ -207,15 +224,16 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     frame: 0,
     frames,
     sopClassUid: shared('x00080016') ?? '',
-    sopInstanceUid: text(dataSet, 'x00080018') ?? '',
+    sopInstanceUid: plainText(text(dataSet, 'x00080018') ?? ''),
     seriesInstanceUid: shared('x0020000e') ?? '',
     studyInstanceUid: shared('x0020000d') ?? '',
     patientId: decoded('x00100020') ?? '',
     modality: shared('x00080060') ?? '',
-    imageType: shareArray(texts(dataSet, 'x00080008')),
+    imageType: place.imageType ?? imageType,
     instanceNumber: number('x00200013'),
-    acquisitionNumber: number('x00200012'),
-    temporalPosition: number('x00200100'),
+    seriesNumber: number('x00200011'),
+    acquisitionNumber: place.acquisitionNumber ?? number('x00200012'),
+    temporalPosition: place.temporalPosition ?? number('x00200100'),
     acquisitionTime: shared('x00080032'),
     seriesDescription: decoded('x0008103e'),
     rows,
@@ -233,6 +251,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     signed: bits.signed,
     rescaleSlope: place.rescaleSlope,
     rescaleIntercept: place.rescaleIntercept,
+    rescaleType: place.rescaleType ?? shared('x00281054'),
     // A padding value is one before the table.
     padding: lut.modalityLut === undefined ? readPadding(dataSet, bits.signed) : undefined,
     transferSyntax: shareText(file.transferSyntax),
@@ -242,7 +261,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     hasModalityLut: lut.hasModalityLut,
     manufacturer: decoded('x00080070'),
     model: decoded('x00081090'),
-    kernel: decoded('x00181210'),
+    kernel: place.kernel ?? kernel,
     kvp: number('x00180060'),
     gantryTilt: number('x00181120'),
   }
@@ -282,10 +301,18 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
         texts(dataSet, place.replace(/^\((....),(....)\)$/, 'x$1$2').toLowerCase()).join('\\') || 'none',
     })
   const position = find('x00209113', 'x00200032')
-  const location = position === undefined ? numbersOf(dataSet, 'x00201041')?.[0] : undefined
+  const isUnreadable = (sequence: string, tag: string): boolean =>
+    isGiven(holderOf(dataSet, frame, sequence, tag), tag)
+  // A position that is there and cannot be read is no absent one.
+  const location =
+    position === undefined && !isUnreadable('x00209113', 'x00200032')
+      ? numbersOf(dataSet, 'x00201041')?.[0]
+      : undefined
   if (position?.length !== 3 && location === undefined)
     throw wrong('(0020,0032)', 'Image Position (Patient)', 3)
-  const orientation = find('x00209116', 'x00200037') ?? (location === undefined ? undefined : AXIAL)
+  const orientation =
+    find('x00209116', 'x00200037') ??
+    (location === undefined || isUnreadable('x00209116', 'x00200037') ? undefined : AXIAL)
   if (orientation?.length !== 6) throw wrong('(0020,0037)', 'Image Orientation (Patient)', 6)
   const given = find('x00289110', 'x00280030')
   // One value stands for both, as ITK and GDCM take it.
@@ -331,19 +358,6 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
     rescaleSlope: own('x00281053').slope ?? slope,
     rescaleIntercept: own('x00281052').intercept ?? intercept,
   }
-}
-
-/**
- * What holds a tag of a functional group macro for a frame: the frame's own item, else the shared one (PS3.3 C.7.6.16),
- * else the data set itself. Writers divide the tags of one macro among both.
- */
-function holderOf(dataSet: DataSet, frame: number, sequence: string, tag: string): DataSet {
-  const groups = [dataSet.elements['x52009230']?.items?.[frame], dataSet.elements['x52009229']?.items?.[0]]
-  for (const group of groups) {
-    const item = group?.dataSet?.elements[sequence]?.items?.[0]?.dataSet
-    if (item?.elements[tag] !== undefined) return item
-  }
-  return dataSet
 }
 
 /** A direction of a header with length 1; undefined where it is far from that: rubbish, no rounding. */

@@ -2,7 +2,7 @@ import type { DataSet } from 'dicom-parser'
 import { NoduleError } from '../../errors.js'
 import type { DicomFile } from './parse.js'
 import { COMPRESSED } from './transfer_syntax.js'
-import { numbersOf, texts, uint16 } from './values.js'
+import { isGiven, numbersOf, texts, uint16 } from './values.js'
 
 /** Depth and sign of the stored values. */
 export interface PixelBits {
@@ -41,7 +41,29 @@ export function readBits(file: DicomFile): PixelBits {
       actual: String(highBit),
     })
   }
-  return { bitsAllocated, bitsStored, signed: uint16(file.dataSet, 'x00280103') === 1 }
+  const representation = uint16(file.dataSet, 'x00280103') ?? 0
+  if (representation > 1)
+    throw new NoduleError('FORMAT', 'cannot tell whether pixels have a sign', {
+      path: file.path,
+      place: '(0028,0103)',
+      expected: '0 (unsigned) or 1 (signed)',
+      actual: String(representation),
+    })
+  return { bitsAllocated, bitsStored, signed: representation === 1 }
+}
+
+/** Number of Frames; 1 where it is absent, empty or 0. Throws NoduleError FORMAT where it is no such number. */
+export function readFrames(dataSet: DataSet, path: string): number {
+  const given = numbersOf(dataSet, 'x00280008')?.[0]
+  const isWrong = given === undefined ? isGiven(dataSet, 'x00280008') : given < 0 || !Number.isInteger(given)
+  if (isWrong)
+    throw new NoduleError('FORMAT', 'cannot tell how many frames there are', {
+      path,
+      place: '(0028,0008)',
+      expected: 'a whole number',
+      actual: texts(dataSet, 'x00280008').join('\\'),
+    })
+  return Math.max(1, given ?? 1)
 }
 
 /** Codestreams of JPEG and its kin know their own depth. */

@@ -1,6 +1,16 @@
 import type { DataSet, Element } from 'dicom-parser'
 import { decodeText } from './charset.js'
 
+/** Whether an element is there with more than padding, readable or not: no default may stand in its place. */
+export function isGiven(dataSet: DataSet, tag: string): boolean {
+  const element = dataSet.elements[tag]
+  return (
+    element !== undefined &&
+    element.length > 0 &&
+    (element.length > 0xfffff || texts(dataSet, tag).length > 0)
+  )
+}
+
 /** The first value of a text element without padding; undefined where the element is absent or empty. */
 export function text(dataSet: DataSet, tag: string): string | undefined {
   return texts(dataSet, tag)[0]

@@ -83,9 +83,15 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
   }
 }
 
+/** Terms of Rescale Type (PS3.3 C.11.1.1.2) for what is no HU: optical and electron density, iodine, effective atomic number. */
+const OTHER_UNITS: ReadonlySet<string> = new Set(['OD', 'MGML', 'Z_EFF', 'ED', 'EDW', 'PCT'])
+
 /** Why the pixels of an image cannot be used, as far as its header tells. */
 function unreadableReason(header: SliceHeader): string | undefined {
-  const { samplesPerPixel, photometric, transferSyntax } = header
+  const { samplesPerPixel, photometric, transferSyntax, rescaleType } = header
+  if (photometric === 'PALETTE COLOR') return 'pixels are numbers of colors (PALETTE COLOR), not HU'
+  if (rescaleType !== undefined && OTHER_UNITS.has(rescaleType))
+    return `values are in ${rescaleType} (Rescale Type), not HU`
   if (samplesPerPixel !== 1)
     return `color images (${photometric}, ${samplesPerPixel} samples a pixel) have no HU`
   if (

@@ -3,10 +3,14 @@ import { append } from '../../lists.js'
 
 /** What differs between reconstructions of one acquisition, and what to call it. */
 const KEYS: readonly (readonly [string, (header: SliceHeader) => string])[] = [
+  ['study', (header) => header.studyInstanceUid],
+  ['unit', (header) => header.rescaleType ?? ''],
   ['kernel', (header) => header.kernel ?? ''],
   ['thickness', ({ sliceThickness: mm }) => (mm === undefined ? '' : `${Number(mm.toFixed(2))} mm`)],
   ['description', (header) => header.seriesDescription ?? ''],
-  ['image type', (header) => header.imageType.slice(2).join('\\')],
+  ['image type', (header) => header.imageType.join('\\')],
+  ['tube voltage', ({ kvp }) => (kvp === undefined ? '' : `${kvp} kV`)],
+  ['series number', ({ seriesNumber }) => (seriesNumber === undefined ? '' : String(seriesNumber))],
   [
     'acquisition',
     (header) => (header.acquisitionNumber === undefined ? '' : String(header.acquisitionNumber)),

@@ -24,11 +24,11 @@ export type SeriesProblemKind =
   | 'no-series-uid'
   /** The images give no position; Slice Location stands in, and only the distances of the slices are known. */
   | 'no-position'
-  /** Two reconstructions (kernel, thickness, acquisition) under one Series Instance UID; one is kept whole. */
+  /** Two reconstructions (kernel, thickness, image type, acquisition ...) under one Series Instance UID; one is kept whole. */
   | 'several-reconstructions'
   /** Coronal, sagittal or far from axial: lungs and nodules are looked for in axial slices only. */
   | 'not-axial'
-  /** The pixels cannot be used: color, or a compression without decoder. */
+  /** The pixels cannot be used: color, no HU, or a compression without decoder. */
   | 'unreadable'
 
 export interface SeriesProblem {
