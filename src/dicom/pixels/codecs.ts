@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Context as CodecContext, NativeCodecs as Codecs, log as CodecLog } from 'dcmjs-codecs'
 import { NoduleError, describeError } from '../../errors.js'
-import { jpeg2000Size, jpegSize } from './codestream.js'
+import { jpeg2000End, jpeg2000Size, jpegSize } from './codestream.js'
 import type { CodestreamSize } from './codestream.js'
 import { endsStream } from './frames.js'
 import type { SliceHeader } from '../read/header.js'
@@ -60,7 +60,7 @@ export async function decodeFrame(
   const narrow = size!.bits <= 8 && bitsAllocated === 16
   const decoder = narrow ? { ...header, bitsAllocated: 8, bitsStored: size!.bits } : header
   let failure: unknown
-  for (const candidate of family === 'jpegls' ? jpegLsCandidates(bytes) : [bytes]) {
+  for (const candidate of candidates(family, bytes)) {
     try {
       const decoded = await decodeWith(family, candidate, decoder)
       // JPEG 2000 knows signs, and writers that forget to say so leave two's complement of the stream's bits.
@@ -127,6 +127,18 @@ function widen(values: Uint8Array, bits: number, signed: boolean): Uint8Array {
     }
   }
   return wide
+}
+
+/** A stream as it is, then as it may have been meant. */
+function* candidates(family: Exclude<CompressedFamily, 'rle'>, bytes: Uint8Array): Generator<Uint8Array> {
+  if (family === 'jpegls') {
+    yield* jpegLsCandidates(bytes)
+    return
+  }
+  yield bytes
+  // OpenJPEG insists on the end marker, which some writers leave out.
+  const end = family === 'jpeg2000' ? jpeg2000End(bytes) : undefined
+  if (end !== undefined) yield Buffer.concat([bytes.subarray(0, end), Buffer.from([0xff, 0xd9])])
 }
 
 /**

@@ -106,6 +106,30 @@ export function jpeg2000Size(bytes: Uint8Array): CodestreamSize | undefined {
 }
 
 /**
+ * Where the tile-parts of a JPEG 2000 codestream end by what they say of themselves (Psot), if no end marker stands there;
+ * undefined where it does, or where that cannot be told.
+ */
+export function jpeg2000End(bytes: Uint8Array): number | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  // Behind SOC: segments up to the first tile-part.
+  let at = (codestreamStart(view) ?? bytes.length) + 2
+  while (at + 4 <= bytes.length && view.getUint16(at) !== 0xff90) {
+    if (bytes[at] !== 0xff) return undefined
+    at += 2 + view.getUint16(at + 2)
+  }
+  let parts = 0
+  while (at + 12 <= bytes.length && view.getUint16(at) === 0xff90) {
+    const length = view.getUint32(at + 6)
+    // 0: up to the end marker. 14: the shortest there is.
+    if (length < 14) return undefined
+    at += length
+    parts++
+  }
+  if (parts === 0 || at > bytes.length) return undefined
+  return bytes[at] === 0xff && bytes[at + 1] === 0xd9 ? undefined : at
+}
+
+/**
  * Where the decoder will find the codestream: at the start, or in the first jp2c box of a JP2 file (ISO 15444-1 Annex I).
  * Searching for its first bytes would find what another box pretends.
  */

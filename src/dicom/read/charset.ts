@@ -61,17 +61,20 @@ export function decodeText(bytes: Uint8Array, charsets: readonly string[], vr?: 
   // UTF-8 and GB18030 know no escapes, and their delimiters need no reset.
   if (initial === '192' || initial === '58') return decode(bytes, initial)
   if (!bytes.includes(0x1b)) {
-    // Without an escape, the set that these bytes can be in: a single one as a rule, else the one that is not ASCII.
-    const only = charsets.map(numberOf).findLast((number) => number !== undefined && number !== '6')
-    return decode(bytes, initial === undefined || initial === '6' ? (only ?? initial) : initial)
+    // Without an escape, the set that these bytes can be in: the first, or the only one that has an upper half.
+    const others = charsets
+      .map(numberOf)
+      .filter((set) => set !== undefined && set !== '6' && !isMultiByte(set))
+    return decode(bytes, initial === undefined || initial === '6' ? onlyOne(others) : initial)
   }
-  return decodePieces(bytes, initial, vr === 'PN' ? NAME_DELIMITERS : DELIMITERS)
+  // No first value: the default repertoire, to which escapes lead back.
+  return decodePieces(bytes, initial ?? '6', vr === 'PN' ? NAME_DELIMITERS : DELIMITERS)
 }
 
 /** Cuts at escapes and delimiters and decodes each piece by the sets that hold there. */
-function decodePieces(bytes: Uint8Array, initial: string | undefined, delimiters: Set<number>): string {
+function decodePieces(bytes: Uint8Array, initial: string, delimiters: Set<number>): string {
   const out: string[] = []
-  let set = initial
+  let set: string = initial
   let start = 0
   const flush = (end: number): void => {
     if (end > start) out.push(decode(bytes.subarray(start, end), set))
@@ -101,7 +104,7 @@ function decodePieces(bytes: Uint8Array, initial: string | undefined, delimiters
 }
 
 /** ASCII in G0 leaves the upper half as it was, which only a set of one byte has. */
-function initialAscii(initial: string | undefined): string | undefined {
+function initialAscii(initial: string): string {
   return isMultiByte(initial) ? '6' : initial
 }
 
@@ -128,8 +131,14 @@ function decode(bytes: Uint8Array, set: string | undefined): string {
   return new TextDecoder('euc-jp').decode(Uint8Array.from(euc))
 }
 
+function onlyOne(sets: readonly (string | undefined)[]): string | undefined {
+  return new Set(sets).size === 1 ? sets[0] : undefined
+}
+
 function numberOf(term: string): string | undefined {
-  if (/^(GB18030|GBK)$/i.test(term)) return '58'
+  if (/^(ISO 2022 )?(GB18030|GBK)$/i.test(term)) return '58'
+  // No defined terms, but writers use them, and pydicom takes them.
+  if (/^utf-?8$/i.test(term)) return '192'
   const number = /(\d+)$/.exec(term)?.[1]
   return number !== undefined && number in ENCODINGS ? number : undefined
 }

@@ -84,6 +84,17 @@ describe('dumpLines', () => {
     ['an escape without an end', 'ISO 2022 IR 6\\ISO 2022 IR 87', '\x1b$B@b', '説'],
     ['kanji with codes of delimiters', '\\ISO 2022 IR 87', '\x1b$B!=!\\\x1b(B', '―＋'],
     ['Korean', '\\ISO 2022 IR 149', 'a\x1b$)C\xb1\xe8', 'a김'],
+    ['kanji, then ASCII, with no first set', '\\ISO 2022 IR 87', '\x1b$B;3ED\x1b(B x-1^Abc', '山田 x-1^Abc'],
+    ['JIS X 0212, then another name', '\\ISO 2022 IR 159', '\x1b$(D0!\x1b(B^x-1', '丂^x-1'],
+    [
+      'no escape, one set of several has an upper half',
+      'ISO 2022 IR 6\\ISO 2022 IR 100\\ISO 2022 IR 159',
+      '\xc4\xf6',
+      'Äö',
+    ],
+    ['no escape, nobody can tell: as pydicom', '\\ISO 2022 IR 100\\ISO 2022 IR 126', '\xc4\xf6', 'Äö'],
+    ['UTF-8 by its common name', 'UTF-8', '\xe8\x82\xba', '肺'],
+    ['GBK by a made-up term', 'ISO 2022 GBK', '\xd5\xc5', '张'],
     ['Chinese', '\\ISO 2022 IR 58', '\x1b$)A\xcd\xf5', '王'],
   ])('code extensions: %s', (_, charset, bytes, value) => {
     const element: TestElement = { tag: '0008103e', vr: 'LO', bytes: Buffer.from(bytes, 'latin1') }

@@ -250,4 +250,21 @@ describe('codestreams', () => {
           `${zeros} zeros, ${marker.length}`,
         ).toEqual([...words])
   })
+
+  it.each(SYNTAXES.filter((syntax) => syntax !== RLE))(
+    '%s with rubbish behind the end, twice, or without an end',
+    async (syntax) => {
+      const stream = encode(syntax, words, 12)
+      const whole = stream.subarray(0, stream.lastIndexOf(Buffer.from([0xff, 0xd9])) + 2)
+      for (const [name, bytes] of Object.entries({
+        words: Buffer.concat([whole, Buffer.from('what an odd writer left here')]),
+        ones: Buffer.concat([whole, Buffer.alloc(30, 0xff)]),
+        zeros: Buffer.concat([whole, Buffer.alloc(5000)]),
+        twice: Buffer.concat([whole, whole]),
+        endless: whole.subarray(0, -2),
+        'endless, zeros': Buffer.concat([whole.subarray(0, -2), Buffer.alloc(9)]),
+      }))
+        expect(await decode(encapsulated(syntax, bytes, { bitsStored: 12 })), name).toEqual([...words])
+    },
+  )
 })
