@@ -7,6 +7,7 @@ import { ctObstacle, findXml, xmlOfSeries } from '../scans/index.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
+import { isHost, stackCopy } from '../dataset/prepare/stack_copies.js'
 import { readReading, stackFindings } from '../dataset/prepare/stacks.js'
 import { readStackIndex } from '../dataset/stacks/read_index.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
@@ -55,7 +56,7 @@ export interface FindSourcesOptions extends Pick<WorkOptions, 'signal' | 'onWarn
   rule: BoxRule
   /** Scans without XML too: what DICOM segmentations outline in them is neither right nor wrong. */
   unread?: boolean | undefined
-  /** Instead of the scans and stacks themselves: copies of the scans with nodules of the stacks put in. */
+  /** Instead of the scans and stacks themselves: copies of the scans, or without scans of the thick stacks, with nodules put in. */
   insertion?: InsertionPlan | undefined
   /** Patients (or series) that are wanted; with `insertion` those whose nodules are put in. Default all. */
   wanted?: ((patientId: string, seriesInstanceUid: string) => boolean) | undefined
@@ -84,9 +85,20 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
         copySource(scan, { donorFolder: o.stacks!, donors, plan: o.insertion, rule: o.rule }, variant),
       )
   }
-  if (o.insertion === undefined)
-    for (const entry of chosen)
-      sources.push(stackSource(o.stacks!, entry, bySeries.get(entry.seriesInstanceUid) ?? [], o.rule))
+  for (const entry of chosen) {
+    const xml = bySeries.get(entry.seriesInstanceUid) ?? []
+    if (o.insertion === undefined) sources.push(stackSource(o.stacks!, entry, xml, o.rule))
+    else if (o.scans.length === 0 && isHost(entry))
+      for (let variant = 0; variant < o.insertion.variants; variant++)
+        sources.push(
+          stackCopySource(
+            entry,
+            xml,
+            { donorFolder: o.stacks!, donors: chosen, plan: o.insertion, rule: o.rule },
+            variant,
+          ),
+        )
+  }
   if (sources.length === 0 && !isStopped(o.signal))
     throw new NoduleError('FILE', 'nothing to mine', {
       path: [...o.scans, ...(o.stacks === undefined ? [] : [o.stacks])].join(', '),
@@ -162,7 +174,7 @@ function scanSource(scan: KnownScan, rule: BoxRule): MineSource {
 }
 
 /** A copy of a scan with nodules of other patients in it. */
-function copySource(scan: KnownScan, from: Omit<InsertionSource, 'series'>, variant: number): MineSource {
+function copySource(scan: KnownScan, from: Omit<InsertionSource, 'host'>, variant: number): MineSource {
   const { series } = scan
   const { patientId, seriesInstanceUid, folder } = series
   return {
@@ -177,7 +189,7 @@ function copySource(scan: KnownScan, from: Omit<InsertionSource, 'series'>, vari
       const lungs = segmentLungs(host.volume)
       const copy = await insertedCopy(
         { ...host, lungs, findings: [...host.findings] },
-        { series, ...from },
+        { host: { patientId, name: seriesInstanceUid }, ...from },
         variant,
       )
       return {
@@ -189,6 +201,31 @@ function copySource(scan: KnownScan, from: Omit<InsertionSource, 'series'>, vari
           ...copy.warnings,
           ...copy.damaged.map(({ path, reason }) => `${path}: ${reason}`),
         ],
+      }
+    },
+  }
+}
+
+/** A copy of a stack with nodules of other patients in it. */
+function stackCopySource(
+  entry: StackEntry,
+  xml: readonly string[],
+  from: Omit<InsertionSource, 'host'>,
+  variant: number,
+): MineSource {
+  const source = stackSource(from.donorFolder, entry, xml, from.rule)
+  return {
+    ...source,
+    key: `insertion ${source.key} ${variant}`,
+    origin: 'insertion',
+    place: `${source.place}, copy ${variant}`,
+    load: async () => {
+      const { own, ...copy } = await stackCopy(from.donorFolder, entry, await readReading(xml), from, variant)
+      return {
+        volume: copy.volume,
+        findings: [...own.findings, ...copy.findings],
+        diameters: diametersById([...own.nodules, ...copy.nodules]),
+        warnings: copy.damaged.map(({ path, reason }) => `${path}: ${reason}`),
       }
     },
   }
