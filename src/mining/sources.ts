@@ -16,7 +16,7 @@ import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { loadVolume, segmentLungs } from '../volume/index.js'
-import type { HuVolume } from '../volume/index.js'
+import type { HuVolume, Lungs } from '../volume/index.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
@@ -73,6 +73,7 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
   const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onWarning)
   const chosen = stacks.filter(({ patientId, seriesInstanceUid }) => wanted(patientId, seriesInstanceUid))
   const sources: MineSource[] = []
+  const hosts = lastHost(o.rule)
   for (const scan of await knownScans(o, bySeries)) {
     const { patientId, seriesInstanceUid } = scan.series
     if (o.insertion === undefined) {
@@ -82,7 +83,7 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
     const donors = chosen.filter((entry) => entry.patientId !== patientId)
     for (let variant = 0; variant < o.insertion.variants; variant++)
       sources.push(
-        copySource(scan, { donorFolder: o.stacks!, donors, plan: o.insertion, rule: o.rule }, variant),
+        copySource(scan, hosts, { donorFolder: o.stacks!, donors, plan: o.insertion, rule: o.rule }, variant),
       )
   }
   for (const entry of chosen) {
@@ -173,8 +174,29 @@ function scanSource(scan: KnownScan, rule: BoxRule): MineSource {
   }
 }
 
+type LoadHost = (scan: KnownScan) => Promise<MineVolume & { lungs: Lungs }>
+
+/** Loads a scan and finds its lungs, once for the copies of it that follow each other. */
+function lastHost(rule: BoxRule): LoadHost {
+  let last: { scan: KnownScan; host: ReturnType<LoadHost> } | undefined
+  return async (scan) => {
+    if (last?.scan === scan) return last.host
+    const load = async (): ReturnType<LoadHost> => {
+      const host = await loadScan(scan, rule)
+      return { ...host, lungs: segmentLungs(host.volume) }
+    }
+    last = { scan, host: load() }
+    return last.host
+  }
+}
+
 /** A copy of a scan with nodules of other patients in it. */
-function copySource(scan: KnownScan, from: Omit<InsertionSource, 'host'>, variant: number): MineSource {
+function copySource(
+  scan: KnownScan,
+  loadHost: LoadHost,
+  from: Omit<InsertionSource, 'host'>,
+  variant: number,
+): MineSource {
   const { series } = scan
   const { patientId, seriesInstanceUid, folder } = series
   return {
@@ -185,10 +207,9 @@ function copySource(scan: KnownScan, from: Omit<InsertionSource, 'host'>, varian
     cut: false,
     place: `${folder}, copy ${variant}`,
     load: async () => {
-      const host = await loadScan(scan, from.rule)
-      const lungs = segmentLungs(host.volume)
+      const host = await loadHost(scan)
       const copy = await insertedCopy(
-        { ...host, lungs, findings: [...host.findings] },
+        { ...host, findings: [...host.findings] },
         { host: { patientId, name: seriesInstanceUid }, ...from },
         variant,
       )

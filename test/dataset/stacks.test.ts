@@ -308,7 +308,7 @@ describe('nodules put into stacks', () => {
       const inserted = nodule!.nodules.map((id) => id.startsWith('insertion-'))
       expect(inserted).toContain(true)
       rects.forEach((rect, n) => expect(rect['origin']).toBe(inserted[n] === true ? undefined : 'stack'))
-      for (const { donorPatientId } of nodule!.measures.filter((_, n) => inserted[n]))
+      for (const { donorPatientId } of nodule!.measures!.filter((_, n) => inserted[n]))
         expect(['P2', 'P3', 'P4']).toContain(donorPatientId)
     }
     // The other stacks are there as they are.
