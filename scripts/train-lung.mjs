@@ -1,6 +1,7 @@
 // node scripts/train-lung.mjs --data FOLDER [--output FOLDER] [--hosts NAME,...]
-// Trains the model that ships (models/README.md says on what). First stage: on nodule stacks, then also on phantoms with
-// nodules of the stacks put in, and on its own false marks there. Second stage: on the marks that the first leaves there,
+// Trains the model that ships (models/README.md says on what). First stage: on nodule stacks; then also on phantoms with
+// nodules of the stacks put in, and on its own false marks there; then also on thick stacks with nodules of other patients
+// put in. Second stage: on the marks that the first leaves in stacks and phantoms; then also in stacks with nodules put in;
 // then also on whole scans: their false marks, and nodules of the stacks put into copies of them. Two twins that each
 // leave out every other whole scan calibrate the second stage, and are what benchmarks/quality judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
@@ -92,6 +93,13 @@ prepare(
   ...['--seed', '3'],
 )
 
+prepare(
+  '2: nodules put into stacks of other patients, to frames',
+  'stack-copies',
+  ...['--stacks', stacks, '--xml', xml, '--insert', stacks, '--insertions', '3', '--variants', '4'],
+  ...['--split-file', split, '--seed', '21'],
+)
+
 const list = at('stacks', 'train.json')
 const test = ['--test', at('stacks', 'val.json')]
 const onStacks = train('3: first stage, on stacks', at('first'), hypes, '--train', list, ...test)
@@ -107,12 +115,21 @@ const mine = (model, name, ...args) =>
   )
 const insertedList = at('inserted-frames', 'train.json')
 mine(early, 'early', phantomHosts, ...['--min-score', '0.25', '--max-marks', '100', '--lists', insertedList])
-const onAll = train(
+const synthetic = [at('phantom-frames', 'train.json'), insertedList]
+const onPhantoms = train(
   '4: first stage, on synthetic patients too',
-  at('first-all'),
-  ...[hypes, '--train', list, at('phantom-frames', 'train.json'), insertedList, ...test],
+  at('first-phantoms'),
+  ...[hypes, '--train', list, ...synthetic, ...test],
   ...set(`solver.weights=${onStacks}`, 'solver.max_iter=3000', 'solver.learning_rate=0.001'),
   ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
+)
+const onAll = train(
+  '5: first stage, on nodules put into stacks too; boxes count in shares of their size',
+  at('first-all'),
+  ...[hypes, '--train', at('stack-copies', 'train.json'), ...synthetic, ...test],
+  ...set(`solver.weights=${onPhantoms}`, 'solver.max_iter=3500', 'solver.learning_rate=0.0015'),
+  ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
+  ...set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]'),
 )
 const model = at('lung.onnx')
 step('5: first stage to ONNX', model, 'export', onAll, ...EXPORTED, '-o', model)
@@ -121,6 +138,7 @@ const stackMarks = ['--stacks', stacks, '--xml', xml, '--min-score', '0.25', '--
 const part = (name) => ['--split-file', split, '--part', name]
 mine(model, 'train', phantoms, ...stackMarks, ...part('train'))
 mine(model, 'val', ...stackMarks, ...part('val'))
+mine(model, 'stack-copies', ...stackMarks, ...['--insertions', '3', '--seed', '31'], ...part('train'))
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
 const nameOf = (host) => basename(host)
 for (const host of hosts) {
@@ -133,10 +151,18 @@ for (const host of hosts) {
   mine(model, `${nameOf(host)}-val`, ...copies('2', '6', 'val'))
 }
 
-const second = train(
+const secondEarly = train(
   '6: second stage, on stacks and synthetic patients',
-  at('second'),
+  at('second-early'),
   ...[patchHypes, '--train', ...cubes('train'), '--test', ...cubes('val')],
+)
+const known = ['train', 'phantom-hosts', 'stack-copies']
+const second = train(
+  '6: second stage, on nodules put into stacks and synthetic patients too',
+  at('second'),
+  ...[patchHypes, '--train', ...cubes(...known), '--test', ...cubes('val')],
+  ...set(`solver.weights=${secondEarly}`, 'solver.max_iter=2400', 'solver.learning_rate=0.0015'),
+  ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
 )
 /** The second stage, taught by some whole scans too. */
 function taught(name, scans) {
@@ -144,9 +170,9 @@ function taught(name, scans) {
   const checkpoint = train(
     `7: second stage, ${name}`,
     at(name),
-    ...[patchHypes, '--train', ...cubes('train', 'phantom-hosts'), ...whole, '--test', ...cubes('val')],
-    ...set(`solver.weights=${second}`, 'solver.max_iter=900', 'solver.learning_rate=0.001'),
-    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.995'),
+    ...[patchHypes, '--train', ...cubes(...known), ...whole, '--test', ...cubes('val')],
+    ...set(`solver.weights=${second}`, 'solver.max_iter=900', 'solver.learning_rate=0.0008'),
+    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
   )
   const file = at(`${name}.onnx`)
   step(`7: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
@@ -160,11 +186,11 @@ const twins = [0, 1].map((half) => {
     hosts.filter((host) => !left.includes(host)),
   )
   const file = at(`${name}_second.onnx`)
-  const known = cubes('val', ...left.flatMap((host) => [nameOf(host), `${nameOf(host)}-val`]))
+  const unseen = cubes('val', ...left.flatMap((host) => [nameOf(host), `${nameOf(host)}-val`]))
   step(
     `8: the twin is calibrated on what it has not seen: ${left.join(', ')}`,
     file,
-    ...['calibrate', raw, '--cubes', ...known, '--size', '1', '-m', model, '-o', file],
+    ...['calibrate', raw, '--cubes', ...unseen, '--size', '1', '-m', model, '-o', file],
   )
   return file
 })

@@ -97,9 +97,13 @@ export const command: CommandModule<object, Flags> = {
         type: 'number',
         default: 0,
         describe:
-          'Instead of the scans: copies of them, each with so many nodules of --stacks put in (--part names the donors)',
+          'Instead of the scans: copies of them, or without scans of the thick stacks, with so many nodules of --stacks put in (--part names the donors)',
       })
-      .option('variants', { type: 'number', default: 1, describe: 'Copies of each scan (--insertions)' })
+      .option('variants', {
+        type: 'number',
+        default: 1,
+        describe: 'Copies of each scan or stack (--insertions)',
+      })
       .option('seed', { type: 'number', default: MINE_DEFAULTS.seed, describe: 'Seed of the random points' })
       .option('device', {
         choices: SESSION_DEVICES,
@@ -163,13 +167,13 @@ export const command: CommandModule<object, Flags> = {
   },
 }
 
-function insertionOf({ insertions, variants, seed, scans, stacks }: Flags): InsertionPlan | undefined {
+function insertionOf({ insertions, variants, seed, stacks }: Flags): InsertionPlan | undefined {
   const count = checkInteger('insertions', insertions, 0, 1000)
   if (count === 0) return undefined
-  if (stacks === undefined || scans.length === 0)
-    throw new NoduleError('INVALID_PARAMETER', 'nothing to put in, or nothing to put it into', {
+  if (stacks === undefined)
+    throw new NoduleError('INVALID_PARAMETER', 'nothing to put in', {
       place: '--insertions',
-      expected: 'folders of scans, and --stacks with the nodules',
+      expected: '--stacks with the nodules',
     })
   return { count, variants: checkInteger('variants', variants, 1, 1000), seed }
 }

@@ -59,10 +59,11 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('insert', {
         type: 'string',
-        describe: 'Folder of nodule stacks whose nodules are put into copies of the scans',
+        describe:
+          'Folder of nodule stacks whose nodules are put into copies of the scans and of the thick --stacks',
       })
       .option('insertions', { type: 'number', default: 12, describe: 'Nodules in each copy' })
-      .option('variants', { type: 'number', default: 8, describe: 'Copies of each scan' })
+      .option('variants', { type: 'number', default: 8, describe: 'Copies of each scan or stack' })
       .option('unread', {
         type: 'boolean',
         default: false,

@@ -289,6 +289,13 @@ export const HYPES_KEYS = {
       0,
       10,
     ),
+    relative_box_px: number(
+      'Box losses count in shares of the true width and height, times this size; 0: in pixels (nodule).',
+      0,
+      'px',
+      0,
+      1000,
+    ),
     hungarian_iou: number('Matched boxes below this IoU cost 100 more.', 0.25, 'IoU', 0, 1),
     weights: text(
       'Checkpoint to start from, or a file of backbone weights as in slim_ckpt, looked for in the same places; empty: none.',

@@ -19,11 +19,11 @@ export interface Loss {
   total: tf.Scalar
   /** Cross entropy of the first-stage confidences. */
   confidence: tf.Scalar
-  /** L1 distance of the first-stage boxes, px. */
+  /** L1 distance of the first-stage boxes, px; with relative_box_px in shares of the true size, times that. */
   box: tf.Scalar
   /** Cross entropy of the second-stage confidences; with use_rezoom. */
   rezoomConfidence?: tf.Scalar
-  /** Squared distance of the corrected boxes, at most 100 px^2 a coordinate; with reregress. */
+  /** Squared distance of the corrected boxes likewise, at most 100 px^2 a coordinate; with reregress. */
   delta?: tf.Scalar
 }
 
@@ -112,7 +112,7 @@ export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): L
   const [confidenceWeight, boxWeight] = hypes.solver.head_weights as [number, number]
   const predictions = outputs.boxes.dataSync() as Float32Array
   const matched = matchBoxes(predictions, targets, hypes)
-  const mask = tf.tensor(matched.classes, [n, g, r, 1])
+  const mask = tf.tensor(residualWeights(matched, hypes.solver.relative_box_px), [n, g, r, 4])
   const truths = tf.tensor(matched.boxes, [n, g, r, 4])
 
   const entropy = (logits: tf.Tensor, classes: Float32Array): tf.Tensor =>
@@ -135,6 +135,17 @@ export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): L
   const bounded = tf.minimum(tf.square(corrected), DELTA_LIMIT ** 2)
   const delta = scaled(tf.sum(bounded), (boxWeight * DELTA_WEIGHT) / m)
   return { ...second, delta, total: tf.addN([confidence, box, rezoomConfidence, delta]) }
+}
+
+/**
+ * What a residual of each coordinate counts, [m, r, 4]: 0 where no box is matched, else 1, or `relative` over the true
+ * width (cx, w) or height (cy, h): IoU asks the same precision of a small box, in shares of its size, as of a large one.
+ */
+function residualWeights({ classes, boxes }: Matched, relative: number): Float32Array {
+  const weights = new Float32Array(boxes.length)
+  for (let at = 0; at < boxes.length; at++)
+    if (classes[at >> 2] === 1) weights[at] = relative === 0 ? 1 : relative / Math.max(1, boxes[at | 2]!)
+  return weights
 }
 
 function scaled(x: tf.Tensor, factor: number): tf.Scalar {

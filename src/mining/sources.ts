@@ -7,6 +7,7 @@ import { ctObstacle, findXml, xmlOfSeries } from '../scans/index.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
+import { isHost, stackCopy } from '../dataset/prepare/stack_copies.js'
 import { readReading, stackFindings } from '../dataset/prepare/stacks.js'
 import { readStackIndex } from '../dataset/stacks/read_index.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
@@ -15,7 +16,7 @@ import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { loadVolume, segmentLungs } from '../volume/index.js'
-import type { HuVolume } from '../volume/index.js'
+import type { HuVolume, Lungs } from '../volume/index.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
@@ -55,7 +56,7 @@ export interface FindSourcesOptions extends Pick<WorkOptions, 'signal' | 'onWarn
   rule: BoxRule
   /** Scans without XML too: what DICOM segmentations outline in them is neither right nor wrong. */
   unread?: boolean | undefined
-  /** Instead of the scans and stacks themselves: copies of the scans with nodules of the stacks put in. */
+  /** Instead of the scans and stacks themselves: copies of the scans, or without scans of the thick stacks, with nodules put in. */
   insertion?: InsertionPlan | undefined
   /** Patients (or series) that are wanted; with `insertion` those whose nodules are put in. Default all. */
   wanted?: ((patientId: string, seriesInstanceUid: string) => boolean) | undefined
@@ -72,6 +73,7 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
   const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onWarning)
   const chosen = stacks.filter(({ patientId, seriesInstanceUid }) => wanted(patientId, seriesInstanceUid))
   const sources: MineSource[] = []
+  const hosts = lastHost(o.rule)
   for (const scan of await knownScans(o, bySeries)) {
     const { patientId, seriesInstanceUid } = scan.series
     if (o.insertion === undefined) {
@@ -81,12 +83,23 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
     const donors = chosen.filter((entry) => entry.patientId !== patientId)
     for (let variant = 0; variant < o.insertion.variants; variant++)
       sources.push(
-        copySource(scan, { donorFolder: o.stacks!, donors, plan: o.insertion, rule: o.rule }, variant),
+        copySource(scan, hosts, { donorFolder: o.stacks!, donors, plan: o.insertion, rule: o.rule }, variant),
       )
   }
-  if (o.insertion === undefined)
-    for (const entry of chosen)
-      sources.push(stackSource(o.stacks!, entry, bySeries.get(entry.seriesInstanceUid) ?? [], o.rule))
+  for (const entry of chosen) {
+    const xml = bySeries.get(entry.seriesInstanceUid) ?? []
+    if (o.insertion === undefined) sources.push(stackSource(o.stacks!, entry, xml, o.rule))
+    else if (o.scans.length === 0 && isHost(entry))
+      for (let variant = 0; variant < o.insertion.variants; variant++)
+        sources.push(
+          stackCopySource(
+            entry,
+            xml,
+            { donorFolder: o.stacks!, donors: chosen, plan: o.insertion, rule: o.rule },
+            variant,
+          ),
+        )
+  }
   if (sources.length === 0 && !isStopped(o.signal))
     throw new NoduleError('FILE', 'nothing to mine', {
       path: [...o.scans, ...(o.stacks === undefined ? [] : [o.stacks])].join(', '),
@@ -161,8 +174,29 @@ function scanSource(scan: KnownScan, rule: BoxRule): MineSource {
   }
 }
 
+type LoadHost = (scan: KnownScan) => Promise<MineVolume & { lungs: Lungs }>
+
+/** Loads a scan and finds its lungs, once for the copies of it that follow each other. */
+function lastHost(rule: BoxRule): LoadHost {
+  let last: { scan: KnownScan; host: ReturnType<LoadHost> } | undefined
+  return async (scan) => {
+    if (last?.scan === scan) return last.host
+    const load = async (): ReturnType<LoadHost> => {
+      const host = await loadScan(scan, rule)
+      return { ...host, lungs: segmentLungs(host.volume) }
+    }
+    last = { scan, host: load() }
+    return last.host
+  }
+}
+
 /** A copy of a scan with nodules of other patients in it. */
-function copySource(scan: KnownScan, from: Omit<InsertionSource, 'series'>, variant: number): MineSource {
+function copySource(
+  scan: KnownScan,
+  loadHost: LoadHost,
+  from: Omit<InsertionSource, 'host'>,
+  variant: number,
+): MineSource {
   const { series } = scan
   const { patientId, seriesInstanceUid, folder } = series
   return {
@@ -173,11 +207,10 @@ function copySource(scan: KnownScan, from: Omit<InsertionSource, 'series'>, vari
     cut: false,
     place: `${folder}, copy ${variant}`,
     load: async () => {
-      const host = await loadScan(scan, from.rule)
-      const lungs = segmentLungs(host.volume)
+      const host = await loadHost(scan)
       const copy = await insertedCopy(
-        { ...host, lungs, findings: [...host.findings] },
-        { series, ...from },
+        { ...host, findings: [...host.findings] },
+        { host: { patientId, name: seriesInstanceUid }, ...from },
         variant,
       )
       return {
@@ -189,6 +222,31 @@ function copySource(scan: KnownScan, from: Omit<InsertionSource, 'series'>, vari
           ...copy.warnings,
           ...copy.damaged.map(({ path, reason }) => `${path}: ${reason}`),
         ],
+      }
+    },
+  }
+}
+
+/** A copy of a stack with nodules of other patients in it. */
+function stackCopySource(
+  entry: StackEntry,
+  xml: readonly string[],
+  from: Omit<InsertionSource, 'host'>,
+  variant: number,
+): MineSource {
+  const source = stackSource(from.donorFolder, entry, xml, from.rule)
+  return {
+    ...source,
+    key: `insertion ${source.key} ${variant}`,
+    origin: 'insertion',
+    place: `${source.place}, copy ${variant}`,
+    load: async () => {
+      const { own, ...copy } = await stackCopy(from.donorFolder, entry, await readReading(xml), from, variant)
+      return {
+        volume: copy.volume,
+        findings: [...own.findings, ...copy.findings],
+        diameters: diametersById([...own.nodules, ...copy.nodules]),
+        warnings: copy.damaged.map(({ path, reason }) => `${path}: ${reason}`),
       }
     },
   }

@@ -283,3 +283,57 @@ describe('ownNodule', () => {
     expect(own.boxes[1]!.box).toEqual({ x1: 54, y1: 60, x2: 67, y2: 73 })
   })
 })
+
+describe('nodules put into stacks', () => {
+  // A host thick enough, a thin stack, and donors small enough to have slices above and below them.
+  const small = { slices: 3, radius: 3, sliceSpacing: 2 }
+  const all = [
+    { patient: 'P1', slices: 9 },
+    { patient: 'P2', slices: 3 },
+    { patient: 'P3', ...small },
+    { patient: 'P4', ...small },
+  ]
+  const insertion = () => ({ stacks: folder, count: 2, variants: 2 })
+  const split = { kind: 'fractions', fractions: { train: 1, val: 0, test: 0 } } as const
+
+  it('makes copies of thick stacks, of the slices that show what was put in', async () => {
+    await writeStacks(folder, all)
+    const { manifest } = await prepare({ insertion: insertion(), split })
+    const { entries } = await readList(join(output, 'train.json'))
+    const copies = entries.filter(({ nodule }) => nodule!.origin === 'insertion')
+    expect(new Set(copies.map(({ nodule }) => nodule!.patientId))).toEqual(new Set(['P1']))
+    expect(new Set(copies.map(({ nodule }) => nodule!.variant))).toEqual(new Set([0, 1]))
+    expect(manifest.failed).toEqual([])
+    for (const { rects, nodule } of copies) {
+      const inserted = nodule!.nodules.map((id) => id.startsWith('insertion-'))
+      expect(inserted).toContain(true)
+      rects.forEach((rect, n) => expect(rect['origin']).toBe(inserted[n] === true ? undefined : 'stack'))
+      for (const { donorPatientId } of nodule!.measures!.filter((_, n) => inserted[n]))
+        expect(['P2', 'P3', 'P4']).toContain(donorPatientId)
+    }
+    // The other stacks are there as they are.
+    expect(entries.filter(({ nodule }) => nodule!.origin === 'stack')).toHaveLength(9 + 3 + 3 + 3)
+    // What was put in is bright in the frame, and was not in the stack's own.
+    const { image_path: image, rects, nodule } = copies[0]!
+    const own = entries.find(
+      (entry) =>
+        entry.nodule!.origin === 'stack' && entry.nodule!.k === nodule!.k && entry.nodule!.patientId === 'P1',
+    )!
+    const at = nodule!.nodules.findIndex((id) => id.startsWith('insertion-'))
+    const { x1, x2, y1, y2 } = rects[at]!
+    const gray = async (path: string): Promise<number> => {
+      const window = { low: -1000, high: 400 }
+      const { data, width } = await readPlanes(join(output, path), 5, 'gray8', window)
+      return data[(Math.floor((y1 + y2) / 2) * width + Math.floor((x1 + x2) / 2)) * 5 + 2]!
+    }
+    expect(await gray(image)).toBeGreaterThan((await gray(own.image_path)) + 50)
+  })
+
+  it('changes nothing when it is run again, and does the copies again for other ones', async () => {
+    await writeStacks(folder, all)
+    await prepare({ insertion: insertion(), split })
+    expect(await prepare({ insertion: insertion(), split })).toMatchObject({ made: 0, unchanged: 5 })
+    const more = { ...insertion(), variants: 3 }
+    expect(await prepare({ insertion: more, split })).toMatchObject({ made: 1, unchanged: 4 })
+  })
+})

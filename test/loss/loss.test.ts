@@ -114,6 +114,14 @@ describe('computeLoss', () => {
     })
   })
 
+  it('relative_box_px counts residuals in shares of the true size', () => {
+    const relative = { ...hypes, solver: { ...hypes.solver, relative_box_px: 5 } }
+    const loss = computeLoss(outputs(), targets, relative)
+    // The true box is 10 x 10: each residual counts half.
+    expect(loss.box.dataSync()[0]).toBeCloseTo((2 / 2) * 0.1, 6)
+    expect(loss.delta!.dataSync()[0]).toBeCloseTo(((0.25 + 81) / 2) * 0.1 * 0.03, 5)
+  })
+
   it('has the gradient that differences give', () => {
     // Away from the corners of |x|.
     const fresh = {

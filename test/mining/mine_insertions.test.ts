@@ -71,6 +71,28 @@ describe('mining copies of scans with nodules put in', () => {
     })
   })
 
+  it('puts nodules into thick stacks where there are no scans, whose ends are known', async () => {
+    const thick = join(root, 'thick')
+    await writeStacks(thick, [
+      { patient: 'P1', slices: 9 },
+      { patient: 'P2', slices: 3, radius: 3, sliceSpacing: 2 },
+      { patient: 'P3', slices: 3, radius: 3, sliceSpacing: 2 },
+    ])
+    const result = await run('thick-copies', { scans: [], stacks: thick })
+    expect(result).toMatchObject({ volumes: 2, failed: 0 })
+    await opened('thick-copies', ({ sources }) => {
+      expect(sources.map(({ origin, patientId }) => [origin, patientId])).toEqual([
+        ['insertion', 'P1'],
+        ['insertion', 'P1'],
+      ])
+      for (const { cubes } of sources) {
+        const nodules = cubes.filter(({ reason }) => reason === 'nodule')
+        expect(nodules.some(({ finding }) => finding!.startsWith('insertion-'))).toBe(true)
+        expect(nodules.every(({ ends }) => ends !== undefined)).toBe(true)
+      }
+    })
+  })
+
   it('gives the same cubes again, others with another seed', async () => {
     await run('again', { wanted: (patient) => patient === 'P1' || patient === 'P2' })
     const read = (name: string): Buffer => readFileSync(join(root, name, 'cubes.bin'))
@@ -95,8 +117,8 @@ describe('mining copies of scans with nodules put in', () => {
     expect(problems.at(-1)).toMatch(/a, copy 1: left out: .*no nodule to put in/)
   })
 
-  it('the command asks for scans and stacks', async () => {
-    const flags = { scans: [], stacks, insertions: 3, variants: 1, seed: 1, xml: [], lists: [], output: root }
+  it('the command asks for stacks', async () => {
+    const flags = { scans: [scans], insertions: 3, variants: 1, seed: 1, xml: [], lists: [], output: root }
     const work = (command.handler as (flags: unknown) => Promise<void>)({ ...flags, quiet: true })
     await expect(work).rejects.toThrow(NoduleError)
     await expect(work).rejects.toThrow('--insertions')

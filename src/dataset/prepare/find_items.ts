@@ -8,6 +8,8 @@ import { ctObstacle, findXml, xmlOfSeries } from '../../scans/index.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './types.js'
 import { scanKey, stacksKey } from './record.js'
+import type { InsertionPlan } from './inserted_copy.js'
+import { isHost } from './stack_copies.js'
 import type { CommonTask } from './host.js'
 import type { ItemTask } from './scan_pool.js'
 import { isStopped } from '../../work.js'
@@ -53,7 +55,7 @@ export async function findItems(
   append(found.damaged, problems)
   if (options.insertion !== undefined) append(found.donors, readDonors(options.insertion.stacks, found, warn))
   const series = options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries)
-  if (options.stacks !== undefined) addStacks(found, options.stacks, parameters, bySeries, warn)
+  if (options.stacks !== undefined) addStacks(found, options, parameters, bySeries, warn)
   for (const { path, reason } of found.damaged) warn(`${path}: ${reason}`)
   if (found.items.length === 0) {
     const reasons = [...new Set(found.skipped.map((item) => item.reason))].join('; ')
@@ -103,8 +105,8 @@ async function addScans(
       task: (common) => ({ kind: 'scan', ...source, ...common }),
     })
     if (options.insertion === undefined) continue
-    const { stacks: donorFolder, count, variants } = options.insertion
-    const plan = { count, variants, seed: options.seed ?? options.hypes.solver.rnd_seed }
+    const { stacks: donorFolder } = options.insertion
+    const plan = insertionPlan(options, options.insertion)
     items.push({
       ...about,
       what: 'the scan with nodules put in',
@@ -114,6 +116,13 @@ async function addScans(
     })
   }
   return found.series.length
+}
+
+function insertionPlan(
+  { seed, hypes }: Pick<PrepareOptions, 'seed' | 'hypes'>,
+  { count, variants }: NonNullable<PrepareOptions['insertion']>,
+): InsertionPlan {
+  return { count, variants, seed: seed ?? hypes.solver.rnd_seed }
 }
 
 function reasonToSkip(
@@ -180,10 +189,10 @@ function readStacks(
   return index.stacks
 }
 
-/** The stacks, by series. */
+/** The stacks, by series; with insertion also copies of the thick ones with nodules put in. */
 function addStacks(
   { items, skipped, damaged }: FoundItems,
-  folder: string,
+  { stacks: folder = '', insertion, ...options }: PrepareOptions,
   parameters: FrameParameters,
   bySeries: ReadonlyMap<string, string[]>,
   warn: (warning: string) => void,
@@ -207,11 +216,27 @@ function addStacks(
   for (const [seriesInstanceUid, stacks] of groups) {
     const { patientId } = stacks[0]!
     const annotationFiles = bySeries.get(seriesInstanceUid) ?? []
+    const about = { patientId, studyInstanceUid: '', seriesInstanceUid, folder: `${folder}: ${patientId}` }
     items.push({
-      ...{ patientId, studyInstanceUid: '', seriesInstanceUid, folder: `${folder}: ${patientId}` },
+      ...about,
       what: `its ${stacks.length} stacks`,
       key: async () => stacksKey(folder, stacks, annotationFiles, parameters),
       task: (common) => ({ kind: 'stacks', folder, stacks, annotationFiles, ...common }),
+    })
+    const hosts = stacks.filter(isHost)
+    if (insertion === undefined || hosts.length === 0) continue
+    const plan = insertionPlan(options, insertion)
+    const { stacks: donorFolder } = insertion
+    items.push({
+      ...about,
+      what: `${hosts.length} of its stacks with nodules put in`,
+      part: 'insertions',
+      key: async (donors) =>
+        stacksKey(folder, hosts, annotationFiles, parameters, ['insertions', plan, donors]),
+      task: (common, donors) => ({
+        ...{ kind: 'stack-copies', folder, stacks: hosts, annotationFiles },
+        ...{ plan, donorFolder, donors, ...common },
+      }),
     })
   }
 }

@@ -25,13 +25,22 @@ export interface InsertionPlan {
 
 /** What is put into which scan. */
 export interface InsertionSource {
-  series: { patientId: string; seriesInstanceUid: string }
+  host: {
+    patientId: string
+    /** Unique; what is drawn depends on it. */
+    name: string
+  }
   plan: InsertionPlan
   /** The folder of the stacks, and those that may be used: of patients of the scan's part. */
   donorFolder: string
   donors: readonly StackEntry[]
   /** Which nodules are positives. */
   rule: BoxRule
+}
+
+/** What nodules can be put into. */
+export interface InsertionHost extends Pick<PreparedVolume, 'volume' | 'findings'> {
+  lungs: Pick<PreparedVolume['lungs'], 'mask' | 'box'>
 }
 
 /** A scan with nodules of other patients in it. */
@@ -53,18 +62,18 @@ const SPARE = 1.5
  * @param variant which copy; another one has other nodules
  */
 export async function insertedCopy(
-  host: Pick<PreparedVolume, 'volume' | 'lungs' | 'findings'>,
+  host: InsertionHost,
   source: InsertionSource,
   variant: number,
 ): Promise<InsertedCopy> {
-  const { series, plan, rule } = source
-  const random = createRandom(plan.seed).fork(`insertion ${series.seriesInstanceUid} ${variant}`)
+  const { host: about, plan, rule } = source
+  const random = createRandom(plan.seed).fork(`insertion ${about.name} ${variant}`)
   const damaged: InsertedCopy['damaged'] = []
   const stacks = await drawDonors(source, random.fork('donors'), damaged)
   if (stacks.length === 0)
     throw new NoduleError('FORMAT', 'no nodule to put in', {
       path: source.donorFolder,
-      expected: `a stack of a patient of the part of ${series.patientId}, of ${rule.minReaders} readers`,
+      expected: `a stack of a patient of the part of ${about.patientId}, of ${rule.minReaders} readers`,
       actual: `${source.donors.length} stacks, none of use`,
     })
   const options = { count: plan.count, occupied: occupiedBy(host), minReaders: rule.minReaders }

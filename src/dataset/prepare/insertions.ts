@@ -35,7 +35,12 @@ export async function prepareInsertions(task: InsertionTask, memory: ScanMemory 
     ...{ nodules: [...host.nodules], entries: [], frames: {}, warnings: [...host.warnings], damaged: [] },
   }
   for (let variant = 0; variant < plan.variants; variant++) {
-    const copy = await insertedCopy(host, { ...task, rule: parameters.boxes }, variant)
+    const source = {
+      ...task,
+      host: { patientId: series.patientId, name: series.seriesInstanceUid },
+      rule: parameters.boxes,
+    }
+    const copy = await insertedCopy(host, source, variant)
     for (const file of copy.damaged)
       if (record.damaged.every(({ path }) => path !== file.path)) record.damaged.push(file)
     append(record.warnings, copy.warnings)

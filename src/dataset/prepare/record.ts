@@ -66,15 +66,16 @@ export async function scanKey(
   return hash.digest('hex')
 }
 
-/** The key of the stacks of a series: as of a scan; files that are missing count as that. */
+/** The key of the stacks of a series: as of a scan, with `more` likewise; files that are missing count as that. */
 export async function stacksKey(
   folder: string,
   stacks: readonly StackEntry[],
   annotationFiles: readonly string[],
   parameters: FrameParameters,
+  more: readonly unknown[] = [],
 ): Promise<string> {
   const hash = createHash('sha256')
-  hash.update(JSON.stringify([RECORD_FORMAT, parameters, 'stacks']))
+  hash.update(JSON.stringify([RECORD_FORMAT, parameters, 'stacks', ...more]))
   for (const entry of stacks) {
     const files = stackFiles(folder, entry)
     // Where the stack stands in the index does not count.

@@ -9,11 +9,14 @@ import { prepareInsertions } from './insertions.js'
 import type { InsertionTask } from './insertions.js'
 import { prepareStacks } from './stacks.js'
 import type { StacksTask } from './stacks.js'
+import { prepareStackCopies } from './stack_copies.js'
+import type { StackCopiesTask } from './stack_copies.js'
 
-export type ItemTask = ScanTask | StacksTask | InsertionTask
+export type ItemTask = ScanTask | StacksTask | StackCopiesTask | InsertionTask
 
 export async function prepareItem(task: ItemTask, memory: ScanMemory): Promise<ScanRecord> {
   if (task.kind === 'stacks') return prepareStacks(task)
+  if (task.kind === 'stack-copies') return prepareStackCopies(task)
   return task.kind === 'scan' ? prepareScan(task, memory) : prepareInsertions(task, memory)
 }
 

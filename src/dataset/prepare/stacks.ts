@@ -83,38 +83,48 @@ export async function readReading(files: readonly string[]): Promise<LidcReading
   return reading.kind === 'ct' ? reading : undefined
 }
 
-function stackEntries(
-  stack: NoduleStack,
+/**
+ * The list's entries of a stack's slices.
+ * @param copy which copy of it with other nodules put in: only the slices that show one of these
+ */
+export function stackEntries(
+  { entry, volume }: Pick<NoduleStack, 'entry' | 'volume'>,
   findings: readonly SliceFinding[],
   nodules: readonly Measured[],
   parameters: FrameParameters,
+  copy?: { variant: number; inserted: ReadonlySet<string> },
 ): (ListEntry & { nodule: FrameSource })[] {
-  const { entry, volume } = stack
   const area = { x1: 0, y1: 0, x2: STACK_SIDE, y2: STACK_SIDE }
   const mapping = canvasFrame(area, entry.pixelSpacing / parameters.mmPerPixel)
   const { slices } = frameBoxes(findings, mapping, parameters.boxes)
   const measures = measuresById(nodules)
-  const name = `${fileName(entry.patientId)}_${fileName(entry.nodule)}`
+  const suffix = copy === undefined ? '' : `_insertion-${copy.variant}`
+  const name = `${fileName(entry.patientId)}_${fileName(entry.nodule)}${suffix}`
   return volume.geometry.slicePositions.flatMap((positionMm, k) => {
     const slice = slices.get(k) ?? { rects: [], ids: [], excluded: [] }
     if (parameters.slices.kind === 'nodules' && slice.rects.length === 0) return []
+    if (copy !== undefined && !slice.ids.some((id) => copy.inserted.has(id))) return []
     const nodule: FrameSource = {
       patientId: entry.patientId,
       seriesInstanceUid: entry.seriesInstanceUid,
       sopInstanceUid: volume.sopInstanceUids[k]!,
       stack: entry.nodule,
+      ...(copy === undefined ? {} : { variant: copy.variant }),
       k,
       positionMm,
       mapping,
       encoding: parameters.encoding,
       ...(parameters.channels === 3 ? {} : { channels: parameters.channels }),
-      origin: 'stack',
+      origin: copy === undefined ? 'stack' : 'insertion',
       nodules: slice.ids,
       measures: slice.ids.map((id) => measures.get(id)!),
       excluded: slice.excluded,
     }
     const image = `frames/${name}_${String(k).padStart(4, '0')}.png`
-    return [{ image_path: image, rects: slice.rects.map((box) => ({ ...box })), nodule }]
+    const rects: ListEntry['rects'] = slice.rects.map((box, n) =>
+      copy === undefined || copy.inserted.has(slice.ids[n]!) ? { ...box } : { ...box, origin: 'stack' },
+    )
+    return [{ image_path: image, rects, nodule }]
   })
 }
 

@@ -13,7 +13,7 @@ export interface PrepareOptions extends WorkOptions {
   inputs: readonly string[]
   /** A folder of nodule stacks: index.csv, stacks/PATIENT_NODULE.webp and _readers.png. */
   stacks?: string | undefined
-  /** Nodules of stacks to put into copies of the scans; those of patients of the scan's part are used. */
+  /** Nodules of stacks to put into copies of the scans and of the thick stacks; those of patients of the host's part. */
   insertion?: { stacks: string; count: number; variants: number } | undefined
   /** Also take scans without XML files; what DICOM segmentations among the inputs outline in them is excluded. */
   unread?: boolean | undefined
