@@ -3,7 +3,7 @@ import { invalidParameter, show } from '../check.js'
 import { BACKBONE_NAMES } from './backbones.js'
 import { changeKey, readChanged } from './read_hypes.js'
 import { inOurWords } from './tensorbox.js'
-import { choice, flag, integer, number, numbers, parseKeys, text, texts } from './schema.js'
+import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
 import { SOLVER_KEYS } from './solver_keys.js'
 
