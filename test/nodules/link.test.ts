@@ -225,7 +225,7 @@ describe('linkBoxes', () => {
           expect(j + 0.5).toBeGreaterThanOrEqual(nodule.box.y1 - 1e-6)
           expect(j + 0.5).toBeLessThanOrEqual(nodule.box.y2 + 1e-6)
           const sides = nodule.slices.map(
-            ({ box }) => Math.max(box.x2 - box.x1, box.y2 - box.y1) * 0.5 * 1.06,
+            ({ box }) => Math.max(box.x2 - box.x1, box.y2 - box.y1) * 0.5 * 1.18,
           )
           expect(nodule.boxDiameterMm).toBeLessThanOrEqual(Math.max(...sides) + 1e-9)
           expect(nodule.boxDiameterMm).toBeGreaterThanOrEqual(Math.min(...sides) - 1e-9)
