@@ -32,9 +32,9 @@ describe('linkBoxes', () => {
     const [nodule, ...others] = linkBoxes(slices, geometry(even(10)))
     expect(others).toEqual([])
     // Readers' nodules are 6 % longer than the longest side of their boxes.
-    expect(nodule!.boxDiameterMm).toBeCloseTo(10.6)
+    expect(nodule!.boxDiameterMm).toBeCloseTo(11.8)
     expect(linkBoxes(slices, geometry(even(10)), { diameterScale: 1 })[0]!.boxDiameterMm).toBeCloseTo(10)
-    expect(nodule!.elongation).toBeCloseTo(10 / 10.6)
+    expect(nodule!.elongation).toBeCloseTo(10 / 11.8)
     expect(nodule!.driftMm).toBeCloseTo(0)
     expect(nodule).toMatchObject({ maxScore: 0.9, sliceCount: 5, expectedSlices: 3 })
     expect(nodule!.centerVoxel[0]).toBeCloseTo(4)
@@ -123,12 +123,12 @@ describe('linkBoxes', () => {
     expect(rest).toEqual([])
     expect(ball!.elongation).toBeLessThan(1)
     expect(ball!.confidence).toBeCloseTo(0.8, 5)
-    // 22.5 mm long, 5.3 mm across.
-    expect(straight!.elongation).toBeCloseTo(22.5 / 5.3)
+    // 22.5 mm long, 5.9 mm across.
+    expect(straight!.elongation).toBeCloseTo(22.5 / 5.9)
     expect(straight!.driftMm).toBeCloseTo(0)
     expect(straight!.confidence).toBeLessThan(0.3)
     expect(oblique!.driftMm).toBeCloseTo(9 * 2)
-    expect(oblique!.elongation).toBeCloseTo(Math.hypot(22.5, 18) / 5.3)
+    expect(oblique!.elongation).toBeCloseTo(Math.hypot(22.5, 18) / 5.9)
     expect(oblique!.confidence).toBeLessThan(straight!.confidence)
     // Weak boxes at the ends, of the vessel that a nodule hangs on, are no part of its shape.
     const tail = series(
@@ -139,7 +139,7 @@ describe('linkBoxes', () => {
     )
     const [hanging] = linkBoxes(tail, geometry(even(12)))
     expect(hanging!.extentMm).toBe(25)
-    expect(hanging!.elongation).toBeCloseTo(2.5 / 5.3)
+    expect(hanging!.elongation).toBeCloseTo(2.5 / 5.9)
     expect(hanging!.confidence).toBeCloseTo(0.8, 5)
   })
 
