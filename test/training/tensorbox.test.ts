@@ -92,7 +92,7 @@ describe("TensorBox's eight hypes", () => {
   it.each(TENSORBOX_FILES)(
     '$name starts with $checkpoint, trains, and is exported',
     async ({ name, base }) => {
-      const output = join('output', name)
+      const output = join(root, 'output', name)
       const warnings: string[] = []
       const { step, checkpoint } = await train({
         hypes: join('hypes', `${name}.json`),
@@ -144,7 +144,7 @@ describe('every backbone', () => {
     }
     const path = join('hypes', `${slim_basename}.json`)
     writeFileSync(path, JSON.stringify(hypes))
-    const output = join('output', slim_basename)
+    const output = join(root, 'output', slim_basename)
     const list = TENSORBOX_FILES[0]!.lists[0]!
     const run = await train({ hypes: path, train: list, output, steps: 1, workers: 0 })
     expect(run.last!.loss).toBeGreaterThan(0)
