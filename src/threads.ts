@@ -18,6 +18,8 @@ export interface ThreadPoolOptions<Task, Result> {
   module: URL
   /** The work itself, for a pool of one thread: that is this one. */
   work: (task: Task) => Promise<Result>
+  /** One thread is one of its own as well, so that this one hears signals during long tasks. */
+  apart?: boolean
   /** The error to throw for what is no NoduleError: a bug, a lack of memory. Default: the error as it is. */
   unexpected?: (reason: string, cause: unknown) => Error
 }
@@ -30,7 +32,7 @@ export function createThreadPool<Task, Result>(o: ThreadPoolOptions<Task, Result
   const unexpected =
     o.unexpected ??
     ((reason: string, cause: unknown) => (cause instanceof Error ? cause : new Error(reason, { cause })))
-  if (o.threads === 1) {
+  if (o.threads === 1 && o.apart !== true) {
     const run = async (task: Task): Promise<Result> => {
       try {
         return await o.work(task)

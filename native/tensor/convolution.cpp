@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "convolution_pieces.h"
 #include "matrix_product.h"
 #include "onednn_plan.h"
 
@@ -15,27 +16,6 @@ using dnnl::algorithm;
 using dnnl::memory;
 using dnnl::prop_kind;
 using Tag = memory::format_tag;
-
-PlanKey KeyOf(PlanKind kind, const ConvShape& s) {
-  return {kind,
-          s.batch,
-          s.in_height,
-          s.in_width,
-          s.in_channels,
-          s.out_height,
-          s.out_width,
-          s.out_channels,
-          s.filter_height,
-          s.filter_width,
-          s.stride_height,
-          s.stride_width,
-          s.dilation_height,
-          s.dilation_width,
-          s.pad_top,
-          s.pad_bottom,
-          s.pad_left,
-          s.pad_right};
-}
 
 struct Descriptors {
   memory::dims image, filter, output, strides, dilations, pad_low, pad_high;
@@ -121,7 +101,8 @@ std::unique_ptr<Plan> MakeForward(const ConvShape& s, bool bias) {
   const auto pd =
       Choose([&](Tag image, Tag output) { return ForwardDescriptor(d, bias, image, output); });
   auto plan = std::make_unique<Plan>(dnnl::convolution_forward(pd), pd.scratchpad_desc(),
-                                     Describe("forward", s, pd.impl_info_str()));
+                                     Describe("forward", s, pd.impl_info_str()),
+                                     IsSlow(pd.impl_info_str()));
   plan->Add(DNNL_ARG_SRC, Desc(d.image, Tag::nhwc), pd.src_desc(), false);
   plan->Add(DNNL_ARG_WEIGHTS, Desc(d.filter, Tag::hwio), pd.weights_desc(), false);
   if (bias) plan->Add(DNNL_ARG_BIAS, Desc({d.output[1]}, Tag::x), pd.bias_desc(), false);
@@ -141,7 +122,8 @@ std::unique_ptr<Plan> MakeBackwardData(const ConvShape& s) {
                                                            hint);
   });
   auto plan = std::make_unique<Plan>(dnnl::convolution_backward_data(pd), pd.scratchpad_desc(),
-                                     Describe("backward data", s, pd.impl_info_str()));
+                                     Describe("backward data", s, pd.impl_info_str()),
+                                     IsSlow(pd.impl_info_str()));
   plan->Add(DNNL_ARG_DIFF_DST, Desc(d.output, Tag::nhwc), pd.diff_dst_desc(), false);
   plan->Add(DNNL_ARG_WEIGHTS, Desc(d.filter, Tag::hwio), pd.weights_desc(), false);
   plan->Add(DNNL_ARG_DIFF_SRC, Desc(d.image, Tag::nhwc), pd.diff_src_desc(), true);
@@ -160,7 +142,8 @@ std::unique_ptr<Plan> MakeBackwardFilter(const ConvShape& s) {
                                                               OnednnEngine(), hint);
   });
   auto plan = std::make_unique<Plan>(dnnl::convolution_backward_weights(pd), pd.scratchpad_desc(),
-                                     Describe("backward filter", s, pd.impl_info_str()));
+                                     Describe("backward filter", s, pd.impl_info_str()),
+                                     IsSlow(pd.impl_info_str()));
   plan->Add(DNNL_ARG_SRC, Desc(d.image, Tag::nhwc), pd.src_desc(), false);
   plan->Add(DNNL_ARG_DIFF_DST, Desc(d.output, Tag::nhwc), pd.diff_dst_desc(), false);
   plan->Add(DNNL_ARG_DIFF_WEIGHTS, Desc(d.filter, Tag::hwio), pd.diff_weights_desc(), true);
@@ -184,11 +167,13 @@ void ConvForward(const ConvShape& s, const float* x, const float* filter, const 
     return;
   }
   if (bias != nullptr) {
-    FindPlan(KeyOf(kPlanForwardBias, s), [&] {
+    FindPlan(ConvKey(kPlanForwardBias, s), [&] {
       return MakeForward(s, true);
     }).Run({x, filter, bias, y});
-  } else {
-    FindPlan(KeyOf(kPlanForward, s), [&] {
+  } else if (!RunInPieces(kPlanForward, s, {ConvRole::kImage, ConvRole::kFilter, ConvRole::kOutput},
+                          {x, filter, y},
+                          [](const ConvShape& piece) { return MakeForward(piece, false); })) {
+    FindPlan(ConvKey(kPlanForward, s), [&] {
       return MakeForward(s, false);
     }).Run({x, filter, y, nullptr});
   }
@@ -199,7 +184,10 @@ void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, 
     MatMul(false, true, Pixels(s), s.in_channels, s.out_channels, dy, filter, dx, false);
     return;
   }
-  FindPlan(KeyOf(kPlanBackwardData, s), [&] {
+  if (RunInPieces(kPlanBackwardData, s, {ConvRole::kOutput, ConvRole::kFilter, ConvRole::kImage},
+                  {dy, filter, dx}, MakeBackwardData))
+    return;
+  FindPlan(ConvKey(kPlanBackwardData, s), [&] {
     return MakeBackwardData(s);
   }).Run({dy, filter, dx, nullptr});
 }
@@ -209,7 +197,10 @@ void ConvBackwardFilter(const ConvShape& s, const float* x, const float* dy, flo
     MatMul(true, false, s.in_channels, s.out_channels, Pixels(s), x, dy, d_filter, false);
     return;
   }
-  FindPlan(KeyOf(kPlanBackwardFilter, s), [&] {
+  if (RunInPieces(kPlanBackwardFilter, s, {ConvRole::kImage, ConvRole::kOutput, ConvRole::kFilter},
+                  {x, dy, d_filter}, MakeBackwardFilter))
+    return;
+  FindPlan(ConvKey(kPlanBackwardFilter, s), [&] {
     return MakeBackwardFilter(s);
   }).Run({x, dy, d_filter, nullptr});
 }

@@ -19,11 +19,13 @@
 
 namespace nodule::tensor {
 namespace base {
+#define NODULE_VECTOR_BYTES 16
 // clang-format off: the order matters
 #include "loops_elementwise.inc"
 #include "loops_layers.inc"
 #include "loops_table.inc"
 // clang-format on
+#undef NODULE_VECTOR_BYTES
 }  // namespace base
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
@@ -31,21 +33,25 @@ namespace base {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,bmi2")
 namespace avx2 {
+#define NODULE_VECTOR_BYTES 32
 // clang-format off: the order matters
 #include "loops_elementwise.inc"
 #include "loops_layers.inc"
 #include "loops_table.inc"
 // clang-format on
+#undef NODULE_VECTOR_BYTES
 }  // namespace avx2
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,bmi2,prefer-vector-width=512")
 namespace avx512 {
+#define NODULE_VECTOR_BYTES 64
 // clang-format off: the order matters
 #include "loops_elementwise.inc"
 #include "loops_layers.inc"
 #include "loops_table.inc"
 // clang-format on
+#undef NODULE_VECTOR_BYTES
 }  // namespace avx512
 #pragma GCC pop_options
 #endif

@@ -66,8 +66,9 @@ memory::desc Desc(const memory::dims& dims, memory::format_tag tag, memory::data
   return memory::desc(dims, type, tag);
 }
 
-Plan::Plan(dnnl::primitive primitive, const memory::desc& scratch, std::string description)
-    : primitive_(std::move(primitive)), description_(std::move(description)) {
+Plan::Plan(dnnl::primitive primitive, const memory::desc& scratch, std::string description,
+           bool slow)
+    : primitive_(std::move(primitive)), description_(std::move(description)), slow_(slow) {
   if (scratch.get_size() == 0) return;
   scratch_ = memory(scratch, OnednnEngine(), nullptr);
   arguments_.emplace(DNNL_ARG_SCRATCHPAD, scratch_);
@@ -75,7 +76,8 @@ Plan::Plan(dnnl::primitive primitive, const memory::desc& scratch, std::string d
 }
 
 void Plan::Add(int argument, const memory::desc& user, const memory::desc& inner, bool output) {
-  Operand o{memory(user, OnednnEngine(), nullptr), {}, {}, user != inner, output, arena_bytes_};
+  Operand o{
+      memory(user, OnednnEngine(), nullptr), {}, {}, argument, user != inner, output, arena_bytes_};
   if (o.reordered) {
     o.inner = memory(inner, OnednnEngine(), nullptr);
     o.reorder = output ? dnnl::reorder(o.inner, o.user) : dnnl::reorder(o.user, o.inner);
@@ -101,19 +103,75 @@ void Plan::Run(const std::array<const float*, 4>& pointers) {
   Stream().wait();
 }
 
+void Plan::Execute(void* const* inner, uint8_t* scratch) const {
+  thread_local dnnl::stream stream(OnednnEngine());
+  std::unordered_map<int, memory> arguments;
+  for (size_t i = 0; i < operands_.size(); ++i)
+    arguments.emplace(operands_[i].argument,
+                      memory(InnerDesc(static_cast<int>(i)), OnednnEngine(), inner[i]));
+  if (scratch_)
+    arguments.emplace(DNNL_ARG_SCRATCHPAD, memory(scratch_.get_desc(), OnednnEngine(), scratch));
+  primitive_.execute(stream, arguments);
+  stream.wait();
+}
+
+memory::desc Plan::InnerDesc(int operand) const {
+  const Operand& o = operands_[operand];
+  return o.reordered ? o.inner.get_desc() : o.user.get_desc();
+}
+
+void Plan::Reorder(int operand, void* user, void* inner) const {
+  thread_local dnnl::stream stream(OnednnEngine());
+  const Operand& o = operands_[operand];
+  memory ours(o.user.get_desc(), OnednnEngine(), user);
+  memory theirs(o.inner.get_desc(), OnednnEngine(), inner);
+  if (o.output) {
+    o.reorder.execute(stream, theirs, ours);
+  } else {
+    o.reorder.execute(stream, ours, theirs);
+  }
+  stream.wait();
+}
+
 std::string Plan::Describe() const {
   size_t reorders = 0;
   for (const Operand& o : operands_) reorders += o.reordered;
   return description_ + " reorders " + std::to_string(reorders);
 }
 
-Plan& FindPlan(const PlanKey& key, const std::function<std::unique_ptr<Plan>()>& make) {
-  const FullKey full{key, {ThreadCount(), use_bfloat16}};
+namespace {
+
+// Shapes of a training run are few; a caller with endless shapes must not grow the cache without bound.
+constexpr size_t kMostPlans = 2048;
+
+Plan& Find(const PlanKey& key, int threads, const std::function<std::unique_ptr<Plan>()>& make) {
+  const FullKey full{key, {threads, use_bfloat16}};
   const auto found = plans.find(full);
   if (found != plans.end()) return *found->second;
-  // Shapes of a training run are few; a caller with endless shapes must not grow the cache without bound.
-  if (plans.size() >= 2048) plans.clear();
+  if (plans.size() >= kMostPlans) plans.clear();
   return *(plans[full] = make());
+}
+
+}  // namespace
+
+Plan& FindPlan(const PlanKey& key, const std::function<std::unique_ptr<Plan>()>& make) {
+  return Find(key, ThreadCount(), make);
+}
+
+Plan& FindSerialPlan(const PlanKey& key, const std::function<std::unique_ptr<Plan>()>& make) {
+  return Find(key, 1, [&] {
+    const OneThread one;
+    return make();
+  });
+}
+
+void MakeRoomForPlans(size_t count) {
+  if (plans.size() + count >= kMostPlans) plans.clear();
+}
+
+uint8_t* ReserveArena(size_t bytes) {
+  arena.Reserve(bytes);
+  return arena.At(0);
 }
 
 bool HasBfloat16() {

@@ -25,7 +25,8 @@ dnnl::memory::desc Desc(const dnnl::memory::dims& dims, dnnl::memory::format_tag
 /// type than ours is reordered before (or, an output, after) into memory that all plans share.
 class Plan {
  public:
-  Plan(dnnl::primitive primitive, const dnnl::memory::desc& scratch, std::string description);
+  Plan(dnnl::primitive primitive, const dnnl::memory::desc& scratch, std::string description,
+       bool slow = false);
 
   /// The next operand: oneDNN's number for it, how we have it, how the primitive wants it.
   void Add(int argument, const dnnl::memory::desc& user, const dnnl::memory::desc& inner,
@@ -36,26 +37,48 @@ class Plan {
 
   std::string Describe() const;
 
+  // What follows is for who runs one plan on several threads at once; operands by their number in the order of Add.
+
+  /// The primitive alone, its operands as it wants them; `scratch` has ScratchBytes().
+  void Execute(void* const* inner, uint8_t* scratch) const;
+  /// Whether the primitive wants this operand in another layout than ours.
+  bool IsReordered(int operand) const { return operands_[operand].reordered; }
+  dnnl::memory::desc InnerDesc(int operand) const;
+  /// Between our layout and the primitive's: towards the primitive, or back where the operand is an output.
+  void Reorder(int operand, void* user, void* inner) const;
+  size_t ScratchBytes() const { return scratch_ ? scratch_.get_desc().get_size() : 0; }
+  /// Whether oneDNN has only its reference for this, or a plain matrix product.
+  bool IsSlow() const { return slow_; }
+
  private:
   struct Operand {
     dnnl::memory user, inner;
     dnnl::reorder reorder;
+    int argument;
     bool reordered, output;
     size_t offset;  // of the reordered copy in the arena
   };
 
   dnnl::primitive primitive_;
   std::string description_;
+  bool slow_;
   std::vector<Operand> operands_;
   std::unordered_map<int, dnnl::memory> arguments_;
   dnnl::memory scratch_;
   size_t arena_bytes_ = 0;
 };
 
-/// The plan of a key (what it is, shapes); `make` is called where there is none yet. The number of threads and the
-/// number format belong to the key: they are added here.
+/// The plan of a key (what it is, shapes) for all threads; `make` is called where there is none yet. The number of
+/// threads and the number format belong to the key: they are added here.
 using PlanKey = std::array<int64_t, 18>;
 Plan& FindPlan(const PlanKey& key, const std::function<std::unique_ptr<Plan>()>& make);
+/// The same for one thread: such a plan may run on several at once.
+Plan& FindSerialPlan(const PlanKey& key, const std::function<std::unique_ptr<Plan>()>& make);
+/// Makes sure that so many more plans can be found without any of them being dropped.
+void MakeRoomForPlans(size_t count);
+
+/// At least so many bytes that all plans share, aligned as a page; whoever calls next may take them.
+uint8_t* ReserveArena(size_t bytes);
 
 /// First numbers of keys.
 enum PlanKind : int64_t {

@@ -16,6 +16,11 @@ void SetThreadCount(int count) {
   omp_set_num_threads(thread_count);
 }
 
+int ThisThread() { return omp_get_thread_num(); }
+
+OneThread::OneThread() { omp_set_num_threads(1); }
+OneThread::~OneThread() { omp_set_num_threads(ThreadCount()); }
+
 SignalBlock::SignalBlock() {
   static const sigset_t blocked = [] {
     sigset_t set;

@@ -11,6 +11,17 @@ namespace nodule::tensor {
 /// Threads used by every kernel from now on (1 .. 1024).
 void SetThreadCount(int count);
 int ThreadCount();
+/// The number of the calling thread among those that share a loop, from 0.
+int ThisThread();
+
+/// While it lives, oneDNN makes primitives for one thread.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+};
 
 /// Holds back asynchronous signals for this thread, and for OpenMP threads that start meanwhile, while it lives.
 /// oneDNN's generated sgemm keeps data below the stack pointer (2.6.3, AVX-512): a handler that runs on that stack
@@ -28,6 +39,16 @@ class SignalBlock {
 
 /// Work below this many floats is not worth waking another thread for (about 10 microseconds).
 constexpr int64_t kGrain = 16 * 1024;
+/// Into how many parts for each thread work is cut.
+constexpr int kPartsAThread = 4;
+
+/// Calls body(part, thread) for each part in [0, n), each by whichever thread is free: one that the system has put
+/// aside keeps nobody waiting for more than its present part. body must not throw.
+template <typename Body>
+void ForEachPart(int64_t n, const Body& body) {
+#pragma omp parallel for num_threads(ThreadCount()) schedule(dynamic, 1)
+  for (int64_t part = 0; part < n; ++part) body(part, ThisThread());
+}
 
 /// Calls body(begin, end) for disjoint parts of [0, n). Parts hold at least `grain` items. Each item must be
 /// independent of the others: the split depends on the thread count, so a sum across items has no place here.
@@ -36,15 +57,13 @@ void ParallelFor(int64_t n, int64_t grain, const Body& body) {
   if (n <= 0) return;
   const int threads = ThreadCount();
   int64_t parts = grain > 0 ? n / grain : n;
-  if (parts > threads) parts = threads;
-  if (parts <= 1) {
+  // More parts than threads, so that a thread which lost its core leaves its share to the others.
+  if (parts > kPartsAThread * threads) parts = kPartsAThread * threads;
+  if (parts <= 1 || threads == 1) {
     body(int64_t{0}, n);
     return;
   }
-#pragma omp parallel for num_threads(threads) schedule(static, 1)
-  for (int64_t part = 0; part < parts; ++part) {
-    body(n * part / parts, n * (part + 1) / parts);
-  }
+  ForEachPart(parts, [&](int64_t part, int) { body(n * part / parts, n * (part + 1) / parts); });
 }
 
 }  // namespace nodule::tensor

@@ -6,6 +6,7 @@ import { show } from '../check.js'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError, fileError } from '../errors.js'
+import { forgetTemporary, temporaryFor } from '../temporaries.js'
 import { VERSION } from '../version.js'
 import { readSafeTensors, writeSafeTensors } from '../formats/safetensors.js'
 import type { HostTensor } from '../formats/safetensors.js'
@@ -210,12 +211,15 @@ export function restoreVariables(
 /** Copies a checkpoint to `last.safetensors` beside it, so that scripts need not know its step. */
 export async function copyAsLast(path: string): Promise<void> {
   const last = join(dirname(path), 'last.safetensors')
+  const temporary = temporaryFor(last)
   try {
-    await copyFile(path, `${last}.part`, constants.COPYFILE_FICLONE)
-    await rename(`${last}.part`, last)
+    await copyFile(path, temporary, constants.COPYFILE_FICLONE)
+    await rename(temporary, last)
   } catch (error) {
-    await rm(`${last}.part`, { force: true }).catch(() => undefined)
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw fileError(last, 'write', error)
+  } finally {
+    forgetTemporary(temporary)
   }
 }
 

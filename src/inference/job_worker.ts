@@ -48,5 +48,6 @@ async function onMessage(message: ToWorker): Promise<void> {
 process.on('message', (message) => void onMessage(message as ToWorker))
 // The parent is gone, or has no more work.
 process.on('disconnect', () => process.exit())
-// Ctrl-C reaches every process of the terminal: the parent decides, and the scan at hand is finished.
-process.on('SIGINT', () => undefined)
+// Signals reach every process of a terminal or of a service: the parent decides. It waits for the scan at hand, or ends at
+// once: then this process hears that it is gone, and leaves nothing half written.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined)

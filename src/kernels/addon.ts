@@ -5,8 +5,8 @@ import { NoduleError, describeError } from '../errors.js'
 import { IN_CLONE } from '../version.js'
 import { BUILD_COMMAND, loadAddon } from './find_addon.js'
 import type { Found } from './find_addon.js'
+import { holdBuffers } from './hold_buffers.js'
 import type { Parts } from './reference/masks.js'
-import { markAsUntransferable } from 'node:worker_threads'
 
 /** A kernel of the addon: `name` runs off the event loop, `nameSync` at once. Both write into the argument's buffers. */
 export type AsyncKernel = (input: object) => Promise<void>
@@ -219,25 +219,15 @@ export function nativeError(error: unknown): NoduleError {
 export type KernelName =
   'hu' | 'frames' | 'rezoomForward' | 'rezoomGradient' | 'roiAlignForward' | 'roiAlignGradient'
 
-/**
- * Keeps the buffers of a kernel's arrays where they are: one that went to another thread during the work would be freed
- * there. `postMessage` copies them from now on (Node 20) or refuses (later ones).
- */
-export function holdBuffers(value: object): void {
-  for (const part of Object.values(value) as unknown[]) {
-    if (ArrayBuffer.isView(part)) {
-      if (part.buffer instanceof ArrayBuffer) markAsUntransferable(part.buffer)
-    } else if (typeof part === 'object' && part !== null) holdBuffers(part)
-  }
-}
-
 /** Runs a kernel of the addon off the event loop. */
 export async function runKernel(name: KernelName, input: object): Promise<void> {
+  const release = holdBuffers(input)
   try {
-    holdBuffers(input)
     await requireAddon()[name](input)
   } catch (error) {
     throw nativeError(error)
+  } finally {
+    release()
   }
 }
 

@@ -4,11 +4,11 @@ import {
   type MatchArguments,
   chooseDevice,
   findAddon,
-  holdBuffers,
   nativeError,
   requireAddon,
 } from './addon.js'
 import { checkArray, checkFinite, checked } from './arrays.js'
+import { holdBuffers } from './hold_buffers.js'
 import { type MatchWork, assignReference, hungarianReference } from './reference/hungarian.js'
 
 export interface MatchInput {
@@ -104,14 +104,14 @@ const positions = (w: MatchWork & { device: string }): MatchArguments => [
  */
 export async function hungarianMatch(input: MatchInput, options: MatchOptions = {}): Promise<Match> {
   const work = checked('input', input, () => prepare(input, options))
+  const release = holdBuffers(work)
   try {
     if (work.device === 'reference') hungarianReference(work)
-    else {
-      holdBuffers(work)
-      await requireAddon().hungarianMatch(...positions(work))
-    }
+    else await requireAddon().hungarianMatch(...positions(work))
   } catch (error) {
     throw nativeError(error)
+  } finally {
+    release()
   }
   return input.out ?? { assignment: work.assignment, cost: work.cost }
 }

@@ -15,10 +15,11 @@ export async function makeTask({ dir, options }: PhantomTask): Promise<WrittenPa
   return writePatient(dir, makePatient(options))
 }
 
-/** Makes patients in threads of their own; with one thread, in this one. */
-export function createPhantomPool(threads: number): ThreadPool<PhantomTask, WrittenPatient> {
+/** Makes patients in threads of their own; with one thread, in this one unless `apart`. */
+export function createPhantomPool(threads: number, apart = false): ThreadPool<PhantomTask, WrittenPatient> {
   return createThreadPool({
     threads,
+    apart,
     module: new URL('./phantom_worker.js', import.meta.url),
     work: makeTask,
   })

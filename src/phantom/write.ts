@@ -41,7 +41,8 @@ export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promi
     },
   }))
   await makeOutputFolder(dir)
-  const pool = createPhantomPool(Math.min(jobs, patients))
+  // Who may abort wants to be able to while a patient is made.
+  const pool = createPhantomPool(Math.min(jobs, patients), signal !== undefined)
   const written: WrittenPatient[] = []
   try {
     await eachAtOnce(

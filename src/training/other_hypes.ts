@@ -1,9 +1,7 @@
 /** A checkpoint of other hypes: which keys differ, and which tensors. */
 import { restoreVariables } from '../checkpoints/checkpoint.js'
-import type { Checkpoint } from '../checkpoints/checkpoint.js'
-import type { Hypes } from '../config/hypes.js'
+import type { Checkpoint, Variables } from '../checkpoints/checkpoint.js'
 import { NoduleError } from '../errors.js'
-import type { Detector } from '../model/detector.js'
 
 const MODEL = 'model/'
 
@@ -12,7 +10,7 @@ const MODEL = 'model/'
  * over which the same weights are moved.
  */
 const FREE =
-  /^(?:logging|solver|augment|jitter)\.|^data\.(?!channels$)|^(?:slim_ckpt|batch_size|clip_norm|dropout|batch_norm_momentum|focus_size|biggest_box_px|rezoom_change_loss|(?:image|grid)_(?:width|height))$/
+  /^(?:logging|solver|augment|jitter|sampling)\.|^data\.(?!channels$)|^(?:slim_ckpt|batch_size|clip_norm|dropout|batch_norm_momentum|focus_size|biggest_box_px|rezoom_change_loss|(?:image|grid)_(?:width|height))$/
 
 /** Keys as group.key with their values as JSON. */
 export function* flatKeys(value: object, group = ''): Generator<[string, string]> {
@@ -23,7 +21,7 @@ export function* flatKeys(value: object, group = ''): Generator<[string, string]
 }
 
 /** The keys of which the network is made that have other values, with the checkpoint's value and this run's. */
-function otherKeys(there: Hypes, here: Hypes): [key: string, there: string, here: string][] {
+function otherKeys(there: object, here: object): [key: string, there: string, here: string][] {
   const before = new Map(flatKeys(there))
   return [...flatKeys(here)].flatMap(([key, value]) => {
     const other = before.get(key)!
@@ -32,16 +30,15 @@ function otherKeys(there: Hypes, here: Hypes): [key: string, there: string, here
 }
 
 /**
- * Copies a checkpoint's weights into the detector; keys that differ without a change of a shape are told.
+ * Copies a checkpoint's weights into a model; keys that differ without a change of a shape are told.
  * Throws NoduleError (FORMAT) that names every key and every tensor that differs, both ways.
  */
-export function restoreModel(
-  detector: Detector,
-  checkpoint: Pick<Checkpoint, 'hypes' | 'tensors'>,
+export function restoreModel<H extends object>(
+  { weights, hypes }: { weights: Variables; hypes: H },
+  checkpoint: Pick<Checkpoint<H>, 'hypes' | 'tensors'>,
   path: string,
   onWarning?: (warning: string) => void,
 ): void {
-  const { weights, hypes } = detector
   const keys = otherKeys(checkpoint.hypes, hypes)
   const said = keys.map(([key, there, here]) => `${key} (${there} there, ${here} here)`).join(', ')
   const { tensors } = checkpoint
@@ -70,7 +67,9 @@ export function restoreModel(
       actual: `a file that ${told.map(([what, names]) => `${what} ${names.join(', ')}`).join('; ')}`,
       remedies: [
         ...(said === '' ? [] : ['give the keys the values that they have there']),
-        { do: 'take the backbone alone', parameter: 'set', value: `solver.weights= slim_ckpt=${path}` },
+        ...('slim_ckpt' in hypes
+          ? [{ do: 'take the backbone alone', parameter: 'set', value: `solver.weights= slim_ckpt=${path}` }]
+          : []),
       ],
     })
   }

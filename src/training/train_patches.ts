@@ -3,11 +3,12 @@ import { checkInteger } from '../check.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { defaultWorkers } from '../dataset/run_ahead.js'
-import { loadCheckpointOf, restoreVariables } from '../checkpoints/checkpoint.js'
+import { loadCheckpointOf } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import { runLoop } from './loop.js'
 import type { EntryHead, Learner, TrainResult } from './loop.js'
 import type { SafeTensors } from '../formats/safetensors.js'
+import { restoreModel } from './other_hypes.js'
 import { openRun } from './start.js'
 import type { RunOptions } from './start.js'
 import { checkStore, createSampler } from '../patches/batches.js'
@@ -91,8 +92,7 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
         loadStart: async () => {
           if (hypes.solver.weights === '') return
           const path = resolve(dirname(options.hypes), hypes.solver.weights)
-          const { tensors } = await load(path)
-          restoreVariables(model.weights, tensors, 'model/', path)
+          restoreModel({ weights: model.weights, hypes }, await load(path), path, options.onWarning)
         },
         batch,
         step: (batches, optimizer, place) => patchStep(model, optimizer, batches, place),

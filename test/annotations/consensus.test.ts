@@ -81,6 +81,24 @@ describe('placeOnSeries', () => {
   })
 })
 
+describe('a SOP Instance UID of several slices', () => {
+  it('names none of them: z decides', () => {
+    const series = frame()
+    const slices = series.slices.map((slice, k) => ({
+      ...slice,
+      sopInstanceUid: k === 1 || k === 4 ? 'twice' : `uid${k}`,
+    }))
+    const z = (k: number): number => slices[k]!.imagePosition[2]
+    const rois = [1, 4].map((k) => roi(z(k), square(5, 5, 2), 'TRUE', 'twice'))
+    const placed = placeOnSeries(reading(session(nodule('7', characteristics(), ...rois))), {
+      ...series,
+      slices,
+    })
+    expect(placed.nodules[0]!.contours.map((contour) => contour.k)).toEqual([1, 4])
+    expect(placed).toMatchObject({ placedByUid: 0, placedByZ: 2 })
+  })
+})
+
 describe('consensusNodules', () => {
   const find = (...sessions: string[]): ReturnType<typeof consensusNodules> => {
     const series = frame()

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
+import { NoduleError } from '../../src/errors.js'
 import { findAddon } from '../../src/kernels/addon.js'
 import * as kernels from '../../src/kernels/index.js'
 
@@ -94,6 +95,27 @@ describe.skipIf(!status.available)('the addon', () => {
     expect((await work).every((value) => value === 7)).toBe(true)
     port1.close()
     port2.close()
+  })
+
+  it('refuses transfer() of a buffer that a kernel works on, and allows it afterwards', async () => {
+    const slices = [new Int16Array(512 * 512).fill(7)]
+    const batch = { slices, slope: [1], intercept: [0] }
+    const buffer = slices[0]!.buffer as ArrayBuffer & Record<'transfer' | 'transferToFixedLength', Call>
+    const works = [1, 2].map(async () => kernels.huConvert(batch, { device: 'cpu' }))
+    for (const name of ['transfer', 'transferToFixedLength'] as const)
+      expect(() => buffer[name](0)).toThrow(
+        new NoduleError(
+          'INVALID_PARAMETER',
+          'a kernel works on this buffer: it can be transferred afterwards',
+        ),
+      )
+    for (const done of await Promise.all(works)) expect(done[0]).toBe(7)
+    expect(Object.getOwnPropertyNames(buffer)).toEqual([])
+    // Node 20 has no such method.
+    if (typeof buffer.transfer === 'function') {
+      buffer.transfer()
+      expect(slices[0]).toHaveLength(0)
+    }
   })
 
   it('refuses buffers that can shrink', () => {

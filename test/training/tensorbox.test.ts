@@ -51,7 +51,7 @@ beforeAll(async () => {
     for (const name of OTHERS[base]) tensors.push({ name, shape: [1], data: Float32Array.of(7) })
     writeV1(join('data', base === 'InceptionV1' ? 'inception_v1.ckpt' : 'resnet_v1_101.ckpt'), tensors)
   }
-}, 300_000)
+}, 600_000)
 
 afterAll(() => {
   process.chdir(before)
@@ -92,7 +92,7 @@ describe("TensorBox's eight hypes", () => {
   it.each(TENSORBOX_FILES)(
     '$name starts with $checkpoint, trains, and is exported',
     async ({ name, base }) => {
-      const output = join('output', name)
+      const output = join(root, 'output', name)
       const warnings: string[] = []
       const { step, checkpoint } = await train({
         hypes: join('hypes', `${name}.json`),
@@ -117,7 +117,7 @@ describe("TensorBox's eight hypes", () => {
       await exported(checkpoint, output)
       rmSync(output, { recursive: true })
     },
-    300_000,
+    600_000,
   )
 })
 
@@ -127,7 +127,7 @@ describe('every backbone', () => {
   it.each(BACKBONE_NAMES.filter((name) => WHOLE || !deep(name)))(
     '%s trains and is exported',
     backbone,
-    300_000,
+    600_000,
   )
   it.skipIf(!WHOLE)(
     `the deep ResNets (${BACKBONE_NAMES.filter(deep).join(', ')}): with NODULE_WHOLE=1`,
@@ -144,7 +144,7 @@ describe('every backbone', () => {
     }
     const path = join('hypes', `${slim_basename}.json`)
     writeFileSync(path, JSON.stringify(hypes))
-    const output = join('output', slim_basename)
+    const output = join(root, 'output', slim_basename)
     const list = TENSORBOX_FILES[0]!.lists[0]!
     const run = await train({ hypes: path, train: list, output, steps: 1, workers: 0 })
     expect(run.last!.loss).toBeGreaterThan(0)

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parsePatchHypes } from '../../src/config/patch_hypes.js'
 import { NoduleError } from '../../src/errors.js'
+import { readSafeTensors } from '../../src/formats/safetensors.js'
 import { createSampler } from '../../src/patches/batches.js'
 import { areaUnderCurve, openCubes, writeCubes } from '../../src/patches/index.js'
 import { trainPatches } from '../../src/training/train_patches.js'
@@ -52,6 +53,21 @@ describe('training the second stage', () => {
     expect(error.message).toContain('a checkpoint of another kind')
     expect(error.message).toContain('expected "detector" but received "patches"')
   }, 60_000)
+
+  it('starts from the weights of another run, or tells which keys and tensors differ', async () => {
+    const first = await run('first', { steps: 2 })
+    const start = { set: [`solver.weights=${first.checkpoint}`], steps: 0 }
+    const second = await run('second', start)
+    const [a, b] = await Promise.all(
+      [first, second].map(async ({ checkpoint }) => readSafeTensors(checkpoint)),
+    )
+    for (const [name, tensor] of a!.tensors)
+      if (name.startsWith('model/')) expect(b!.tensors.get(name), name).toEqual(tensor)
+    const error = await refused(run('denser', { ...start, set: [...start.set, 'dense=5', 'batch_size=3'] }))
+    expect(error.message).toMatch(
+      /solver\.weights: a checkpoint of other hypes: dense \(\d+ there, 5 here\): expected .* has in another shape .*\[\d+, 5\] here.*; possible solutions: give the keys the values that they have there$/,
+    )
+  })
 
   it('gives the same weights when it is interrupted and resumed, moving averages included', async () => {
     const whole = await run('whole', { steps: 12 })

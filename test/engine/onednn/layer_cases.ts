@@ -56,6 +56,20 @@ const DEPTHWISE: ConvCase[] = [
   { image: [2, 40, 44, 96], filter: [3, 3, 96, 1], stride: 1, pad: 'same' },
 ]
 
+/** Large enough that two threads and more share them, as images, as bands of rows, as both. */
+export const LARGE_CONVOLUTIONS: ConvCase[] = [
+  { image: [5, 17, 15, 24], filter: [3, 3, 24, 40], stride: 1, pad: 'same' },
+  { image: [5, 24, 24, 20], filter: [3, 3, 20, 48], stride: 2, pad: 'same' },
+  { image: [3, 40, 38, 5], filter: [5, 5, 5, 24], stride: 2, pad: 'same' },
+  { image: [1, 41, 23, 16], filter: [3, 3, 16, 48], stride: 1, pad: 'same' },
+  { image: [1, 43, 31, 16], filter: [3, 3, 16, 128], stride: 2, pad: 'same' },
+  { image: [1, 61, 40, 3], filter: [7, 7, 3, 64], stride: 2, pad: 'same' },
+  { image: [1, 40, 33, 24], filter: [5, 3, 24, 32], stride: [1, 2], pad: 'valid' },
+  { image: [2, 26, 27, 32], filter: [3, 3, 32, 64], stride: 1, pad: explicit(1, 1, 1, 1) },
+  { image: [2, 27, 28, 32], filter: [3, 3, 32, 96], stride: 2, pad: explicit(1, 2, 0, 1) },
+  { image: [1, 30, 29, 32], filter: [3, 3, 32, 32], stride: 3, pad: 'same' },
+]
+
 const name = (x: object): string => JSON.stringify(x).replaceAll('"', '')
 
 const MATRICES: { a: number[]; b: number[]; ta: boolean; tb: boolean }[] = [
@@ -126,7 +140,7 @@ function averageByConvolution(x: tf.Tensor, c: PoolCase): tf.Tensor {
 }
 
 export const layerCases: Case[] = [
-  ...CONVOLUTIONS.map((c): Case => ({
+  ...[...CONVOLUTIONS, ...LARGE_CONVOLUTIONS].map((c): Case => ({
     name: `conv2d ${name(c)}`,
     run: () =>
       withGradients(((x: tf.Tensor4D, w: tf.Tensor4D) => tf.conv2d(x, w, c.stride, c.pad)) as Op, [

@@ -1,0 +1,69 @@
+import * as tf from '@tensorflow/tfjs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { requireTensorAddon, tensorAddonProblem } from '../../../src/engine/onednn/addon.js'
+import { registerNativeBackend, setNativeThreads } from '../../../src/engine/onednn/engine.js'
+import { normal, withGradients } from './cases.js'
+import { LARGE_CONVOLUTIONS } from './layer_cases.js'
+
+const problem = tensorAddonProblem()
+
+describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`, () => {
+  beforeAll(async () => {
+    registerNativeBackend()
+    await tf.setBackend('native')
+  })
+  afterAll(async () => {
+    setNativeThreads(2)
+    await tf.setBackend('cpu')
+  })
+
+  const outputs = (c: (typeof LARGE_CONVOLUTIONS)[number], threads: number): number[][] => {
+    setNativeThreads(threads)
+    return tf.tidy(() =>
+      withGradients(((x: tf.Tensor4D, w: tf.Tensor4D) => tf.conv2d(x, w, c.stride, c.pad)) as never, [
+        normal(c.image),
+        normal(c.filter, 'w'),
+      ]).map((tensor) => [...tensor.dataSync()]),
+    )
+  }
+
+  test.each(LARGE_CONVOLUTIONS)('%j: one thread, three, and three again', (c) => {
+    const [whole, cut, again] = [outputs(c, 1), outputs(c, 3), outputs(c, 3)]
+    expect(again).toEqual(cut)
+    whole.forEach((values, index) => {
+      const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+      values.forEach((value, i) => {
+        if (Math.abs(value - cut[index]![i]!) > 2e-5 * largest)
+          expect.fail(`output ${index}, element ${i}: ${cut[index]![i]} for ${value}`)
+      })
+    })
+  })
+
+  test('are made of images, or of bands of rows, whose plans are made once', () => {
+    const plans = (): string[] => requireTensorAddon().describePrimitives().split('\n')
+    outputs({ image: [6, 20, 18, 16], filter: [3, 3, 16, 64], stride: 1, pad: 'same' }, 2)
+    expect(plans().filter((line) => /^(forward|backward data) 1x20x18x16 -> 64 /.test(line))).toHaveLength(2)
+    expect(plans().filter((line) => /^backward filter [12]x20x18x16 -> 64 /.test(line))).toHaveLength(2)
+    outputs({ image: [1, 40, 18, 16], filter: [3, 3, 16, 96], stride: 1, pad: 'same' }, 2)
+    // 40 rows in four bands; each reads a row above and below where there is one.
+    const bands = plans().filter((line) => /^forward 1x\d+x18x16 -> 96 /.test(line))
+    expect(bands.map((line) => line.split(' ')[1])).toEqual(['1x11x18x16', '1x11x18x16', '1x12x18x16'])
+    const before = plans().length
+    outputs({ image: [1, 40, 18, 16], filter: [3, 3, 16, 96], stride: 1, pad: 'same' }, 2)
+    expect(plans()).toHaveLength(before)
+  })
+
+  test('bad calls are refused: no pixels, buffers that are too short', () => {
+    setNativeThreads(2)
+    const addon = requireTensorAddon()
+    const [a, b, c] = [new Float32Array(64), new Float32Array(64), new Float32Array(64)]
+    expect(() => addon.convForward(new Int32Array(17), a, b, null, c)).toThrow(Error)
+    const still = Int32Array.from([1, 64, 1, 1, 64, 1, 1, 1, 2, 0, 1, 1, 1, 0, 1, 0, 1])
+    expect(() => addon.convBackwardData(still, a, b, c)).toThrow(Error)
+    const meta = Int32Array.from([8, 20, 20, 16, 20, 20, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1])
+    const short = /^argument \d: expected at least \d+ elements$/
+    expect(() => addon.convForward(meta, a, b, null, c)).toThrow(short)
+    expect(() => addon.convBackwardFilter(meta, a, b, c)).toThrow(short)
+    expect(() => addon.convBackwardData(meta, a, b, c)).toThrow(short)
+  })
+})
