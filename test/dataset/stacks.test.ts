@@ -299,7 +299,7 @@ describe('nodules put into stacks', () => {
   it('makes copies of thick stacks, of the slices that show what was put in', async () => {
     await writeStacks(folder, all)
     const { manifest } = await prepare({ insertion: insertion(), split })
-    const { entries } = await readList(join(output, 'train.json'))
+    const { entries } = readList(join(output, 'train.json'))
     const copies = entries.filter(({ nodule }) => nodule!.origin === 'insertion')
     expect(new Set(copies.map(({ nodule }) => nodule!.patientId))).toEqual(new Set(['P1']))
     expect(new Set(copies.map(({ nodule }) => nodule!.variant))).toEqual(new Set([0, 1]))
