@@ -4,7 +4,6 @@ import type { LidcReading } from '../../annotations/index.js'
 import { cropLungs } from '../stacks/crop_lungs.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { readStack, stackFiles } from '../stacks/read_stack.js'
-import type { BoxRule } from './boxes.js'
 import type { CommonTask } from './host.js'
 import { insertedCopy } from './inserted_copy.js'
 import type { InsertedCopy, InsertionPlan, InsertionSource } from './inserted_copy.js'
@@ -42,7 +41,7 @@ export async function stackCopy(
   folder: string,
   entry: StackEntry,
   reading: LidcReading | undefined,
-  from: Omit<InsertionSource, 'host'> & { rule: BoxRule },
+  from: Omit<InsertionSource, 'host'>,
   variant: number,
 ): Promise<InsertedCopy & { own: ReturnType<typeof stackFindings> }> {
   const stack = await readStack(folder, entry)
