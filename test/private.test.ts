@@ -61,6 +61,9 @@ it('no file names a folder of this machine, its host or its user', () => {
   expect(leaks).toEqual([])
   // All kinds were looked at.
   for (const kind of ['.dcm', '.png', '.json', '.jsonl', '.safetensors', '.onnx', '.csv', '.html'])
-    expect(written.some((path) => path.endsWith(kind)), kind).toBe(true)
+    expect(
+      written.some((path) => path.endsWith(kind)),
+      kind,
+    ).toBe(true)
   expect(written.some((path) => path.includes('tfevents'))).toBe(true)
 })
