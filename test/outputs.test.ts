@@ -29,12 +29,26 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Options that hold a text and name no file. */
 const WORDS = new Set([
-  ...['action', 'by', 'dates', 'device', 'encoding', 'engine', 'frame', 'gpu', 'kernel', 'key', 'mismatch'],
+  ...[
+    'action',
+    'by',
+    'case',
+    'dates',
+    'device',
+    'encoding',
+    'engine',
+    'frame',
+    'gpu',
+    'kernel',
+    'key',
+    'mismatch',
+  ],
   ...[
     'name',
     'names',
     'part',
     'patient-id',
+    'peer',
     'region',
     'set',
     'slices',
