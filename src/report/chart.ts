@@ -233,6 +233,15 @@ function axis(option: ChartAxis): Record<string, unknown> {
   }
 }
 
+/** Beyond these magnitudes the ticks of echarts overflow or have no distance, which ends it. */
+const LARGEST = 1e100
+const SMALLEST = 1e-100
+
+/** A value as it can be drawn: no log that somebody edited may end the report. */
+function drawable(value: number): number {
+  return Math.abs(value) < SMALLEST ? 0 : Math.max(-LARGEST, Math.min(LARGEST, value))
+}
+
 function lineSeries(line: ChartLine, index: number): Record<string, unknown> {
   const color = line.color ?? COLORS[index % COLORS.length]!
   if (line.scatter === true) {
@@ -240,7 +249,7 @@ function lineSeries(line: ChartLine, index: number): Record<string, unknown> {
       type: 'scatter',
       name: line.name,
       data: line.points.map(([x, y], i) => ({
-        value: [x, y],
+        value: [drawable(x), drawable(y)],
         ...(line.labels?.[i] === undefined
           ? {}
           : { label: { show: true, formatter: line.labels[i], position: 'right', fontSize: 11, color } }),
@@ -255,7 +264,7 @@ function lineSeries(line: ChartLine, index: number): Record<string, unknown> {
   return {
     type: 'line',
     name: line.name,
-    data: line.points.map(([x, y]) => [x, y]),
+    data: line.points.map(([x, y]) => [drawable(x), drawable(y)]),
     symbol: line.points.length === 1 ? 'circle' : 'none',
     symbolSize: 7,
     ...(line.step === true ? { step: 'end' } : {}),
@@ -273,8 +282,8 @@ function lineSeries(line: ChartLine, index: number): Record<string, unknown> {
 
 /** echarts has no band: a polygon that goes along the upper edge and back along the lower one. */
 function bandSeries(band: ChartBand): CustomSeriesOption {
-  const forth = band.x.map((x, i) => [x, band.high[i]!])
-  const back = band.x.map((x, i) => [x, band.low[i]!]).reverse()
+  const forth = band.x.map((x, i) => [drawable(x), drawable(band.high[i]!)])
+  const back = band.x.map((x, i) => [drawable(x), drawable(band.low[i]!)]).reverse()
   return {
     type: 'custom',
     name: band.name,
