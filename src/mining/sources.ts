@@ -7,7 +7,7 @@ import { ctObstacle, findXml, xmlOfSeries } from '../scans/index.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
-import { isHost, stackCopy } from '../dataset/prepare/stack_copies.js'
+import { isHost, stackCopy, stackHost } from '../dataset/prepare/stack_copies.js'
 import { readReading, stackFindings } from '../dataset/prepare/stacks.js'
 import { readStackIndex } from '../dataset/stacks/read_index.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
@@ -241,11 +241,12 @@ function stackCopySource(
     origin: 'insertion',
     place: `${source.place}, copy ${variant}`,
     load: async () => {
-      const { own, ...copy } = await stackCopy(from.donorFolder, entry, await readReading(xml), from, variant)
+      const host = await stackHost(from.donorFolder, entry, await readReading(xml), from.rule)
+      const copy = await stackCopy(host, from, variant)
       return {
         volume: copy.volume,
-        findings: [...own.findings, ...copy.findings],
-        diameters: diametersById([...own.nodules, ...copy.nodules]),
+        findings: [...host.findings, ...copy.findings],
+        diameters: diametersById([...host.nodules, ...copy.nodules]),
         warnings: copy.damaged.map(({ path, reason }) => `${path}: ${reason}`),
       }
     },

@@ -4,9 +4,10 @@ import type { LidcReading } from '../../annotations/index.js'
 import { cropLungs } from '../stacks/crop_lungs.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { readStack, stackFiles } from '../stacks/read_stack.js'
+import type { BoxRule } from './boxes.js'
 import type { CommonTask } from './host.js'
 import { insertedCopy } from './inserted_copy.js'
-import type { InsertedCopy, InsertionPlan, InsertionSource } from './inserted_copy.js'
+import type { InsertedCopy, InsertionHost, InsertionPlan, InsertionSource } from './inserted_copy.js'
 import { writeRecord } from './record.js'
 import type { ScanRecord } from './record.js'
 import { readReading, stackEntries, stackFindings } from './stacks.js'
@@ -36,25 +37,42 @@ export function isHost({ slices, sliceSpacing }: StackEntry): boolean {
   return whole && slices.length >= LEAST_SLICES && slices.length * sliceSpacing >= LEAST_MM
 }
 
-/** A stack and one copy of it with nodules of other patients. Throws NoduleError. */
-export async function stackCopy(
+/** A stack as nodules are put into it. */
+export interface StackHost extends InsertionHost {
+  entry: StackEntry
+  nodules: ReturnType<typeof stackFindings>['nodules']
+}
+
+/** Reads a stack, what it holds itself, and its lung tissue. Throws NoduleError. */
+export async function stackHost(
   folder: string,
   entry: StackEntry,
   reading: LidcReading | undefined,
+  rule: BoxRule,
+): Promise<StackHost> {
+  const stack = await readStack(folder, entry)
+  return {
+    entry,
+    volume: stack.volume,
+    lungs: cropLungs(stack.volume),
+    ...stackFindings(stack, reading, rule),
+  }
+}
+
+/** One copy of a stack with nodules of other patients. Throws NoduleError. */
+export async function stackCopy(
+  host: StackHost,
   from: Omit<InsertionSource, 'host'>,
   variant: number,
-): Promise<InsertedCopy & { own: ReturnType<typeof stackFindings> }> {
-  const stack = await readStack(folder, entry)
-  const own = stackFindings(stack, reading, from.rule)
-  const { patientId, seriesInstanceUid, nodule } = entry
+): Promise<InsertedCopy> {
+  const { patientId, seriesInstanceUid, nodule } = host.entry
   const source = {
     ...from,
     plan: { ...from.plan, count: Math.min(MOST, from.plan.count) },
     donors: from.donors.filter((donor) => donor.patientId !== patientId),
     host: { patientId, name: `${seriesInstanceUid} ${nodule}` },
   }
-  const host = { volume: stack.volume, lungs: cropLungs(stack.volume), findings: own.findings }
-  return { ...(await insertedCopy(host, source, variant)), own }
+  return insertedCopy(host, source, variant)
 }
 
 /** Makes the frames of copies of stacks, of the slices that show what was put in, and their record. */
@@ -71,11 +89,12 @@ export async function prepareStackCopies(task: StackCopiesTask): Promise<ScanRec
   }
   for (const entry of stacks) {
     try {
+      const host = await stackHost(folder, entry, reading, parameters.boxes)
       for (let variant = 0; variant < plan.variants; variant++) {
-        const copy = await stackCopy(folder, entry, reading, { ...task, rule: parameters.boxes }, variant)
+        const copy = await stackCopy(host, { ...task, rule: parameters.boxes }, variant)
         for (const { path, reason } of copy.damaged) damage(path, reason)
-        const nodules = [...copy.own.nodules, ...copy.nodules]
-        const findings = [...copy.own.findings, ...copy.findings]
+        const nodules = [...host.nodules, ...copy.nodules]
+        const findings = [...host.findings, ...copy.findings]
         const inserted = new Set(copy.nodules.map(({ id }) => id))
         const entries = stackEntries({ entry, volume: copy.volume }, findings, nodules, parameters, {
           variant,
