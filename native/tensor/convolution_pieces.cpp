@@ -1,7 +1,6 @@
 #include "convolution_pieces.h"
 
 #include <algorithm>
-#include <exception>
 
 #include "loops.h"
 #include "threads.h"
@@ -198,17 +197,10 @@ bool RunInPieces(PlanKind kind, const ConvShape& s, const std::array<ConvRole, 3
     first.Reorder(job.filter, filter, arena);
     filter = arena;
   }
-  std::exception_ptr failure;
-  ForEachPart(static_cast<int64_t>(count), [&](int64_t index, int thread) {
-    try {
-      job.Run(index, areas + thread * layout.Bytes(), layout,
-              job.sums_filter ? arena + index * filter_bytes : filter);
-    } catch (...) {
-#pragma omp critical
-      failure = std::current_exception();
-    }
+  ForEachPiece(static_cast<int64_t>(count), [&](int64_t index, int thread) {
+    job.Run(index, areas + thread * layout.Bytes(), layout,
+            job.sums_filter ? arena + index * filter_bytes : filter);
   });
-  if (failure) std::rethrow_exception(failure);
   if (!job.sums_filter) return true;
 
   const auto add = ActiveLoops().binary[static_cast<int>(BinaryOp::kAdd)][0];

@@ -2,7 +2,11 @@
 
 #include <omp.h>
 
+#include <exception>
 #include <initializer_list>
+#include <mutex>
+
+#include "crew.h"
 
 namespace nodule::tensor {
 
@@ -16,7 +20,32 @@ void SetThreadCount(int count) {
   omp_set_num_threads(thread_count);
 }
 
-int ThisThread() { return omp_get_thread_num(); }
+void RunParts(int64_t n, void (*call)(const void* body, int64_t part, int thread),
+              const void* body) {
+  // Never destroyed: its threads sleep until the process ends.
+  static Crew& crew = *new Crew;
+  const int threads = ThreadCount();
+  if (n <= 1 || threads == 1) {
+    for (int64_t part = 0; part < n; ++part) call(body, part, 0);
+    return;
+  }
+  crew.Run(n, threads - 1, call, body);
+}
+
+void ForEachPiece(int64_t n, const std::function<void(int64_t piece, int thread)>& body) {
+  const OneThread one;
+  std::exception_ptr failure;
+  std::mutex mutex;
+  ForEachPart(n, [&](int64_t piece, int thread) {
+    try {
+      body(piece, thread);
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(mutex);
+      failure = std::current_exception();
+    }
+  });
+  if (failure) std::rethrow_exception(failure);
+}
 
 OneThread::OneThread() { omp_set_num_threads(1); }
 OneThread::~OneThread() { omp_set_num_threads(ThreadCount()); }

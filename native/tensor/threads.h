@@ -1,20 +1,19 @@
-// Threads of the tensor kernels. OpenMP, because oneDNN brings it: one pool of threads serves both, so that
-// the convolutions and our own loops never fight for the cores.
+// How the tensor kernels share their work among threads: our own crew's. oneDNN's primitives run on one of them each; what
+// is too small or too odd to be cut uses oneDNN's own threads, which are OpenMP's.
 #pragma once
 
 #include <signal.h>
 
 #include <cstdint>
+#include <functional>
 
 namespace nodule::tensor {
 
 /// Threads used by every kernel from now on (1 .. 1024).
 void SetThreadCount(int count);
 int ThreadCount();
-/// The number of the calling thread among those that share a loop, from 0.
-int ThisThread();
 
-/// While it lives, oneDNN makes primitives for one thread.
+/// While it lives, oneDNN makes and runs primitives on the calling thread alone.
 class OneThread {
  public:
   OneThread();
@@ -42,13 +41,24 @@ constexpr int64_t kGrain = 16 * 1024;
 /// Into how many parts for each thread work is cut.
 constexpr int kPartsAThread = 4;
 
-/// Calls body(part, thread) for each part in [0, n), each by whichever thread is free: one that the system has put
-/// aside keeps nobody waiting for more than its present part. body must not throw.
+/// Calls call(body, part, thread) for each part in [0, n): see Crew::Run.
+void RunParts(int64_t n, void (*call)(const void* body, int64_t part, int thread),
+              const void* body);
+
+/// Calls body(part, thread) for each part in [0, n), each by whichever of the threads 0 .. ThreadCount() - 1 is free: one
+/// that the system has put aside keeps nobody waiting for more than its present part. body must not throw.
 template <typename Body>
 void ForEachPart(int64_t n, const Body& body) {
-#pragma omp parallel for num_threads(ThreadCount()) schedule(dynamic, 1)
-  for (int64_t part = 0; part < n; ++part) body(part, ThisThread());
+  RunParts(
+      n,
+      [](const void* erased, int64_t part, int thread) {
+        (*static_cast<const Body*>(erased))(part, thread);
+      },
+      &body);
 }
+
+/// The same for parts that run oneDNN's primitives of one thread, and may throw: one of the exceptions comes out.
+void ForEachPiece(int64_t n, const std::function<void(int64_t piece, int thread)>& body);
 
 /// Calls body(begin, end) for disjoint parts of [0, n). Parts hold at least `grain` items. Each item must be
 /// independent of the others: the split depends on the thread count, so a sum across items has no place here.

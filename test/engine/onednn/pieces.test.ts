@@ -66,4 +66,53 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     expect(() => addon.convBackwardFilter(meta, a, b, c)).toThrow(short)
     expect(() => addon.convBackwardData(meta, a, b, c)).toThrow(short)
   })
+
+  const PRODUCTS = [false, true].flatMap((transposeA) =>
+    [false, true].flatMap((transposeB) =>
+      [88, 163].map((rows) => ({ transposeA, transposeB, rows, inner: 250, columns: 500 })),
+    ),
+  )
+  const productOf = (c: (typeof PRODUCTS)[number], threads: number, accumulate: boolean): Float32Array => {
+    setNativeThreads(threads)
+    const elements = (count: number, name: string): Float32Array =>
+      normal([count], name).dataSync() as Float32Array
+    const [a, b] = [elements(c.rows * c.inner, 'a'), elements(c.inner * c.columns, 'b')]
+    const out = new Float32Array(7 + c.rows * c.columns).fill(1)
+    const sizes = [c.transposeA, c.transposeB, c.rows, c.columns, c.inner] as const
+    requireTensorAddon().matMul(...sizes, a, 0, b, 0, out, 7, accumulate)
+    return out
+  }
+
+  test.each(PRODUCTS)('a product %j as bands of rows', (c) => {
+    for (const accumulate of [false, true]) {
+      const [whole, cut, again] = [1, 2, 2].map((threads) => productOf(c, threads, accumulate))
+      expect(Buffer.compare(Buffer.from(again!.buffer), Buffer.from(cut!.buffer))).toBe(0)
+      expect([...cut!.slice(0, 7)]).toEqual([1, 1, 1, 1, 1, 1, 1])
+      const largest = whole!.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+      whole!.forEach((value, i) => {
+        if (Math.abs(value - cut![i]!) > 2e-6 * largest) expect.fail(`element ${i}: ${cut![i]} for ${value}`)
+      })
+    }
+    const bands = requireTensorAddon().describePrimitives().split('\n')
+    const left = `${c.rows === 88 ? '(40|44|48)' : '(3[2-9]|4[0-9])'}x250${c.transposeA ? 't' : ''}`
+    const right = `250x500${c.transposeB ? 't' : ''}`
+    const found = bands.filter((line) => new RegExp(`^product ${left} \\* ${right} `).test(line))
+    expect(found.length).toBeGreaterThan(0)
+  })
+
+  test('a loop is done whole, whoever helps: threads asleep, awake, more and fewer than before', () => {
+    const addon = requireTensorAddon()
+    const n = 70_001
+    const x = Float32Array.from({ length: n }, (_, i) => i)
+    const out = new Float32Array(n)
+    const pause = new Int32Array(new SharedArrayBuffer(4))
+    for (let round = 0; round < 600; round++) {
+      setNativeThreads([2, 5, 3, 1][Math.floor(round / 10) % 4]!)
+      if (round % 50 === 0) Atomics.wait(pause, 0, 0, 2)
+      addon.unary(addon.unaryOps.affine, x, out, 2, round)
+      if (out[0] !== round || out[n - 1] !== 2 * (n - 1) + round || out[35_000] !== 70_000 + round)
+        expect.fail(`round ${round}: ${out[0]} ${out[35_000]} ${out[n - 1]}`)
+    }
+    expect([...out]).toEqual(Array.from(x, (value) => 2 * value + 599))
+  })
 })
