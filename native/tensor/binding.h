@@ -7,6 +7,7 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "threads.h"
 
@@ -72,6 +73,16 @@ class Arguments {
     Require(info_[i].IsArray(), i, "array");
     return info_[i].As<Napi::Array>();
   }
+  /// The elements of an array of Float32Arrays.
+  std::vector<Buffer> FloatArrays(size_t i) const {
+    const Napi::Array list = Array(i);
+    std::vector<Buffer> buffers;
+    for (uint32_t at = 0; at < list.Length(); ++at) {
+      buffers.push_back(BufferOf(static_cast<Napi::Value>(list[at]), i));
+      Require(buffers.back().type == napi_float32_array, i, "Float32Arrays");
+    }
+    return buffers;
+  }
   bool Missing(size_t i) const { return info_[i].IsUndefined() || info_[i].IsNull(); }
   void Require(bool good, size_t i, const std::string& expected) const {
     if (!good)
@@ -118,6 +129,13 @@ Napi::Value Export(const Napi::CallbackInfo& info) {
 template <Napi::Value (*function)(const Arguments&)>
 void Set(Napi::Object exports, const char* name) {
   exports.Set(name, Napi::Function::New<Export<function>>(exports.Env(), name));
+}
+
+/// Opcodes for JavaScript: each name with its place in the list.
+inline Napi::Object Names(Napi::Env env, const std::vector<const char*>& names) {
+  Napi::Object object = Napi::Object::New(env);
+  for (size_t i = 0; i < names.size(); ++i) object.Set(names[i], static_cast<double>(i));
+  return object;
 }
 
 void RegisterElementwise(Napi::Object exports);

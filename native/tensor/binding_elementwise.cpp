@@ -145,12 +145,6 @@ Napi::Value SegmentSumCall(const Arguments& arguments) {
   return arguments.Env().Undefined();
 }
 
-Napi::Object Names(Napi::Env env, const std::vector<const char*>& names) {
-  Napi::Object object = Napi::Object::New(env);
-  for (size_t i = 0; i < names.size(); ++i) object.Set(names[i], static_cast<double>(i));
-  return object;
-}
-
 }  // namespace
 
 void RegisterElementwise(Napi::Object exports) {

@@ -62,31 +62,51 @@ Napi::Value DropoutCall(const Arguments& arguments) {
   return arguments.Env().Undefined();
 }
 
-// sumOfSquares(x)
+// sumOfSquares(list): of all elements of all arrays
 Napi::Value SumOfSquaresCall(const Arguments& arguments) {
-  const int64_t n = arguments.Any(0).length;
-  return Napi::Number::New(arguments.Env(), SumOfSquares(arguments.Floats(0, n), n));
+  std::vector<FloatRange> arrays;
+  for (const Buffer& b : arguments.FloatArrays(0))
+    arrays.push_back({static_cast<const float*>(b.data), b.length});
+  return Napi::Number::New(arguments.Env(), SumOfSquares(arrays));
 }
 
-OptimizerParams ParamsOf(const Arguments& arguments) {
-  return {static_cast<float>(arguments.Number(0)), static_cast<float>(arguments.Number(1)),
-          static_cast<float>(arguments.Number(2)), static_cast<float>(arguments.Number(3)),
-          static_cast<float>(arguments.Number(4))};
-}
-
-// rmsProp(learningRate, decay, 0, epsilon, scale, weight, meanSquare, gradient): in place
-Napi::Value RmsPropCall(const Arguments& arguments) {
-  const int64_t n = arguments.Any(5).length;
-  RmsProp(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n),
-          ParamsOf(arguments));
+// moveWeights(kind, learningRate, decay, decay2, epsilon, scale, keep, weights, gradients, firstSlots, secondSlots): in
+// place; keep [weights]; lists of slots that the optimizer lacks are empty.
+Napi::Value MoveWeightsCall(const Arguments& arguments) {
+  const auto kind =
+      static_cast<Optimizer>(arguments.Opcode(0, static_cast<int>(Optimizer::kCount)));
+  const auto number = [&](size_t i) { return static_cast<float>(arguments.Number(i)); };
+  const OptimizerParams params{number(1), number(2), number(3), number(4), number(5), 1.0f};
+  const auto weights = arguments.FloatArrays(7), gradients = arguments.FloatArrays(8);
+  const std::vector<Buffer> slots[] = {arguments.FloatArrays(9), arguments.FloatArrays(10)};
+  const size_t count = weights.size();
+  const float* keep = arguments.Floats(6, static_cast<int64_t>(count));
+  const auto has = [&](const std::vector<Buffer>& list, size_t i, size_t argument) {
+    arguments.Require(i < list.size() && list[i].length == weights[i].length, argument,
+                      "arrays as long as the weights");
+    return static_cast<float*>(list[i].data);
+  };
+  std::vector<MovedWeight> moved;
+  for (size_t i = 0; i < count; ++i) {
+    MovedWeight w{weights[i].length, has(weights, i, 7), has(gradients, i, 8), {}, keep[i]};
+    for (int s = 0; s < SlotsOf(kind); ++s) w.slots[s] = has(slots[s], i, 9 + s);
+    moved.push_back(w);
+  }
+  MoveWeights(kind, moved, params);
   return arguments.Env().Undefined();
 }
 
-// adam(learningRate, beta1, beta2, epsilon, scale, weight, m, v, gradient): in place
-Napi::Value AdamCall(const Arguments& arguments) {
-  const int64_t n = arguments.Any(5).length;
-  Adam(n, arguments.Floats(5, n), arguments.Floats(6, n), arguments.Floats(7, n),
-       arguments.Floats(8, n), ParamsOf(arguments));
+// moveAverages(momentum, averages, values): in place
+Napi::Value MoveAveragesCall(const Arguments& arguments) {
+  const auto averages = arguments.FloatArrays(1), values = arguments.FloatArrays(2);
+  std::vector<MovedAverage> moved;
+  for (size_t i = 0; i < averages.size(); ++i) {
+    arguments.Require(i < values.size() && values[i].length == averages[i].length, 2,
+                      "arrays as long as the averages");
+    moved.push_back({averages[i].length, static_cast<float*>(averages[i].data),
+                     static_cast<const float*>(values[i].data)});
+  }
+  MoveAverages(moved, arguments.Number(0));
   return arguments.Env().Undefined();
 }
 
@@ -100,8 +120,10 @@ void RegisterTraining(Napi::Object exports) {
   Set<SoftmaxCrossEntropyGradientCall>(exports, "softmaxCrossEntropyGradient");
   Set<DropoutCall>(exports, "dropout");
   Set<SumOfSquaresCall>(exports, "sumOfSquares");
-  Set<RmsPropCall>(exports, "rmsProp");
-  Set<AdamCall>(exports, "adam");
+  Set<MoveWeightsCall>(exports, "moveWeights");
+  Set<MoveAveragesCall>(exports, "moveAverages");
+  // In the order of optimizer.h.
+  exports.Set("optimizers", Names(exports.Env(), {"SGD", "momentum", "RMS", "Adam"}));
 }
 
 }  // namespace nodule::tensor

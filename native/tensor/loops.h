@@ -74,10 +74,11 @@ using UnaryLoop = void (*)(const float* x, float* out, int64_t n, float alpha, f
 
 struct OptimizerParams {
   float learning_rate;
-  float decay;   // RMSProp: of the mean square; Adam: beta1
+  float decay;   // RMSProp: of the mean square; Adam: beta1; momentum: of the velocity
   float decay2;  // Adam: beta2
   float epsilon;
   float scale;  // of the gradient (global-norm clipping)
+  float keep;   // AdamW: what is left of the weight before it is moved
 };
 
 struct Loops {
@@ -138,9 +139,12 @@ struct Loops {
   void (*dropout)(const float* x, float* out, int64_t n, uint32_t state, uint32_t limit,
                   float scale);
 
-  void (*rmsprop)(float* w, float* mean_square, const float* g, int64_t n,
-                  const OptimizerParams& p);
-  void (*adam)(float* w, float* m, float* v, const float* g, int64_t n, const OptimizerParams& p);
+  /// Optimizers over n weights; see optimizer.h. Slots that an optimizer lacks are null.
+  using Move = void (*)(float* w, float* first, float* second, const float* g, int64_t n,
+                        const OptimizerParams& p);
+  Move sgd, momentum, rmsprop, adam;
+  /// average = average * momentum + x * (1 - momentum), in double precision.
+  void (*move_average)(float* average, const float* x, double momentum, int64_t n);
 };
 
 /// The loops for this machine's instruction set. NODULE_ISA=base|avx2|avx512 in the environment narrows it.

@@ -113,18 +113,26 @@ void Reduce(ReduceOp op, const float* x, int64_t outer, int64_t n, int64_t inner
   }
 }
 
-double SumOfSquares(const float* x, int64_t n) {
+double SumOfSquares(const std::vector<FloatRange>& arrays) {
   const auto sum = ActiveLoops().sum_squares;
-  const int64_t blocks = (n + kBlock - 1) / kBlock;
-  std::vector<float> partial(static_cast<size_t>(blocks));
-  ParallelFor(blocks, 2, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      const int64_t start = b * kBlock;
-      partial[b] = sum(x + start, n - start < kBlock ? n - start : kBlock);
-    }
+  std::vector<int64_t> sizes;
+  std::vector<std::vector<float>> partial;  // of the blocks of each
+  for (const FloatRange& array : arrays) {
+    sizes.push_back(array.n);
+    partial.emplace_back(static_cast<size_t>((array.n + kBlock - 1) / kBlock));
+  }
+  static_assert(kRun % kBlock == 0, "a block is in one run");
+  ForEachRun(sizes, [&](size_t array, int64_t begin, int64_t end) {
+    for (int64_t start = begin; start < end; start += kBlock)
+      partial[array][static_cast<size_t>(start / kBlock)] =
+          sum(arrays[array].data + start, end - start < kBlock ? end - start : kBlock);
   });
   double total = 0;
-  for (const float value : partial) total += value;
+  for (const std::vector<float>& blocks : partial) {
+    double one = 0;
+    for (const float value : blocks) one += value;
+    total += one;
+  }
   return total;
 }
 

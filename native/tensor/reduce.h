@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 namespace nodule::tensor {
 
@@ -11,7 +12,12 @@ enum class ReduceOp : int { kSum, kMean, kMax, kMin, kProd, kCount };
 /// x [outer, n, inner] -> out [outer, inner]. An empty sum is 0, an empty maximum -Infinity.
 void Reduce(ReduceOp op, const float* x, int64_t outer, int64_t n, int64_t inner, float* out);
 
-/// Sum of squares of n floats, accumulated in double across blocks.
-double SumOfSquares(const float* x, int64_t n);
+struct FloatRange {
+  const float* data;
+  int64_t n;
+};
+
+/// Sum of the squares of all floats of all arrays, accumulated in double across blocks.
+double SumOfSquares(const std::vector<FloatRange>& arrays);
 
 }  // namespace nodule::tensor

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <vector>
 
 namespace nodule::tensor {
 
@@ -74,6 +75,38 @@ void ParallelFor(int64_t n, int64_t grain, const Body& body) {
     return;
   }
   ForEachPart(parts, [&](int64_t part, int) { body(n * part / parts, n * (part + 1) / parts); });
+}
+
+/// Floats of a run.
+constexpr int64_t kRun = 64 * 1024;
+
+/// Calls body(array, begin, end) for runs of arrays of these sizes, which begin at multiples of kRun; small arrays share
+/// a part. Each element must be independent of the others.
+template <typename Body>
+void ForEachRun(const std::vector<int64_t>& sizes, const Body& body) {
+  struct Run {
+    size_t array;
+    int64_t begin, end;
+  };
+  std::vector<Run> runs;
+  std::vector<size_t> firsts;  // of each part
+  int64_t filled = kRun;
+  for (size_t array = 0; array < sizes.size(); ++array)
+    for (int64_t begin = 0; begin < sizes[array]; begin += kRun) {
+      const int64_t end = begin + kRun < sizes[array] ? begin + kRun : sizes[array];
+      if (filled >= kRun) {
+        firsts.push_back(runs.size());
+        filled = 0;
+      }
+      filled += end - begin;
+      runs.push_back({array, begin, end});
+    }
+  const auto parts = static_cast<int64_t>(firsts.size());
+  firsts.push_back(runs.size());
+  ForEachPart(parts, [&](int64_t part, int) {
+    for (size_t r = firsts[part]; r < firsts[part + 1]; ++r)
+      body(runs[r].array, runs[r].begin, runs[r].end);
+  });
 }
 
 }  // namespace nodule::tensor

@@ -12,12 +12,13 @@
  * | NoduleReluGrad | dy, y | | dy where y > 0, else 0 |
  * | NoduleSquaredNorm | x | | sum of squares [] |
  * | NoduleSquaredNorms | any number of tensors | | sum of all their squares [] |
+ * | NoduleMoveWeights | gradients, weights, first and second slots: `count` each | see fused_training.ts | weights, slots |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
  * | NoduleSoftmaxCrossEntropy | logits, labels [r, c] | | loss [r], softmax [r, c] |
  * | NoduleSoftmaxCrossEntropyGrad | dy [r], softmax, labels [r, c] | | dlogits |
  * | NoduleDropout | x | state, limit, scale | y |
- * | NoduleMovingAverage | average, value | momentum | average |
+ * | NoduleMoveAverages | averages, values: `count` each | momentum | averages |
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
  * | NoduleLstmGrad | dy, x, kernel, bias, hidden, cells, gates | | dx, dkernel, dbias |
  *
@@ -33,22 +34,23 @@ export const FUSED_KERNELS = [
   'NoduleReluGrad',
   'NoduleSquaredNorm',
   'NoduleSquaredNorms',
+  'NoduleMoveWeights',
   'NoduleRmsProp',
   'NoduleAdam',
   'NoduleSoftmaxCrossEntropy',
   'NoduleSoftmaxCrossEntropyGrad',
   'NoduleDropout',
-  'NoduleMovingAverage',
+  'NoduleMoveAverages',
   'NoduleLstm',
   'NoduleLstmGrad',
 ] as const
 type FusedKernel = (typeof FUSED_KERNELS)[number]
 
 /** Runs the engine's kernel; undefined where the engine has none. */
-function run(
+export function run(
   name: FusedKernel,
   inputs: Record<string, tf.Tensor>,
-  attributes: Record<string, number | boolean>,
+  attributes: Record<string, number | boolean | string>,
 ): tf.Tensor[] | undefined {
   if (tf.getKernel(name, tf.getBackend()) == null) return undefined
   const outputs = tf.engine().runKernel(name, inputs, attributes)
@@ -158,63 +160,6 @@ export function addRelu<T extends tf.Tensor>(a: T, b: T): T {
   return op(a, b) as T
 }
 
-/** The sum of the squares of all elements, a scalar tensor. */
-export function squaredNorm(x: tf.Tensor): tf.Tensor {
-  return run('NoduleSquaredNorm', { x }, {})?.[0] ?? tf.tidy(() => tf.sum(tf.square(x)))
-}
-
-/** The Euclidean norm of all elements of all tensors together. */
-export function globalNorm(tensors: readonly tf.Tensor[]): number {
-  if (tensors.length === 0) return 0
-  return tf.tidy(() => {
-    const numbered = Object.fromEntries(tensors.map((tensor, index) => [String(index), tensor]))
-    const sum = run('NoduleSquaredNorms', numbered, {})?.[0] ?? tf.addN(tensors.map(squaredNorm))
-    return Math.sqrt(sum.dataSync()[0]!)
-  })
-}
-
-/**
- * One step of RMSProp without momentum: s = decay * s + (1 - decay) * g^2; w = w - lr * g / sqrt(s + epsilon), as
- * TensorFlow 1 has it (epsilon inside the root). Source: Tieleman and Hinton, Coursera lecture 6.5, 2012.
- * @returns the new weight and mean square
- */
-export function rmsProp(
-  weight: tf.Tensor,
-  meanSquare: tf.Tensor,
-  gradient: tf.Tensor,
-  o: { learningRate: number; decay: number; epsilon: number; scale: number },
-): tf.Tensor[] {
-  const fused = run('NoduleRmsProp', { weight, meanSquare, gradient }, { ...o })
-  if (fused !== undefined) return fused
-  return tf.tidy(() => {
-    const g = tf.mul(gradient, o.scale)
-    const s = tf.add(tf.mul(meanSquare, o.decay), tf.mul(tf.square(g), 1 - o.decay))
-    return [tf.sub(weight, tf.div(tf.mul(g, o.learningRate), tf.sqrt(tf.add(s, o.epsilon)))), s]
-  })
-}
-
-/**
- * One step of Adam: m = b1 * m + (1 - b1) * g; v = b2 * v + (1 - b2) * g^2; w = w - lr * m / (sqrt(v) + epsilon).
- * The caller puts the bias correction into `learningRate`. Source: Kingma and Ba, arXiv 1412.6980, end of section 2.
- * @returns the new weight, mean and mean square
- */
-export function adam(
-  weight: tf.Tensor,
-  mean: tf.Tensor,
-  meanSquare: tf.Tensor,
-  gradient: tf.Tensor,
-  o: { learningRate: number; beta1: number; beta2: number; epsilon: number; scale: number },
-): tf.Tensor[] {
-  const fused = run('NoduleAdam', { weight, mean, meanSquare, gradient }, { ...o })
-  if (fused !== undefined) return fused
-  return tf.tidy(() => {
-    const g = tf.mul(gradient, o.scale)
-    const m = tf.add(tf.mul(mean, o.beta1), tf.mul(g, 1 - o.beta1))
-    const v = tf.add(tf.mul(meanSquare, o.beta2), tf.mul(tf.square(g), 1 - o.beta2))
-    return [tf.sub(weight, tf.div(tf.mul(m, o.learningRate), tf.add(tf.sqrt(v), o.epsilon))), m, v]
-  })
-}
-
 /**
  * Cross entropy of each row: -sum_k labels[k] * log softmax(logits)[k]. Differentiable in the logits.
  * @param logits [rows, classes]
@@ -263,14 +208,6 @@ function dropoutMask(size: number, o: { state: number; limit: number; scale: num
     if ((bits ^ (bits >>> 16)) >>> 0 >= o.limit) mask[i] = o.scale
   }
   return mask
-}
-
-/** average * momentum + value * (1 - momentum), assigned to the average. */
-export function moveAverage(average: tf.Variable, value: tf.Tensor, momentum: number): void {
-  tf.tidy(() => {
-    const moved = run('NoduleMovingAverage', { average, value }, { momentum })?.[0]
-    average.assign(moved ?? tf.add(tf.mul(average, momentum), tf.mul(value, 1 - momentum)))
-  })
 }
 
 /**

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
-import { addRelu, batchNormRelu, moveAverage } from '../engine/fused.js'
+import { addRelu, batchNormRelu } from '../engine/fused.js'
+import { moveAverages as moveAll } from '../engine/fused_training.js'
 import { INPUT, byChannel } from './graph.js'
 import type { Activation, BackboneGraph, ConvNode, PoolNode } from './graph.js'
 import { filterName } from './weights.js'
@@ -124,9 +125,12 @@ export function moveAverages(
   statistics: readonly BatchStatistics[],
   momentum: number,
 ): void {
-  for (const { name, mean, variance } of statistics) {
-    moveAverage(weights.get(`${name}/BatchNorm/moving_mean`)!, mean, momentum)
-    moveAverage(weights.get(`${name}/BatchNorm/moving_variance`)!, variance, momentum)
-  }
+  moveAll(
+    statistics.flatMap(({ name, mean, variance }) => [
+      { average: weights.get(`${name}/BatchNorm/moving_mean`)!, value: mean },
+      { average: weights.get(`${name}/BatchNorm/moving_variance`)!, value: variance },
+    ]),
+    momentum,
+  )
   tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
 }

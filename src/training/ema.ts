@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import { checkNumber } from '../check.js'
-import { moveAverage } from '../engine/fused.js'
+import { moveAverages } from '../engine/fused_training.js'
 import type { Variables } from '../checkpoints/checkpoint.js'
 
 /**
@@ -41,7 +41,10 @@ export function createEma(weights: Variables, decay: number): Ema {
     slots: new Map([...weights].map(([name, weight]) => [`raw/${name}`, weight])),
     update: (step) => {
       const momentum = Math.min(decay, (1 + step) / (10 + step))
-      for (const [name, weight] of weights) moveAverage(averages.get(name)!, weight, momentum)
+      moveAverages(
+        [...weights].map(([name, weight]) => ({ average: averages.get(name)!, value: weight })),
+        momentum,
+      )
     },
     use: async (work) => {
       const kept = [...weights.values()].map((weight) => weight.clone())

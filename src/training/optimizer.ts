@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
-import { adam, globalNorm, rmsProp } from '../engine/fused.js'
+import { globalNorm, moveWeights } from '../engine/fused_training.js'
+import type { Move } from '../engine/fused_training.js'
 
 /** Decay of RMSProp's mean square and of Adam's averages: TensorBox's and TensorFlow's. */
 const RMS_DECAY = 0.9
@@ -67,38 +68,29 @@ export function createOptimizer(hypes: OptimizerHypes, weights: ReadonlyMap<stri
       })
     }
     const scale = hypes.clip_norm > 0 && norm > hypes.clip_norm ? hypes.clip_norm / norm : 1
-    for (const [name, gradient] of gradients) {
-      const weight = weights.get(name)!
-      const variables = [weight, ...SLOTS[kind].map((slot) => slots.get(`${slot.name}/${name}`)!)]
-      const moved = move(variables, gradient, scale, learningRate, step)
-      variables.forEach((variable, index) => variable.assign(moved[index]!))
-      tf.dispose(moved)
-    }
+    const all = [...gradients].map(([name, gradient]) => ({
+      weight: weights.get(name)!,
+      slots: SLOTS[kind].map((slot) => slots.get(`${slot.name}/${name}`)!),
+      gradient,
+    }))
+    moveWeights(all, { ...moveOf(learningRate, step), scale })
     return norm
   }
 
-  function move(
-    [weight, first, second]: tf.Variable[],
-    gradient: tf.Tensor,
-    scale: number,
-    rate: number,
-    step: number,
-  ): tf.Tensor[] {
-    if (kind === 'RMS')
-      return rmsProp(weight!, first!, gradient, { learningRate: rate, decay: RMS_DECAY, epsilon, scale })
-    if (kind === 'SGD') return [tf.tidy(() => tf.sub(weight!, tf.mul(gradient, rate * scale)))]
-    // As TensorFlow's MomentumOptimizer has it: the rate is outside of the velocity.
-    if (kind === 'momentum')
-      return tf.tidy(() => {
-        const velocity = tf.add(tf.mul(first!, momentum), tf.mul(gradient, scale))
-        return [tf.sub(weight!, tf.mul(velocity, rate)), velocity]
-      })
-    // Decoupled decay (Loshchilov and Hutter, arXiv 1711.05101); vectors (biases, batch norms) keep their size.
-    if (kind === 'AdamW' && weight!.rank > 1 && hypes.solver.weight_decay > 0)
-      weight!.assign(tf.tidy(() => tf.mul(weight!, 1 - rate * hypes.solver.weight_decay)))
+  function moveOf(rate: number, step: number): Omit<Move, 'scale'> {
+    const plain = { learningRate: rate, decay: 0, decay2: 0, epsilon, keep: 1 }
+    if (kind === 'SGD') return { ...plain, kind }
+    if (kind === 'momentum') return { ...plain, kind, decay: momentum }
+    if (kind === 'RMS') return { ...plain, kind, decay: RMS_DECAY }
     const correction = Math.sqrt(1 - ADAM_BETA2 ** (step + 1)) / (1 - ADAM_BETA1 ** (step + 1))
-    const o = { learningRate: rate * correction, beta1: ADAM_BETA1, beta2: ADAM_BETA2, epsilon, scale }
-    return adam(weight!, first!, second!, gradient, o)
+    return {
+      ...plain,
+      kind: 'Adam',
+      learningRate: rate * correction,
+      decay: ADAM_BETA1,
+      decay2: ADAM_BETA2,
+      keep: kind === 'AdamW' ? 1 - rate * hypes.solver.weight_decay : 1,
+    }
   }
 
   return { slots, apply, dispose: () => tf.dispose([...slots.values()]) }

@@ -23,6 +23,7 @@ export type BinaryName =
   | 'addRelu'
   | 'reluGrad'
 export type CompareName = 'equal' | 'notEqual' | 'greater' | 'greaterEqual' | 'less' | 'lessEqual'
+export type OptimizerName = 'SGD' | 'momentum' | 'RMS' | 'Adam'
 export type ReduceName = 'sum' | 'mean' | 'max' | 'min' | 'prod'
 export type UnaryName =
   | (
@@ -64,6 +65,7 @@ export interface TensorAddon {
   readonly compareOps: Opcodes<CompareName>
   readonly unaryOps: Opcodes<UnaryName>
   readonly reduceOps: Opcodes<ReduceName>
+  readonly optimizers: Opcodes<OptimizerName>
   threads: (count?: number) => number
   bfloat16: (on?: boolean) => boolean
   describePrimitives: () => string
@@ -150,23 +152,23 @@ export interface TensorAddon {
   softmaxCrossEntropy: (logits: F, labels: F, rows: number, n: number, loss: F, softmax: F) => void
   softmaxCrossEntropyGradient: (softmax: F, labels: F, dLoss: F, rows: number, n: number, dLogits: F) => void
   dropout: (x: F, out: F, state: number, limit: number, scale: number) => void
-  sumOfSquares: (x: F) => number
-  rmsProp: (
-    learningRate: number,
-    decay: number,
-    unused: number,
-    epsilon: number,
-    scale: number,
-    ...buffers: [weight: F, meanSquare: F, gradient: F]
+  sumOfSquares: (arrays: readonly F[]) => number
+  moveWeights: (
+    kind: number,
+    ...rest: [
+      learningRate: number,
+      decay: number,
+      decay2: number,
+      epsilon: number,
+      scale: number,
+      keep: F,
+      weights: readonly F[],
+      gradients: readonly F[],
+      firstSlots: readonly F[],
+      secondSlots: readonly F[],
+    ]
   ) => void
-  adam: (
-    learningRate: number,
-    beta1: number,
-    beta2: number,
-    epsilon: number,
-    scale: number,
-    ...buffers: [weight: F, m: F, v: F, gradient: F]
-  ) => void
+  moveAverages: (momentum: number, averages: readonly F[], values: readonly F[]) => void
 }
 
 /**

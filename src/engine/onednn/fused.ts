@@ -1,5 +1,7 @@
 /** The kernels that ../fused.ts names: several tfjs operations in one pass over the memory. */
 import type { TensorInfo } from '@tensorflow/tfjs'
+import { isDecayed } from '../fused_training.js'
+import type { OptimizerName } from './addon.js'
 import { product } from './kernel.js'
 import type { Call, Kernels } from './kernel.js'
 
@@ -51,18 +53,10 @@ function batchNormGrad({ inputs, attrs, backend }: Call): TensorInfo[] {
   return [dx.info, dGamma.info, dBeta.info]
 }
 
-function squaredNorm({ inputs, backend }: Call): TensorInfo {
-  const { info, values } = backend.output([], 'float32')
-  values[0] = backend.addon.sumOfSquares(backend.floats(inputs['x']!))
-  return info
-}
-
-/** All gradients in one call. */
+/** Of all inputs together. */
 function squaredNorms({ inputs, backend }: Call): TensorInfo {
   const { info, values } = backend.output([], 'float32')
-  let sum = 0
-  for (const input of Object.values(inputs)) sum += backend.addon.sumOfSquares(backend.floats(input))
-  values[0] = sum
+  values[0] = backend.addon.sumOfSquares(Object.values(inputs).map((input) => backend.floats(input)))
   return info
 }
 
@@ -92,33 +86,40 @@ function dropout({ inputs, attrs, backend }: Call): TensorInfo {
   return out.info
 }
 
-/** A few thousand numbers at most: not worth a call into C++. */
-function movingAverage({ inputs, attrs, backend }: Call): TensorInfo {
-  const momentum = attrs['momentum'] as number
-  const average = backend.takeOver(inputs['average']!)
-  const value = backend.floats(inputs['value']!)
-  const { values } = average
-  for (let i = 0; i < values.length; i++) values[i] = values[i]! * momentum + value[i]! * (1 - momentum)
-  return average.info
+/** Lists of `count` inputs each, in the order in which they were given. */
+function listsOf(inputs: Call['inputs'], count: number): TensorInfo[][] {
+  const all = Object.values(inputs)
+  return Array.from({ length: count === 0 ? 0 : all.length / count }, (_, list) =>
+    all.slice(list * count, (list + 1) * count),
+  )
 }
 
-function rmsProp({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const { learningRate, decay, epsilon, scale } = attrs as Record<string, number>
-  const weight = backend.takeOver(inputs['weight']!)
-  const meanSquare = backend.takeOver(inputs['meanSquare']!)
-  const buffers = [weight.values, meanSquare.values, backend.floats(inputs['gradient']!)] as const
-  backend.addon.rmsProp(learningRate!, decay!, 0, epsilon!, scale!, ...buffers)
-  return [weight.info, meanSquare.info]
+function moveAverages({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const [averages = [], values = []] = listsOf(inputs, attrs['count'] as number)
+  const moved = averages.map((average) => backend.takeOver(average))
+  backend.addon.moveAverages(
+    attrs['momentum'] as number,
+    moved.map((average) => average.values),
+    values.map((value) => backend.floats(value)),
+  )
+  return moved.map(({ info }) => info)
 }
 
-function adam({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const { learningRate, beta1, beta2, epsilon, scale } = attrs as Record<string, number>
-  const weight = backend.takeOver(inputs['weight']!)
-  const mean = backend.takeOver(inputs['mean']!)
-  const square = backend.takeOver(inputs['meanSquare']!)
-  const buffers = [weight.values, mean.values, square.values, backend.floats(inputs['gradient']!)] as const
-  backend.addon.adam(learningRate!, beta1!, beta2!, epsilon!, scale!, ...buffers)
-  return [weight.info, mean.info, square.info]
+function moveWeights({ inputs, attrs, backend }: Call): TensorInfo[] {
+  const { count, learningRate, decay, decay2, epsilon, scale, keep } = attrs as Record<string, number>
+  const [gradients = [], ...variables] = listsOf(inputs, count!)
+  const moved = variables.map((list) => list.map((variable) => backend.takeOver(variable)))
+  const [weights = [], first = [], second = []] = moved.map((list) => list.map(({ values }) => values))
+  backend.addon.moveWeights(
+    ...([backend.addon.optimizers[attrs['kind'] as OptimizerName], learningRate!, decay!, decay2!] as const),
+    ...([
+      epsilon!,
+      scale!,
+      Float32Array.from(weights, (_, i) => (isDecayed(variables[0]![i]!) ? keep! : 1)),
+    ] as const),
+    ...([weights, gradients.map((gradient) => backend.floats(gradient)), first, second] as const),
+  )
+  return moved.flat().map(({ info }) => info)
 }
 
 /** x [rows, width], the same at every step, or [steps, rows, width]; see lstmLayer of ../fused.ts. */
@@ -208,14 +209,12 @@ type F = Float32Array
 export const fusedKernels: Kernels = {
   NoduleBatchNorm: batchNorm,
   NoduleBatchNormGrad: batchNormGrad,
-  NoduleSquaredNorm: squaredNorm,
   NoduleSquaredNorms: squaredNorms,
-  NoduleRmsProp: rmsProp,
-  NoduleAdam: adam,
+  NoduleMoveWeights: moveWeights,
   NoduleSoftmaxCrossEntropy: softmaxCrossEntropy,
   NoduleSoftmaxCrossEntropyGrad: softmaxCrossEntropyGrad,
   NoduleDropout: dropout,
-  NoduleMovingAverage: movingAverage,
+  NoduleMoveAverages: moveAverages,
   NoduleLstm: lstm,
   NoduleLstmGrad: lstmGrad,
 }

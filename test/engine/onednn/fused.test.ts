@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import * as fused from '../../../src/engine/fused.js'
+import * as layers from '../../../src/engine/fused.js'
+import * as training from '../../../src/engine/fused_training.js'
+import type { Move } from '../../../src/engine/fused_training.js'
 import {
   describeFallbacks,
   registerNativeBackend,
@@ -33,6 +35,8 @@ function expectClose(actual: number[][], expected: number[][], tolerance = 2e-5)
 }
 
 const problem = tensorAddonProblem()
+
+const fused = { ...layers, ...training }
 
 describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () => {
   beforeAll(() => {
@@ -119,42 +123,73 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
     expect(dropped).toBeCloseTo(0.3, 1)
   })
 
-  test('a moving average in place', async () => {
+  // One of them longer than what a thread takes at once, some that share a part.
+  const SIZES = [[3], [70_001], [40, 50], [1], [9000]]
+
+  test('moving averages in place', async () => {
     const run = (): tf.Tensor[] => {
-      const average = tf.variable(normal([33], 'a'))
-      fused.moveAverage(average, normal([33], 'b'), 0.9)
-      return [average]
+      const averages = SIZES.map((shape) => tf.variable(normal(shape, 'a')))
+      const all = averages.map((average, i) => ({ average, value: normal(SIZES[i]!, 'b') }))
+      fused.moveAverages(all, 0.9)
+      return averages
     }
-    expectClose(await numbers('native', run), await numbers('cpu', run))
+    expectClose(await numbers('native', run), await numbers('cpu', run), 1e-7)
   })
 
-  test.skipIf(problem === undefined && !requireTensorAddon().hasBfloat16)(
-    'bfloat16 convolutions are near',
-    async () => {
-      const run = (): tf.Tensor[] =>
-        withGradients(((x: tf.Tensor4D, w: tf.Tensor4D) => tf.conv2d(x, w, 1, 'same')) as Op, [
-          normal([1, 12, 10, 32]),
-          normal([3, 3, 32, 32], 'w'),
-        ])
-      const exact = await numbers('native', run)
-      requireTensorAddon().bfloat16(true)
-      const near = await numbers('native', run)
-      requireTensorAddon().bfloat16(false)
-      expect(near).not.toEqual(exact)
-      expectClose(near, exact, 1e-2)
-    },
-  )
-
-  test('optimizers and the norm', async () => {
+  const MOVE: Move = {
+    kind: 'RMS',
+    learningRate: 1e-3,
+    decay: 0.9,
+    decay2: 0.999,
+    epsilon: 1e-5,
+    scale: 0.5,
+    keep: 1,
+  }
+  test.each([
+    { ...MOVE, slots: 1 },
+    { ...MOVE, kind: 'SGD' as const, slots: 0 },
+    { ...MOVE, kind: 'momentum' as const, slots: 1 },
+    { ...MOVE, kind: 'Adam' as const, slots: 2 },
+    { ...MOVE, kind: 'Adam' as const, slots: 2, keep: 0.75 },
+  ])('$kind moves all weights at once, keep $keep', async ({ slots, ...move }) => {
     const run = (): tf.Tensor[] => {
-      const [w, g] = [normal([30000], 'w'), normal([30000], 'g')]
-      const [m, s] = [normal([30000], 'm'), tf.abs(normal([30000], 's'))]
-      const rms = { learningRate: 1e-3, decay: 0.9, epsilon: 1e-5, scale: 0.5 }
-      const adam = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, scale: 0.5 }
-      const norm = tf.scalar(fused.globalNorm([w, m, s, g]))
-      return [norm, fused.squaredNorm(g), ...fused.rmsProp(w, s, g, rms), ...fused.adam(w, m, s, g, adam)]
+      const all = SIZES.map((shape) => ({
+        weight: tf.variable(normal(shape, 'w')),
+        slots: ['m', 'v'].slice(0, slots).map((name) => tf.variable(tf.abs(normal(shape, name)))),
+        gradient: normal(shape, 'g'),
+      }))
+      // Twice: the second time the variables' memory is ours.
+      for (let step = 0; step < 2; step++) fused.moveWeights(all, move)
+      return all.flatMap((one) => [one.weight, ...one.slots])
     }
-    expectClose(await numbers('native', run), await numbers('cpu', run))
+    const native = await numbers('native', run)
+    setNativeThreads(1)
+    expect(await numbers('native', run)).toEqual(native)
+    setNativeThreads(2)
+    expectClose(native, await numbers('cpu', run), 2e-6)
+  })
+
+  test('the norm of all gradients', async () => {
+    const norm = (): tf.Tensor[] => [tf.scalar(fused.globalNorm(SIZES.map((shape) => normal(shape, 'g'))))]
+    const native = await numbers('native', norm)
+    expectClose(native, await numbers('cpu', norm), 1e-6)
+    setNativeThreads(3)
+    expect(await numbers('native', norm)).toEqual(native)
+    setNativeThreads(2)
+  })
+
+  test('lists of optimizers that do not fit together are refused', () => {
+    const addon = requireTensorAddon()
+    const [two, three, one] = [new Float32Array(2), new Float32Array(3), new Float32Array(1)]
+    const move = (weights: Float32Array[], gradients: Float32Array[], slots: Float32Array[]): void =>
+      addon.moveWeights(addon.optimizers.RMS, 1, 0.9, 0, 1, 1, one, weights, gradients, slots, [])
+    const long = /^argument \d+: expected arrays as long as the weights$/
+    expect(() => move([two], [three], [two])).toThrow(long)
+    expect(() => move([two], [two], [])).toThrow(long)
+    expect(() => move([two, two], [two, two], [two, two])).toThrow('argument 6: expected at least 2 elements')
+    expect(() => addon.moveAverages(0.5, [two], [three])).toThrow(
+      'argument 2: expected arrays as long as the averages',
+    )
   })
 
   test('an optimizer leaves alone what others still see', async () => {
@@ -162,13 +197,12 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
     const initial: tf.Tensor = tf.tensor1d([1, 2, 3])
     const weight = tf.variable(initial)
     const slot: tf.Variable = tf.variable(tf.ones([3]))
-    const options = { learningRate: 0.1, decay: 0.9, epsilon: 1e-5, scale: 1 }
-    const step = (): void => {
-      const moved = fused.rmsProp(weight, slot, tf.ones([3]), options)
-      weight.assign(moved[0]!)
-      slot.assign(moved[1]!)
-      tf.dispose(moved)
-    }
+    const step = (): void =>
+      fused.moveWeights([{ weight, slots: [slot], gradient: tf.ones([3]) }], {
+        ...MOVE,
+        learningRate: 0.1,
+        scale: 1,
+      })
     step()
     const view = weight.clone()
     const before = [...view.dataSync()]
@@ -239,7 +273,7 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
         tf.sum(x),
         tf.sum(x, 0),
         tf.sum(x, 1),
-        fused.squaredNorm(x),
+        tf.scalar(fused.globalNorm([x])),
         fused.batchNormRelu(x, tf.ones([70]), tf.zeros([70]), 1e-3, true).y,
       ]
     }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import * as fused from '../../../src/engine/fused.js'
+import { globalNorm, moveAverages, moveWeights } from '../../../src/engine/fused_training.js'
 import { probeEngines, startEngine } from '../../../src/engine/start.js'
 import { createRandom } from '../../../src/random.js'
 
@@ -143,17 +144,24 @@ describe('wasm engine', () => {
       v: { shape: [3, 4], data: random([3, 4], 'v').data.map(Math.abs) },
       gradient: random([3, 4], 'gradient'),
     }
-    await expectParity(inputs, ({ weight, m, v, gradient }) => [
-      ...fused.rmsProp(weight!, v!, gradient!, { learningRate: 0.1, decay: 0.9, epsilon: 1e-5, scale: 0.5 }),
-      ...fused.adam(weight!, m!, v!, gradient!, {
-        learningRate: 0.1,
-        beta1: 0.9,
-        beta2: 0.99,
-        epsilon: 1e-5,
-        scale: 0.5,
-      }),
-      fused.squaredNorm(weight!),
-    ])
+    const move = { learningRate: 0.1, decay: 0.9, decay2: 0.99, epsilon: 1e-5, scale: 0.5, keep: 0.75 }
+    const kinds = [
+      { kind: 'SGD', slots: [] },
+      { kind: 'momentum', slots: ['m'] },
+      { kind: 'RMS', slots: ['v'] },
+      { kind: 'Adam', slots: ['m', 'v'] },
+    ] as const
+    await expectParity(inputs, (x) => {
+      const moved = kinds.flatMap(({ kind, slots }) => {
+        const weight = tf.variable(x['weight']!)
+        const variables = slots.map((name) => tf.variable(x[name]!))
+        moveWeights([{ weight, slots: variables, gradient: x['gradient']! }], { ...move, kind })
+        return [weight, ...variables]
+      })
+      const average = tf.variable(x['m']!)
+      moveAverages([{ average, value: x['v']! }], 0.9)
+      return [...moved, average, tf.scalar(globalNorm([x['weight']!, x['gradient']!]))]
+    })
   })
 })
 
