@@ -176,6 +176,13 @@ export const HYPES_KEYS = {
   augment: {
     positive_share: number('Crops that are placed around a true box.', 0.5, '', 0, 1),
     hard_share: number('Crops that are placed around a false mark that was mined.', 0.2, '', 0, 1),
+    crops_per_frame: integer(
+      'Crops that are cut from a frame once it is read, one after the other: large frames take longer to read than to train on.',
+      1,
+      '',
+      1,
+      64,
+    ),
     rotate: flag('Turn by any angle.', true),
     mirror: flag('Mirror in x, in y and along the channels.', true),
     scale: number('Largest change of the size, as a part of it.', 0.15, '', 0, 0.9),

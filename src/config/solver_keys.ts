@@ -66,6 +66,12 @@ export const SOLVER_KEYS = {
     '',
   ),
   head_weights: numbers('Weights of the confidence and of the box loss.', [1, 0.1], '', [2, 2]),
+  rezoom_weights: numbers(
+    'Weights of the second-stage confidence and of the box correction, times those of head_weights (TensorBox: fixed).',
+    [0.1, 0.03],
+    '',
+    [2, 2],
+  ),
   max_iter: integer('Steps of a run.', 10000, 'steps', 1, 1e9),
   early_stopping: integer(
     'The run ends after so many looks at the whole test without a better one; 0: never (nodule).',

@@ -56,7 +56,7 @@ export interface BatchSource {
 
 /**
  * Batches of frames with their boxes. Item number n = step * batch_size + place in the batch is entry
- * n mod length of the order of pass floor(n / length); order and jitter depend on seed and n alone, so a run that is
+ * n mod length of the order of pass floor(n / length), with jitter and augment.crops_per_frame c that of floor(n / c); order and jitter depend on seed and n alone, so a run that is
  * resumed at a step gets what the unbroken run got. Images of another size are resized to the frame, boxes with
  * them, or, with data.mm_per_pixel, crops of the frame's size are cut out of them; boxes of biggest_box_px or more are
  * left out. Throws NoduleError for empty lists, missing images and boxes outside them.
@@ -86,14 +86,15 @@ export async function openBatches(
   for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
   const cache = new FrameCache(options.cacheBytes ?? Math.min(2 ** 30, freemem() / 4))
   const order = new Order(images.length, seed, options.shuffle ?? true)
-  const lastItem = images.length * passes
+  const crops = options.jitter === true && hypes.data.mm_per_pixel > 0 ? hypes.augment.crops_per_frame : 1
+  const lastItem = images.length * crops * passes
   const count = Math.ceil(lastItem / hypes.batch_size)
   const module = new URL('./batch_worker.js', import.meta.url)
   const { run, close } = inThreads(workers, module, makeBatch)
   const make = async (step: number): Promise<Batch> => {
     const first = step * hypes.batch_size
     const numbers = Array.from({ length: Math.min(hypes.batch_size, lastItem - first) }, (_, i) => first + i)
-    const indices = numbers.map((number) => order.entry(number))
+    const indices = numbers.map((number) => order.entry(Math.floor(number / crops)))
     const { frames, boxes, excluded, decoded } = await run({
       hypes,
       jitterSeed: options.jitter === true ? seed : undefined,

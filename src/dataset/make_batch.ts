@@ -39,9 +39,11 @@ export async function makeBatch({ hypes, jitterSeed, items }: BatchTask): Promis
   const values = width * height * hypes.data.channels
   const frames = new Float32Array(new SharedArrayBuffer(items.length * values * 4))
   const made: MadeBatch = { frames, boxes: [], excluded: [], decoded: [] }
-  const loaded = await Promise.all(
-    items.map(async ({ image }) => ('data' in image ? image : decode(image, hypes))),
-  )
+  // Each image once, however many crops are cut from it.
+  const reading = new Map<CheckedImage | LoadedFrame, LoadedFrame | Promise<LoadedFrame>>()
+  for (const { image } of items)
+    if (!reading.has(image)) reading.set(image, 'data' in image ? image : decode(image, hypes))
+  const loaded = await Promise.all(items.map(({ image }) => reading.get(image)!))
   for (const [place, frame] of loaded.entries()) {
     const target = frames.subarray(place * values, (place + 1) * values)
     const { boxes, excluded } = put(frame, hypes, jitterSeed, items[place]!.number, target)
@@ -132,6 +134,7 @@ function put(
 const STILL: Hypes['augment'] = {
   positive_share: 0.5,
   hard_share: 0,
+  crops_per_frame: 1,
   rotate: false,
   mirror: false,
   scale: 0,

@@ -27,9 +27,6 @@ export interface Loss {
   delta?: tf.Scalar
 }
 
-/** Weights of the second stage's terms against the first's; TensorBox's. */
-const REZOOM_CONFIDENCE_WEIGHT = 0.1
-const DELTA_WEIGHT = 0.03
 /** A residual beyond this many pixels costs no more and has no gradient. */
 const DELTA_LIMIT = 10
 /** "center": the predicted center is right within this share of the true size. */
@@ -110,6 +107,7 @@ export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): L
   const [n, g, r] = outputs.boxes.shape
   const m = n * g
   const [confidenceWeight, boxWeight] = hypes.solver.head_weights as [number, number]
+  const [rezoomWeight, deltaWeight] = hypes.solver.rezoom_weights as [number, number]
   const predictions = outputs.boxes.dataSync() as Float32Array
   const matched = matchBoxes(predictions, targets, hypes)
   const mask = tf.tensor(residualWeights(matched, hypes.solver.relative_box_px), [n, g, r, 4])
@@ -124,16 +122,13 @@ export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): L
   if (outputs.rezoomLogits === undefined) return { ...first, total: tf.add(confidence, box) }
 
   const right = rezoomClasses(predictions, matched, hypes)
-  const rezoomConfidence = scaled(
-    entropy(outputs.rezoomLogits, right),
-    (confidenceWeight * REZOOM_CONFIDENCE_WEIGHT) / m,
-  )
+  const rezoomConfidence = scaled(entropy(outputs.rezoomLogits, right), (confidenceWeight * rezoomWeight) / m)
   const second = { ...first, rezoomConfidence }
   if (outputs.deltas === undefined) return { ...second, total: tf.addN([confidence, box, rezoomConfidence]) }
 
   const corrected = tf.mul(tf.sub(truths, tf.add(outputs.boxes, outputs.deltas)), mask)
   const bounded = tf.minimum(tf.square(corrected), DELTA_LIMIT ** 2)
-  const delta = scaled(tf.sum(bounded), (boxWeight * DELTA_WEIGHT) / m)
+  const delta = scaled(tf.sum(bounded), (boxWeight * deltaWeight) / m)
   return { ...second, delta, total: tf.addN([confidence, box, rezoomConfidence, delta]) }
 }
 

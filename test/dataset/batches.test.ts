@@ -72,6 +72,26 @@ function brightBox(frame: Float32Array): { x1: number; y1: number; x2: number; y
 }
 
 describe('batches', () => {
+  it('cut augment.crops_per_frame crops from each frame in turn, each of its own', async () => {
+    const crops = parseHypes({
+      ...{ image_width: 64, image_height: 64, grid_width: 2, grid_height: 2, batch_size: 4 },
+      ...{ data: { mm_per_pixel: 0.7 }, augment: { crops_per_frame: 3 } },
+    })
+    const taken: Batch[] = []
+    for await (const batch of batches(list, crops, { jitter: true, passes: 1, workers: 1 })) taken.push(batch)
+    const indices = taken.flatMap((batch) => batch.indices)
+    expect(indices).toHaveLength(15)
+    for (let n = 0; n < 15; n += 3) expect(new Set(indices.slice(n, n + 3)).size).toBe(1)
+    expect([...new Set(indices)].sort()).toEqual([0, 1, 2, 3, 4])
+    const size = 64 * 64 * 3
+    const [first, second] = [0, 1].map((n) => taken[0]!.frames.slice(n * size, (n + 1) * size))
+    expect(second).not.toEqual(first)
+    // Without jitter, each frame once.
+    const still: Batch[] = []
+    for await (const batch of batches(list, crops, { passes: 1 })) still.push(batch)
+    expect(still.flatMap((batch) => batch.indices)).toHaveLength(5)
+  })
+
   it('are the same from any number of threads, made in whatever order, varied or not', async () => {
     for (const jitter of [false, true]) {
       const [here, ...others] = await Promise.all(

@@ -114,6 +114,15 @@ describe('computeLoss', () => {
     })
   })
 
+  it('rezoom_weights weigh the second stage', () => {
+    const changed = { ...hypes, solver: { ...hypes.solver, rezoom_weights: [1, 0.3] } }
+    const [plain, heavy] = [hypes, changed].map((h) => computeLoss(outputs(), targets, h))
+    const read = (scalar: tf.Scalar | undefined): number => scalar!.dataSync()[0]!
+    for (const part of ['rezoomConfidence', 'delta'] as const)
+      expect(read(heavy![part])).toBeCloseTo(10 * read(plain![part]), 4)
+    expect(read(heavy!.box)).toBe(read(plain!.box))
+  })
+
   it('relative_box_px counts residuals in shares of the true size', () => {
     const relative = { ...hypes, solver: { ...hypes.solver, relative_box_px: 5 } }
     const loss = computeLoss(outputs(), targets, relative)
