@@ -51,6 +51,13 @@ export const PATCH_HYPES_KEYS = {
       0,
       1e3,
     ),
+    large_weight: number(
+      'How often a nodule of 12 mm or more is drawn, against 1 for a smaller one: they are few, and masses at the wall fewer.',
+      1,
+      '',
+      0,
+      1e3,
+    ),
     label_smoothing: number('Labels are drawn this far towards 0.5.', 0.02, '', 0, 0.9),
   },
   augment: {

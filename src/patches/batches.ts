@@ -14,6 +14,9 @@ export interface PatchBatch {
   labels: Float32Array
 }
 
+/** From this axial diameter on a nodule weighs sampling.large_weight, mm. */
+const LARGE_MM = 12
+
 /** What is drawn: a nodule with its cubes, or a single cube that is none. */
 interface Choices {
   groups: number[][]
@@ -73,7 +76,9 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
   }
   const nodules = choices(
     [...positives.values()],
-    [...positives].map(() => 1),
+    [...positives.values()].map((group) =>
+      group.some((index) => (recordOf(index).axialDiameterMm ?? 0) >= LARGE_MM) ? sampling.large_weight : 1,
+    ),
     'nodules',
   )
   const others = choices(

@@ -145,6 +145,27 @@ describe('the sampler', () => {
     store.close()
   })
 
+  it('draws nodules of 12 mm and more sampling.large_weight times as often', async () => {
+    const folder = await writeSmallCubes(join(root, 'large'), 40, 6, (n, ball) =>
+      ball ? { axialDiameterMm: n === 0 ? 12 : 11.9 } : {},
+    )
+    const store = await openCubes(folder)
+    const drawn = new Map<number, number>()
+    const counted = {
+      ...store,
+      read: (index: number): Uint8Array => {
+        drawn.set(index, (drawn.get(index) ?? 0) + 1)
+        return store.read(index)
+      },
+    }
+    const settings = smallHypes({ batch_size: 600, sampling: { positive_share: 1, large_weight: 5 } })
+    createSampler(counted, settings, 1).batch(0)
+    // 5 of 5 + 19 weights.
+    expect(drawn.get(0)! / 600).toBeGreaterThan(0.15)
+    expect(drawn.get(0)! / 600).toBeLessThan(0.27)
+    store.close()
+  })
+
   it('ends nodules and others in z equally often, so that an end tells nothing', async () => {
     // Three quarters of the nodules are cut out, a tenth of the others.
     const folder = await writeSmallCubes(join(root, 'ends'), 80, 5, (n, ball) =>
