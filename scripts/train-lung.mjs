@@ -1,12 +1,14 @@
-// node scripts/train-lung.mjs --data FOLDER [--output FOLDER] [--hosts NAME,...]
+// node scripts/train-lung.mjs --data FOLDER [--output FOLDER] [--hosts NAME,...] [--part SHARE]
 // Trains the model that ships (models/README.md says on what). First stage: on nodule stacks; then also on phantoms with
 // nodules of the stacks put in, and on its own false marks there; then also on thick stacks with nodules of other patients
-// put in. Second stage: on the marks that the first leaves in stacks and phantoms; then also in stacks with nodules put in;
-// then also on whole scans: their false marks, and nodules of the stacks put into copies of them. Two twins that each
-// leave out every other whole scan calibrate the second stage, and are what benchmarks/quality judges.
+// put in and on many phantoms. Second stage: on the marks that the first leaves in stacks and phantoms; then also in
+// stacks with nodules put in; then also on whole scans: their false marks, and nodules of the stacks put into copies of
+// them. Two twins that each leave out every other whole scan calibrate the second stage, and are what benchmarks/quality
+// judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
 //   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
 //   --hosts  whole scans below --data, at least two
+//   --part   share of the steps, stacks' patients and phantoms, to try the way itself in minutes
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,6 +18,7 @@ const { values } = parseArgs({
   options: {
     data: { type: 'string', default: process.env.NODULE_DATA ?? '' },
     output: { type: 'string', default: join(root, 'lung-output') },
+    part: { type: 'string', default: '1' },
     hosts: {
       type: 'string',
       default: 'lidc-idri-0001,lidc-idri-0003,qin-lung-ct/QIN-LSC-0014,qin-lung-ct/QIN-LSC-0028',
@@ -27,6 +30,8 @@ const stacks = join(data, 'lidc-nodule-stacks', 'lidc-nodule-stacks')
 const xml = join(data, 'lidc-xml')
 if (values.data === '' || !existsSync(join(stacks, 'index.csv')))
   fail(`no nodule stacks in ${stacks}: name the folder that holds lidc-nodule-stacks by --data`)
+const share = Number(values.part)
+if (!(share > 0 && share <= 1)) fail(`--part: a number above 0, at most 1, not ${values.part}`)
 const output = resolve(values.output)
 const hosts = values.hosts.split(',')
 if (hosts.length < 2) fail('--hosts: at least two scans: each twin leaves out every other')
@@ -44,10 +49,17 @@ function step(title, result, ...args) {
   run(process.execPath, ['dist/src/cli.js', ...args])
 }
 
-// Few phantoms are learnt as they are; many are what nodules of patients are put into.
-const PLAIN = { folder: 'phantoms', first: 1, patients: 10, seed: 1 }
-const HOSTS = { folder: 'phantom-hosts', first: 101, patients: 30, seed: 101 }
+// Synthetic patients: some are learnt as they are, in slices of several distances; into others nodules of patients are put.
+const PLAIN = [
+  { folder: 'phantoms', first: 1, patients: 10, seed: 1, spacing: 2, nodules: 16 },
+  { folder: 'phantoms-2.5', first: 201, patients: 40, seed: 201, spacing: 2.5, nodules: 20 },
+  { folder: 'phantoms-2', first: 301, patients: 40, seed: 301, spacing: 2, nodules: 20 },
+  { folder: 'phantoms-1.25', first: 401, patients: 30, seed: 401, spacing: 1.25, nodules: 20 },
+]
+const HOSTS = { folder: 'phantom-hosts', first: 101, patients: 30, seed: 101, spacing: 2, nodules: 16 }
+if (share < 1) for (const some of [...PLAIN, HOSTS]) some.patients = Math.ceil(some.patients * share)
 const set = (...changes) => changes.flatMap((change) => ['--set', change])
+const steps = (count) => set(`solver.max_iter=${Math.ceil(count * share)}`)
 
 /** Training goes on where it was interrupted. */
 function train(title, folder, ...args) {
@@ -62,8 +74,10 @@ function train(title, folder, ...args) {
 async function writeSplit(file) {
   const { partsOf } = await import('../dist/src/dataset/stacks/parts.js')
   const lines = readFileSync(join(stacks, 'index.csv'), 'utf8').trim().split('\n').slice(1)
-  const rows = [...partsOf(lines.map((line) => line.split(',')[0]))].map((row) => row.join(','))
-  for (const { first, patients } of [PLAIN, HOSTS])
+  const every = Math.round(1 / share)
+  const all = [...partsOf(lines.map((line) => line.split(',')[0]))]
+  const rows = all.filter((_, n) => n % every === 0).map((row) => row.join(','))
+  for (const { first, patients } of [...PLAIN, HOSTS])
     for (let n = first; n < first + patients; n++) rows.push(`PHANTOM-${String(n).padStart(4, '0')},train`)
   writeFileSync(file, `${rows.join('\n')}\n`)
 }
@@ -76,16 +90,16 @@ if (!existsSync(split)) await writeSplit(split)
 const prepare = (title, folder, ...args) =>
   step(title, at(folder, 'manifest.json'), 'prepare', ...args, '--hypes', hypes, '-o', at(folder))
 prepare('1: nodule stacks to frames', 'stacks', '--stacks', stacks, '--xml', xml, '--split-file', split)
-for (const { folder, first, patients, seed } of [PLAIN, HOSTS])
+for (const { folder, first, patients, seed, spacing, nodules } of [...PLAIN, HOSTS])
   step(
     `2: ${patients} synthetic patients`,
     at(folder, `PHANTOM-${String(first + patients - 1).padStart(4, '0')}`),
     ...['phantom', '-o', at(folder), '--patients', String(patients), '--first', String(first), '--hard'],
-    ...['--spacing', '2', '--nodules', '16', '--seed', String(seed)],
+    ...['--spacing', String(spacing), '--nodules', String(nodules), '--seed', String(seed)],
   )
-const phantoms = at(PLAIN.folder)
+const framesOf = ({ folder }) => `${folder}-frames`
+for (const plain of PLAIN) prepare('2: to frames', framesOf(plain), at(plain.folder), '--split', '1,0,0')
 const phantomHosts = at(HOSTS.folder)
-prepare('2: to frames', 'phantom-frames', phantoms, '--split', '1,0,0', '--negatives', '0.5')
 prepare(
   '2: nodules of patients in synthetic patients, to frames',
   'inserted-frames',
@@ -102,7 +116,15 @@ prepare(
 
 const list = at('stacks', 'train.json')
 const test = ['--test', at('stacks', 'val.json')]
-const onStacks = train('3: first stage, on stacks', at('first'), hypes, '--train', list, ...test)
+const onStacks = train(
+  '3: first stage, on stacks',
+  at('first'),
+  hypes,
+  '--train',
+  list,
+  ...test,
+  ...steps(9000),
+)
 const EXPORTED = ['--frame', '288x352']
 const early = at('early.onnx')
 step('4: first stage to ONNX', early, 'export', onStacks, ...EXPORTED, '-o', early)
@@ -115,31 +137,34 @@ const mine = (model, name, ...args) =>
   )
 const insertedList = at('inserted-frames', 'train.json')
 mine(early, 'early', phantomHosts, ...['--min-score', '0.25', '--max-marks', '100', '--lists', insertedList])
-const synthetic = [at('phantom-frames', 'train.json'), insertedList]
+const fine = [...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'), ...test]
 const onPhantoms = train(
   '4: first stage, on synthetic patients too',
   at('first-phantoms'),
-  ...[hypes, '--train', list, ...synthetic, ...test],
-  ...set(`solver.weights=${onStacks}`, 'solver.max_iter=3000', 'solver.learning_rate=0.001'),
-  ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
+  ...[hypes, '--train', list, at(framesOf(PLAIN[0]), 'train.json'), insertedList, ...fine],
+  ...steps(3000),
+  ...set(`solver.weights=${onStacks}`, 'solver.learning_rate=0.001'),
 )
+const synthetic = PLAIN.map((plain) => at(framesOf(plain), 'train.json'))
 const onAll = train(
-  '5: first stage, on nodules put into stacks too; boxes count in shares of their size',
+  '5: first stage, on nodules put into stacks and on many synthetic patients; boxes count in shares of their size',
   at('first-all'),
-  ...[hypes, '--train', at('stack-copies', 'train.json'), ...synthetic, ...test],
-  ...set(`solver.weights=${onPhantoms}`, 'solver.max_iter=3500', 'solver.learning_rate=0.0015'),
-  ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
-  ...set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]'),
+  ...[hypes, '--train', at('stack-copies', 'train.json'), insertedList, ...synthetic, ...fine],
+  ...steps(11500),
+  ...set(`solver.weights=${onPhantoms}`, 'solver.learning_rate=0.0015'),
+  ...set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]', 'augment.crops_per_frame=3'),
 )
 const model = at('lung.onnx')
 step('5: first stage to ONNX', model, 'export', onAll, ...EXPORTED, '-o', model)
 
 const stackMarks = ['--stacks', stacks, '--xml', xml, '--min-score', '0.25', '--max-marks', '60']
 const part = (name) => ['--split-file', split, '--part', name]
-mine(model, 'train', phantoms, ...stackMarks, ...part('train'))
+mine(model, 'train', at(PLAIN[0].folder), ...stackMarks, ...part('train'))
 mine(model, 'val', ...stackMarks, ...part('val'))
 mine(model, 'stack-copies', ...stackMarks, ...['--insertions', '3', '--seed', '31'], ...part('train'))
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
+for (const { folder } of PLAIN.slice(1))
+  mine(model, folder, at(folder), '--min-score', '0.25', '--max-marks', '60')
 const nameOf = (host) => basename(host)
 for (const host of hosts) {
   const copies = (variants, seed, name) => [
@@ -154,15 +179,16 @@ for (const host of hosts) {
 const secondEarly = train(
   '6: second stage, on stacks and synthetic patients',
   at('second-early'),
-  ...[patchHypes, '--train', ...cubes('train'), '--test', ...cubes('val')],
+  ...[patchHypes, '--train', ...cubes('train'), '--test', ...cubes('val'), ...steps(2200)],
 )
-const known = ['train', 'phantom-hosts', 'stack-copies']
+const known = ['train', 'stack-copies', HOSTS.folder, ...PLAIN.slice(1).map(({ folder }) => folder)]
 const second = train(
   '6: second stage, on nodules put into stacks and synthetic patients too',
   at('second'),
   ...[patchHypes, '--train', ...cubes(...known), '--test', ...cubes('val')],
-  ...set(`solver.weights=${secondEarly}`, 'solver.max_iter=2400', 'solver.learning_rate=0.0015'),
-  ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
+  ...steps(5000),
+  ...set(`solver.weights=${secondEarly}`, 'solver.learning_rate=0.0015'),
+  ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997', 'sampling.large_weight=2'),
 )
 /** The second stage, taught by some whole scans too. */
 function taught(name, scans) {
@@ -171,8 +197,9 @@ function taught(name, scans) {
     `7: second stage, ${name}`,
     at(name),
     ...[patchHypes, '--train', ...cubes(...known), ...whole, '--test', ...cubes('val')],
-    ...set(`solver.weights=${second}`, 'solver.max_iter=900', 'solver.learning_rate=0.0008'),
-    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
+    ...steps(900),
+    ...set(`solver.weights=${second}`, 'solver.learning_rate=0.0008'),
+    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997', 'sampling.large_weight=2'),
   )
   const file = at(`${name}.onnx`)
   step(`7: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
