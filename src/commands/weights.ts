@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs'
+import { averageCheckpoints } from '../checkpoints/average.js'
 import { BACKBONE_NAMES } from '../config/backbones.js'
 import type { BackboneName } from '../config/backbones.js'
 import { printResult } from '../terminal/output.js'
@@ -43,12 +44,43 @@ const convert: CommandModule<object, ConvertFlags> = {
   },
 }
 
+const average: CommandModule<object, { files: string[]; output: string }> = {
+  command: 'average <files..>',
+  describe: 'Write the mean of several checkpoints of one network',
+  builder: (yargs) =>
+    yargs
+      .positional('files', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'Checkpoints of nodule train, two or more',
+      })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'File to write (.safetensors)',
+      })
+      .example(
+        '$0 weights average a/checkpoints/last.safetensors b/checkpoints/last.safetensors -o mean.safetensors',
+        'to train on from, by solver.weights, some hundred steps',
+      ),
+  handler: async ({ files, output }) => {
+    const result = await averageCheckpoints(files, output)
+    printResult(
+      result,
+      () => `${result.path}: ${count(result.tensors, 'tensor')}, means of ${files.length} checkpoints\n`,
+    )
+  },
+}
+
 export const command: CommandModule<object, Flags> = {
   command: 'weights <file>',
   describe: 'Show what is in a file of weights and which backbone it fits',
   builder: (yargs) =>
     yargs
       .command(convert)
+      .command(average)
       .positional('file', {
         type: 'string',
         demandOption: true,

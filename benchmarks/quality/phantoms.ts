@@ -1,0 +1,68 @@
+// npx tsx benchmarks/quality/phantoms.ts --truth LIST --found FOLDER [--iou 0.5]
+// Judges boxes on slices of phantoms, where the truth is exact: LIST is what `nodule prepare PHANTOMS --slices all` wrote of
+// them, FOLDER what `nodule detect PHANTOMS` found (--min-confidence 0.02). Each box is ranked by its own confidence, the
+// first stage's, and by the confidence of its nodule, both stages', times its own.
+import { dirname } from 'node:path'
+import { parseArgs } from 'node:util'
+import { readList } from '../../src/dataset/index.js'
+import { byBoxSize, evaluatePairs, pairImages, readDetectionFolder } from '../../src/evaluation/index.js'
+import type { EvaluatedEntry } from '../../src/evaluation/index.js'
+import { imageToFrame } from '../../src/geometry/frame.js'
+import type { DetectedBox, SeriesDetections } from '../../src/inference/index.js'
+
+const { values } = parseArgs({
+  options: {
+    truth: { type: 'string' },
+    found: { type: 'string' },
+    iou: { type: 'string', default: '0.5' },
+  },
+})
+const { truth, found } = values
+if (truth === undefined || found === undefined)
+  throw new Error('usage: phantoms.ts --truth LIST --found FOLDER')
+const iou = Number(values.iou)
+
+const list = await readList(truth)
+const warnings: string[] = []
+const bySeries = new Map((await readDetectionFolder(found, warnings)).map((d) => [d.seriesInstanceUid, d]))
+for (const warning of warnings) console.error(warning)
+
+/** The boxes of all frames of the list, with the score that `scoreOf` gives them. */
+function predictions(scoreOf: (box: DetectedBox, scan: SeriesDetections) => number): EvaluatedEntry[] {
+  return list.entries.map(({ image_path, nodule }) => {
+    const scan = bySeries.get(nodule!.seriesInstanceUid)
+    if (scan === undefined) throw new Error(`${found}: nothing of series ${nodule!.seriesInstanceUid}`)
+    const boxes = scan.slices.find(({ k }) => k === nodule!.k)?.boxes ?? []
+    const rects = boxes.map((box) => ({ ...imageToFrame(nodule!.mapping, box), score: scoreOf(box, scan) }))
+    return { image_path, rects }
+  })
+}
+
+const both = (box: DetectedBox, scan: SeriesDetections): number =>
+  box.score * (scan.nodules.find(({ id }) => id === box.nodule)?.confidence ?? 0)
+const small = (rows: ReturnType<typeof byBoxSize>): string =>
+  rows[0]!.total === 0 ? '' : `${rows[0]!.found} of ${rows[0]!.total}`
+
+console.log(
+  '| boxes ranked by | AP | recall | best F1 | its recall, precision | below 8 px: at best F1, at all |',
+)
+console.log('| --- | --- | --- | --- | --- | --- |')
+for (const [name, scoreOf] of [
+  ['first stage', (box: DetectedBox) => box.score],
+  ['both stages', both],
+] as const) {
+  const { images } = pairImages(list.entries, predictions(scoreOf), {
+    ignoreExcluded: true,
+    truthDir: dirname(truth),
+    predictionsDir: dirname(truth),
+  })
+  const { ap, counts, bestF1 } = evaluatePairs(images, { iou })
+  const sizes = [bestF1?.threshold ?? 1, 0].map((threshold) => small(byBoxSize(images, threshold, iou)))
+  const cells = [
+    ...[ap, counts.recall, bestF1?.f1].map((value) => value?.toFixed(3) ?? ''),
+    `${bestF1?.recall?.toFixed(2)}, ${bestF1?.precision?.toFixed(2)}`,
+    sizes.join(', '),
+  ]
+  console.log(`| ${[name, ...cells].join(' | ')} |`)
+}
+console.log(`${list.entries.length} slices, ${list.entries.flatMap((e) => e.rects).length} boxes, IoU ${iou}`)
