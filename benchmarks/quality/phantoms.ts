@@ -22,7 +22,7 @@ if (truth === undefined || found === undefined)
   throw new Error('usage: phantoms.ts --truth LIST --found FOLDER')
 const iou = Number(values.iou)
 
-const list = await readList(truth)
+const list = readList(truth)
 const warnings: string[] = []
 const bySeries = new Map((await readDetectionFolder(found, warnings)).map((d) => [d.seriesInstanceUid, d]))
 for (const warning of warnings) console.error(warning)

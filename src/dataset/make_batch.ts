@@ -40,10 +40,11 @@ export async function makeBatch({ hypes, jitterSeed, items }: BatchTask): Promis
   const frames = new Float32Array(new SharedArrayBuffer(items.length * values * 4))
   const made: MadeBatch = { frames, boxes: [], excluded: [], decoded: [] }
   // Each image once, however many crops are cut from it.
-  const reading = new Map<CheckedImage | LoadedFrame, LoadedFrame | Promise<LoadedFrame>>()
-  for (const { image } of items)
-    if (!reading.has(image)) reading.set(image, 'data' in image ? image : decode(image, hypes))
-  const loaded = await Promise.all(items.map(({ image }) => reading.get(image)!))
+  const reading = new Map<CheckedImage | LoadedFrame, Promise<LoadedFrame>>()
+  const read = async (image: CheckedImage | LoadedFrame): Promise<LoadedFrame> =>
+    'data' in image ? image : decode(image, hypes)
+  for (const { image } of items) if (!reading.has(image)) reading.set(image, read(image))
+  const loaded = await Promise.all(items.map(async ({ image }) => reading.get(image)!))
   for (const [place, frame] of loaded.entries()) {
     const target = frames.subarray(place * values, (place + 1) * values)
     const { boxes, excluded } = put(frame, hypes, jitterSeed, items[place]!.number, target)
