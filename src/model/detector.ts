@@ -9,7 +9,7 @@ import { graphShapes } from './graph.js'
 import type { BackboneGraph, NodeShape } from './graph.js'
 import { dropout } from './random_tensors.js'
 import { rezoom } from './rezoom.js'
-import { createWeights, decoderChannels, weightSpecs } from './weights.js'
+import { createWeights, decoderChannels, drawWeights, weightSpecs } from './weights.js'
 import type { WeightSpec } from './weights.js'
 
 /** What the network says about every slot (one of rnn_len boxes) of every cell; cells row by row. */
@@ -39,6 +39,8 @@ export interface Detector {
   forward: (frames: tf.Tensor4D, o: { training: boolean; step?: number }) => Outputs
   /** @returns boxes [n, cells, rnn_len, 4] x1, y1, x2, y2 in frame pixels; confidences [n, cells, rnn_len] in [0, 1] */
   decode: (outputs: Outputs) => { boxes: tf.Tensor4D; confidences: tf.Tensor3D }
+  /** Draws the weights but those that were given values from elsewhere; for a detector that was made without. */
+  draw: (given: ReadonlySet<string>) => void
   /** Moves the batch-norm averages towards the statistics of a training pass and disposes of these. */
   updateAverages: (statistics: readonly BatchStatistics[]) => void
   dispose: () => void
@@ -47,8 +49,10 @@ export interface Detector {
 /**
  * Builds the model with seeded random weights; an engine must have been started.
  * Throws NoduleError (FORMAT) where the hypes do not fit together.
+ * @param o draw: false leaves the random weights at 0, for a caller that gives values to all of them, or to some and then
+ *   calls `draw`: those of a ResNet take seconds
  */
-export function createDetector(hypes: Hypes, seed: number): Detector {
+export function createDetector(hypes: Hypes, seed: number, o: { draw?: boolean } = {}): Detector {
   const graph = buildBackbone(hypes)
   const shapes = graphShapes(graph, hypes.image_height, hypes.image_width)
   checkShapes(hypes, graph, shapes.get(graph.top)!)
@@ -60,14 +64,15 @@ export function createDetector(hypes: Hypes, seed: number): Detector {
     earlyStride: shapes.get(graph.early)!.stride,
   }
   const specs = weightSpecs(hypes, graph)
-  const weights = createWeights(specs, seed)
+  const weights = createWeights(specs, o.draw === false ? undefined : seed)
   return {
     hypes,
     graph,
     specs,
     weights,
-    forward: (frames, o) => forward(plan, weights, frames, o.training ? (o.step ?? 0) : undefined),
+    forward: (frames, how) => forward(plan, weights, frames, how.training ? (how.step ?? 0) : undefined),
     decode: (outputs) => decode(hypes, outputs),
+    draw: (given) => drawWeights(weights, specs, seed, given),
     updateAverages: (statistics) => moveAverages(weights, statistics, hypes.batch_norm_momentum),
     dispose: () => tf.dispose([...weights.values()]),
   }

@@ -126,14 +126,38 @@ export function initialValues(spec: WeightSpec, seed: number): Float32Array {
   return truncatedNormal(size, deviation / 0.8796, seed, spec.name)
 }
 
-/** Makes the variables of a model. Their names in tfjs are its own: several models can live in one process. */
-export function createWeights(specs: readonly WeightSpec[], seed: number): Map<string, tf.Variable> {
+/**
+ * Makes the variables of a model. Their names in tfjs are its own: several models can live in one process.
+ * @param seed of the starting values; undefined: 0 stands where they would be drawn, for `drawWeights` or values of a file
+ */
+export function createWeights(
+  specs: readonly WeightSpec[],
+  seed: number | undefined,
+): Map<string, tf.Variable> {
   return new Map(
     specs.map((spec) => {
-      const tensor = tf.tensor(initialValues(spec, seed), spec.shape, 'float32')
+      const drawn = seed === undefined && !('value' in spec.start)
+      const tensor = drawn
+        ? tf.zeros(spec.shape)
+        : tf.tensor(initialValues(spec, seed ?? 0), spec.shape, 'float32')
       const variable = tf.variable(tensor, spec.trainable)
       tensor.dispose()
       return [spec.name, variable]
     }),
   )
+}
+
+/** Gives their starting values to the weights that have none from elsewhere. */
+export function drawWeights(
+  weights: ReadonlyMap<string, tf.Variable>,
+  specs: readonly WeightSpec[],
+  seed: number,
+  given: ReadonlySet<string>,
+): void {
+  for (const spec of specs) {
+    if (given.has(spec.name) || 'value' in spec.start) continue
+    const tensor = tf.tensor(initialValues(spec, seed), spec.shape, 'float32')
+    weights.get(spec.name)!.assign(tensor)
+    tensor.dispose()
+  }
 }

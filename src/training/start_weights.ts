@@ -10,22 +10,23 @@ import { restoreModel } from './other_hypes.js'
  * Weights to start from: solver.weights, a checkpoint of this package or of another that holds the backbone, else
  * slim_ckpt, which is of the backbone alone. Throws NoduleError (FILE, FORMAT, UNSUPPORTED).
  * @param near finds the file that the hypes name
+ * @returns the names of the weights that it gave values
  */
 export async function loadStart(
   detector: Detector,
   near: (path: string) => string,
   onWarning?: (warning: string) => void,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const { hypes } = detector
   const key = hypes.solver.weights === '' ? 'slim_ckpt' : 'solver.weights'
   const named = hypes.solver.weights === '' ? hypes.slim_ckpt : hypes.solver.weights
-  if (named === '') return
+  if (named === '') return new Set()
   const path = near(named)
   const file = await open(path, key)
   try {
-    if (key === 'solver.weights' && isOwn(file))
-      restoreModel(detector, await loadCheckpoint(path), path, onWarning)
-    else await loadBackbone(detector, file, onWarning)
+    if (key !== 'solver.weights' || !isOwn(file)) return await loadBackbone(detector, file, onWarning)
+    restoreModel(detector, await loadCheckpoint(path), path, onWarning)
+    return new Set(detector.weights.keys())
   } finally {
     await file.close()
   }
@@ -66,7 +67,7 @@ async function loadBackbone(
   detector: Detector,
   file: WeightsFile,
   onWarning?: (warning: string) => void,
-): Promise<void> {
+): Promise<ReadonlySet<string>> {
   const fit = fitBackbone(file, detector.hypes.slim_basename, detector.graph)
   const tensors = await readBackbone(file, fit)
   const names = new Set(tensors.keys())
@@ -76,4 +77,5 @@ async function loadBackbone(
   if (constant.length > 0) parts.push(`${constant.length} scales of batch norms are 1: the file has none`)
   if (fit.leftOver.length > 0) parts.push(`left over: ${namesOf(fit.leftOver)}`)
   onWarning?.(`${file.path}: ${parts.join('; ')}`)
+  return names
 }

@@ -74,11 +74,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     const isValidated = (step: number): boolean =>
       testList !== undefined && validateEvery > 0 && step > 0 && step % validateEvery === 0
     const build = (): Learner<Batch, StepResult, Look, LogEntry> => {
-      const detector = naming(options.hypes, () => createDetector(hypes, seed))
+      const detector = naming(options.hypes, () => createDetector(hypes, seed, { draw: false }))
       return {
         kind: 'detector',
         weights: detector.weights,
-        loadStart: async () => loadStart(detector, near, options.onWarning),
+        loadStart: async () => detector.draw(await loadStart(detector, near, options.onWarning)),
         batch: trainBatches.batch,
         step: (examples, optimizer, place) => trainStep(detector, optimizer, examples, place),
         batchTensors: (batch) => batchTensors(batch, hypes),

@@ -72,6 +72,23 @@ describe('slim_ckpt', () => {
     ])
   })
 
+  it.each(['', 'c.safetensors'])('draws what "%s" leaves as a detector without it is drawn', async (file) => {
+    const drawn = small({ slim_ckpt: file })
+    await writeSafeTensors(near('c.safetensors'), { metadata: {}, tensors: sevenHalves(drawn, '') })
+    const detector = createDetector(drawn.hypes, 1, { draw: false })
+    detectors.push(detector)
+    expect(valueOf(detector, 'tiny/conv3/weights')).toBe(0)
+    expect(valueOf(detector, 'tiny/conv3/BatchNorm/gamma')).toBe(1)
+    detector.draw(await loadStart(detector, near))
+    for (const { name, shape } of drawn.specs) {
+      const size = shape.reduce((a, b) => a * b, 1)
+      const given = file !== '' && name.startsWith('tiny/')
+      const expected = given ? new Float32Array(size).fill(3.5) : drawn.weights.get(name)!.dataSync()
+      const bytes = [expected, detector.weights.get(name)!.dataSync()].map((x) => Buffer.from(x.buffer))
+      expect(Buffer.compare(bytes[0]!, bytes[1]!), name).toBe(0)
+    }
+  })
+
   it('goes without scales of batch norms, as those of slim are', async () => {
     const detector = small({ slim_ckpt: 'b.safetensors' })
     const tensors = sevenHalves(detector, '', 'gamma')
