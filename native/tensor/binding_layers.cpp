@@ -9,77 +9,37 @@
 namespace nodule::tensor {
 namespace {
 
-struct ConvCall {
-  ConvShape shape;
-  int64_t image, filter, output;  // elements
-};
+using Convolution = void (*)(const ConvShape&, const float*, const float*, float*);
 
-// meta: the fields of ConvShape in their order.
-ConvCall ConvOf(const Arguments& arguments) {
+// NAME(meta, first, second, result): meta holds the fields of ConvShape in their order. Depthwise: one filter a channel.
+template <Convolution function, ConvRole first, ConvRole second, ConvRole result, bool depthwise>
+Napi::Value ConvolutionCall(const Arguments& arguments) {
   const int32_t* m = arguments.Integers(0, 17);
   for (int i = 0; i < 17; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
   const ConvShape s{m[0], m[1],  m[2],  m[3],  m[4],  m[5],  m[6],  m[7], m[8],
                     m[9], m[10], m[11], m[12], m[13], m[14], m[15], m[16]};
-  return {s, s.batch * s.in_height * s.in_width * s.in_channels,
-          s.filter_height * s.filter_width * s.in_channels * s.out_channels,
-          s.batch * s.out_height * s.out_width * s.out_channels};
-}
-
-// convForward(meta, x, filter, bias | null, y)
-Napi::Value ConvForwardCall(const Arguments& arguments) {
-  const ConvCall c = ConvOf(arguments);
-  ConvForward(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.filter),
-              arguments.FloatsOrNull(3, c.shape.out_channels), arguments.Floats(4, c.output));
+  if (depthwise) {
+    arguments.Require(s.in_channels == s.out_channels, 0, "as many channels out as in");
+    arguments.Require(s.stride_height > 0 && s.stride_width > 0, 0, "strides > 0");
+  }
+  const auto floats = [&](size_t i, ConvRole role) {
+    if (role == ConvRole::kImage)
+      return arguments.Floats(i, s.batch * s.in_height * s.in_width * s.in_channels);
+    if (role == ConvRole::kOutput)
+      return arguments.Floats(i, s.batch * s.out_height * s.out_width * s.out_channels);
+    const int64_t filters = depthwise ? 1 : s.out_channels;
+    return arguments.Floats(i, s.filter_height * s.filter_width * s.in_channels * filters);
+  };
+  function(s, floats(1, first), floats(2, second), floats(3, result));
   return arguments.Env().Undefined();
 }
 
-// convBackwardData(meta, dy, filter, dx)
-Napi::Value ConvBackwardDataCall(const Arguments& arguments) {
-  const ConvCall c = ConvOf(arguments);
-  ConvBackwardData(c.shape, arguments.Floats(1, c.output), arguments.Floats(2, c.filter),
-                   arguments.Floats(3, c.image));
-  return arguments.Env().Undefined();
-}
-
-// convBackwardFilter(meta, x, dy, dFilter)
-Napi::Value ConvBackwardFilterCall(const Arguments& arguments) {
-  const ConvCall c = ConvOf(arguments);
-  ConvBackwardFilter(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.output),
-                     arguments.Floats(3, c.filter));
-  return arguments.Env().Undefined();
-}
-
-// meta: as of ConvOf; one filter a channel.
-ConvCall DepthwiseOf(const Arguments& arguments) {
-  ConvCall c = ConvOf(arguments);
-  arguments.Require(c.shape.in_channels == c.shape.out_channels, 0, "as many channels out as in");
-  arguments.Require(c.shape.stride_height > 0 && c.shape.stride_width > 0, 0, "strides > 0");
-  c.filter = c.shape.filter_height * c.shape.filter_width * c.shape.in_channels;
-  return c;
-}
-
-// depthwiseForward(meta, x, filter, y)
-Napi::Value DepthwiseForwardCall(const Arguments& arguments) {
-  const ConvCall c = DepthwiseOf(arguments);
-  DepthwiseForward(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.filter),
-                   arguments.Floats(3, c.output));
-  return arguments.Env().Undefined();
-}
-
-// depthwiseBackwardData(meta, dy, filter, dx)
-Napi::Value DepthwiseBackwardDataCall(const Arguments& arguments) {
-  const ConvCall c = DepthwiseOf(arguments);
-  DepthwiseBackwardData(c.shape, arguments.Floats(1, c.output), arguments.Floats(2, c.filter),
-                        arguments.Floats(3, c.image));
-  return arguments.Env().Undefined();
-}
-
-// depthwiseBackwardFilter(meta, x, dy, dFilter)
-Napi::Value DepthwiseBackwardFilterCall(const Arguments& arguments) {
-  const ConvCall c = DepthwiseOf(arguments);
-  DepthwiseBackwardFilter(c.shape, arguments.Floats(1, c.image), arguments.Floats(2, c.output),
-                          arguments.Floats(3, c.filter));
-  return arguments.Env().Undefined();
+template <Convolution forward, Convolution data, Convolution filter, bool depthwise>
+void SetConvolution(Napi::Object exports, const std::string& name) {
+  constexpr ConvRole x = ConvRole::kImage, w = ConvRole::kFilter, y = ConvRole::kOutput;
+  Set<ConvolutionCall<forward, x, w, y, depthwise>>(exports, (name + "Forward").c_str());
+  Set<ConvolutionCall<data, y, w, x, depthwise>>(exports, (name + "BackwardData").c_str());
+  Set<ConvolutionCall<filter, x, y, w, depthwise>>(exports, (name + "BackwardFilter").c_str());
 }
 
 // matMul(transposeA, transposeB, m, n, k, a, aOffset, b, bOffset, c, cOffset,
@@ -171,12 +131,9 @@ Napi::Value BatchNormGradientCall(const Arguments& arguments) {
 }  // namespace
 
 void RegisterLayers(Napi::Object exports) {
-  Set<ConvForwardCall>(exports, "convForward");
-  Set<ConvBackwardDataCall>(exports, "convBackwardData");
-  Set<ConvBackwardFilterCall>(exports, "convBackwardFilter");
-  Set<DepthwiseForwardCall>(exports, "depthwiseForward");
-  Set<DepthwiseBackwardDataCall>(exports, "depthwiseBackwardData");
-  Set<DepthwiseBackwardFilterCall>(exports, "depthwiseBackwardFilter");
+  SetConvolution<ConvForward, ConvBackwardData, ConvBackwardFilter, false>(exports, "conv");
+  SetConvolution<DepthwiseForward, DepthwiseBackwardData, DepthwiseBackwardFilter, true>(
+      exports, "depthwise");
   Set<MatMulCall>(exports, "matMul");
   Set<MaxPoolCall>(exports, "maxPool");
   Set<AveragePoolCall>(exports, "averagePool");

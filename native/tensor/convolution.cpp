@@ -68,24 +68,19 @@ auto Choose(const Make& make) {
   return fallback;
 }
 
-dnnl::convolution_forward::primitive_desc ForwardDescriptor(const Descriptors& d, bool bias,
-                                                            Tag image, Tag output) {
+dnnl::convolution_forward::primitive_desc ForwardDescriptor(const Descriptors& d, Tag image,
+                                                            Tag output) {
   const auto type = ComputeType();
-  const auto x = Desc(d.image, image, type), w = Desc(d.filter, Tag::any, type),
-             y = Desc(d.output, output);
-  const auto kind = prop_kind::forward_training;
-  const auto direct = algorithm::convolution_direct;
-  const auto desc =
-      bias ? dnnl::convolution_forward::desc(kind, direct, x, w, Desc({d.output[1]}, Tag::x), y,
-                                             d.strides, d.dilations, d.pad_low, d.pad_high)
-           : dnnl::convolution_forward::desc(kind, direct, x, w, y, d.strides, d.dilations,
-                                             d.pad_low, d.pad_high);
+  const dnnl::convolution_forward::desc desc(
+      prop_kind::forward_training, algorithm::convolution_direct, Desc(d.image, image, type),
+      Desc(d.filter, Tag::any, type), Desc(d.output, output), d.strides, d.dilations, d.pad_low,
+      d.pad_high);
   return {desc, PlanAttributes(), OnednnEngine()};
 }
 
 // oneDNN wants a forward hint for backward descriptors; its layouts need not be the same.
 dnnl::convolution_forward::primitive_desc Hint(const Descriptors& d) {
-  return Choose([&](Tag image, Tag output) { return ForwardDescriptor(d, false, image, output); });
+  return Choose([&](Tag image, Tag output) { return ForwardDescriptor(d, image, output); });
 }
 
 std::string Describe(const char* kind, const ConvShape& s, const char* implementation) {
@@ -96,16 +91,14 @@ std::string Describe(const char* kind, const ConvShape& s, const char* implement
          implementation;
 }
 
-std::unique_ptr<Plan> MakeForward(const ConvShape& s, bool bias) {
+std::unique_ptr<Plan> MakeForward(const ConvShape& s) {
   const Descriptors d(s);
-  const auto pd =
-      Choose([&](Tag image, Tag output) { return ForwardDescriptor(d, bias, image, output); });
+  const auto pd = Hint(d);
   auto plan = std::make_unique<Plan>(dnnl::convolution_forward(pd), pd.scratchpad_desc(),
                                      Describe("forward", s, pd.impl_info_str()),
                                      IsSlow(pd.impl_info_str()));
   plan->Add(DNNL_ARG_SRC, Desc(d.image, Tag::nhwc), pd.src_desc(), false);
   plan->Add(DNNL_ARG_WEIGHTS, Desc(d.filter, Tag::hwio), pd.weights_desc(), false);
-  if (bias) plan->Add(DNNL_ARG_BIAS, Desc({d.output[1]}, Tag::x), pd.bias_desc(), false);
   plan->Add(DNNL_ARG_DST, Desc(d.output, Tag::nhwc), pd.dst_desc(), true);
   return plan;
 }
@@ -160,23 +153,15 @@ int64_t Pixels(const ConvShape& s) { return s.batch * s.out_height * s.out_width
 
 }  // namespace
 
-void ConvForward(const ConvShape& s, const float* x, const float* filter, const float* bias,
-                 float* y) {
-  if (bias == nullptr && IsProduct(s)) {
+void ConvForward(const ConvShape& s, const float* x, const float* filter, float* y) {
+  if (IsProduct(s)) {
     MatMul(false, false, Pixels(s), s.out_channels, s.in_channels, x, filter, y, false);
     return;
   }
-  if (bias != nullptr) {
-    FindPlan(ConvKey(kPlanForwardBias, s), [&] {
-      return MakeForward(s, true);
-    }).Run({x, filter, bias, y});
-  } else if (!RunInPieces(kPlanForward, s, {ConvRole::kImage, ConvRole::kFilter, ConvRole::kOutput},
-                          {x, filter, y},
-                          [](const ConvShape& piece) { return MakeForward(piece, false); })) {
-    FindPlan(ConvKey(kPlanForward, s), [&] {
-      return MakeForward(s, false);
-    }).Run({x, filter, y, nullptr});
-  }
+  if (RunInPieces(kPlanForward, s, {ConvRole::kImage, ConvRole::kFilter, ConvRole::kOutput},
+                  {x, filter, y}, MakeForward))
+    return;
+  FindPlan(ConvKey(kPlanForward, s), [&] { return MakeForward(s); }).Run({x, filter, y, nullptr});
 }
 
 void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx) {

@@ -14,9 +14,11 @@ struct ConvShape {
   int64_t pad_top, pad_bottom, pad_left, pad_right;
 };
 
-/// y [batch, out_height, out_width, out_channels] = x * filter (+ bias when not null).
-void ConvForward(const ConvShape& s, const float* x, const float* filter, const float* bias,
-                 float* y);
+/// What an operand of a convolution is.
+enum class ConvRole { kImage, kOutput, kFilter };
+
+/// y [batch, out_height, out_width, out_channels] = x * filter.
+void ConvForward(const ConvShape& s, const float* x, const float* filter, float* y);
 /// dx [batch, in_height, in_width, in_channels] given dy.
 void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx);
 /// d_filter [filter_height, filter_width, in_channels, out_channels] given x and dy.

@@ -26,9 +26,6 @@ enum class ConvCut {
 /// Pieces that together are `s`, about `wanted` of them; `s` alone where it cannot be cut so.
 std::vector<ConvPiece> CutConvolution(const ConvShape& s, ConvCut cut, int64_t wanted);
 
-/// What an operand of a convolution is.
-enum class ConvRole { kImage, kOutput, kFilter };
-
 /// Computes a convolution piece by piece: threads take the next piece when they have finished one, each piece on one
 /// thread. oneDNN itself halves the work by threads, and its filter gradients wait for each other by spinning: beside
 /// another busy process that takes several times as long. Filter gradients of the pieces are added in order.

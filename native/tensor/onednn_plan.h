@@ -81,13 +81,7 @@ void MakeRoomForPlans(size_t count);
 uint8_t* ReserveArena(size_t bytes);
 
 /// First numbers of keys.
-enum PlanKind : int64_t {
-  kPlanForward,
-  kPlanForwardBias,
-  kPlanBackwardData,
-  kPlanBackwardFilter,
-  kPlanProduct
-};
+enum PlanKind : int64_t { kPlanForward, kPlanBackwardData, kPlanBackwardFilter, kPlanProduct };
 
 /// Computes in bfloat16 inside convolutions and matrix products where the CPU does (inputs and outputs stay float32).
 /// Returns whether it is on.

@@ -90,7 +90,7 @@ export interface TensorAddon {
   ) => void
   segmentSum: (x: F, segments: Int32Array, n: number, inner: number, segmentCount: number, out: F) => void
 
-  convForward: (meta: Int32Array, x: F, filter: F, bias: F | null, y: F) => void
+  convForward: (meta: Int32Array, x: F, filter: F, y: F) => void
   convBackwardData: (meta: Int32Array, dy: F, filter: F, dx: F) => void
   convBackwardFilter: (meta: Int32Array, x: F, dy: F, dFilter: F) => void
   depthwiseForward: (meta: Int32Array, x: F, filter: F, y: F) => void

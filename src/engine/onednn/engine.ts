@@ -4,7 +4,7 @@ import { checkInteger } from '../../check.js'
 import type { Engine } from '../types.js'
 import { TENSOR_SOLUTIONS, requireTensorAddon, tensorAddonProblem } from './addon.js'
 import { NativeBackend } from './backend.js'
-import { depthwiseKernels } from './depthwise.js'
+import { convolutionKernels } from './convolutions.js'
 import { elementwiseKernels } from './elementwise.js'
 import { fusedKernels } from './fused.js'
 import { BACKEND, kernelFallbacks, registerKernels } from './kernel.js'
@@ -22,7 +22,7 @@ export function registerNativeBackend(): void {
     ...reduceKernels,
     ...layoutKernels,
     ...layerKernels,
-    ...depthwiseKernels,
+    ...convolutionKernels,
     ...fusedKernels,
   })
   tf.registerBackend(BACKEND, () => new NativeBackend(addon), 4)

@@ -1,4 +1,4 @@
-/** Convolutions, matrix products, pooling, batch norm at inference. */
+/** Matrix products, pooling, batch norm at inference. */
 import * as tf from '@tensorflow/tfjs'
 import type { TensorInfo } from '@tensorflow/tfjs'
 import { areFloats, product } from './kernel.js'
@@ -6,73 +6,6 @@ import type { Call, Kernel, Kernels } from './kernel.js'
 
 type Conv2DInfo = tf.backend_util.Conv2DInfo
 type Shape4D = [number, number, number, number]
-
-export const convMeta = new Int32Array(17)
-
-/** The geometry of a convolution in `convMeta`; undefined for NCHW, which tfjs's cpu kernel does. */
-export function planConv(
-  attrs: Call['attrs'],
-  inShape: number[],
-  filterShape: number[],
-  depthwise = false,
-): Conv2DInfo | undefined {
-  const format = tf.backend_util.convertConv2DDataFormat((attrs['dataFormat'] ?? 'NHWC') as 'NHWC')
-  if (format !== 'channelsLast') return undefined
-  const c = tf.backend_util.computeConv2DInfo(
-    inShape as Shape4D,
-    filterShape as Shape4D,
-    attrs['strides'] as number,
-    (attrs['dilations'] as number | undefined) ?? 1,
-    attrs['pad'] as 'same',
-    attrs['dimRoundingMode'] as 'floor',
-    depthwise,
-    format,
-  )
-  if (product(c.inShape) === 0 || product(c.outShape) === 0 || product(filterShape) === 0) return undefined
-  // What the last window needs behind the image: may be less than tfjs's padding when the stride does not fit.
-  const behind = (out: number, stride: number, filter: number, inside: number, before: number): number =>
-    Math.max(0, (out - 1) * stride + filter - inside - before)
-  const { padInfo: p } = c
-  const sizes = [
-    [c.batchSize, c.inHeight, c.inWidth, c.inChannels, c.outHeight, c.outWidth, c.outChannels],
-    [c.filterHeight, c.filterWidth, c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth],
-    [p.top, behind(c.outHeight, c.strideHeight, c.effectiveFilterHeight, c.inHeight, p.top)],
-    [p.left, behind(c.outWidth, c.strideWidth, c.effectiveFilterWidth, c.inWidth, p.left)],
-  ]
-  convMeta.set(sizes.flat())
-  return c
-}
-
-function conv2d({ inputs, attrs, backend }: Call): TensorInfo | undefined {
-  const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo }
-  if (!areFloats(x, filter)) return undefined
-  const c = planConv(attrs, x.shape, filter.shape)
-  if (c === undefined) return undefined
-  const out = backend.output(c.outShape, 'float32')
-  backend.addon.convForward(convMeta, backend.floats(x), backend.floats(filter), null, out.values)
-  return out.info
-}
-
-function conv2dBackpropInput({ inputs, attrs, backend }: Call): TensorInfo | undefined {
-  const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo }
-  if (!areFloats(dy, filter)) return undefined
-  const c = planConv(attrs, attrs['inputShape'] as number[], filter.shape)
-  if (c === undefined) return undefined
-  const out = backend.output(c.inShape, 'float32')
-  backend.addon.convBackwardData(convMeta, backend.floats(dy), backend.floats(filter), out.values)
-  return out.info
-}
-
-function conv2dBackpropFilter({ inputs, attrs, backend }: Call): TensorInfo | undefined {
-  const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo }
-  if (!areFloats(x, dy)) return undefined
-  const filterShape = attrs['filterShape'] as number[]
-  const c = planConv(attrs, x.shape, filterShape)
-  if (c === undefined) return undefined
-  const out = backend.output(filterShape, 'float32')
-  backend.addon.convBackwardFilter(convMeta, backend.floats(x), backend.floats(dy), out.values)
-  return out.info
-}
 
 function batchMatMul({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const { a, b } = inputs as { a: TensorInfo; b: TensorInfo }
@@ -197,9 +130,6 @@ function fusedBatchNorm({ inputs, attrs, backend }: Call): TensorInfo | undefine
 }
 
 export const layerKernels: Kernels = {
-  Conv2D: conv2d,
-  Conv2DBackpropInput: conv2dBackpropInput,
-  Conv2DBackpropFilter: conv2dBackpropFilter,
   BatchMatMul: batchMatMul,
   MaxPool: pool('maxPool'),
   AvgPool: pool('averagePool'),

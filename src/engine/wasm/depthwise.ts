@@ -3,8 +3,9 @@
  * channel multiplier m: output channel c * m + q belongs to input channel c.
  */
 import type { TensorInfo } from '@tensorflow/tfjs'
-import { convInfo, view, wasmKernel } from './support.js'
-import type { Call, Conv2DInfo } from './support.js'
+import type { Conv2DInfo } from '../conv_info.js'
+import { nhwcInfo, view, wasmKernel } from './support.js'
+import type { Call } from './support.js'
 
 /** Calls pixel for each output pixel and each tap inside the image, with where their channels begin. */
 function forPixels(c: Conv2DInfo, pixel: (input: number, tap: number, output: number) => void): void {
@@ -27,7 +28,7 @@ function forPixels(c: Conv2DInfo, pixel: (input: number, tap: number, output: nu
 function inputGradient({ inputs, attrs, backend }: Call): TensorInfo {
   const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo }
   const inputShape = attrs['inputShape'] as number[]
-  const c = convInfo(attrs, inputShape, filter.shape, true)
+  const c = nhwcInfo(attrs, inputShape, filter.shape, true)
   const multiplier = filter.shape[3]!
   const out = backend.makeOutput(inputShape, 'float32')
   const to = view(backend, out).fill(0)
@@ -44,7 +45,7 @@ function inputGradient({ inputs, attrs, backend }: Call): TensorInfo {
 function filterGradient({ inputs, attrs, backend }: Call): TensorInfo {
   const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo }
   const filterShape = attrs['filterShape'] as number[]
-  const c = convInfo(attrs, x.shape, filterShape, true)
+  const c = nhwcInfo(attrs, x.shape, filterShape, true)
   const multiplier = filterShape[3]!
   const out = backend.makeOutput(filterShape, 'float32')
   const to = view(backend, out).fill(0)

@@ -6,10 +6,11 @@
  */
 import * as tf from '@tensorflow/tfjs'
 import type { NamedAttrMap, TensorInfo } from '@tensorflow/tfjs'
+import type { Conv2DInfo } from '../conv_info.js'
 import { depthwiseKernels } from './depthwise.js'
 import { fusedWasmKernels } from './fused.js'
-import { convInfo, view, wasmKernel } from './support.js'
-import type { Call, Conv2DInfo, WasmBackend } from './support.js'
+import { nhwcInfo, view, wasmKernel } from './support.js'
+import type { Call, WasmBackend } from './support.js'
 
 type Original = (call: Call) => TensorInfo
 
@@ -104,7 +105,7 @@ function filterGradient(call: Call, original: Original): TensorInfo {
   const { inputs, attrs, backend } = call
   const { x, dy } = inputs as { x: TensorInfo; dy: TensorInfo }
   const filterShape = attrs['filterShape'] as number[]
-  const c = convInfo(attrs, x.shape, filterShape)
+  const c = nhwcInfo(attrs, x.shape, filterShape)
   const inPixels = c.inHeight * c.inWidth
   const outPixels = c.outHeight * c.outWidth
   const rows = c.filterHeight * c.filterWidth * c.inChannels
@@ -168,7 +169,7 @@ function inputGradient(call: Call, original: Original, convolution: Original): T
   const { inputs, attrs, backend } = call
   const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo }
   const inputShape = attrs['inputShape'] as number[]
-  const c = convInfo(attrs, inputShape, filter.shape)
+  const c = nhwcInfo(attrs, inputShape, filter.shape)
   const taps = c.filterHeight * c.filterWidth
   const pixels = c.batchSize * c.outHeight * c.outWidth
   if (c.strideHeight === 1 && c.strideWidth === 1 && !isPointwise(c)) {

@@ -1,5 +1,6 @@
-import * as tf from '@tensorflow/tfjs'
 import type { DataType, KernelConfig, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs'
+import { convInfo } from '../conv_info.js'
+import type { Conv2DInfo } from '../conv_info.js'
 
 /** What these kernels use of tfjs's BackendWasm. */
 export interface WasmBackend {
@@ -31,25 +32,14 @@ export function view(backend: WasmBackend, info: TensorInfo): Float32Array {
   return backend.typedArrayFromHeap(info) as Float32Array
 }
 
-export type Conv2DInfo = tf.backend_util.Conv2DInfo
-
 /** The geometry of a convolution. */
-export function convInfo(
+export function nhwcInfo(
   attrs: NamedAttrMap,
   inShape: number[],
   filterShape: number[],
   depthwise = false,
 ): Conv2DInfo {
-  const format = tf.backend_util.convertConv2DDataFormat((attrs['dataFormat'] ?? 'NHWC') as 'NHWC')
-  if (format !== 'channelsLast') throw new Error('the wasm engine convolves NHWC only')
-  return tf.backend_util.computeConv2DInfo(
-    inShape as [number, number, number, number],
-    filterShape as [number, number, number, number],
-    attrs['strides'] as number,
-    (attrs['dilations'] as number | undefined) ?? 1,
-    attrs['pad'] as 'same',
-    attrs['dimRoundingMode'] as 'floor',
-    depthwise,
-    format,
-  )
+  const info = convInfo(attrs, inShape, filterShape, depthwise)
+  if (info === undefined) throw new Error('the wasm engine convolves NHWC only')
+  return info
 }
