@@ -238,9 +238,9 @@ export function lstmLayer(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, step
   return op(x, kernel, bias) as tf.Tensor3D
 }
 
-/** The parts of x along its first axis. tf.unstack of one part has no gradient. */
-export function unstack(x: tf.Tensor): tf.Tensor[] {
-  return x.shape[0] === 1 ? [tf.reshape(x, x.shape.slice(1))] : tf.unstack(x)
+/** The parts of x along an axis. tf.unstack of one part has no gradient. */
+export function unstack(x: tf.Tensor, axis = 0): tf.Tensor[] {
+  return x.shape[axis] === 1 ? [tf.squeeze(x, [axis])] : tf.unstack(x, axis)
 }
 
 function lstmSteps(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, steps: number): tf.Tensor3D {

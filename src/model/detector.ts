@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs'
+import { unstack } from '../engine/fused.js'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
 import { buildBackbone } from './backbones/registry.js'
@@ -136,9 +137,9 @@ function forward(
   const sampled = rezoom(early, absolute, earlyStride, hypes) // [n, g * r, samples * early]
   const width = sampled.shape[2]
   const seen = drop(tf.reshape(tf.mul(sampled, hypes.rezoom_feature_scale), [m, r, width]), 'rezoom')
+  const ofSlot = unstack(seen, 1) as tf.Tensor2D[] // r x [m, samples * early]
   const second = hidden.map((h, k) => {
-    const own = tf.reshape(tf.slice(seen, [0, k, 0], [m, 1, width]), [m, width]) as tf.Tensor2D
-    const both = tf.concat([h, own], 1) // [m, u + samples * early]
+    const both = tf.concat([h, ofSlot[k]!], 1) // [m, u + samples * early]
     return drop(tf.relu(tf.matMul(both, weight(`decoder/delta_ip1/${k}`))), `delta/${k}`) // [m, 128]
   })
   const rezoomLogits = tf.reshape(
