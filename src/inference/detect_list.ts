@@ -160,11 +160,12 @@ async function detectFrame(
   const batch = session.device === 'cuda' ? MAX_BATCH : 1
   for (let start = 0; start < tiles.length; start += batch) {
     const some = tiles.slice(start, start + batch)
-    const frames = new Uint8Array(some.length * frameBytes(hypes))
+    const bytes = frameBytes(some[0]!, hypes)
+    const frames = new Uint8Array(some.length * bytes)
     some.forEach((tile, n) =>
       frames.set(
         toPlanes(cutTile({ data, width, height }, tile, channels, hypesWindow(hypes)), channels),
-        n * frameBytes(hypes),
+        n * bytes,
       ),
     )
     const raw = await session.run(frames, some.length)

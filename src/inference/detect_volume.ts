@@ -4,6 +4,8 @@ import { clipBox } from '../geometry/box.js'
 import type { ScoredBox } from '../geometry/box.js'
 import { frameToImage } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
+import type { Hypes } from '../config/hypes.js'
+import type { Tile } from '../dataset/index.js'
 import { voxelToPatient } from '../geometry/patient.js'
 import { LINK_DEFAULTS, linkBoxes, rankNodules } from '../nodules/index.js'
 import type { Nodule3d } from '../nodules/index.js'
@@ -11,7 +13,8 @@ import type { HuVolume } from '../volume/index.js'
 import type { DetectParameters, DetectTiming, DetectedNodule, DetectedSlice } from './detections.js'
 import { REGIONS, examinedRegion } from './region.js'
 import type { Examined } from './region.js'
-import { frameBytes, renderAhead } from './render_ahead.js'
+import { renderAhead } from './render_ahead.js'
+import type { FramePlace } from './render_ahead.js'
 import { rescoreNodules } from './second.js'
 import type { Session } from './session.js'
 import { STITCH_DEFAULTS, checkStitchParameters, stitchFrame } from './stitch.js'
@@ -85,23 +88,26 @@ export async function detectVolume(
   const clock = stopwatch(timing)
   const { hypes } = session
 
-  const examined = examinedRegion(volume, parameters.region, hypes)
-  const { canvas, tiles, tilesOfSlice } = examined
+  const examined = examinedRegion(volume, parameters.region, hypes, session.anyFrame)
   clock('lungs')
 
   const slices: DetectedSlice[] = []
-  for await (const chunk of renderAhead(volume, examined.slices, tiles, tilesOfSlice, hypes, batch)) {
+  for await (const chunk of renderAhead(volume, examined, hypes, batch)) {
     clock('render')
     if (isStopped(o.signal)) throw new NoduleError('INTERRUPTED', 'stopped between slices')
     const found = new Map<number, TileBoxes[]>(chunk.slices.map((k) => [k, []]))
-    for (let start = 0; start < chunk.places.length; start += batch) {
-      const part = chunk.places.slice(start, start + batch)
-      const raw = await session.run(chunk.frames.subarray(start * frameBytes(hypes)), part.length)
+    let done = 0
+    for (const part of batches(chunk.places, batch)) {
+      const [{ tile, offset }] = part
+      const frameHypes = hypesOfTile(hypes, tile)
+      const size = { width: frameHypes.image_width, height: frameHypes.image_height }
+      const raw = await session.run(chunk.frames.subarray(offset), part.length, size)
       clock('network')
-      for (const [n, { k, tile }] of part.entries())
-        found.get(k)!.push({ tile, boxes: stitchFrame(frameOf(raw, n, part.length), hypes, parameters) })
+      for (const [n, { k }] of part.entries())
+        found.get(k)!.push({ tile, boxes: stitchFrame(frameOf(raw, n, part.length), frameHypes, parameters) })
       clock('stitch')
-      const share = (start + part.length) / chunk.places.length
+      done += part.length
+      const share = done / chunk.places.length
       o.onProgress?.(slices.length + Math.floor(share * chunk.slices.length), examined.slices.length)
     }
     for (const [k, parts] of found)
@@ -116,7 +122,29 @@ export async function detectVolume(
   const rescored = rescore === undefined ? linked : await rescore(linked, volume)
   const nodules = listed(rankNodules(rescored, parameters.link.minConfidence), slices)
   clock('rescore')
-  return { frame: canvas, slices, nodules, timing, warnings: examined.warnings }
+  return { frame: examined.canvas, slices, nodules, timing, warnings: examined.warnings }
+}
+
+/** The hypes of a network whose frames have the size of the tile. */
+function hypesOfTile(hypes: Hypes, { mapping }: Tile): Hypes {
+  const { frameWidth: width, frameHeight: height } = mapping
+  const cells = { grid_width: width / hypes.region_size, grid_height: height / hypes.region_size }
+  return { ...hypes, ...cells, image_width: width, image_height: height }
+}
+
+/** The places that the model can see in one run: neighbors whose frames have one size; at most `batch`. */
+function batches(places: readonly FramePlace[], batch: number): [FramePlace, ...FramePlace[]][] {
+  const parts: [FramePlace, ...FramePlace[]][] = []
+  for (const place of places) {
+    const last = parts.at(-1)
+    if (last !== undefined && last.length < batch && sameSize(last[0], place)) last.push(place)
+    else parts.push([place])
+  }
+  return parts
+}
+
+function sameSize({ tile: { mapping: a } }: FramePlace, { tile: { mapping: b } }: FramePlace): boolean {
+  return a.frameWidth === b.frameWidth && a.frameHeight === b.frameHeight
 }
 
 /** Adds the time since its last call to the stage that is named. */

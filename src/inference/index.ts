@@ -1,5 +1,5 @@
 export { SESSION_DEVICES, openSession } from './session.js'
-export type { Session, SessionDevice, SessionOptions } from './session.js'
+export type { FrameSize, Session, SessionDevice, SessionOptions } from './session.js'
 export {
   STITCH_DEFAULTS,
   STITCH_RULES,

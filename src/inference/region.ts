@@ -1,5 +1,6 @@
 import { lungFrame, tilesOf } from '../dataset/index.js'
 import type { Tile } from '../dataset/index.js'
+import { lungTiles, wholeTile } from './lung_tiles.js'
 import type { Hypes } from '../config/hypes.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { frameToImage } from '../geometry/frame.js'
@@ -23,9 +24,8 @@ export interface Examined {
   canvas: FrameMapping
   /** Ascending. */
   slices: number[]
-  /** The frames of a slice, some of `tiles`. */
-  tilesOfSlice: (k: number) => Tile[]
-  tiles: Tile[]
+  /** The frames of a slice. Slices share them. */
+  tilesOfSlice: (k: number) => readonly Tile[]
   /** Whether a box (image pixels) of a slice lies far enough in the lungs, by `data.min_lung_share`. */
   inLungs: (k: number, box: EdgeBox) => boolean
   /** Distance of the slices that are examined, mm. */
@@ -37,17 +37,19 @@ export interface Examined {
  * Chooses slices and frames. With 'lungs', where the volume shows no lungs or only a part of a chest, all of it is
  * examined, with a warning. With `data.mm_per_pixel` a slice's tiles are those in whose core lies lung of that slice, or
  * lung less than `data.lung_margin_mm` away: what is centered there and no larger than the overlap is whole in them.
+ * @param anyFrame the model takes frames of any size: each slice gets one that is just large enough (`lungTiles`)
  */
-export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes): Examined {
+export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes, anyFrame: boolean): Examined {
   const [count, rows, columns] = volume.shape
   const { spacing } = volume.geometry
   const warnings: string[] = []
   const all = (): Examined => {
     const box = { y: [0, rows] as const, x: [0, columns] as const }
     const canvas = lungFrame(volume, { box }, { ...hypes, data: { ...hypes.data, lung_margin_mm: 0 } })
-    const tiles = tilesOf(canvas, hypes)
+    const whole = { x1: 0, y1: 0, x2: canvas.frameWidth, y2: canvas.frameHeight }
+    const tiles = (anyFrame ? wholeTile(canvas, whole, hypes) : undefined) ?? tilesOf(canvas, hypes)
     const everywhere = { tilesOfSlice: () => tiles, inLungs: () => true }
-    return { canvas, tiles, ...everywhere, ...steps(volume, 0, count, hypes), warnings }
+    return { canvas, ...everywhere, ...steps(volume, 0, count, hypes), warnings }
   }
   if (region === 'all') return all()
   if (Math.min(rows * spacing[1], columns * spacing[2]) < CHEST_MM) {
@@ -61,17 +63,15 @@ export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes): 
     return all()
   }
   const canvas = lungFrame(volume, lungs, hypes)
-  const tiles = tilesOf(canvas, hypes)
   const [first, end] = lungs.box.z
-  const fit = hypes.data.mm_per_pixel === 0
+  const examined = steps(volume, first, end, hypes)
   return {
     canvas,
-    tiles,
-    tilesOfSlice: fit
-      ? () => tiles
-      : (k) => tiles.filter((tile) => holdsLung(tile, canvas, k, volume, lungs.mask, hypes)),
+    tilesOfSlice:
+      (anyFrame ? lungTiles(volume, lungs, examined.slices, canvas, hypes) : undefined) ??
+      tilesWithLung(volume, lungs.mask, canvas, hypes),
     inLungs: (k, box) => lungShare(volume, lungs.mask, k, box) >= hypes.data.min_lung_share,
-    ...steps(volume, first, end, hypes),
+    ...examined,
     warnings,
   }
 }
@@ -108,6 +108,19 @@ function steps(
   const distances = slices.slice(1).map((k, n) => positions[k]! - positions[slices[n]!]!)
   distances.sort((a, b) => a - b)
   return { slices, stepMm: distances[distances.length >> 1] ?? geometry.spacing[0] }
+}
+
+/** The tiles of the model's own size that a slice needs. */
+function tilesWithLung(
+  volume: HuVolume,
+  mask: Uint8Array,
+  canvas: FrameMapping,
+  hypes: Hypes,
+): Examined['tilesOfSlice'] {
+  const tiles = tilesOf(canvas, hypes)
+  return hypes.data.mm_per_pixel === 0
+    ? () => tiles
+    : (k) => tiles.filter((tile) => holdsLung(tile, canvas, k, volume, mask, hypes))
 }
 
 function holdsLung(

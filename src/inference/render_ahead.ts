@@ -2,20 +2,23 @@ import { hypesWindow, renderSliceFrames } from '../dataset/index.js'
 import type { Tile } from '../dataset/index.js'
 import type { Hypes } from '../config/hypes.js'
 import type { HuVolume } from '../volume/index.js'
-import { append } from '../lists.js'
+import type { Examined } from './region.js'
 
 /** What a frame shows. */
 export interface FramePlace {
   /** Slice index. */
   k: number
   tile: Tile
+  /** Where its bytes begin. */
+  offset: number
 }
 
 /** The frames of some slices. */
 export interface Chunk {
   slices: number[]
+  /** Those of one tile lie behind each other. */
   places: FramePlace[]
-  /** [places, channels, height, width]; valid until the next chunk is asked for. */
+  /** [channels, height, width] of each place; valid until the next chunk is asked for. */
   frames: Uint8Array
 }
 
@@ -25,36 +28,41 @@ const CHUNK = 16
 const CHUNK_FRAMES = 64
 
 /** Bytes of a frame of the model. */
-export function frameBytes(hypes: Hypes): number {
-  return hypes.data.channels * hypes.image_width * hypes.image_height
+export function frameBytes({ mapping }: Pick<Tile, 'mapping'>, hypes: Hypes): number {
+  return hypes.data.channels * mapping.frameWidth * mapping.frameHeight
 }
 
 /**
  * The frames of slices in chunks that fill a batch; the next chunk is rendered while the caller works on one.
- * @param tiles all tiles; those of one slice are some of them
  */
 export async function* renderAhead(
   volume: HuVolume,
-  slices: readonly number[],
-  tiles: readonly Tile[],
-  tilesOfSlice: (k: number) => readonly Tile[],
+  { slices, tilesOfSlice }: Pick<Examined, 'slices' | 'tilesOfSlice'>,
   hypes: Hypes,
   batch: number,
 ): AsyncGenerator<Chunk> {
-  const few = Math.min(CHUNK, Math.floor(CHUNK_FRAMES / tiles.length))
-  const size = Math.min(slices.length, Math.max(1, few, Math.ceil(batch / tiles.length)))
-  const bytes = frameBytes(hypes)
-  const buffers = [0, 1].map(() => new Uint8Array(size * tiles.length * bytes))
+  const most = slices.reduce((count, k) => Math.max(count, tilesOfSlice(k).length), 1)
+  const few = Math.min(CHUNK, Math.floor(CHUNK_FRAMES / most))
+  const size = Math.min(slices.length, Math.max(1, few, Math.ceil(batch / most)))
+  const buffers = [new Uint8Array(), new Uint8Array()]
   const render = async (start: number): Promise<Chunk> => {
     const chunk = slices.slice(start, start + size)
-    const wanted = new Map(chunk.map((k) => [k, new Set(tilesOfSlice(k))]))
-    const frames = buffers.shift()!
+    const slicesOfTile = new Map<Tile, number[]>()
+    for (const k of chunk)
+      for (const tile of tilesOfSlice(k)) {
+        const those = slicesOfTile.get(tile)
+        if (those === undefined) slicesOfTile.set(tile, [k])
+        else those.push(k)
+      }
+    let bytes = 0
+    for (const [tile, those] of slicesOfTile) bytes += those.length * frameBytes(tile, hypes)
+    let frames = buffers.shift()!
+    if (frames.length < bytes) frames = new Uint8Array(bytes)
     buffers.push(frames)
     const places: FramePlace[] = []
+    let offset = 0
     // Tile by tile: slices that show the same tile share their neighbors' planes.
-    for (const tile of tiles) {
-      const those = chunk.filter((k) => wanted.get(k)!.has(tile))
-      if (those.length === 0) continue
+    for (const [tile, those] of slicesOfTile) {
       const style = {
         mapping: tile.mapping,
         window: hypesWindow(hypes),
@@ -62,12 +70,13 @@ export async function* renderAhead(
         channels: hypes.data.channels,
         layout: 'NCHW' as const,
       }
-      const from = places.length * bytes
-      await renderSliceFrames(volume, those, style, frames.subarray(from, from + those.length * bytes))
-      append(
-        places,
-        those.map((k) => ({ k, tile })),
-      )
+      const length = frameBytes(tile, hypes)
+      const out = frames.subarray(offset, offset + those.length * length)
+      await renderSliceFrames(volume, those, style, out)
+      for (const k of those) {
+        places.push({ k, tile, offset })
+        offset += length
+      }
     }
     return { slices: chunk, places, frames }
   }

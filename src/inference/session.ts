@@ -24,6 +24,12 @@ export interface SessionOptions {
   threads?: number
 }
 
+/** Pixels. */
+export interface FrameSize {
+  width: number
+  height: number
+}
+
 /** An exported model, ready to run. */
 export interface Session {
   path: string
@@ -33,15 +39,16 @@ export interface Session {
   metadata: ModelMetadata
   device: 'cpu' | 'cuda'
   threads: number
-  /** Boxes that a frame can have: cells * rnn_len. */
-  boxesPerFrame: number
+  /** Frames may have any size of whole cells, not only that of the hypes. */
+  anyFrame: boolean
   /**
    * Runs the model.
-   * @param frames uint8 gray levels [n, data.channels, image_height, image_width]; may be longer than n frames
+   * @param frames uint8 gray levels [n, data.channels, height, width]; may be longer than n frames
+   * @param size of the frames; default that of the hypes, and another only where `anyFrame`
    * @returns boxes [n * cells * rnn_len * 4] as x1, y1, x2, y2 in frame pixels, confidences [n * cells * rnn_len]
    * @throws NoduleError (NUMERIC) where the model gives no numbers; (FORMAT) where it gives too few or many
    */
-  run: (frames: Uint8Array, n: number) => Promise<RawFrame>
+  run: (frames: Uint8Array, n: number, size?: FrameSize) => Promise<RawFrame>
   /** Judges the marks anew, where the model has a second stage (`openStages`). */
   second?: SecondStage
   release: () => Promise<void>
@@ -58,16 +65,27 @@ export async function openSession(path: string, options: SessionOptions = {}): P
   const { hypes } = metadata
   const opened = await createSession(bytes, path, device, threads)
   const { session } = opened
-  const { image_height: height, image_width: width, rnn_len: rnnLen } = hypes
+  const { image_height: height, image_width: width, rnn_len: rnnLen, region_size: cell } = hypes
   const { channels } = hypes.data
-  checkInterface(session, path, `${channels},${height},${width}`)
-  const frameSize = channels * height * width
-  const boxesPerFrame = hypes.grid_height * hypes.grid_width * rnnLen
+  const anyFrame = checkInterface(session, path, hypes)
 
-  const run = async (frames: Uint8Array, n: number): Promise<RawFrame> => {
+  const run = async (
+    frames: Uint8Array,
+    n: number,
+    size: FrameSize = { width, height },
+  ): Promise<RawFrame> => {
     checkInteger('n', n, 1, 65536)
-    if (frames.length < n * frameSize) throw invalidParameter('frames', `${n * frameSize} bytes`, frames)
-    const input = new ort.Tensor('uint8', frames.subarray(0, n * frameSize), [n, channels, height, width])
+    for (const [side, ours] of [
+      [size.width, width],
+      [size.height, height],
+    ] as const)
+      if (side !== ours && !(anyFrame && side > 0 && side % cell === 0))
+        throw invalidParameter('size', anyFrame ? `multiples of ${cell} px` : `${width} x ${height}`, size)
+    const frameBytes = channels * size.height * size.width
+    const boxesPerFrame = (size.height / cell) * (size.width / cell) * rnnLen
+    if (frames.length < n * frameBytes) throw invalidParameter('frames', `${n * frameBytes} bytes`, frames)
+    const dims = [n, channels, size.height, size.width]
+    const input = new ort.Tensor('uint8', frames.subarray(0, n * frameBytes), dims)
     let results: ort.InferenceSession.ReturnType
     try {
       results = await session.run({ frames: input })
@@ -96,7 +114,7 @@ export async function openSession(path: string, options: SessionOptions = {}): P
     metadata,
     device: opened.device,
     threads,
-    boxesPerFrame,
+    anyFrame,
     run,
     release: () => session.release(),
   }
@@ -167,18 +185,27 @@ export function hasCudaProvider(): boolean {
   return names.some((name) => (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0) > 0)
 }
 
-/** The inputs and outputs that `run` relies on. */
-function checkInterface(session: ort.InferenceSession, path: string, size: string): void {
+/**
+ * The inputs and outputs that `run` relies on.
+ * @returns whether the frames may have any size
+ * @throws NoduleError (FORMAT)
+ */
+function checkInterface(session: ort.InferenceSession, path: string, hypes: Hypes): boolean {
+  const { image_height: height, image_width: width } = hypes
+  const { channels } = hypes.data
   const describe = (list: readonly ort.InferenceSession.ValueMetadata[]): string =>
     list.map((v) => (v.isTensor ? `${v.name} ${v.type} [${v.shape.join(',')}]` : v.name)).join('; ')
   const actual = `${describe(session.inputMetadata)} -> ${session.outputNames.join(', ')}`
   const [input, ...others] = session.inputMetadata
+  const dims = input?.isTensor === true ? input.shape.slice(1) : []
+  const anyFrame = dims.length === 3 && typeof dims[1] === 'string' && typeof dims[2] === 'string'
+  const size = anyFrame ? `${channels},${dims[1]},${dims[2]}` : `${channels},${height},${width}`
   const fits =
     others.length === 0 &&
     input?.name === 'frames' &&
     input.isTensor &&
     input.type === 'uint8' &&
-    input.shape.slice(1).join(',') === size &&
+    dims.join(',') === size &&
     ['boxes', 'confidences'].every((name) => session.outputNames.includes(name))
   if (!fits) {
     throw new NoduleError('FORMAT', 'the model has other inputs or outputs than its format promises', {
@@ -187,4 +214,5 @@ function checkInterface(session: ort.InferenceSession, path: string, size: strin
       actual,
     })
   }
+  return anyFrame
 }

@@ -1,4 +1,5 @@
 import * as ort from 'onnxruntime-node'
+import { modelMetadata } from './metadata.js'
 import { DATA_TYPE, encodeModel } from './proto.js'
 import type { OnnxModel } from './proto.js'
 import { quantizeModel, quantizedTensors } from './quantize.js'
@@ -22,7 +23,7 @@ const VISIBLE = 0.1
 /**
  * Quantizes a float model (see `quantizeModel`): the ranges come from every second frame, the comparison with the float
  * model from the others.
- * @param frames gray levels [3, height, width] each, at least 2, such as training has seen
+ * @param frames gray levels [channels, height, width] each, of the size that the model's hypes say, at least 2, such as training has seen
  */
 export async function quantizeWithFrames(
   model: OnnxModel,
@@ -107,14 +108,11 @@ async function withSession(
   model: OnnxModel,
   work: (run: (frame: Uint8Array) => Promise<ort.InferenceSession.ReturnType>) => Promise<void>,
 ): Promise<void> {
-  const [, channels, height, width] = model.graph.input[0]!.type.tensor_type.shape.dim.map((dim) =>
-    'dim_value' in dim ? dim.dim_value : 1,
-  ) as [number, number, number, number]
+  const { hypes } = modelMetadata(model, 'the model to be quantized')
+  const size = [1, hypes.data.channels, hypes.image_height, hypes.image_width]
   const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 4 })
   try {
-    await work((frame) =>
-      session.run({ frames: new ort.Tensor('uint8', frame, [1, channels, height, width]) }),
-    )
+    await work((frame) => session.run({ frames: new ort.Tensor('uint8', frame, size) }))
   } finally {
     await session.release()
   }

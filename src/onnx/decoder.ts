@@ -4,6 +4,8 @@ import type { BackboneGraph } from '../model/graph.js'
 import { graphShapes } from '../model/graph.js'
 import type { Weights } from './backbone.js'
 import type { GraphBuilder } from './builder.js'
+import { frameExtent, scalarOf } from './frame_size.js'
+import type { Extent, FrameExtent } from './frame_size.js'
 import { concatChannels, conv2d, hwioToOihw, pool2d, sliceChannels } from './ops.js'
 import type { FeatureMap } from './ops.js'
 import { rezoom } from './rezoom.js'
@@ -17,8 +19,7 @@ interface Context {
   graph: GraphBuilder
   hypes: Hypes
   weights: Weights
-  /** g */
-  cells: number
+  frame: FrameExtent
 }
 
 /**
@@ -36,9 +37,8 @@ export function emitDecoder(
   backbone: BackboneGraph,
   maps: ReadonlyMap<string, FeatureMap>,
 ): { boxes: string; confidences: string } {
-  const cells = hypes.grid_height * hypes.grid_width
   const r = hypes.rnn_len
-  const context: Context = { graph, hypes, weights, cells }
+  const context: Context = { graph, hypes, weights, frame: frameExtent(graph, hypes) }
   const channels = decoderChannels(hypes, backbone)
   const top = sliceChannels(graph, maps.get(backbone.top)!, 0, channels.later, 'decoder/top')
   const early = sliceChannels(graph, maps.get(backbone.early)!, 0, channels.early, 'decoder/early')
@@ -50,9 +50,8 @@ export function emitDecoder(
   const hidden = hypes.use_lstm
     ? emitLstm(context, input, channels.later)
     : [emitInnerProduct(context, input)]
-  const slots = hidden.map((name, k) =>
-    graph.node('Reshape', [name, graph.integers([-1, 1, cells, hypes.lstm_size])], `decoder/slot/${k}`),
-  )
+  const slotShape = shapeOfSlot(context)
+  const slots = hidden.map((name, k) => graph.node('Reshape', [name, slotShape], `decoder/slot/${k}`))
   const state = r === 1 ? slots[0]! : graph.node('Concat', slots, 'decoder/hidden', { axis: 1 }) // [N, r, g, u]
 
   const relative = headProduct(context, state, 'box_ip', hypes.box_scale) // [N, r, g, 4]
@@ -69,6 +68,16 @@ export function emitDecoder(
   } else logits = headProduct(context, state, 'conf_ip', 1)
 
   return { boxes: emitEdges(context, boxes), confidences: emitConfidences(context, logits) }
+}
+
+/** [N, 1, g, u], as a vector of the graph: how many of the N * g rows are one frame's. */
+function shapeOfSlot({ graph, hypes, frame }: Context): string {
+  if (typeof frame.width === 'number')
+    return graph.integers([-1, 1, hypes.grid_height * hypes.grid_width, hypes.lstm_size])
+  const n = graph.node('Shape', ['frames'], 'frame/count', { start: 0, end: 1 })
+  return graph.node('Concat', [n, graph.integers([1, -1, hypes.lstm_size])], 'decoder/slot_shape', {
+    axis: 0,
+  })
 }
 
 /** The same as widenCoarse of src/model/decoder.ts. */
@@ -205,7 +214,7 @@ function emitLstm({ graph, hypes, weights }: Context, input: string, later: numb
 
 /** Early features at the predicted boxes, with the hidden vector, to 128 units: [N, r, g, 128]. */
 function emitSecondStage(
-  { graph, hypes, weights, cells }: Context,
+  { graph, hypes, weights, frame }: Context,
   state: string,
   boxes: string,
   early: FeatureMap,
@@ -213,11 +222,11 @@ function emitSecondStage(
 ): string {
   const r = hypes.rnn_len
   const u = hypes.lstm_size
-  const flat = graph.node('Reshape', [boxes, graph.integers([0, r * cells, 4])], 'rezoom/boxes')
+  const flat = graph.node('Reshape', [boxes, graph.integers([0, -1, 4])], 'rezoom/boxes')
   const offsets = { x: hypes.rezoom_w_coords, y: hypes.rezoom_h_coords, stride }
-  const sampled = rezoom(graph, early, flat, offsets, r * cells, 'rezoom/features')
+  const sampled = rezoom(graph, early, flat, offsets, frame, 'rezoom/features')
   const width = offsets.x.length * offsets.y.length * early.channels
-  const seen = graph.node('Reshape', [sampled, graph.integers([0, r, cells, width])], 'rezoom/seen')
+  const seen = graph.node('Reshape', [sampled, graph.integers([0, r, -1, width])], 'rezoom/seen')
 
   // Rows 0..u of each slot's matrix belong to the hidden vector, the others to the samples.
   const matrices = slotWeights(weights, 'delta_ip1', r)
@@ -263,14 +272,30 @@ function slotWeights(
 }
 
 /** Centers of the cells, [1, 1, g, 4]: x, y, 0, 0 in frame pixels. */
-function cellCenters({ graph, hypes, cells }: Context): string {
+function cellCenters({ graph, hypes, frame }: Context): string {
   const { grid_width: width, region_size: size } = hypes
-  const values = new Float32Array(cells * 4)
-  for (let cell = 0; cell < cells; cell++) {
-    values[4 * cell] = ((cell % width) + 0.5) * size
-    values[4 * cell + 1] = (Math.floor(cell / width) + 0.5) * size
+  if (typeof frame.width === 'number') {
+    const cells = width * hypes.grid_height
+    const values = new Float32Array(cells * 4)
+    for (let cell = 0; cell < cells; cell++) {
+      values[4 * cell] = ((cell % width) + 0.5) * size
+      values[4 * cell + 1] = (Math.floor(cell / width) + 0.5) * size
+    }
+    return graph.constant('decoder/cell_centers', [1, 1, cells, 4], values)
   }
-  return graph.constant('decoder/cell_centers', [1, 1, cells, 4], values)
+  /** The centers along one axis, times a unit vector: [..., cells, ..., 4]. */
+  const axis = (extent: Extent, name: string, dims: readonly number[], unit: readonly number[]): string => {
+    const range = [graph.scalar(0), scalarOf(graph, extent), graph.scalar(size)]
+    const edges = graph.node('Range', range, `decoder/cells/${name}/edges`)
+    const centers = graph.node('Add', [edges, graph.scalar(size / 2)], `decoder/cells/${name}/centers`)
+    const shaped = graph.node('Reshape', [centers, graph.integers(dims)], `decoder/cells/${name}/shaped`)
+    const direction = graph.constant(`decoder/cells/${name}/unit`, [4], Float32Array.from(unit))
+    return graph.node('Mul', [shaped, direction], `decoder/cells/${name}`)
+  }
+  const x = axis(frame.width, 'x', [1, -1, 1], [1, 0, 0, 0])
+  const y = axis(frame.height, 'y', [-1, 1, 1], [0, 1, 0, 0])
+  const grid = graph.node('Add', [y, x], 'decoder/cells')
+  return graph.node('Reshape', [grid, graph.integers([1, 1, -1, 4])], 'decoder/cell_centers')
 }
 
 /** cx, cy, w, h [N, r, g, 4] to x1, y1, x2, y2 [N, g, r, 4]; the change is linear, so it is one product. */
@@ -281,13 +306,13 @@ function emitEdges({ graph }: Context, boxes: string): string {
 }
 
 /** Logits [N, r, g, classes] to 1 - P(background) [N, g, r]. */
-function emitConfidences({ graph, hypes, cells }: Context, logits: string): string {
+function emitConfidences({ graph, hypes }: Context, logits: string): string {
   const byCell = graph.node('Transpose', [logits], 'decoder/logits_by_cell', { perm: [0, 2, 1, 3] })
   const probabilities = graph.node('Softmax', [byCell], 'decoder/probabilities', { axis: -1 })
   const background = graph.node('Gather', [probabilities, graph.integers([0])], 'decoder/background', {
     axis: 3,
   })
-  const flat = graph.node('Reshape', [background, graph.integers([0, cells, hypes.rnn_len])], 'decoder/flat')
+  const flat = graph.node('Reshape', [background, graph.integers([0, -1, hypes.rnn_len])], 'decoder/flat')
   return graph.node('Sub', [graph.scalar(1), flat], 'confidences')
 }
 

@@ -6,6 +6,7 @@ import { VERSION } from '../version.js'
 import { Weights, emitBackbone } from './backbone.js'
 import { GraphBuilder, OPSET } from './builder.js'
 import { emitDecoder } from './decoder.js'
+import { takesAnyFrame } from './frame_size.js'
 import { metadataProps } from './metadata.js'
 import type { ModelMetadata } from './metadata.js'
 import { DATA_TYPE } from './proto.js'
@@ -24,7 +25,7 @@ export interface BuildOptions {
  *
  * Input `frames`: uint8 [N, data.channels, image_height, image_width], gray levels of the slice and those around it.
  * Outputs `boxes`: float [N, cells, rnn_len, 4], x1, y1, x2, y2 in frame pixels, and `confidences`: float [N, cells,
- * rnn_len] in [0, 1]. N is free.
+ * rnn_len] in [0, 1]. N is free; so are, where `takesAnyFrame`, height and width, multiples of region_size.
  *
  * @param tensors the weights by the names of src/model, in TensorFlow's layouts
  * @throws NoduleError (FORMAT) where a weight is missing
@@ -41,7 +42,7 @@ export function buildModel(
   const frames = emitInput(graph, hypes, backbone)
   const maps = emitBackbone(graph, backbone, frames, weights, o.foldBatchNorm ?? true)
   const { boxes, confidences } = emitDecoder(graph, hypes, weights, backbone, maps)
-  const cells = hypes.grid_height * hypes.grid_width
+  const cells = takesAnyFrame(hypes) ? 'cells' : hypes.grid_height * hypes.grid_width
   graph.output(boxes, 'float', ['N', cells, hypes.rnn_len, 4], 'x1, y1, x2, y2 in frame pixels')
   graph.output(confidences, 'float', ['N', cells, hypes.rnn_len], '1 - P(background)')
   return {
@@ -82,7 +83,7 @@ function emitInput(
   const input = graph.input(
     'frames',
     'uint8',
-    ['N', channels, height, width],
+    takesAnyFrame(hypes) ? ['N', channels, 'H', 'W'] : ['N', channels, height, width],
     'gray levels; channels: slices from the feet to the head, the slice itself in the middle',
   )
   const name = emitGray(graph, input, backbone)

@@ -1,5 +1,5 @@
 import { cutTile, hypesWindow, imageCanvas, readFrame, readList, tilesOf } from '../dataset/index.js'
-import { changeHypes, parseHypes } from '../config/hypes.js'
+import { changeHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { startEngine } from '../engine/start.js'
 import type { EngineName } from '../engine/types.js'
@@ -9,6 +9,7 @@ import { loadCheckpoint } from '../checkpoints/checkpoint.js'
 import { quantizeWithFrames } from './calibrate.js'
 import type { QuantizationResult } from './calibrate.js'
 import { buildModel } from './detector.js'
+import { withFrame } from './frame_size.js'
 import { sha256 } from '../hash.js'
 import { toPlanes } from './planes.js'
 import { encodeModel } from './proto.js'
@@ -123,21 +124,6 @@ export async function exportOnnx(
 
 async function readBytes(path: string): Promise<Uint8Array> {
   return readRegular(path)
-}
-
-/** The hypes of the same network for frames of another size. Throws NoduleError (INVALID_PARAMETER). */
-export function withFrame(hypes: Hypes, { width, height }: { width: number; height: number }): Hypes {
-  const { region_size: cell } = hypes
-  for (const [name, size] of Object.entries({ width, height }))
-    if (!Number.isInteger(size) || size < cell || size > 4096 || size % cell !== 0)
-      throw invalidParameter(`frame ${name}`, `multiple of the cell's ${cell} px, up to 4096`, size)
-  return parseHypes({
-    ...hypes,
-    image_width: width,
-    image_height: height,
-    grid_width: width / cell,
-    grid_height: height / cell,
-  })
 }
 
 /** Frames spread evenly over a list, at most `count`; [height, width, channels] each. Of tiled images one tile each. */

@@ -4,6 +4,7 @@ import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
 import { createDetector } from '../model/detector.js'
 import { createRandom } from '../random.js'
+import { takesAnyFrame, withFrame } from './frame_size.js'
 import { restoreVariables } from '../checkpoints/checkpoint.js'
 import { toPlanes } from './planes.js'
 
@@ -23,7 +24,7 @@ export interface Verification {
 
 /**
  * Runs the exported bytes in onnxruntime and the checkpoint in tfjs on the same frames: noise, a smooth pattern, and
- * those that are given.
+ * those that are given; a model that takes any frame also on noise and a pattern of another size.
  *
  * @param tensors of the checkpoint, `model/...`
  * @param frames gray levels [n, height, width, channels], e.g. frames of a data set
@@ -37,13 +38,35 @@ export async function verifyExport(
   frames: readonly Uint8Array[] = [],
 ): Promise<Verification> {
   const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 })
-  const detector = createDetector(hypes, 0, { draw: false })
   const result: Verification = {
     boxes: { difference: 0, scale: 0 },
     confidences: { difference: 0, scale: 1 },
     frames: 0,
     engine: tf.getBackend(),
   }
+  const other = { width: OTHER_CELLS.x * hypes.region_size, height: OTHER_CELLS.y * hypes.region_size }
+  try {
+    await compareFrames(session, hypes, tensors, path, frames, result)
+    if (takesAnyFrame(hypes)) await compareFrames(session, withFrame(hypes, other), tensors, path, [], result)
+  } finally {
+    await session.release()
+  }
+  return result
+}
+
+/** Cells of the other frame: small and of another form than any in use. */
+const OTHER_CELLS = { x: 5, y: 7 }
+
+/** Compares frames of the size that the hypes say, and adds to the result. */
+async function compareFrames(
+  session: ort.InferenceSession,
+  hypes: Hypes,
+  tensors: Parameters<typeof restoreVariables>[1],
+  path: string,
+  frames: readonly Uint8Array[],
+  result: Verification,
+): Promise<void> {
+  const detector = createDetector(hypes, 0, { draw: false })
   // Adding the cell's center costs a box the low bits that it has beside it: not an error of the export.
   const rounding = 2 ** -21 * Math.max(hypes.image_width, hypes.image_height)
   const compare = (name: 'boxes' | 'confidences', expected: Float32Array, actual: Float32Array): void => {
@@ -82,9 +105,7 @@ export async function verifyExport(
     }
   } finally {
     detector.dispose()
-    await session.release()
   }
-  return result
 }
 
 /**

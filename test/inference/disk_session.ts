@@ -1,15 +1,17 @@
 import type { Hypes } from '../../src/config/hypes.js'
 import type { ModelMetadata } from '../../src/onnx/metadata.js'
-import type { Session } from '../../src/inference/index.js'
+import type { FrameSize, Session } from '../../src/inference/index.js'
 
 const SLOTS = 400
 
 /**
  * A stand-in for a model: every connected bright part of the middle channel is a box; the confidence is how bright it is.
+ * @param anyFrame it takes frames of any size
  */
-export function diskSession(hypes: Hypes): Session & { frames: number } {
-  const { image_width: width, image_height: height } = hypes
-  const pixels = width * height
+export function diskSession(
+  hypes: Hypes,
+  anyFrame = false,
+): Session & { frames: number; pixels: number; largestBatch: number } {
   const session = {
     path: 'disks.onnx',
     sha256: '',
@@ -17,10 +19,19 @@ export function diskSession(hypes: Hypes): Session & { frames: number } {
     metadata: {} as ModelMetadata,
     device: 'cpu' as const,
     threads: 1,
-    boxesPerFrame: SLOTS,
+    anyFrame,
     frames: 0,
-    run: async (frames: Uint8Array, n: number) => {
+    pixels: 0,
+    largestBatch: 0,
+    run: async (
+      frames: Uint8Array,
+      n: number,
+      { width, height }: FrameSize = { width: hypes.image_width, height: hypes.image_height },
+    ) => {
+      const pixels = width * height
       session.frames += n
+      session.pixels += n * pixels
+      session.largestBatch = Math.max(session.largestBatch, n)
       const boxes = new Float32Array(n * SLOTS * 4)
       const confidences = new Float32Array(n * SLOTS)
       for (let f = 0; f < n; f++) {

@@ -1,6 +1,7 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseHypes } from '../../src/config/hypes.js'
 import { NoduleError } from '../../src/errors.js'
 import { openSession } from '../../src/inference/index.js'
 import type { Session } from '../../src/inference/index.js'
@@ -38,7 +39,7 @@ describe('openSession', () => {
   test('gives hypes and metadata and runs batches whose frames do not influence each other', async () => {
     session = await openSession(model, { device: 'cpu', threads: 1 })
     expect(session.hypes).toEqual(smallHypes)
-    expect(session).toMatchObject({ device: 'cpu', threads: 1, boxesPerFrame: 12, metadata: { step: 1 } })
+    expect(session).toMatchObject({ device: 'cpu', threads: 1, anyFrame: false, metadata: { step: 1 } })
     const size = 3 * 64 * 96
     const frames = Uint8Array.from({ length: 2 * size }, (_, i) => (i * 7919) % 256)
     const both = await session.run(frames, 2)
@@ -49,12 +50,44 @@ describe('openSession', () => {
     second.confidences.forEach((value, i) => expect(both.confidences[12 + i]).toBeCloseTo(value, 5))
   })
 
+  test('a model of a fixed scale takes frames of any size, in whole cells', async () => {
+    const hypes = parseHypes({ ...smallHypes, data: { ...smallHypes.data, mm_per_pixel: 0.7 } })
+    const path = join(folder, 'any.onnx')
+    await writeFile(path, encodeModel(smallModel(hypes)))
+    const any = await openSession(path, { device: 'cpu', threads: 1 })
+    expect(any.anyFrame).toBe(true)
+    const size = 3 * 64 * 96
+    const frames = Uint8Array.from({ length: 2 * size }, (_, i) => (i * 7919) % 256)
+    const [fixed, free] = [await session.run(frames, 2), await any.run(frames, 2)]
+    expect(free.boxes.length).toBe(fixed.boxes.length)
+    fixed.boxes.forEach((value, i) => expect(free.boxes[i]).toBeCloseTo(value, 3))
+    fixed.confidences.forEach((value, i) => expect(free.confidences[i]).toBeCloseTo(value, 5))
+    const { boxes, confidences } = await any.run(new Uint8Array(2 * 3 * 128 * 160), 2, {
+      width: 160,
+      height: 128,
+    })
+    expect(confidences.length).toBe(2 * 5 * 4 * smallHypes.rnn_len)
+    expect(boxes.length).toBe(4 * confidences.length)
+    for (const [width, height] of [
+      [100, 64],
+      [96, 65],
+      [0, 64],
+    ] as const)
+      await expect(any.run(new Uint8Array(10 ** 5), 1, { width, height })).rejects.toThrow(
+        'Expected multiples of 32 px for size',
+      )
+    await any.release()
+  })
+
   test('run checks its arguments', async () => {
     await expect(session.run(new Uint8Array(10), 1)).rejects.toThrow(
       'Expected 18432 bytes for frames but received Uint8Array(10)',
     )
     await expect(session.run(new Uint8Array(10), 0)).rejects.toThrow(
       'Expected integer between 1 and 65536 for n',
+    )
+    await expect(session.run(new Uint8Array(3 * 32 * 32), 1, { width: 32, height: 32 })).rejects.toThrow(
+      'Expected 96 x 64 for size',
     )
     await session.release()
   })

@@ -7,9 +7,9 @@ import { DETECT_DEFAULTS, detectVolume } from '../../src/inference/index.js'
 import { examinedRegion } from '../../src/inference/region.js'
 import { stitchTiles } from '../../src/inference/stitch_tiles.js'
 import { createRandom } from '../../src/random.js'
-import type { HuVolume } from '../../src/volume/index.js'
 import { diskSession } from './disk_session.js'
 import { TILE, tileHypes } from './tile_hypes.js'
+import { ballVolume, chestVolume } from './volumes.js'
 
 const canvasOf = (frameWidth: number, frameHeight: number) => ({
   originX: 0,
@@ -130,41 +130,6 @@ test('cutTile: the canvas where it is, air beyond it', () => {
     expect(at(x + 28, y + 17, 1)).toBe(data[(y * 40 + x) * 2 + 1])
 })
 
-/** A volume of air-filled lung with bright balls, mm apart that no two touch. */
-function ballVolume(seed: number, shape: readonly [number, number, number] = [6, 230, 330]): HuVolume {
-  const [slices, rows, columns] = shape
-  const random = createRandom(seed)
-  const data = new Int16Array(slices * rows * columns).fill(-850)
-  const balls: { x: number; y: number; r: number }[] = []
-  for (let n = 0; n < 200 && balls.length < 24; n++) {
-    const r = 2 + random.uniform() * 15
-    const x = r + 1 + random.uniform() * (columns - 2 * r - 2)
-    const y = r + 1 + random.uniform() * (rows - 2 * r - 2)
-    if (balls.every((b) => Math.max(Math.abs(x - b.x), Math.abs(y - b.y)) > r + b.r + 3))
-      balls.push({ x, y, r })
-  }
-  for (const { x, y, r } of balls)
-    for (let k = 0; k < slices; k++)
-      for (let j = Math.floor(y - r); j <= y + r; j++)
-        for (let i = Math.floor(x - r); i <= x + r; i++)
-          if (Math.hypot(i + 0.5 - x, j + 0.5 - y) <= r) data[(k * rows + j) * columns + i] = 100 + 10 * k
-  return {
-    data,
-    shape,
-    geometry: {
-      origin: [0, 0, 0],
-      rowDirection: [1, 0, 0],
-      columnDirection: [0, 1, 0],
-      sliceDirection: [0, 0, 1],
-      spacing: [1, TILE.mm, TILE.mm],
-      slicePositions: Array.from({ length: slices }, (_, k) => k),
-    },
-    sopInstanceUids: Array.from({ length: slices }, (_, k) => `1.${k}`),
-    seriesInstanceUid: '1',
-    patientId: 'BALLS',
-  }
-}
-
 const parameters = { ...DETECT_DEFAULTS, region: 'all' as const }
 
 describe('detectVolume with data.mm_per_pixel', () => {
@@ -209,6 +174,12 @@ describe('detectVolume with data.mm_per_pixel', () => {
       expect(tiled.frame).toEqual({ originX: 0, originY: 0, scale: 1, frameWidth: 330, frameHeight: 230 })
       expect(session.frames).toBe(6 * tilesOf(tiled.frame, session.hypes).length)
       expect(progress.at(-1)).toBe(1)
+      // A model that takes any frame sees each slice whole, in one.
+      const any = diskSession(tileHypes(), true)
+      const free = await detectVolume(volume, any, { parameters, batch })
+      expect(any).toMatchObject({ frames: 6, largestBatch: Math.min(batch, 6) })
+      expect(free.frame).toEqual(tiled.frame)
+      expect(free.nodules).toEqual(whole.nodules)
     }
   })
 
@@ -248,40 +219,16 @@ describe('detectVolume with data.mm_per_pixel', () => {
   })
 })
 
-/** A body with two lungs (-850 HU) that narrow towards the first and last slice. */
-function chestVolume([slices, rows, columns]: readonly [number, number, number]): HuVolume {
-  const data = new Int16Array(slices * rows * columns).fill(-1000)
-  for (let k = 0; k < slices; k++)
-    for (let j = 0; j < rows; j++)
-      for (let i = 0; i < columns; i++) {
-        const [x, y, z] = [i - 120, j - 100, (k - 11.5) / 11]
-        const reach = Math.sqrt(Math.max(0, 1 - z * z))
-        const body = (x / 110) ** 2 + (y / 85) ** 2 < 1
-        const lung = [-50, 50].some((c) => ((x - c) / 40) ** 2 + (y / 60) ** 2 < reach ** 2)
-        if (body) data[(k * rows + j) * columns + i] = lung ? -850 : 40
-      }
-  return {
-    ...ballVolume(1, [slices, 1, 1]),
-    data,
-    shape: [slices, rows, columns],
-    geometry: {
-      ...ballVolume(1, [slices, 1, 1]).geometry,
-      spacing: [10, 1.5, 1.5],
-      slicePositions: Array.from({ length: slices }, (_, k) => 10 * k),
-    },
-  }
-}
-
 describe('examinedRegion', () => {
   test('only tiles that hold lung of the slice or lie near it; the apex needs fewer', () => {
     const [slices, rows, columns] = [24, 200, 240] as const
     const volume = chestVolume([slices, rows, columns])
     const { data } = volume
     const hypes = tileHypes({ mm_per_pixel: 1.5, tile_overlap_mm: 30, lung_margin_mm: 6 })
-    const found = examinedRegion(volume, 'lungs', hypes)
+    const found = examinedRegion(volume, 'lungs', hypes, false)
     const counts = found.slices.map((k) => found.tilesOfSlice(k).length)
     const most = Math.max(...counts)
-    expect(most).toBe(found.tiles.length)
+    expect(most).toBe(tilesOf(found.canvas, hypes).length)
     expect(counts[0]).toBeLessThan(most)
     expect(counts.at(-1)).toBeLessThan(most)
     expect(Math.min(...counts)).toBeGreaterThan(0)
@@ -305,10 +252,61 @@ describe('examinedRegion', () => {
     }
   })
 
+  test('a model that takes any frame sees the lungs of some slices, and a rim, in one frame', () => {
+    const [slices, rows, columns] = [24, 200, 240] as const
+    const volume = chestVolume([slices, rows, columns])
+    const hypes = tileHypes({ mm_per_pixel: 1.5, tile_overlap_mm: 30, lung_margin_mm: 6 })
+    const found = examinedRegion(volume, 'lungs', hypes, true)
+    const tiled = examinedRegion(volume, 'lungs', hypes, false)
+    expect(found.slices).toEqual(tiled.slices)
+    expect(found.canvas).toEqual(tiled.canvas)
+    const areas: number[] = []
+    for (const k of found.slices) {
+      const [tile, ...others] = found.tilesOfSlice(k)
+      expect(others).toEqual([])
+      const { mapping, area } = tile!
+      // Whole cells; pixels of the canvas, so that tiles and frames show the same grid.
+      expect([mapping.frameWidth % 32, mapping.frameHeight % 32]).toEqual([0, 0])
+      expect(area).toEqual({
+        x1: Math.round((mapping.originX - found.canvas.originX) * found.canvas.scale),
+        y1: Math.round((mapping.originY - found.canvas.originY) * found.canvas.scale),
+        x2: area.x1 + mapping.frameWidth,
+        y2: area.y1 + mapping.frameHeight,
+      })
+      areas.push(mapping.frameWidth * mapping.frameHeight)
+      // 6 mm and 16 pixels around each voxel of lung, but for rounding.
+      const reach = 6 / 1.5 + 16 - 1
+      for (let n = 0; n < rows * columns; n++) {
+        if (volume.data[k * rows * columns + n] !== -850) continue
+        const x = (n % columns) + 0.5 - mapping.originX
+        const y = Math.floor(n / columns) + 0.5 - mapping.originY
+        if (Math.min(x, y, mapping.frameWidth - x, mapping.frameHeight - y) < reach)
+          expect.fail(`voxel ${n} of slice ${k} is too near to the side of its frame`)
+      }
+    }
+    // Eight slices share a frame; the apex needs less.
+    expect(new Set(found.slices.slice(0, 8).map((k) => found.tilesOfSlice(k))).size).toBe(1)
+    expect(new Set(areas).size).toBeGreaterThan(1)
+    const pixels = areas.reduce((sum, area) => sum + area, 0)
+    const tilePixels = found.slices.reduce((sum, k) => sum + tiled.tilesOfSlice(k).length, 0) * 96 * 64
+    expect(pixels).toBeLessThan(tilePixels)
+  })
+
+  test('a place too large for one frame gets tiles of the model', () => {
+    const volume = ballVolume(1, [2, 1100, 300])
+    const hypes = tileHypes()
+    const found = examinedRegion(volume, 'all', hypes, true)
+    expect(found.tilesOfSlice(0)).toEqual(tilesOf(found.canvas, hypes))
+    const narrow = examinedRegion(ballVolume(1, [2, 900, 300]), 'all', hypes, true)
+    expect(narrow.tilesOfSlice(1).map(({ mapping }) => mapping)).toEqual([
+      { originX: -26, originY: -30, scale: 1, frameWidth: 352, frameHeight: 960 },
+    ])
+  })
+
   test('a box counts if enough of it lies in the lungs, by data.min_lung_share', () => {
     const volume = chestVolume([24, 200, 240])
     const inLungs = (share: number) =>
-      examinedRegion(volume, 'lungs', tileHypes({ mm_per_pixel: 1.5, min_lung_share: share })).inLungs
+      examinedRegion(volume, 'lungs', tileHypes({ mm_per_pixel: 1.5, min_lung_share: share }), false).inLungs
     // The middle of a lung; the body between its side and the skin; across that side, a quarter within; out of the image.
     const within = { x1: 65, y1: 95, x2: 75, y2: 105 }
     const outside = { x1: 112, y1: 20, x2: 122, y2: 30 }
@@ -346,16 +344,16 @@ describe('examinedRegion', () => {
   })
 
   test('a crop, and a volume without lungs, are examined whole, with a warning', () => {
-    const crop = examinedRegion(ballVolume(1, [3, 128, 128]), 'lungs', tileHypes())
+    const crop = examinedRegion(ballVolume(1, [3, 128, 128]), 'lungs', tileHypes(), false)
     expect(crop.warnings).toEqual(['only a part of a chest (90 x 90 mm): all of it is examined'])
     expect(crop.inLungs(0, { x1: 1, y1: 1, x2: 2, y2: 2 })).toBe(true)
     expect(crop.canvas).toMatchObject({ originX: 0, originY: 0, frameWidth: 128, frameHeight: 128 })
     const phantom = ballVolume(1, [4, 240, 240])
     phantom.data.fill(40)
-    const none = examinedRegion(phantom, 'lungs', tileHypes())
+    const none = examinedRegion(phantom, 'lungs', tileHypes(), false)
     expect(none.warnings.at(-1)).toBe('no lungs found: all of the volume is examined')
     expect(none.slices).toEqual([0, 1, 2, 3])
-    expect(none.tilesOfSlice(2)).toEqual(none.tiles)
-    expect(examinedRegion(phantom, 'all', tileHypes()).warnings).toEqual([])
+    expect(none.tilesOfSlice(2)).toEqual(tilesOf(none.canvas, tileHypes()))
+    expect(examinedRegion(phantom, 'all', tileHypes(), false).warnings).toEqual([])
   })
 })

@@ -7,6 +7,7 @@ import { startEngine } from '../../src/engine/start.js'
 import { createDetector } from '../../src/model/detector.js'
 import type { Detector } from '../../src/model/detector.js'
 import { buildModel } from '../../src/onnx/detector.js'
+import { withFrame } from '../../src/onnx/frame_size.js'
 import { encodeModel } from '../../src/onnx/proto.js'
 import { createRandom } from '../../src/random.js'
 
@@ -66,7 +67,8 @@ function compareValues(
   return { difference, content }
 }
 
-async function compare(hypes: Hypes, foldBatchNorm = true): Promise<void> {
+/** @param exported the hypes that the model is exported with, where they have another frame */
+async function compare(hypes: Hypes, foldBatchNorm = true, exported = hypes): Promise<void> {
   const { detector, tensors } = trainedLike(hypes)
   const n = 2
   const { image_height: height, image_width: width } = hypes
@@ -83,7 +85,7 @@ async function compare(hypes: Hypes, foldBatchNorm = true): Promise<void> {
   })
   detector.dispose()
   const metadata = {
-    hypes,
+    hypes: exported,
     step: 1,
     seed: 5,
     codeVersion: '0',
@@ -131,6 +133,38 @@ describe('the exported model computes what the tfjs model computes', () => {
     const grid = { region_size: 8, image_width: 48, grid_width: 6, image_height: 32, grid_height: 4 }
     const head = { use_lstm: false, rnn_len: 1, lstm_input_scale: 1, rezoom_feature_scale: 1 }
     await compare(smallHypes({ slim_basename: 'lung', ...grid, ...head }))
+  })
+
+  test.each([
+    ['as exported', 6, 4],
+    ['larger', 9, 7],
+    ['narrow', 4, 9],
+  ])('of a fixed scale, frames of any size: %s', async (_, columns, rows) => {
+    const data = { mm_per_pixel: 0.7 }
+    const size = { region_size: 8, image_width: 48, grid_width: 6, image_height: 32, grid_height: 4, data }
+    for (const head of [{ use_lstm: false, rnn_len: 1 }, {}]) {
+      const hypes = smallHypes({ slim_basename: 'lung', ...size, ...head })
+      await compare(withFrame(hypes, { width: 8 * columns, height: 8 * rows }), true, hypes)
+    }
+  })
+
+  test('frames of a model without a fixed scale, or with a deconvolution, have the one size', async () => {
+    const inputOf = (changes: Record<string, unknown>): unknown => {
+      const hypes = smallHypes(changes)
+      const { detector, tensors } = trainedLike(hypes)
+      detector.dispose()
+      const given = { hypes, step: 1, seed: 5, codeVersion: '0', checkpointSha256: '' }
+      return buildModel(tensors, { ...given, precision: 'float32' }).graph.input[0]!.type.tensor_type.shape
+        .dim
+    }
+    const fixed = [{ dim_param: 'N' }, { dim_value: 3 }, { dim_value: 64 }, { dim_value: 96 }]
+    expect(inputOf({})).toEqual(fixed)
+    expect(inputOf({ deconv: true, data: { mm_per_pixel: 0.7 } })).toEqual(fixed)
+    expect(inputOf({ data: { mm_per_pixel: 0.7 } })).toEqual([
+      ...fixed.slice(0, 2),
+      { dim_param: 'H' },
+      { dim_param: 'W' },
+    ])
   })
 
   test('ResNet-101', async () =>

@@ -134,12 +134,13 @@ describe('exportOnnx', () => {
       frame,
       frames: join(folder, 'canvas.json'),
     })
-    expect(result.verification.frames).toBe(3)
+    // Two frames of another size as well: it takes any.
+    expect(result.verification.frames).toBe(5)
     const written = modelMetadata(decodeModel(await readFile(path), path), path).hypes
     expect(written).toMatchObject({ image_width: 128, image_height: 96, grid_width: 4, grid_height: 3 })
     const session = await openSession(path, { device: 'cpu', threads: 1 })
     try {
-      expect(session.boxesPerFrame).toBe(4 * 3 * hypes.rnn_len)
+      expect(session.anyFrame).toBe(true)
       const found = await detectList(join(folder, 'canvas.json'), session, join(folder, 'found.json'), {
         parameters: { stitch: 'greedy', minScore: 0, overlap: 0.3 },
       })

@@ -40,6 +40,8 @@ describe('quantizeWithFrames', () => {
     ['InceptionV1', { rezoom_conf_scale: 5 }],
     ['tiny', { deconv: true }],
     ['efficientnet_lite0', { rezoom_conf_scale: 5 }],
+    // Frames of any size.
+    ['tiny', { data: { mm_per_pixel: 0.7 } }],
   ])('%s %o: convolutions run in integers and the results stay close', async (slim_basename, changes) => {
     const hypes = parseHypes({ ...smallHypes, slim_basename, ...changes })
     const float = smallModel(hypes)

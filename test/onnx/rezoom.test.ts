@@ -16,6 +16,8 @@ interface Case {
   stride: number
   offsetsX: number[]
   offsetsY: number[]
+  /** The map's size is known only as the graph runs. */
+  anySize: boolean
 }
 
 async function difference(c: Case): Promise<number> {
@@ -36,7 +38,9 @@ async function difference(c: Case): Promise<number> {
   graph.input('boxes', 'float', ['N', count, 4])
   const map = { name: 'x', channels, height, width }
   const samples = offsetsX.length * offsetsY.length
-  rezoom(graph, map, 'boxes', { x: offsetsX, y: offsetsY, stride }, count, 'y')
+  const side = (pixels: number) => (c.anySize ? graph.scalar(pixels) : pixels)
+  const frame = { width: side(width * stride), height: side(height * stride) }
+  rezoom(graph, map, 'boxes', { x: offsetsX, y: offsetsY, stride }, frame, 'y')
   graph.output('y', 'float', ['N', count, samples * channels])
   const session = await ort.InferenceSession.create(
     encodeModel({
@@ -76,6 +80,7 @@ test('the graph samples where src/kernels samples, clamped positions included', 
         stride: fc.constantFrom(4, 8, 16),
         offsetsX: fractions,
         offsetsY: fractions,
+        anySize: fc.boolean(),
       }),
       fc.array(number, { minLength: 24, maxLength: 24 }),
       async (shape, boxes) => {
