@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { NoduleError, remedyText } from '../errors.js'
 import {
@@ -62,12 +63,13 @@ export const command: CommandModule<object, Flags> = {
       .option('model', {
         type: 'string',
         alias: 'm',
-        describe: 'Model of nodule export [default: the one of the package, models/lung.onnx]',
+        describe:
+          'Model of nodule export [default: the one of the package: on the CPU models/lung_int8.onnx, on CUDA models/lung.onnx]',
       })
       .option('second', {
         type: 'string',
         describe:
-          'Second stage, which judges the nodules anew, or "none" [default: the file beside the model that is called like it with _second before .onnx, if there is one]',
+          'Second stage, which judges the nodules anew, or "none" [default: the file beside the model that is called like it with _second before .onnx (for NAME_int8.onnx also NAME_second.onnx), if there is one]',
       })
       .option('output', {
         type: 'string',
@@ -145,10 +147,11 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
   handler: async (flags) => {
     const { device, threads } = flags
-    await checkNoInput(flags.output, [flags.model ?? shippedModel(), flags.list])
+    const model = flags.model ?? shippedModel(device)
+    await checkNoInput(flags.output, [model, flags.list])
     // In images of a list there are no cubes.
     const second = flags.list === undefined ? flags.second : 'none'
-    const session = await openStages(flags.model ?? shippedModel(), second, {
+    const session = await openStages(model, second, {
       device,
       ...(threads === undefined ? {} : { threads }),
     })
@@ -197,9 +200,25 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
   const failures = result.notes.filter(({ failed }) => failed).length
   const nodules = result.scans.reduce((sum, scan) => sum + scan.nodules, 0)
   const counts = [count(result.scans.length, 'scan'), count(nodules, 'nodule'), count(failures, 'failure')]
-  printResult({ output: flags.output, ...result }, `${counts.join(', ')}; results in ${flags.output}\n`)
+  const models = modelsOf(session)
+  const by = [models.model, models.second].filter((name) => name !== undefined).join(', then ')
+  printResult(
+    { output: flags.output, ...models, ...result },
+    `${counts.join(', ')}; results in ${flags.output} (${by}; ${models.precision}, ${models.device})\n`,
+  )
   if (failures > 0) failedItems()
   return result.interrupted
+}
+
+/** What found the results. */
+function modelsOf({ path, metadata, device, second }: Session): {
+  model: string
+  precision: string
+  device: string
+  second?: string
+} {
+  const first = { model: basename(path), precision: metadata.precision, device }
+  return second === undefined ? first : { ...first, second: basename(second.path) }
 }
 
 function printDetectNote({ failed, place, message, remedy }: DetectNote): void {

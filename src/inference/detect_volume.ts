@@ -98,12 +98,12 @@ export async function detectVolume(
     const found = new Map<number, TileBoxes[]>(chunk.slices.map((k) => [k, []]))
     let done = 0
     for (const part of batches(chunk.places, batch)) {
-      const [{ tile, offset }] = part
-      const frameHypes = hypesOfTile(hypes, tile)
+      const [first] = part
+      const frameHypes = hypesOfTile(hypes, first.tile)
       const size = { width: frameHypes.image_width, height: frameHypes.image_height }
-      const raw = await session.run(chunk.frames.subarray(offset), part.length, size)
+      const raw = await session.run(chunk.frames.subarray(first.offset), part.length, size)
       clock('network')
-      for (const [n, { k }] of part.entries())
+      for (const [n, { k, tile }] of part.entries())
         found.get(k)!.push({ tile, boxes: stitchFrame(frameOf(raw, n, part.length), frameHypes, parameters) })
       clock('stitch')
       done += part.length

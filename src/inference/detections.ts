@@ -89,7 +89,8 @@ export interface SeriesDetections {
   patientId: string
   studyInstanceUid: string
   seriesInstanceUid: string
-  model: { path: string; sha256: string; step: number; codeVersion: string; precision: string }
+  /** The first files do not name the precision. */
+  model: { path: string; sha256: string; step: number; codeVersion: string; precision?: string }
   /** The second stage, where there was one. */
   second?: { path: string; sha256: string; step: number; codeVersion: string }
   versions: { nodule: string; onnxruntime: string; node: string }
@@ -138,7 +139,7 @@ const SHAPE: Shape = {
   patientId: 'text',
   studyInstanceUid: 'text',
   seriesInstanceUid: 'text',
-  model: MODEL,
+  model: { ...MODEL, 'precision?': 'text' },
   'second?': MODEL,
   versions: { nodule: 'text', onnxruntime: 'text', node: 'text' },
   'device?': 'text',

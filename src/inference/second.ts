@@ -73,8 +73,7 @@ export async function openPatchSession(path: string, options: SessionOptions = {
 
 /**
  * Opens a first stage, with the second stage that belongs to it.
- * @param second a file; 'none'; default: the file beside the first stage that is called like it with `_second` before
- *   .onnx, where there is one
+ * @param second a file; 'none'; default: the one beside the first stage, where there is one (`secondPaths`)
  * @throws NoduleError as `openSession` and `openPatchSession`; FORMAT where the second stage is not calibrated, or is for
  *   another first stage
  */
@@ -84,8 +83,7 @@ export async function openStages(
   options: SessionOptions = {},
 ): Promise<Session> {
   const session = await openSession(path, options)
-  const beside = secondPath(path)
-  const file = second ?? (existsSync(beside) ? beside : 'none')
+  const file = second ?? secondPaths(path).find((beside) => existsSync(beside)) ?? 'none'
   if (file === 'none') return session
   try {
     const stage = await openSecondStage(file, session, options)
@@ -103,9 +101,14 @@ export async function openStages(
   }
 }
 
-/** Where the second stage of a first one lies: model.onnx, model_second.onnx. */
-export function secondPath(path: string): string {
-  return path.replace(/(\.onnx)?$/i, '_second.onnx')
+/**
+ * Where the second stage of a first one may lie: that of model.onnx is model_second.onnx. A model in int8 has that of
+ * the float32 model of the same checkpoint: model_int8.onnx has model_int8_second.onnx or else model_second.onnx.
+ */
+function secondPaths(path: string): string[] {
+  const name = path.replace(/\.onnx$/i, '')
+  const names = name.endsWith('_int8') ? [name, name.slice(0, -'_int8'.length)] : [name]
+  return names.map((first) => `${first}_second.onnx`)
 }
 
 async function openSecondStage(path: string, first: Session, options: SessionOptions): Promise<SecondStage> {

@@ -31,7 +31,7 @@ export interface ExportOptions {
   quantize?: boolean
   /**
    * Another frame than the model was trained on, pixels: the weights do not depend on it. Models with data.mm_per_pixel
-   * are trained on small crops and run faster in large tiles.
+   * are trained on small crops; they take frames of any size, and the images of lists in tiles of this one.
    */
   frame?: { width: number; height: number }
   /** Changes of DETECTION_KEYS, `group.key=value`. */

@@ -276,7 +276,10 @@ function provenance(
   const models = new Map(detections.map((detection) => [detection.model.sha256, detection]))
   for (const [hash, { model, versions, device }] of models) {
     rows.push(
-      ['Model', `${basename(model.path)}, step ${model.step}, trained by nodule ${model.codeVersion}`],
+      [
+        'Model',
+        `${basename(model.path)}${model.precision === undefined ? '' : `, ${model.precision}`}, step ${model.step}, trained by nodule ${model.codeVersion}`,
+      ],
       ['Model SHA-256', hash],
       [
         'Detection by',

@@ -2,12 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { describeError } from '../errors.js'
 import { probeEngines } from '../engine/start.js'
 import { tensorAddonProblem } from '../engine/onednn/addon.js'
 import { describeNativeEngine } from '../engine/onednn/engine.js'
 import { hasCudaProvider } from '../inference/session.js'
+import { shippedModel } from '../inference/shipped_model.js'
 import { TENSORFLOW_INSTALL } from '../engine/tensorflow/install.js'
 import { BUILD_COMMAND } from '../kernels/find_addon.js'
 import { addonStatus } from '../kernels/index.js'
@@ -45,6 +46,7 @@ export async function examine(): Promise<Check[]> {
     ...addon(hasGpu),
     ...(await engines()),
     await onnxruntime(hasGpu),
+    detector(),
     gpu,
     await fonts(),
   ]
@@ -221,6 +223,17 @@ async function onnxruntime(hasGpu: boolean): Promise<Check> {
     }
   } catch (error) {
     return { what: 'onnxruntime', state: 'broken', detail: describeError(error), advice: INSTALL_COMMAND }
+  }
+}
+
+/** The model that `detect` takes where none is named. */
+function detector(): Check {
+  const what = 'model of detect'
+  try {
+    const path = shippedModel()
+    return { what, state: 'ok', detail: `${basename(path)}, on ${hasCudaProvider() ? 'CUDA' : 'the CPU'}` }
+  } catch (error) {
+    return { what, state: 'missing', detail: describeError(error) }
   }
 }
 

@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { NoduleError } from '../../src/errors.js'
-import { shippedModel } from '../../src/inference/index.js'
+import { openStages, shippedModel } from '../../src/inference/index.js'
+import { hasCudaProvider } from '../../src/inference/session.js'
 
 let root: string
 beforeAll(async () => (root = await mkdtemp(join(tmpdir(), 'nodule-package-'))))
@@ -11,11 +13,36 @@ afterAll(async () => rm(root, { recursive: true }))
 
 test('without a model in the package the error says how to get one', async () => {
   const path = join(root, 'models', 'lung.onnx')
-  expect(() => shippedModel(root)).toThrow(NoduleError)
-  expect(() => shippedModel(root)).toThrow(
+  expect(() => shippedModel('cpu', root)).toThrow(NoduleError)
+  expect(() => shippedModel('cpu', root)).toThrow(
     `${path}: no model is given, and the package holds none; possible solutions: name one (model); make one`,
   )
   await mkdir(join(root, 'models'))
   await writeFile(path, '')
-  expect(shippedModel(root)).toBe(path)
+  expect(shippedModel('cpu', root)).toBe(path)
+})
+
+test('int8 on the CPU, float32 on CUDA', async () => {
+  const [path, int8] = ['lung.onnx', 'lung_int8.onnx'].map((name) => join(root, 'models', name))
+  await writeFile(int8!, '')
+  expect(shippedModel('cpu', root)).toBe(int8)
+  expect(shippedModel('cuda', root)).toBe(path)
+  expect(shippedModel('auto', root)).toBe(hasCudaProvider() ? path : int8)
+})
+
+test('the package holds both, of one checkpoint, for frames of any size, with one second stage', async () => {
+  const checkpoints = new Set<string>()
+  for (const [device, precision] of [
+    ['cpu', 'int8'],
+    ['cuda', 'float32'],
+  ] as const) {
+    const path = shippedModel(device)
+    expect(existsSync(path)).toBe(true)
+    const session = await openStages(path, undefined, { device: 'cpu', threads: 1 })
+    expect(session).toMatchObject({ anyFrame: true, metadata: { precision } })
+    expect(basename(session.second!.path)).toBe('lung_second.onnx')
+    checkpoints.add(session.metadata.checkpointSha256)
+    await session.release()
+  }
+  expect(checkpoints.size).toBe(1)
 })

@@ -255,7 +255,11 @@ describe('examinedRegion', () => {
   test('a model that takes any frame sees the lungs of some slices, and a rim, in one frame', () => {
     const [slices, rows, columns] = [24, 200, 240] as const
     const volume = chestVolume([slices, rows, columns])
-    const hypes = tileHypes({ mm_per_pixel: 1.5, tile_overlap_mm: 30, lung_margin_mm: 6 })
+    const cells = { region_size: 8, grid_width: 12, grid_height: 8 }
+    const hypes = {
+      ...tileHypes({ mm_per_pixel: 1.5, tile_overlap_mm: 30, lung_margin_mm: 6 }),
+      ...cells,
+    }
     const found = examinedRegion(volume, 'lungs', hypes, true)
     const tiled = examinedRegion(volume, 'lungs', hypes, false)
     expect(found.slices).toEqual(tiled.slices)
@@ -266,7 +270,7 @@ describe('examinedRegion', () => {
       expect(others).toEqual([])
       const { mapping, area } = tile!
       // Whole cells; pixels of the canvas, so that tiles and frames show the same grid.
-      expect([mapping.frameWidth % 32, mapping.frameHeight % 32]).toEqual([0, 0])
+      expect([mapping.frameWidth % 8, mapping.frameHeight % 8]).toEqual([0, 0])
       expect(area).toEqual({
         x1: Math.round((mapping.originX - found.canvas.originX) * found.canvas.scale),
         y1: Math.round((mapping.originY - found.canvas.originY) * found.canvas.scale),

@@ -209,8 +209,13 @@ describe('detecting with a second stage', () => {
   })
 
   it('takes the file beside the first stage, if it was fitted to that', async () => {
+    const write = (path: string, props: Record<string, string>): void => {
+      const changed = smallModel()
+      for (const prop of changed.metadata_props) prop.value = props[prop.key] ?? prop.value
+      writeFileSync(path, encodeModel(changed))
+    }
     const model = join(root, 'model.onnx')
-    writeFileSync(model, encodeModel(smallModel()))
+    write(model, { checkpoint_sha256: 'a'.repeat(64) })
     const error = await refused(openStages(model, undefined))
     expect(error.message).toContain('the second stage cannot be used with')
     expect(error.message).toContain('it was fitted to another one')
@@ -224,6 +229,15 @@ describe('detecting with a second stage', () => {
     const both = await openStages(model, undefined)
     expect(both.second!.calibration.model).toBe(both.sha256)
     await both.release()
+    // A model in int8 takes that of the float32 model, if they are of one checkpoint.
+    const int8 = join(root, 'model_int8.onnx')
+    write(int8, { precision: 'int8', checkpoint_sha256: 'a'.repeat(64) })
+    const named = await openStages(int8, undefined)
+    expect(named).toMatchObject({ metadata: { precision: 'int8' }, second: { path: exported } })
+    expect(named.sha256).not.toBe(named.second!.calibration.model)
+    await named.release()
+    write(int8, { precision: 'int8', checkpoint_sha256: 'f'.repeat(64) })
+    expect((await refused(openStages(int8, undefined))).message).toContain('it was fitted to another one')
 
     await exportPatches(checkpoint, exported, { engine: 'wasm' })
     expect((await refused(openStages(model, undefined))).message).toContain('it is not calibrated')
