@@ -44,16 +44,17 @@ const convert: CommandModule<object, ConvertFlags> = {
   },
 }
 
-const average: CommandModule<object, { files: string[]; output: string }> = {
-  command: 'average <files..>',
+const average: CommandModule<object, Flags & { others: string[]; output: string }> = {
+  command: 'average <file> <others..>',
   describe: 'Write the mean of several checkpoints of one network',
   builder: (yargs) =>
     yargs
-      .positional('files', {
+      .positional('file', { type: 'string', demandOption: true, describe: 'Checkpoint of nodule train' })
+      .positional('others', {
         type: 'string',
         array: true,
         demandOption: true,
-        describe: 'Checkpoints of nodule train, two or more',
+        describe: 'One or more others of the same network',
       })
       .option('output', {
         type: 'string',
@@ -65,7 +66,8 @@ const average: CommandModule<object, { files: string[]; output: string }> = {
         '$0 weights average a/checkpoints/last.safetensors b/checkpoints/last.safetensors -o mean.safetensors',
         'to train on from, by solver.weights, some hundred steps',
       ),
-  handler: async ({ files, output }) => {
+  handler: async ({ file, others, output }) => {
+    const files = [file, ...others]
     const result = await averageCheckpoints(files, output)
     printResult(
       result,
