@@ -1,14 +1,13 @@
 // node scripts/train-lung.mjs --data FOLDER [--output FOLDER] [--hosts NAME,...] [--part SHARE]
 // Trains the model that ships (models/README.md says on what). First stage: on nodule stacks; then also on phantoms with
 // nodules of the stacks put in, and on its own false marks there; then also on thick stacks with nodules of other patients
-// put in and on many phantoms. Second stage: on the marks that the first leaves in stacks and phantoms; then also in
-// stacks with nodules put in; then also on whole scans: their false marks, and nodules of the stacks put into copies of
-// them. Two twins that each leave out every other whole scan calibrate the second stage, and are what benchmarks/quality
-// judges.
+// put in. Second stage: on the marks that the first leaves in stacks and phantoms; then also in stacks with nodules put in;
+// then also on whole scans: their false marks, and nodules of the stacks put into copies of them. Two twins that each
+// leave out every other whole scan calibrate the second stage, and are what benchmarks/quality judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
 //   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
 //   --hosts  whole scans below --data, at least two
-//   --part   share of the steps, stacks' patients and phantoms, to try the way itself in minutes
+//   --part   share of the steps and synthetic patients, to try the way itself on a folder with the stacks of few patients
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -49,15 +48,10 @@ function step(title, result, ...args) {
   run(process.execPath, ['dist/src/cli.js', ...args])
 }
 
-// Synthetic patients: some are learnt as they are, in slices of several distances; into others nodules of patients are put.
-const PLAIN = [
-  { folder: 'phantoms', first: 1, patients: 10, seed: 1, spacing: 2, nodules: 16 },
-  { folder: 'phantoms-2.5', first: 201, patients: 40, seed: 201, spacing: 2.5, nodules: 20 },
-  { folder: 'phantoms-2', first: 301, patients: 40, seed: 301, spacing: 2, nodules: 20 },
-  { folder: 'phantoms-1.25', first: 401, patients: 30, seed: 401, spacing: 1.25, nodules: 20 },
-]
-const HOSTS = { folder: 'phantom-hosts', first: 101, patients: 30, seed: 101, spacing: 2, nodules: 16 }
-if (share < 1) for (const some of [...PLAIN, HOSTS]) some.patients = Math.ceil(some.patients * share)
+// Few phantoms are learnt as they are; many are what nodules of patients are put into.
+const PLAIN = { folder: 'phantoms', first: 1, patients: 10, seed: 1 }
+const HOSTS = { folder: 'phantom-hosts', first: 101, patients: 30, seed: 101 }
+for (const some of [PLAIN, HOSTS]) some.patients = Math.ceil(some.patients * share)
 const set = (...changes) => changes.flatMap((change) => ['--set', change])
 const steps = (count) => set(`solver.max_iter=${Math.ceil(count * share)}`)
 
@@ -74,10 +68,8 @@ function train(title, folder, ...args) {
 async function writeSplit(file) {
   const { partsOf } = await import('../dist/src/dataset/stacks/parts.js')
   const lines = readFileSync(join(stacks, 'index.csv'), 'utf8').trim().split('\n').slice(1)
-  const every = Math.round(1 / share)
-  const all = [...partsOf(lines.map((line) => line.split(',')[0]))]
-  const rows = all.filter((_, n) => n % every === 0).map((row) => row.join(','))
-  for (const { first, patients } of [...PLAIN, HOSTS])
+  const rows = [...partsOf(lines.map((line) => line.split(',')[0]))].map((row) => row.join(','))
+  for (const { first, patients } of [PLAIN, HOSTS])
     for (let n = first; n < first + patients; n++) rows.push(`PHANTOM-${String(n).padStart(4, '0')},train`)
   writeFileSync(file, `${rows.join('\n')}\n`)
 }
@@ -90,16 +82,16 @@ if (!existsSync(split)) await writeSplit(split)
 const prepare = (title, folder, ...args) =>
   step(title, at(folder, 'manifest.json'), 'prepare', ...args, '--hypes', hypes, '-o', at(folder))
 prepare('1: nodule stacks to frames', 'stacks', '--stacks', stacks, '--xml', xml, '--split-file', split)
-for (const { folder, first, patients, seed, spacing, nodules } of [...PLAIN, HOSTS])
+for (const { folder, first, patients, seed } of [PLAIN, HOSTS])
   step(
     `2: ${patients} synthetic patients`,
     at(folder, `PHANTOM-${String(first + patients - 1).padStart(4, '0')}`),
     ...['phantom', '-o', at(folder), '--patients', String(patients), '--first', String(first), '--hard'],
-    ...['--spacing', String(spacing), '--nodules', String(nodules), '--seed', String(seed)],
+    ...['--spacing', '2', '--nodules', '16', '--seed', String(seed)],
   )
-const framesOf = ({ folder }) => `${folder}-frames`
-for (const plain of PLAIN) prepare('2: to frames', framesOf(plain), at(plain.folder), '--split', '1,0,0')
+const phantoms = at(PLAIN.folder)
 const phantomHosts = at(HOSTS.folder)
+prepare('2: to frames', 'phantom-frames', phantoms, '--split', '1,0,0', '--negatives', '0.5')
 prepare(
   '2: nodules of patients in synthetic patients, to frames',
   'inserted-frames',
@@ -137,52 +129,36 @@ const mine = (model, name, ...args) =>
   )
 const insertedList = at('inserted-frames', 'train.json')
 mine(early, 'early', phantomHosts, ...['--min-score', '0.25', '--max-marks', '100', '--lists', insertedList])
-const fine = [...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'), ...test]
+const synthetic = [at('phantom-frames', 'train.json'), insertedList]
 const onPhantoms = train(
   '4: first stage, on synthetic patients too',
   at('first-phantoms'),
-  ...[hypes, '--train', list, at(framesOf(PLAIN[0]), 'train.json'), insertedList, ...fine],
+  ...[hypes, '--train', list, ...synthetic, ...test],
   ...steps(3000),
   ...set(`solver.weights=${onStacks}`, 'solver.learning_rate=0.001'),
+  ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
 )
-const relative = set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]')
-const intoStacks = [hypes, '--train', at('stack-copies', 'train.json'), insertedList]
-const onCopies = train(
-  '5: first stage, on nodules put into stacks too; boxes count in shares of their size',
-  at('first-copies'),
-  ...[...intoStacks, at(framesOf(PLAIN[0]), 'train.json'), ...fine, ...relative, ...steps(3500)],
-  ...set(`solver.weights=${onPhantoms}`, 'solver.learning_rate=0.0015'),
-)
-const synthetic = [
-  ...[...intoStacks, ...PLAIN.map((plain) => at(framesOf(plain), 'train.json'))],
-  ...[...fine, ...relative, ...set('augment.crops_per_frame=3')],
-]
-const onMany = train(
-  '5: first stage, on many synthetic patients too',
-  at('first-many'),
-  ...[...synthetic, ...steps(8000)],
-  ...set(`solver.weights=${onCopies}`, 'solver.learning_rate=0.0015'),
-)
-// The last run finds more in phantoms, the one before more in patients; their mean does both.
-const mean = at('mean.safetensors')
-step('5: mean of the last two', mean, 'weights', 'average', onCopies, onMany, '-o', mean)
 const onAll = train(
-  '5: first stage, from their mean',
+  '5: first stage, on nodules put into stacks too; boxes count in shares of their size',
   at('first-all'),
-  ...[...synthetic, ...steps(600)],
-  ...set(`solver.weights=${mean}`, 'solver.learning_rate=0.0003', 'solver.warmup_steps=30'),
-  ...set('solver.ema_decay=0.985', 'solver.rnd_seed=2'),
+  ...[hypes, '--train', at('stack-copies', 'train.json'), ...synthetic, ...test],
+  ...steps(3500),
+  ...set(`solver.weights=${onPhantoms}`, 'solver.learning_rate=0.0015'),
+  ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
+  ...set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]'),
 )
 const model = at('lung.onnx')
 step('5: first stage to ONNX', model, 'export', onAll, ...EXPORTED, '-o', model)
+const int8 = at('lung_int8.onnx')
+const ranges = ['--quantize', '--frames', at('phantom-frames', 'train.json')]
+step('5: the same in int8', int8, 'export', onAll, ...EXPORTED, ...ranges, '-o', int8)
 
 const stackMarks = ['--stacks', stacks, '--xml', xml, '--min-score', '0.25', '--max-marks', '60']
 const part = (name) => ['--split-file', split, '--part', name]
-mine(model, 'train', at(PLAIN[0].folder), ...stackMarks, ...part('train'))
+mine(model, 'train', phantoms, ...stackMarks, ...part('train'))
 mine(model, 'val', ...stackMarks, ...part('val'))
 mine(model, 'stack-copies', ...stackMarks, ...['--insertions', '3', '--seed', '31'], ...part('train'))
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
-mine(model, PLAIN[1].folder, at(PLAIN[1].folder), '--min-score', '0.25', '--max-marks', '60')
 const nameOf = (host) => basename(host)
 for (const host of hosts) {
   const copies = (variants, seed, name) => [
@@ -199,14 +175,14 @@ const secondEarly = train(
   at('second-early'),
   ...[patchHypes, '--train', ...cubes('train'), '--test', ...cubes('val'), ...steps(2200)],
 )
-const known = ['train', 'stack-copies', HOSTS.folder, PLAIN[1].folder]
+const known = ['train', 'phantom-hosts', 'stack-copies']
 const second = train(
   '6: second stage, on nodules put into stacks and synthetic patients too',
   at('second'),
   ...[patchHypes, '--train', ...cubes(...known), '--test', ...cubes('val')],
-  ...steps(5000),
+  ...steps(2400),
   ...set(`solver.weights=${secondEarly}`, 'solver.learning_rate=0.0015'),
-  ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997', 'sampling.large_weight=2'),
+  ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
 )
 /** The second stage, taught by some whole scans too. */
 function taught(name, scans) {
@@ -217,7 +193,7 @@ function taught(name, scans) {
     ...[patchHypes, '--train', ...cubes(...known), ...whole, '--test', ...cubes('val')],
     ...steps(900),
     ...set(`solver.weights=${second}`, 'solver.learning_rate=0.0008'),
-    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997', 'sampling.large_weight=2'),
+    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
   )
   const file = at(`${name}.onnx`)
   step(`7: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
