@@ -9,7 +9,7 @@ import { figureTable } from './tables.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'string' }, confidence: { type: 'string', default: '0.5' } },
+  options: { json: { type: 'string' }, confidence: { type: 'string', default: '0.6' } },
 })
 const all = positionals.map((path) => JSON.parse(readFileSync(path, 'utf8')) as Outcomes)
 const [first] = all
