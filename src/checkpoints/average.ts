@@ -1,9 +1,10 @@
 import { NoduleError } from '../errors.js'
-import { readSafeTensors, writeSafeTensors } from '../formats/safetensors.js'
+import { MAX_FILE, decodeSafeTensors, writeSafeTensors } from '../formats/safetensors.js'
 import type { HostTensor } from '../formats/safetensors.js'
 import { sha256 } from '../hash.js'
 import { readRegular } from '../read_files.js'
 import { invalidParameter, show } from '../check.js'
+import { CHECKPOINT_FORMAT } from './checkpoint.js'
 
 export interface Averaged {
   path: string
@@ -26,8 +27,9 @@ export async function averageCheckpoints(paths: readonly string[], output: strin
   const sums = new Map<string, { shape: number[]; sum: Float64Array }>()
   let metadata: Record<string, string> = {}
   for (const path of paths) {
-    const content = await readSafeTensors(path)
-    sources.push(sha256(await readRegular(path, { action: 'read a checkpoint' })))
+    const bytes = await readRegular(path, { action: 'read tensors', limit: MAX_FILE })
+    const content = decodeSafeTensors(bytes, path)
+    sources.push(sha256(bytes))
     metadata = checkHeader(content.metadata, path, sums.size === 0 ? undefined : metadata)
     const weights = [...content.tensors].filter(([name]) => name.startsWith('model/'))
     if (sums.size > 0) checkSame(weights, sums, path)
@@ -55,7 +57,7 @@ function checkHeader(
   first: Record<string, string> | undefined,
 ): Record<string, string> {
   for (const [key, expected] of [
-    ['format', 'nodule-checkpoint/1'],
+    ['format', CHECKPOINT_FORMAT],
     ['kind', first?.['kind']],
   ] as const)
     if (expected !== undefined && metadata[key] !== expected)

@@ -11,7 +11,7 @@ import { VERSION } from '../version.js'
 import { readSafeTensors, writeSafeTensors } from '../formats/safetensors.js'
 import type { HostTensor } from '../formats/safetensors.js'
 
-const FORMAT = 'nodule-checkpoint/1'
+export const CHECKPOINT_FORMAT = 'nodule-checkpoint/1'
 
 /** What a checkpoint is of: a detector, or a classifier of cubes around its marks. */
 export type ModelKind = 'detector' | 'patches'
@@ -86,7 +86,7 @@ export async function saveCheckpoint(
   add('model/', state.weights)
   add('optimizer/', state.slots)
   const metadata = {
-    format: FORMAT,
+    format: CHECKPOINT_FORMAT,
     kind: state.kind ?? 'detector',
     hypes: JSON.stringify(state.hypes),
     step: String(state.step),
@@ -123,7 +123,7 @@ export async function loadCheckpointOf<H>(
       expected,
       actual: show(metadata[key]),
     })
-  if (metadata['format'] !== FORMAT) throw wrong('format', `"${FORMAT}"`)
+  if (metadata['format'] !== CHECKPOINT_FORMAT) throw wrong('format', `"${CHECKPOINT_FORMAT}"`)
   const found = metadata['kind'] ?? 'detector'
   if (found !== kind)
     throw new NoduleError('FORMAT', 'a checkpoint of another kind', {

@@ -19,7 +19,7 @@ export interface SafeTensors {
 /** The format's own limit for the header. */
 const MAX_HEADER = 100_000_000
 /** One file is read into one buffer. */
-const MAX_FILE = 0x7fff0000
+export const MAX_FILE = 0x7fff0000
 
 /** Writes tensors as float32, in the order of the map; the header is padded so that the data lie at a multiple of 8. */
 export async function writeSafeTensors(path: string, content: SafeTensors): Promise<void> {
