@@ -1,4 +1,7 @@
-/** What a training step must cost at least: its multiplications at the rate of a large matrix product. */
+/**
+ * What a training step costs at least: its multiplications at the rate of a large matrix product. The native engine needs
+ * fewer of them for 3x3 convolutions (native/tensor/winograd.h).
+ */
 import * as tf from '@tensorflow/tfjs'
 import type { Detector } from '../src/model/detector.js'
 import { graphShapes } from '../src/model/graph.js'

@@ -8,6 +8,7 @@
 #include "convolution_pieces.h"
 #include "matrix_product.h"
 #include "onednn_plan.h"
+#include "winograd.h"
 
 namespace nodule::tensor {
 namespace {
@@ -158,6 +159,10 @@ void ConvForward(const ConvShape& s, const float* x, const float* filter, float*
     MatMul(false, false, Pixels(s), s.out_channels, s.in_channels, x, filter, y, false);
     return;
   }
+  if (IsWinograd(s)) {
+    WinogradForward(s, x, filter, y);
+    return;
+  }
   if (RunInPieces(kPlanForward, s, {ConvRole::kImage, ConvRole::kFilter, ConvRole::kOutput},
                   {x, filter, y}, MakeForward))
     return;
@@ -167,6 +172,10 @@ void ConvForward(const ConvShape& s, const float* x, const float* filter, float*
 void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, float* dx) {
   if (IsProduct(s)) {
     MatMul(false, true, Pixels(s), s.in_channels, s.out_channels, dy, filter, dx, false);
+    return;
+  }
+  if (IsWinograd(s)) {
+    WinogradBackwardData(s, dy, filter, dx);
     return;
   }
   if (RunInPieces(kPlanBackwardData, s, {ConvRole::kOutput, ConvRole::kFilter, ConvRole::kImage},
@@ -180,6 +189,10 @@ void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, 
 void ConvBackwardFilter(const ConvShape& s, const float* x, const float* dy, float* d_filter) {
   if (IsProduct(s)) {
     MatMul(true, false, s.in_channels, s.out_channels, Pixels(s), x, dy, d_filter, false);
+    return;
+  }
+  if (IsWinograd(s)) {
+    WinogradBackwardFilter(s, x, dy, d_filter);
     return;
   }
   if (RunInPieces(kPlanBackwardFilter, s, {ConvRole::kImage, ConvRole::kOutput, ConvRole::kFilter},

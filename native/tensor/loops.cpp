@@ -20,9 +20,11 @@
 namespace nodule::tensor {
 namespace base {
 #define NODULE_VECTOR_BYTES 16
-// clang-format off: the order matters
+// The order matters.
+// clang-format off
 #include "loops_elementwise.inc"
 #include "loops_layers.inc"
+#include "loops_winograd.inc"
 #include "loops_table.inc"
 // clang-format on
 #undef NODULE_VECTOR_BYTES
@@ -34,9 +36,11 @@ namespace base {
 #pragma GCC target("avx2,fma,bmi2")
 namespace avx2 {
 #define NODULE_VECTOR_BYTES 32
-// clang-format off: the order matters
+// The order matters.
+// clang-format off
 #include "loops_elementwise.inc"
 #include "loops_layers.inc"
+#include "loops_winograd.inc"
 #include "loops_table.inc"
 // clang-format on
 #undef NODULE_VECTOR_BYTES
@@ -46,9 +50,11 @@ namespace avx2 {
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,bmi2,prefer-vector-width=512")
 namespace avx512 {
 #define NODULE_VECTOR_BYTES 64
-// clang-format off: the order matters
+// The order matters.
+// clang-format off
 #include "loops_elementwise.inc"
 #include "loops_layers.inc"
+#include "loops_winograd.inc"
 #include "loops_table.inc"
 // clang-format on
 #undef NODULE_VECTOR_BYTES

@@ -126,6 +126,13 @@ struct Loops {
   void (*sum_products)(const float* const* a, const float* const* b, int64_t pairs, float* out,
                        int64_t n);
 
+  /// Winograd's transforms of a square of numbers a channel into another, row by row: 6x6 pixels of the image to 6x6, 3x3 of
+  /// the filter to 6x6, 6x6 products to 4x4 pixels of the output; and for the gradient of the filter 4x4 to 6x6, 6x6 to
+  /// 3x3. Null pointers: zeros that are read, numbers that are not wanted.
+  using Transform = void (*)(const float* const* from, float* const* to, int64_t channels);
+  Transform winograd_image, winograd_filter, winograd_output;
+  Transform winograd_output_gradient, winograd_filter_gradient;
+
   /// One row of an LSTM cell, gates [i, j, f, o] of `units` each; see sequence.h.
   void (*lstm_row)(const float* gates, const float* bias, const float* cell, int64_t units,
                    float* new_cell, float* hidden);

@@ -68,6 +68,10 @@ export const LARGE_CONVOLUTIONS: ConvCase[] = [
   { image: [2, 26, 27, 32], filter: [3, 3, 32, 64], stride: 1, pad: explicit(1, 1, 1, 1) },
   { image: [2, 27, 28, 32], filter: [3, 3, 32, 96], stride: 2, pad: explicit(1, 2, 0, 1) },
   { image: [1, 30, 29, 32], filter: [3, 3, 32, 32], stride: 3, pad: 'same' },
+  // By Winograd's tiles: odd sizes and channels; padding of every kind.
+  { image: [2, 25, 22, 35], filter: [3, 3, 35, 50], stride: 1, pad: 'same' },
+  { image: [1, 40, 33, 40], filter: [3, 3, 40, 41], stride: 1, pad: 'valid' },
+  { image: [1, 37, 33, 36], filter: [3, 3, 36, 48], stride: 1, pad: explicit(2, 1, 0, 2) },
 ]
 
 const name = (x: object): string => JSON.stringify(x).replaceAll('"', '')

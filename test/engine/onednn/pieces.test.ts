@@ -53,6 +53,53 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     expect(plans()).toHaveLength(before)
   })
 
+  test('of Winograd: bit for bit the same on any number of threads', () => {
+    const c: (typeof LARGE_CONVOLUTIONS)[number] = {
+      image: [3, 30, 27, 34],
+      filter: [3, 3, 34, 51],
+      stride: 1,
+      pad: 'same',
+    }
+    const [one, two, five] = [outputs(c, 1), outputs(c, 2), outputs(c, 5)]
+    expect(two).toEqual(one)
+    expect(five).toEqual(one)
+    // 3 images of 8 x 7 tiles; the gradients' products likewise.
+    const plans = requireTensorAddon().describePrimitives().split('\n')
+    const products = ['168x34 * 34x51', '168x51 * 51x34t', '34x168t * 168x51']
+    for (const product of products)
+      expect(plans.filter((line) => line.startsWith(`product ${product} `))).toHaveLength(1)
+    expect(plans.filter((line) => line.includes('30x27x34 -> 51'))).toEqual([])
+  })
+
+  test('of Winograd: more tiles than are in work at once are what the images are one by one', () => {
+    setNativeThreads(2)
+    const addon = requireTensorAddon()
+    // 18 x 18 tiles an image; 455 of 64 channels together are in work at once.
+    const [size, taps] = [72 * 72 * 32, 9 * 32 * 32]
+    const filled = (length: number, seed: number): Float32Array =>
+      Float32Array.from({ length }, (_, i) => Math.sin(seed + i * i))
+    const [x, dy, filter] = [filled(2 * size, 1), filled(2 * size, 2), filled(taps, 3)]
+    const run = (batch: number, image: number): Float32Array[] => {
+      const meta = Int32Array.from([batch, 72, 72, 32, 72, 72, 32, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1])
+      const part = (all: Float32Array): Float32Array => all.slice(image * size, (image + batch) * size)
+      const outs = [batch * size, batch * size, taps].map((length) => new Float32Array(length))
+      addon.convForward(meta, part(x), filter, outs[0]!)
+      addon.convBackwardData(meta, part(dy), filter, outs[1]!)
+      addon.convBackwardFilter(meta, part(x), part(dy), outs[2]!)
+      return outs
+    }
+    const [both, first, second] = [run(2, 0), run(1, 0), run(1, 1)]
+    const sums = first[2]!.map((value, i) => value + second[2]![i]!)
+    const expected = [[...first[0]!, ...second[0]!], [...first[1]!, ...second[1]!], [...sums]]
+    expected.forEach((values, index) => {
+      const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+      values.forEach((value, i) => {
+        if (Math.abs(value - both[index]![i]!) > 1e-5 * largest)
+          expect.fail(`output ${index}, element ${i}: ${both[index]![i]} for ${value}`)
+      })
+    })
+  })
+
   test('bad calls are refused: no pixels, buffers that are too short', () => {
     setNativeThreads(2)
     const addon = requireTensorAddon()
