@@ -1,7 +1,8 @@
 import { forEachInside, type CoarseField } from './canvas.js'
 import { clamp, ellipsoidField, smoothStep } from './fields.js'
-import { noduleHu } from './nodules.js'
+import { coreShare, noduleHu, pleuraReach } from './nodules.js'
 import { blend, meanCover, subSlices, type Scene, type Workspace } from './scene.js'
+import type { NoduleView } from './visibility.js'
 import { greatest } from '../lists.js'
 
 /** Parenchyma (denser where gravity presses it), emphysema, fissures, consolidation, then the vessels. */
@@ -110,25 +111,35 @@ export function paintAirways(scene: Scene, work: Workspace, z: number): void {
   blend(hu, meanCover(work, main, heights), -990)
 }
 
-export function paintNodules(scene: Scene, work: Workspace, z: number): void {
+/** Paints the nodules, and tells what each adds to the slice. */
+export function paintNodules(scene: Scene, work: Workspace, z: number): NoduleView[] {
   const { canvas, lung } = work
-  const { size, pixel, x0, y0 } = canvas
+  const { size, pixel, x0, y0, hu } = canvas
   const heights = subSlices(scene.thickness, z)
+  const views: NoduleView[] = []
   for (const nodule of scene.nodules) {
     const [cx, cy, cz] = nodule.center
     const tall = nodule.reach * (nodule.spiculated ? 2.4 : 1) + scene.thickness
     if (Math.abs(z - cz) > tall) continue
-    if (nodule.spicules.length > 0) {
-      const { share, low, high } = meanCover(work, nodule.spicules, heights)
-      for (let p = low; p < high; p++)
-        if (share[p]! > 0 && lung[p]! > 0) canvas.hu[p]! += (0 - canvas.hu[p]!) * 0.9 * share[p]!
-    }
     const edge = canvas.edge + nodule.margin
     const reach = nodule.reach + edge
     const i1 = Math.max(0, Math.floor((cx - reach - x0) / pixel))
     const i2 = Math.min(size - 1, Math.ceil((cx + reach - x0) / pixel))
     const j1 = Math.max(0, Math.floor((cy - reach - y0) / pixel))
     const j2 = Math.min(size - 1, Math.ceil((cy + reach - y0) / pixel))
+    const [width, height] = [Math.max(0, i2 - i1 + 1), Math.max(0, j2 - j1 + 1)]
+    const before = new Float32Array(width * height)
+    for (let j = 0; j < height; j++)
+      before.set(hu.subarray((j1 + j) * size + i1, (j1 + j) * size + i2 + 1), j * width)
+    if (nodule.spicules.length > 0) {
+      const { share, low, high } = meanCover(work, nodule.spicules, heights)
+      for (let p = low; p < high; p++)
+        if (share[p]! > 0 && lung[p]! > 0) hu[p]! += (0 - hu[p]!) * 0.9 * share[p]!
+    }
+    const covers = new Float32Array(width * height)
+    const core = new Float32Array(width * height)
+    const bulk = new Float32Array(width * height)
+    const gain = new Float32Array(width * height)
     for (let j = j1; j <= j2; j++)
       for (let i = i1; i <= i2; i++) {
         const p = j * size + i
@@ -147,8 +158,16 @@ export function paintNodules(scene: Scene, work: Workspace, z: number): void {
         if (cover <= 0) continue
         const value = noduleHu(nodule, scene.anatomy.texture, deepest, dx, dy, z - cz)
         // Ground glass veils what lies in it; it never makes a vessel darker.
-        const mixed = canvas.hu[p]! + (value - canvas.hu[p]!) * cover
-        canvas.hu[p] = nodule.type === 'solid' ? mixed : Math.max(mixed, canvas.hu[p]!)
+        const mixed = hu[p]! + (value - hu[p]!) * cover
+        hu[p] = nodule.type === 'solid' ? mixed : Math.max(mixed, hu[p]!)
+        if (nodule.attachment === 'pleura' && lung[p]! < -pleuraReach) continue
+        const at = (j - j1) * width + i - i1
+        covers[at] = cover
+        core[at] = cover * coreShare(nodule, deepest)
+        bulk[at] = Math.max(0, nodule.hu - before[at]!) * cover
+        gain[at] = Math.max(0, hu[p]! - before[at]!)
       }
+    views.push({ nodule, x: i1, y: j1, width, height, edge, cover: covers, core, bulk, gain })
   }
+  return views
 }

@@ -1,6 +1,6 @@
 import type { Random } from '../random.js'
 import type { Anatomy } from './anatomy.js'
-import { clamp, normalize, valueNoise, type Capsule, type ValueNoise } from './fields.js'
+import { capsuleField, clamp, normalize, valueNoise, type Capsule, type ValueNoise } from './fields.js'
 import type { LungTrees } from './tree.js'
 import { greatest, least } from '../lists.js'
 
@@ -67,6 +67,7 @@ export function placeNodules(
 ): NoduleShape[] {
   const nodules: NoduleShape[] = []
   const twigs = trees.vessels.filter((c) => c.ra > 0.9 && c.ra < 2.4)
+  const wide = trees.vessels.filter((c) => c.ra >= 1.5)
   for (let n = 0; n < o.count; n++) {
     const nodule = drawNodule(
       random.fork(`nodule ${n}`),
@@ -74,7 +75,7 @@ export function placeNodules(
       o.diameter,
       o.hard,
     )
-    const center = findPlace(anatomy, twigs, random, nodule, nodules, o.zRange)
+    const center = findPlace(anatomy, twigs, wide, random, nodule, nodules, o.zRange)
     // A crowded chest (many large nodules asked for) has no more room.
     if (center === undefined) continue
     nodules.push(nodule.at(center))
@@ -95,6 +96,7 @@ export function placeDots(
     const dot = drawNodule(random.fork(`dot ${n}`), `Dot ${n + 1}`, [1.8, 2.8], false)
     const center = findPlace(
       anatomy,
+      [],
       [],
       random,
       { ...dot, attachment: 'none' },
@@ -222,6 +224,7 @@ function randomAxes(random: Random): readonly Point[] {
 function findPlace(
   anatomy: Anatomy,
   twigs: readonly Capsule[],
+  wide: readonly Capsule[],
   random: Random,
   nodule: Unplaced,
   others: readonly NoduleShape[],
@@ -237,7 +240,10 @@ function findPlace(
       const twig = twigs[random.integer(twigs.length)]!
       const way = normalize([random.normal(), random.normal(), random.normal()])
       const off = 0.7 * radius
-      point = [twig.ax + way[0] * off, twig.ay + way[1] * off, twig.az + way[2] * off]
+      // Anywhere along it: where twigs branch a nodule looks like their junction.
+      const along = random.uniform()
+      const at = (a: number, b: number, n: 0 | 1 | 2): number => a + (b - a) * along + way[n] * off
+      point = [at(twig.ax, twig.bx, 0), at(twig.ay, twig.by, 1), at(twig.az, twig.bz, 2)]
     } else {
       point = [
         (random.uniform() * 2 - 1) * 135 * sx,
@@ -256,7 +262,8 @@ function findPlace(
     const clear = others.every(
       (o) => Math.hypot(o.center[0] - x, o.center[1] - y, o.center[2] - z) > o.reach + reach + 8,
     )
-    if (clear) return point
+    // A vessel wider than the nodule would hide it.
+    if (clear && !wide.some((c) => c.ra > radius && capsuleField(c, x, y, z) > -radius)) return point
   }
   return undefined
 }
@@ -321,7 +328,11 @@ export function noduleHu(
     return soft + (nodule.coreHu - soft) * lime
   }
   const glass = nodule.hu + 55 * mottle
-  if (nodule.core === 0) return glass
-  const inner = clamp((depth - nodule.radius * (1 - nodule.core)) / 1.5 + 0.5 + 0.5 * mottle, 0, 1)
-  return glass + (nodule.coreHu - glass) * inner
+  return glass + (nodule.coreHu - glass) * coreShare(nodule, depth, mottle)
+}
+
+/** Share of the core in a part-solid nodule where its field is `depth`; `mottle`, about normal, makes its border uneven. */
+export function coreShare(nodule: NoduleShape, depth: number, mottle = 0): number {
+  if (nodule.type !== 'part-solid') return 0
+  return clamp((depth - nodule.radius * (1 - nodule.core)) / 1.5 + 0.5 + 0.5 * mottle, 0, 1)
 }

@@ -24,6 +24,23 @@ export function noiseTile(random: Random, fine: number): Float32Array {
   return smooth
 }
 
+/**
+ * Standard deviation of a tile's means over areas of that many pixels: of the noise that is left when an eye averages.
+ * Taken at every fourth row and column.
+ */
+export function deviationOfMeans(tile: Float32Array, width: number, height: number): number {
+  const mask = tileSize - 1
+  let sum = 0
+  for (let y = 0; y < tileSize; y += 4)
+    for (let x = 0; x < tileSize; x += 4) {
+      let value = 0
+      for (let j = 0; j < height; j++)
+        for (let i = 0; i < width; i++) value += tile[((y + j) & mask) * tileSize + ((x + i) & mask)]!
+      sum += (value / (width * height)) ** 2
+    }
+  return Math.sqrt(sum / (tileSize / 4) ** 2)
+}
+
 /** Periodic Gaussian blur of a tile. */
 function blur(tile: Float32Array, sigma: number): Float32Array {
   const reach = Math.ceil(3 * sigma)

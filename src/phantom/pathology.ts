@@ -1,6 +1,8 @@
 import type { Random } from '../random.js'
 import type { Anatomy } from './anatomy.js'
+import type { NoduleShape } from './nodules.js'
 import {
+  capsuleField,
   clamp,
   ellipsoid,
   ellipsoidField,
@@ -10,6 +12,8 @@ import {
   type Ellipsoid,
 } from './fields.js'
 import { append } from '../lists.js'
+
+type Point = readonly [number, number, number]
 
 /** What else is in the lungs: none of it is a nodule, some of it looks like one. */
 export interface Pathology {
@@ -23,16 +27,27 @@ export interface Pathology {
   plaques: Ellipsoid[]
 }
 
-/** Draws findings; `hard` patients have more of everything. */
+/** Free lung between a nodule and a finding, mm. */
+const gap = 3
+/** A patch fades over this far beyond its border, mm. */
+const patchFade = 3
+
+/** Draws findings, none of them at a nodule; `hard` patients have more of everything. */
 export function drawPathology(
   anatomy: Anatomy,
   random: Random,
   hard: boolean,
   zRange: readonly [number, number],
+  nodules: readonly NoduleShape[],
 ): Pathology {
   const chance = random.uniform()
   const emphysema = chance < (hard ? 0.5 : 0.15) ? 0.1 + 0.35 * random.uniform() : 0
-  const point = (depth: (d: number) => boolean): readonly [number, number, number] | undefined => {
+  /** Makes a finding at a place of that depth in the lungs; `reaches`: whether it, grown by that many mm, holds a point. */
+  const place = <T>(
+    depth: (d: number) => boolean,
+    make: (at: Point) => T,
+    reaches: (finding: T, center: Point, grow: number) => boolean,
+  ): T | undefined => {
     const [sx, sy] = anatomy.scale
     for (let tries = 0; tries < 3000; tries++) {
       const x = (random.uniform() * 2 - 1) * 135 * sx
@@ -40,7 +55,9 @@ export function drawPathology(
       const z =
         Math.max(5, zRange[0]) +
         random.uniform() * (Math.min(anatomy.top, zRange[1]) - Math.max(5, zRange[0]))
-      if (Math.abs(x) > 40 * sx && depth(anatomy.lung(x, y, z))) return [x, y, z]
+      if (Math.abs(x) <= 40 * sx || !depth(anatomy.lung(x, y, z))) continue
+      const finding = make([x, y, z])
+      if (!nodules.some((nodule) => reaches(finding, nodule.center, nodule.reach + gap))) return finding
     }
     return undefined
   }
@@ -48,41 +65,54 @@ export function drawPathology(
   const patches: Pathology['patches'] = []
   const wanted = random.uniform() < (hard ? 0.45 : 0.08) ? 1 + several(hard ? 2 : 0) : 0
   for (let n = 0; n < wanted; n++) {
-    const at = point((d) => d > -2 && d < 12)
-    if (at === undefined) continue
     const size = 14 + 20 * random.uniform()
-    patches.push({
-      shape: ellipsoid(
-        at,
-        [size, size * (0.5 + 0.4 * random.uniform()), size * (0.5 + 0.5 * random.uniform())],
-        [random.normal(), random.normal(), 0.4 * random.normal()],
-      ),
-      hu: random.uniform() < 0.6 ? 20 + 20 * random.uniform() : -450 + 200 * random.uniform(),
-      ragged: 5 + 6 * random.uniform(),
-    })
+    const radii = [
+      size,
+      size * (0.5 + 0.4 * random.uniform()),
+      size * (0.5 + 0.5 * random.uniform()),
+    ] as const
+    const along = [random.normal(), random.normal(), 0.4 * random.normal()] as const
+    const ragged = 5 + 6 * random.uniform()
+    const shape = place(
+      (d) => d > -2 && d < 12,
+      (at) => ellipsoid(at, radii, along),
+      // The ragged border reaches out by 0.6 of it and the texture's swing.
+      (found, center, grow) => ellipsoidHolds(found, center, grow + ragged + patchFade),
+    )
+    const hu = random.uniform() < 0.6 ? 20 + 20 * random.uniform() : -450 + 200 * random.uniform()
+    if (shape !== undefined) patches.push({ shape, hu, ragged })
   }
   const scars: Capsule[] = []
-  for (let n = several(hard ? 4 : 1); n > 0; n--) {
-    const at = point((d) => d > 3 && d < 25)
-    if (at !== undefined) append(scars, drawScar(random, at))
-  }
+  for (let n = several(hard ? 4 : 1); n > 0; n--)
+    append(
+      scars,
+      place(
+        (d) => d > 3 && d < 25,
+        (at) => drawScar(random, at),
+        (scar, center, grow) => scar.some((piece) => capsuleField(piece, ...center) > -grow),
+      ) ?? [],
+    )
   const plaques: Ellipsoid[] = []
   for (let n = several(hard ? 3 : 1); n > 0; n--) {
-    const at = point((d) => d > -0.5 && d < 1.5)
-    if (at === undefined) continue
-    const out = surfaceNormal(anatomy, at)
-    plaques.push(
-      ellipsoid(at, [1.6 + 2 * random.uniform(), 7 + 10 * random.uniform(), 6 + 8 * random.uniform()], out),
+    const radii = [1.6 + 2 * random.uniform(), 7 + 10 * random.uniform(), 6 + 8 * random.uniform()] as const
+    const plaque = place(
+      (d) => d > -0.5 && d < 1.5,
+      (at) => ellipsoid(at, radii, surfaceNormal(anatomy, at)),
+      ellipsoidHolds,
     )
+    if (plaque !== undefined) plaques.push(plaque)
   }
   return { emphysema, patches, scars, plaques }
 }
 
+/** Whether an ellipsoid with half axes longer by that many mm holds a point. */
+function ellipsoidHolds(e: Ellipsoid, point: Point, grow: number): boolean {
+  const [a, b, c] = e.radii
+  return ellipsoidField({ ...e, radii: [a + grow, b + grow, c + grow] }, ...point) > 0
+}
+
 /** Direction in which the lungs' field falls fastest. */
-function surfaceNormal(
-  anatomy: Anatomy,
-  [x, y, z]: readonly [number, number, number],
-): [number, number, number] {
+function surfaceNormal(anatomy: Anatomy, [x, y, z]: Point): [number, number, number] {
   const step = 2
   return normalize([
     anatomy.lung(x - step, y, z) - anatomy.lung(x + step, y, z),
@@ -91,7 +121,7 @@ function surfaceNormal(
   ])
 }
 
-function drawScar(random: Random, from: readonly [number, number, number]): Capsule[] {
+function drawScar(random: Random, from: Point): Capsule[] {
   const out: Capsule[] = []
   let way = normalize([random.normal(), random.normal(), 0.6 * random.normal()])
   let [x, y, z] = from

@@ -5,15 +5,16 @@ import { makeAnatomy } from './anatomy.js'
 import { measureNodule, placeDots, placeNodules } from './nodules.js'
 import { noiseTile } from './noise.js'
 import { checkOptions, type PhantomOptions } from './options.js'
-import { drawReaders, outlineSlice, type Reader, type ReaderMark } from './readers.js'
+import { drawReaders, readScan, type ReaderMark } from './readers.js'
 import { drawPathology } from './pathology.js'
-import { finishSlice } from './finish.js'
+import { finishSlice, noiseOfMeans } from './finish.js'
 import { drawScanner, scanners, type Scanner } from './scanner.js'
 import { makeWorkspace, type Scene } from './scene.js'
 import { paintSlice } from './slice.js'
 import { growTrees } from './tree.js'
-import { makeTruth, type PhantomTruth } from './truth.js'
+import { makeTruth, tellSeen, type PhantomTruth } from './truth.js'
 import { makeUid } from './uid.js'
+import { eyePixels, neededContrast, NoduleSights } from './visibility.js'
 
 export interface PhantomPatient {
   volume: HuVolume
@@ -66,7 +67,7 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
     hard: o.hard,
   })
   const dots = placeDots(anatomy, random.fork('dots'), choice.integer(4), nodules, zRange)
-  const pathology = drawPathology(anatomy, random.fork('pathology'), o.hard, zRange)
+  const pathology = drawPathology(anatomy, random.fork('pathology'), o.hard, zRange, [...nodules, ...dots])
   const tiles = random.fork('noise')
   const scene: Scene = {
     anatomy,
@@ -116,25 +117,25 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
     scanner,
     pathology,
     shift,
-    nodules: nodules.map((shape) => ({
-      shape,
-      measures: measureNodule(anatomy, shape),
-      readers: readersOf(readers, shape.id),
-    })),
+    nodules: nodules.map((shape) => ({ shape, measures: measureNodule(anatomy, shape) })),
     dots,
   })
   const lungs = new Uint8Array(volume.data.length)
   const plane = o.matrix * o.matrix
   const work = makeWorkspace(o.matrix, pixel, x0, y0, scanner.edge)
   const shifts = random.fork('noise shifts')
+  const sights = new NoduleSights()
+  const noiseAt = noiseOfMeans(scene, eyePixels(pixel))
   for (let k = 0; k < slices; k++) {
     const z = bottom + k * o.spacing
-    paintSlice(scene, work, z)
+    sights.add(k, paintSlice(scene, work, z), neededContrast(noiseAt(z)))
     const out = volume.data.subarray(k * plane, (k + 1) * plane)
     finishSlice(scene, work, z, [shifts.integer(512), shifts.integer(512), shifts.integer(512)], out)
     for (let p = 0; p < plane; p++) if (work.lung[p]! > 0) lungs[k * plane + p] = 1
-    outlineSlice(readers, nodules, truth, work, k, z, o.spacing)
   }
+  readScan(readers, sights, { x0, y0, z0: bottom, pixel, spacing: o.spacing, size: o.matrix, slices })
+  const marks = readers.map((reader) => reader.marks)
+  tellSeen(truth, nodules, sights, marks)
   let count = 0
   for (const value of lungs) count += value
   truth.lungsMl = (count * o.spacing * pixel * pixel) / 1000
@@ -142,15 +143,11 @@ export function makePatient(options: PhantomOptions = {}): PhantomPatient {
     volume,
     lungs,
     truth,
-    readers: readers.map((reader) => reader.marks),
+    readers: marks,
     studyInstanceUid,
     sliceThickness: o.thickness,
     reconstructionDiameter: field,
     contrast,
     scanner,
   }
-}
-
-function readersOf(readers: readonly Reader[], id: string): number[] {
-  return readers.flatMap((reader, n) => (reader.hands.some((hand) => hand.shape.id === id) ? [n] : []))
 }

@@ -1,9 +1,8 @@
 import type { Random } from '../random.js'
 import { clamp } from './fields.js'
-import { pleuraReach, type NoduleShape } from './nodules.js'
-import { boundsOf, largestPart, traceOutline, type PixelMask } from './outline.js'
-import type { Workspace } from './scene.js'
-import type { PhantomTruth } from './truth.js'
+import type { NoduleShape } from './nodules.js'
+import { traceOutline } from './outline.js'
+import type { Eye, NoduleSights } from './visibility.js'
 
 /** The nine ratings of LIDC, each 1 to 5 (calcification to 6, internalStructure to 4). */
 export interface PhantomRatings {
@@ -30,17 +29,13 @@ export type ReaderMark =
 
 interface Hand {
   shape: NoduleShape
-  mark: ReaderMark
-  /** How much larger (mm) this reader draws it, and where. */
-  grow: number
-  dx: number
-  dy: number
+  mark: Extract<ReaderMark, { kind: 'nodule' }>
+  eye: Eye
 }
 
 interface PointHand {
   center: readonly [number, number, number]
-  mark: ReaderMark
-  placed: boolean
+  mark: Extract<ReaderMark, { kind: 'small' | 'nonNodule' }>
 }
 
 export interface Reader {
@@ -59,19 +54,23 @@ export function drawReaders(
 ): Reader[] {
   const readers = Array.from({ length: 4 }, (): Reader => ({ hands: [], points: [], marks: [] }))
   for (const shape of nodules) {
-    // At least two see each: one mark alone would be no ground truth to train on.
+    // Two look at least as well as the eye of the truth: one mark alone would be no ground truth to train on.
     const sure = random.integer(4)
     for (const [r, reader] of readers.entries()) {
-      const seen = random.uniform() < visibility(shape) || r === sure || r === (sure + 1) % 4
+      const must = r === sure || r === (sure + 1) % 4
+      const attentive = random.uniform() < attention(shape) || must
       const grow = 0.12 * pixel + 0.03 * shape.radius * random.normal() + 0.2 * pixel * random.normal()
-      const hand = {
-        shape,
-        mark: { kind: 'nodule', id: shape.id, ratings: rate(random, shape), contours: [] } as ReaderMark,
+      const [needs, end] = [Math.exp(0.15 * random.normal()), 0.5 + 0.08 * random.normal()]
+      const eye = {
+        needs: must ? Math.min(1, needs) : needs,
+        end: must ? Math.min(0.5, end) : end,
         grow: clamp(grow, -0.2 * shape.radius, 0.25 * shape.radius),
-        dx: 0.3 * pixel * random.normal(),
-        dy: 0.3 * pixel * random.normal(),
+        dx: 0.3 * random.normal(),
+        dy: 0.3 * random.normal(),
       }
-      if (seen) reader.hands.push(hand)
+      const ratings = rate(random, shape)
+      if (attentive)
+        reader.hands.push({ shape, eye, mark: { kind: 'nodule', id: shape.id, ratings, contours: [] } })
     }
   }
   for (const dot of dots)
@@ -79,7 +78,6 @@ export function drawReaders(
       if (random.uniform() < 0.65)
         reader.points.push({
           center: dot.center,
-          placed: false,
           mark: { kind: 'small', id: dot.id, k: -1, x: 0, y: 0 },
         })
   for (const [n, center] of nonNodules.entries())
@@ -87,14 +85,13 @@ export function drawReaders(
       if (random.uniform() < 0.45)
         reader.points.push({
           center,
-          placed: false,
           mark: { kind: 'nonNodule', id: `Non-nodule ${n + 1}`, k: -1, x: 0, y: 0 },
         })
   return readers
 }
 
-/** Chance that a reader sees a nodule. */
-function visibility(shape: NoduleShape): number {
+/** Chance that a reader does not miss a nodule that can be seen. */
+function attention(shape: NoduleShape): number {
   const size = shape.radius < 2.5 ? 0.8 : shape.radius < 3.5 ? 0.92 : 0.98
   return shape.type === 'ground-glass' ? size * (shape.hu < -620 ? 0.7 : 0.88) : size
 }
@@ -121,74 +118,32 @@ function rate(random: Random, shape: NoduleShape): PhantomRatings {
   }
 }
 
-/** Draws every reader's contours on one slice, and the true boxes; called for each slice in turn while it is painted. */
-export function outlineSlice(
-  readers: readonly Reader[],
-  nodules: readonly NoduleShape[],
-  truth: PhantomTruth,
-  work: Workspace,
-  k: number,
-  z: number,
-  spacing: number,
-): void {
-  for (const [n, shape] of nodules.entries()) {
-    const mask = largestPart(noduleMask(work, shape, z, 0, 0, 0))
-    if (mask === undefined) continue
-    const box = boundsOf(mask)
-    truth.nodules[n]!.slices.push({
-      k,
-      sopInstanceUid: truth.sopInstanceUids[k]!,
-      z: truth.origin[2] + k * spacing,
-      box,
-    })
-  }
-  for (const reader of readers) {
-    for (const { shape, mark, grow, dx, dy } of reader.hands) {
-      if (mark.kind !== 'nodule') continue
-      const mask = largestPart(noduleMask(work, shape, z, grow, dx, dy))
-      if (mask === undefined) continue
-      if (mark.contours.length === 0) reader.marks.push(mark)
-      mark.contours.push({ k, points: traceOutline(mask) })
-    }
-    for (const point of reader.points) {
-      const [x, y, height] = point.center
-      if (point.placed || Math.abs(z - height) > spacing / 2 || point.mark.kind === 'nodule') continue
-      const { canvas } = work
-      point.placed = true
-      point.mark.k = k
-      point.mark.x = clamp(Math.round((x - canvas.x0) / canvas.pixel), 0, canvas.size - 1)
-      point.mark.y = clamp(Math.round((y - canvas.y0) / canvas.pixel), 0, canvas.size - 1)
-      reader.marks.push(point.mark)
-    }
-  }
+/** How pixels and slices lie in the patient's millimeters: of the first, its center; pixel size; distance of slices. */
+interface Grid {
+  x0: number
+  y0: number
+  z0: number
+  pixel: number
+  spacing: number
+  size: number
+  slices: number
 }
 
-/** Pixels whose centers lie in a nodule (grown and moved, mm) on the slice at hand; at the pleura, in the lung too. */
-function noduleMask(
-  work: Workspace,
-  shape: NoduleShape,
-  z: number,
-  grow: number,
-  moveX: number,
-  moveY: number,
-): PixelMask | undefined {
-  const { canvas, lung } = work
-  const { size, pixel, x0, y0 } = canvas
-  const [cx, cy, cz] = shape.center
-  const reach = shape.reach + Math.max(0, grow)
-  if (Math.abs(z - cz) > reach) return undefined
-  const i1 = clamp(Math.floor((cx + moveX - reach - x0) / pixel), 0, size - 1)
-  const i2 = clamp(Math.ceil((cx + moveX + reach - x0) / pixel), 0, size - 1)
-  const j1 = clamp(Math.floor((cy + moveY - reach - y0) / pixel), 0, size - 1)
-  const j2 = clamp(Math.ceil((cy + moveY + reach - y0) / pixel), 0, size - 1)
-  const width = i2 - i1 + 1
-  const height = j2 - j1 + 1
-  const pixels = new Uint8Array(width * height)
-  for (let j = j1; j <= j2; j++)
-    for (let i = i1; i <= i2; i++) {
-      if (shape.attachment === 'pleura' && lung[j * size + i]! < -pleuraReach) continue
-      const depth = shape.field(x0 + i * pixel - cx - moveX, y0 + j * pixel - cy - moveY, z - cz)
-      if (depth + grow > 0) pixels[(j - j1) * width + i - i1] = 1
+/** Writes down what every reader sees of the nodules, and points at the rest. */
+export function readScan(readers: readonly Reader[], sights: NoduleSights, grid: Grid): void {
+  const index = (at: number, first: number, step: number, count: number): number =>
+    clamp(Math.round((at - first) / step), 0, count - 1)
+  for (const reader of readers) {
+    for (const { shape, mark, eye } of reader.hands) {
+      for (const { k, mask } of sights.seen(shape, eye)) mark.contours.push({ k, points: traceOutline(mask) })
+      if (mark.contours.length > 0) reader.marks.push(mark)
     }
-  return { x: i1, y: j1, width, height, pixels }
+    for (const { center, mark } of reader.points) {
+      const [x, y, z] = center
+      mark.k = index(z, grid.z0, grid.spacing, grid.slices)
+      mark.x = index(x, grid.x0, grid.pixel, grid.size)
+      mark.y = index(y, grid.y0, grid.pixel, grid.size)
+      reader.marks.push(mark)
+    }
+  }
 }

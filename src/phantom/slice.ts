@@ -5,13 +5,17 @@ import { paintAirways, paintFindings, paintLungs, paintNodules } from './lung_pa
 import { muscleField, paintGas, sectionOrgans } from './organs.js'
 import { emphysemaAt, horizontalFissure, obliqueFissure, patchField } from './pathology.js'
 import { blend, meanCover, type Scene, type Workspace } from './scene.js'
+import type { NoduleView } from './visibility.js'
 
 const fatHu = -102
 const muscleHu = 56
 
-/** Paints the slice at height z: HU into `work.canvas.hu`, the lungs' field into `work.lung`; noise comes later. */
-
-export function paintSlice(scene: Scene, work: Workspace, z: number): void {
+/**
+ * Paints the slice at height z: HU into `work.canvas.hu`, the lungs' field into `work.lung`; noise comes later.
+ *
+ * @returns what the nodules add to it
+ */
+export function paintSlice(scene: Scene, work: Workspace, z: number): NoduleView[] {
   const { canvas } = work
   const { anatomy, pathology } = scene
   const { blood } = anatomy
@@ -76,5 +80,5 @@ export function paintSlice(scene: Scene, work: Workspace, z: number): void {
   paintLungs(scene, work, z)
   paintAirways(scene, work, z)
   paintFindings(scene, work, z)
-  paintNodules(scene, work, z)
+  return paintNodules(scene, work, z)
 }
