@@ -8,6 +8,7 @@
 #include "convolution_pieces.h"
 #include "matrix_product.h"
 #include "onednn_plan.h"
+#include "patches.h"
 #include "winograd.h"
 
 namespace nodule::tensor {
@@ -163,6 +164,10 @@ void ConvForward(const ConvShape& s, const float* x, const float* filter, float*
     WinogradForward(s, x, filter, y);
     return;
   }
+  if (IsPatchProduct(s)) {
+    PatchForward(s, x, filter, y);
+    return;
+  }
   if (RunInPieces(kPlanForward, s, {ConvRole::kImage, ConvRole::kFilter, ConvRole::kOutput},
                   {x, filter, y}, MakeForward))
     return;
@@ -176,6 +181,10 @@ void ConvBackwardData(const ConvShape& s, const float* dy, const float* filter, 
   }
   if (IsWinograd(s)) {
     WinogradBackwardData(s, dy, filter, dx);
+    return;
+  }
+  if (IsPatchProduct(s)) {
+    PatchBackwardData(s, dy, filter, dx);
     return;
   }
   if (RunInPieces(kPlanBackwardData, s, {ConvRole::kOutput, ConvRole::kFilter, ConvRole::kImage},
@@ -193,6 +202,10 @@ void ConvBackwardFilter(const ConvShape& s, const float* x, const float* dy, flo
   }
   if (IsWinograd(s)) {
     WinogradBackwardFilter(s, x, dy, d_filter);
+    return;
+  }
+  if (IsPatchProduct(s)) {
+    PatchBackwardFilter(s, x, dy, d_filter);
     return;
   }
   if (RunInPieces(kPlanBackwardFilter, s, {ConvRole::kImage, ConvRole::kOutput, ConvRole::kFilter},

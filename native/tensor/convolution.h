@@ -17,6 +17,14 @@ struct ConvShape {
 /// What an operand of a convolution is.
 enum class ConvRole { kImage, kOutput, kFilter };
 
+/// Where the output that reads input position `in` with a tap lies on one axis; -1: there is none.
+inline int64_t OutputOf(int64_t in, int64_t tap, int64_t pad, int64_t stride, int64_t dilation,
+                        int64_t size) {
+  const int64_t start = in + pad - tap * dilation;
+  if (start < 0 || start % stride != 0) return -1;
+  return start / stride < size ? start / stride : -1;
+}
+
 /// y [batch, out_height, out_width, out_channels] = x * filter.
 void ConvForward(const ConvShape& s, const float* x, const float* filter, float* y);
 /// dx [batch, in_height, in_width, in_channels] given dy.

@@ -35,14 +35,6 @@ int64_t RowGrain(int64_t width, const ConvShape& s) {
   return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work));
 }
 
-// Where the output that reads input position `in` with a tap lies on one axis; -1: there is none.
-int64_t OutputOf(int64_t in, int64_t tap, int64_t pad, int64_t stride, int64_t dilation,
-                 int64_t size) {
-  const int64_t start = in + pad - tap * dilation;
-  if (start < 0 || start % stride != 0) return -1;
-  return start / stride < size ? start / stride : -1;
-}
-
 // The gradient of the filter from output rows [begin, end), added to d_filter.
 void AddFilterGradient(const ConvShape& s, const float* x, const float* dy, int64_t begin,
                        int64_t end, float* d_filter) {

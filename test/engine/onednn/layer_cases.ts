@@ -42,6 +42,10 @@ const CONVOLUTIONS: ConvCase[] = [
   { image: [2, 8, 9, 6], filter: [3, 3, 6, 10], stride: 2, pad: explicit(1, 2, 0, 1) },
   { image: [1, 12, 12, 64], filter: [5, 5, 64, 32], stride: 1, pad: 'same' },
   { image: [1, 3, 3, 4], filter: [5, 5, 4, 4], stride: 1, pad: 'same' },
+  // Few pixels: as one product.
+  { image: [2, 8, 7, 20], filter: [3, 3, 20, 33], stride: 1, pad: 'same' },
+  { image: [1, 9, 10, 16], filter: [5, 3, 16, 24], stride: [1, 2], pad: 'valid' },
+  { image: [2, 9, 8, 17], filter: [3, 3, 17, 16], stride: 2, pad: explicit(1, 2, 0, 1) },
 ]
 
 const DEPTHWISE: ConvCase[] = [
@@ -194,6 +198,14 @@ export const layerCases: Case[] = [
         'valid',
         'NHWC',
         [3, 1],
+      ),
+      tf.conv2d(
+        normal<tf.Rank.R4>([1, 9, 8, 16]),
+        normal<tf.Rank.R4>([3, 3, 16, 18], 'w'),
+        1,
+        'same',
+        'NHWC',
+        [2, 1],
       ),
     ],
   },

@@ -107,6 +107,9 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     expect(() => addon.convForward(new Int32Array(17), a, b, c)).toThrow(Error)
     const still = Int32Array.from([1, 64, 1, 1, 64, 1, 1, 1, 2, 0, 1, 1, 1, 0, 1, 0, 1])
     expect(() => addon.convBackwardData(still, a, b, c)).toThrow(Error)
+    // Channels enough for one product.
+    const wide = Int32Array.from([1, 4, 1, 16, 4, 1, 16, 1, 2, 0, 1, 1, 1, 0, 1, 0, 1])
+    expect(() => addon.convBackwardData(wide, a, new Float32Array(512), c)).toThrow(Error)
     const meta = Int32Array.from([8, 20, 20, 16, 20, 20, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1])
     const short = /^argument \d: expected at least \d+ elements$/
     expect(() => addon.convForward(meta, a, b, c)).toThrow(short)
