@@ -30,12 +30,12 @@ if (values.model === undefined || data === undefined || json === undefined)
   throw new Error('usage: judge.ts --model FILE --data FOLDER (or NODULE_DATA) --json FILE')
 
 const session = await openStages(values.model, values.second)
-const { minConfidence: DEFAULT_CONFIDENCE } = defaultConfidences(session)
+const { minConfidence: confidence } = defaultConfidences(session)
 const judged: Judged = { session, minScore: Number(values['min-score']) }
 const stacks = join(data, 'lidc-nodule-stacks', 'lidc-nodule-stacks')
 const scans = await knownScans(values.scans.split(',').map((name) => join(data, name)))
 const outcomes: Outcomes = {
-  model: { first: session.path, second: session.second?.path, sha256: session.sha256 },
+  model: { first: session.path, second: session.second?.path, sha256: session.sha256, confidence },
   scans: [],
   stacks: [],
 }
@@ -43,6 +43,6 @@ for (const scan of scans) outcomes.scans.push(await judgeScan(judged, scan))
 outcomes.stacks.push(...(await judgeStacks(judged, stacks, part)))
 if (values.inserted) outcomes.inserted = await judgeInserted(judged, scans, stacks, part)
 mkdirSync(dirname(json), { recursive: true })
-const result = figures(outcomes, DEFAULT_CONFIDENCE)
+const result = figures(outcomes, confidence)
 writeFileSync(json, `${JSON.stringify({ figures: result, ...outcomes })}\n`)
 console.log(figureTable(result, outcomes))

@@ -9,7 +9,7 @@ import { figureTable } from './tables.js'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'string' }, confidence: { type: 'string', default: '0.6' } },
+  options: { json: { type: 'string' } },
 })
 const all = positionals.map((path) => JSON.parse(readFileSync(path, 'utf8')) as Outcomes)
 const [first] = all
@@ -22,6 +22,6 @@ const outcomes: Outcomes = {
 }
 const inserted = all.flatMap((one) => one.inserted ?? [])
 if (inserted.length > 0) outcomes.inserted = inserted
-const result = figures(outcomes, Number(values.confidence))
+const result = figures(outcomes, first.model.confidence)
 writeFileSync(values.json, `${JSON.stringify({ figures: result, ...outcomes })}\n`)
 console.log(figureTable(result, outcomes))

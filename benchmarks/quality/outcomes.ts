@@ -36,7 +36,8 @@ export interface ScanOutcome {
 }
 
 export interface Outcomes {
-  model: { first: string; second: string | undefined; sha256: string }
+  /** `confidence`: that at which `nodule detect` cuts this model's marks by default. */
+  model: { first: string; second: string | undefined; sha256: string; confidence: number }
   stacks: NoduleOutcome[]
   scans: ScanOutcome[]
   /** The nodules of the stacks in copies of the scans. */
