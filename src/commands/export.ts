@@ -17,6 +17,7 @@ interface Flags {
   engine: EngineName
   fold: boolean
   quantize: boolean
+  with: string[] | undefined
 }
 
 const FRAME = /^(\d{1,4})x(\d{1,4})$/i
@@ -66,6 +67,11 @@ export const command: CommandModule<object, Flags> = {
         default: true,
         describe: 'Multiply batch norm into the convolutions',
       })
+      .option('with', {
+        type: 'string',
+        array: true,
+        describe: 'Second stage: further checkpoints of the same cube; the model gives the mean of all',
+      })
       .example(
         '$0 export runs/tiny/checkpoints/last.safetensors -o model.onnx',
         'the model that detect takes',
@@ -79,13 +85,18 @@ export const command: CommandModule<object, Flags> = {
         'trained on crops, runs in larger tiles',
       )
       .example('$0 export runs/second/checkpoints/last.safetensors -o second.onnx', 'a second stage')
+      .example('$0 export a.safetensors --with b.safetensors -o second.onnx', 'the mean of two second stages')
       .example(
         '$0 export last.safetensors -o model.onnx --frames dataset/test.json',
         'verified on real frames',
       ),
   handler: async (flags) => {
-    await checkNoInput(flags.output, [flags.checkpoint, flags.frames])
+    await checkNoInput(flags.output, [flags.checkpoint, flags.frames, ...(flags.with ?? [])])
     if ((await checkpointKind(flags.checkpoint)) === 'patches') return secondStage(flags)
+    if (flags.with !== undefined)
+      throw new NoduleError('INVALID_PARAMETER', '--with is for second stages; this is a detector', {
+        path: flags.checkpoint,
+      })
     const result = await exportOnnx(flags.checkpoint, flags.output, {
       foldBatchNorm: flags.fold,
       engine: flags.engine,
@@ -110,11 +121,12 @@ async function secondStage(flags: Flags): Promise<void> {
   const result = await exportPatches(flags.checkpoint, flags.output, {
     foldBatchNorm: flags.fold,
     engine: flags.engine,
+    ...(flags.with === undefined ? {} : { others: flags.with }),
   })
   const { difference, scale, cubes, engine } = result.verification
   printResult(
     result,
-    `${result.path}: second stage, ${(result.bytes / 1e6).toFixed(1)} MB, ${count(result.nodes, 'node')}, ` +
+    `${result.path}: second stage${result.networks > 1 ? ` of ${count(result.networks, 'network')}` : ''}, ${(result.bytes / 1e6).toFixed(1)} MB, ${count(result.nodes, 'node')}, ` +
       `step ${result.step}, sha256 ${result.sha256.slice(0, 16)}...\n` +
       `verified on ${count(cubes, 'cube')} against tfjs (${engine}): largest difference ` +
       `${difference.toExponential(1)} (of ${scale.toPrecision(2)}); nodule calibrate fits it to a first stage\n`,

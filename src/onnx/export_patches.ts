@@ -6,10 +6,12 @@ import { startEngine } from '../engine/start.js'
 import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import { cubePlanes, cubeSpec, createPatchModel } from '../patches/index.js'
+import { cubePlanes, cubeSpec, cubeTensor, createPatchModel } from '../patches/index.js'
 import { readRegular } from '../read_files.js'
 import { loadCheckpointOf, restoreVariables } from '../checkpoints/checkpoint.js'
+import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import { sha256 } from '../hash.js'
+import type { PatchOrigin } from './patch_metadata.js'
 import { buildPatchModel } from './patches.js'
 import { toPlanes } from './planes.js'
 import { encodeModel } from './proto.js'
@@ -20,6 +22,8 @@ export interface ExportPatchesOptions {
   foldBatchNorm?: boolean
   /** The engine that computes the reference of the verification; default auto. */
   engine?: EngineName
+  /** Further checkpoints, of the same cube and targets: the model gives the mean of all outputs. */
+  others?: readonly string[]
 }
 
 export interface ExportPatchesResult {
@@ -28,59 +32,82 @@ export interface ExportPatchesResult {
   sha256: string
   nodes: number
   step: number
+  /** Checkpoints whose outputs are averaged. */
+  networks: number
   /** Largest difference of the outputs from tfjs, their largest absolute value, the cubes compared, the backend. */
   verification: { difference: number; scale: number; cubes: number; engine: string }
 }
 
 /**
- * Exports a checkpoint of a classifier of cubes to ONNX; compared with tfjs before it is written.
- * @throws NoduleError FILE, FORMAT (checkpoint), NUMERIC (verification)
+ * Exports a checkpoint of a classifier of cubes to ONNX, or several as one; compared with tfjs before it is written.
+ * @throws NoduleError FILE, FORMAT (checkpoint, or one of another cube), NUMERIC (verification)
  */
 export async function exportPatches(
   checkpointPath: string,
   outPath: string,
   o: ExportPatchesOptions = {},
 ): Promise<ExportPatchesResult> {
-  const checkpoint = await loadCheckpointOf(checkpointPath, 'patches', parsePatchHypes)
-  const { hypes, step, seed, codeVersion } = checkpoint
-  const tensors = new Map(
-    [...checkpoint.tensors].flatMap(([name, tensor]) =>
-      name.startsWith('model/') ? [[name.slice('model/'.length), tensor]] : [],
-    ),
-  )
-  const file = await readRegular(checkpointPath, { action: 'read' })
-  const metadata = { hypes, step, seed, codeVersion, checkpointSha256: sha256(file) }
-  const model = buildPatchModel(tensors, metadata, o)
+  const members: Member[] = []
+  for (const path of [checkpointPath, ...(o.others ?? [])]) members.push(await readMember(path, members[0]))
+  const [first, ...others] = members.map(({ origin }) => origin) as [PatchOrigin, ...PatchOrigin[]]
+  const metadata = others.length === 0 ? first : { ...first, others }
+  const networks = members.map(({ origin: { hypes }, checkpoint: { tensors } }) => {
+    const own = [...tensors].filter(([name]) => name.startsWith('model/'))
+    return { hypes, tensors: new Map(own.map(([name, tensor]) => [name.slice('model/'.length), tensor])) }
+  })
+  const model = buildPatchModel(networks, metadata, o)
   const bytes = encodeModel(model)
   await startEngine(o.engine ?? 'auto')
-  const verification = await verifyPatches(bytes, hypes, checkpoint.tensors, checkpointPath)
+  const verification = await verifyPatches(bytes, members)
   await writeFileAtomic(outPath, bytes)
-  const nodes = model.graph.node.length
-  return { path: outPath, bytes: bytes.length, sha256: sha256(bytes), nodes, step, verification }
+  return {
+    path: outPath,
+    ...{ bytes: bytes.length, sha256: sha256(bytes), nodes: model.graph.node.length },
+    ...{ step: first.step, networks: members.length, verification },
+  }
+}
+
+interface Member {
+  path: string
+  checkpoint: Checkpoint<PatchHypes>
+  origin: PatchOrigin
+}
+
+/** @param first the checkpoint that it must be like: what it is given and what it says */
+async function readMember(path: string, first: Member | undefined): Promise<Member> {
+  const checkpoint = await loadCheckpointOf(path, 'patches', parsePatchHypes)
+  const { hypes, step, seed, codeVersion } = checkpoint
+  const seen = (from: PatchHypes): string => JSON.stringify({ cube: from.cube, targets: from.targets })
+  if (first !== undefined && seen(hypes) !== seen(first.origin.hypes))
+    throw new NoduleError('FORMAT', 'a second stage of another cube or other targets than the first', {
+      path,
+      place: 'hypes',
+      expected: `${seen(first.origin.hypes)}, as ${first.path}`,
+      actual: seen(hypes),
+    })
+  const checkpointSha256 = sha256(await readRegular(path, { action: 'read' }))
+  return { path, checkpoint, origin: { hypes, step, seed, codeVersion, checkpointSha256 } }
 }
 
 /** Noise, a smooth pattern and an even gray, in onnxruntime and in tfjs, as one batch and one by one. */
 async function verifyPatches(
   bytes: Uint8Array,
-  hypes: PatchHypes,
-  tensors: Parameters<typeof restoreVariables>[1],
-  path: string,
+  members: readonly Member[],
 ): Promise<ExportPatchesResult['verification']> {
+  const { path, origin } = members[0]!
+  const { hypes } = origin
   const { size } = hypes.cube
   const planes = cubePlanes(cubeSpec(hypes))
   const pixels = size * size * planes
   const cubes = [...syntheticFrames(size, size, planes), new Uint8Array(pixels).fill(90)]
   const n = cubes.length
-  const model = createPatchModel(hypes, 0)
+  const joined = new Float32Array(n * pixels)
+  cubes.forEach((cube, index) => joined.set(cube, index * pixels))
+  const expected = new Float32Array(n * hypes.targets.length)
+  for (const member of members)
+    forward(member, joined).forEach((value, at) => (expected[at]! += value / members.length))
   const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 })
   try {
-    restoreVariables(model.weights, tensors, 'model/', path)
-    const expected = tf.tidy(() => {
-      const joined = new Float32Array(n * pixels)
-      cubes.forEach((cube, index) => joined.set(cube, index * pixels))
-      const input = tf.tensor4d(joined, [n, size, size, planes])
-      return model.forward(input, { training: false }).outputs.dataSync() as Float32Array
-    })
     const batch = new Uint8Array(n * pixels)
     cubes.forEach((cube, index) => batch.set(toPlanes(cube, planes), index * pixels))
     const run = async (from: number, count: number): Promise<Float32Array> => {
@@ -109,7 +136,19 @@ async function verifyPatches(
       })
     return { difference, scale, cubes: n, engine }
   } finally {
-    model.dispose()
     await session.release()
+  }
+}
+
+/** What tfjs computes. @param cubes gray levels [n, size, size, planes] */
+function forward({ path, origin: { hypes }, checkpoint }: Member, cubes: Float32Array): Float32Array {
+  const model = createPatchModel(hypes, 0)
+  try {
+    restoreVariables(model.weights, checkpoint.tensors, 'model/', path)
+    return tf.tidy(
+      () => model.forward(cubeTensor(model, cubes), { training: false }).outputs.dataSync() as Float32Array,
+    )
+  } finally {
+    model.dispose()
   }
 }

@@ -27,13 +27,19 @@ export interface Calibration {
   others: number
 }
 
-/** Where a classifier of cubes comes from; kept in the file's metadata_props. */
-export interface PatchMetadata {
+/** Where a trained classifier of cubes comes from. */
+export interface PatchOrigin {
   hypes: PatchHypes
   step: number
   seed: number
   codeVersion: string
   checkpointSha256: string
+}
+
+/** Kept in the file's metadata_props: where its network comes from, or the first of several. */
+export interface PatchMetadata extends PatchOrigin {
+  /** The further networks whose outputs are averaged with the first; absent: none. */
+  others?: PatchOrigin[]
   /** Absent until `nodule calibrate` has fitted it. */
   calibration?: Calibration
 }
@@ -46,6 +52,7 @@ export function patchProps(metadata: PatchMetadata): { key: string; value: strin
     seed: String(metadata.seed),
     code_version: metadata.codeVersion,
     checkpoint_sha256: metadata.checkpointSha256,
+    ...(metadata.others === undefined ? {} : { others: JSON.stringify(metadata.others) }),
     ...(metadata.calibration === undefined ? {} : { calibration: JSON.stringify(metadata.calibration) }),
   }
   return Object.entries(values).map(([key, value]) => ({ key, value }))
@@ -85,12 +92,18 @@ export function patchMetadata(model: OnnxModel, path: string): PatchMetadata {
   const calibration = props.has('calibration') ? json('calibration') : undefined
   if (calibration !== undefined && !isCalibration(calibration))
     throw wrong('damaged model', 'calibration', 'first, second, size, offset, model', calibration)
+  const others = props.has('others') ? json('others') : undefined
+  if (others !== undefined && !(Array.isArray(others) && others.every(isOrigin)))
+    throw wrong('damaged model', 'others', 'list of hypes, step, seed, codeVersion, checkpointSha256', others)
   return {
     hypes: parsePatchHypes(json('hypes'), path),
     step: number('step'),
     seed: number('seed'),
     codeVersion: text('code_version'),
     checkpointSha256: text('checkpoint_sha256'),
+    ...(others === undefined
+      ? {}
+      : { others: others.map((one) => ({ ...one, hypes: parsePatchHypes(one.hypes, path) })) }),
     ...(calibration === undefined ? {} : { calibration }),
   }
 }
@@ -101,5 +114,16 @@ function isCalibration(value: unknown): value is Calibration {
   return (
     ['first', 'second', 'size', 'offset', 'nodules', 'others'].every((key) => Number.isFinite(given[key])) &&
     typeof given['model'] === 'string'
+  )
+}
+
+function isOrigin(value: unknown): value is PatchOrigin {
+  if (typeof value !== 'object' || value === null) return false
+  const given = value as Record<string, unknown>
+  return (
+    Number.isInteger(given['step']) &&
+    Number.isInteger(given['seed']) &&
+    typeof given['codeVersion'] === 'string' &&
+    typeof given['checkpointSha256'] === 'string'
   )
 }

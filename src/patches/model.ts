@@ -28,14 +28,17 @@ export interface PatchModel {
   dispose: () => void
 }
 
-/** The convolutions, as the forward pass, the weights and the ONNX export walk them. */
-export function patchGraph(hypes: Pick<PatchHypes, 'cube' | 'widths'>): BackboneGraph {
+/**
+ * The convolutions, as the forward pass, the weights and the ONNX export walk them.
+ * @param scope stands before every name: where several networks lie in one graph
+ */
+export function patchGraph(hypes: Pick<PatchHypes, 'cube' | 'widths'>, scope = ''): BackboneGraph {
   const nodes: ConvNode[] = []
   for (const [stage, filters] of hypes.widths.entries()) {
     for (const part of [1, 2]) {
       nodes.push({
         op: 'conv',
-        name: `patches/conv${stage + 1}_${part}`,
+        name: `${scope}patches/conv${stage + 1}_${part}`,
         input: nodes.at(-1)?.name ?? INPUT,
         filters,
         kernel: [3, 3],
