@@ -1,6 +1,7 @@
 import { forEachInside, type CoarseField } from './canvas.js'
 import { clamp, ellipsoidField, smoothStep } from './fields.js'
-import { coreShare, noduleHu, pleuraReach } from './nodules.js'
+import { coreShare, noduleHu } from './nodules.js'
+import { acini, patchFade } from './pathology.js'
 import { blend, meanCover, subSlices, type Scene, type Workspace } from './scene.js'
 import type { NoduleView } from './visibility.js'
 import { greatest } from '../lists.js'
@@ -33,9 +34,12 @@ export function paintLungs(scene: Scene, work: Workspace, z: number): void {
   paintFissure(work, fields.horizontal, thickness, 0.97)
   if (pathology.patches.length > 0) {
     const { hu: dense } = pathology.patches[0]!
-    forEachInside(size, fields.patch, -3, (index, depth) => {
+    forEachInside(size, fields.patch, -patchFade, (index, depth, row, column) => {
       const room = clamp(lung[index]! / edge + 0.5, 0, 1)
-      hu[index]! += (dense - hu[index]!) * clamp((depth + 3) / 9, 0, 1) * room
+      // Air is left in some of its acini.
+      const grain = acini(anatomy, canvas.x0 + column * pixel, y0 + row * pixel, z, 5)
+      const share = clamp((depth + patchFade) / 9, 0, 1) * clamp(0.85 + 0.4 * grain, 0.3, 1)
+      hu[index]! += (dense - hu[index]!) * share * room
     })
   }
   const { share, low, high } = meanCover(work, trees.vessels, subSlices(thickness, z))
@@ -160,7 +164,8 @@ export function paintNodules(scene: Scene, work: Workspace, z: number): NoduleVi
         // Ground glass veils what lies in it; it never makes a vessel darker.
         const mixed = hu[p]! + (value - hu[p]!) * cover
         hu[p] = nodule.type === 'solid' ? mixed : Math.max(mixed, hu[p]!)
-        if (nodule.attachment === 'pleura' && lung[p]! < -pleuraReach) continue
+        // In the chest wall it does not show.
+        if (nodule.attachment === 'pleura' && lung[p]! < 0) continue
         const at = (j - j1) * width + i - i1
         covers[at] = cover
         core[at] = cover * coreShare(nodule, deepest)

@@ -47,7 +47,7 @@ export interface NoduleMeasures {
 }
 
 /** Part of the nodule that lies in the chest wall is none: what counts reaches this far out of the lung, mm. */
-export const pleuraReach = 1
+const pleuraReach = 1
 
 interface PlaceOptions {
   count: number

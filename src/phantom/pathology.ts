@@ -29,8 +29,8 @@ export interface Pathology {
 
 /** Free lung between a nodule and a finding, mm. */
 const gap = 3
-/** A patch fades over this far beyond its border, mm. */
-const patchFade = 3
+/** A patch is painted this far beyond its border, ever fainter, mm. */
+export const patchFade = 3
 
 /** Draws findings, none of them at a nodule; `hard` patients have more of everything. */
 export function drawPathology(
@@ -65,22 +65,26 @@ export function drawPathology(
   const patches: Pathology['patches'] = []
   const wanted = random.uniform() < (hard ? 0.45 : 0.08) ? 1 + several(hard ? 2 : 0) : 0
   for (let n = 0; n < wanted; n++) {
-    const size = 14 + 20 * random.uniform()
+    const size = 18 + 20 * random.uniform()
     const radii = [
       size,
       size * (0.5 + 0.4 * random.uniform()),
       size * (0.5 + 0.5 * random.uniform()),
     ] as const
     const along = [random.normal(), random.normal(), 0.4 * random.normal()] as const
-    const ragged = 5 + 6 * random.uniform()
-    const shape = place(
-      (d) => d > -2 && d < 12,
-      (at) => ellipsoid(at, radii, along),
-      // The ragged border reaches out by 0.6 of it and the texture's swing.
-      (found, center, grow) => ellipsoidHolds(found, center, grow + ragged + patchFade),
-    )
+    const ragged = 6 + 6 * random.uniform()
     const hu = random.uniform() < 0.6 ? 20 + 20 * random.uniform() : -450 + 200 * random.uniform()
-    if (shape !== undefined) patches.push({ shape, hu, ragged })
+    const patch = place(
+      (d) => d > -2 && d < 12,
+      (at) => ({ shape: ellipsoid(at, radii, along), hu, ragged }),
+      (found, center, grow) =>
+        ellipsoidHolds(found.shape, center, grow) ||
+        ballPoints.some(([dx, dy, dz]) => {
+          const at = [center[0] + dx * grow, center[1] + dy * grow, center[2] + dz * grow] as const
+          return patchField(anatomy, found, ...at) > -patchFade
+        }),
+    )
+    if (patch !== undefined) patches.push(patch)
   }
   const scars: Capsule[] = []
   for (let n = several(hard ? 4 : 1); n > 0; n--)
@@ -178,7 +182,7 @@ export function emphysemaAt(anatomy: Anatomy, amount: number, x: number, y: numb
   return clamp((hole - threshold) / 0.35, 0, 1)
 }
 
-/** Field of a patch with a ragged border. */
+/** Field of a patch: an ellipsoid whose border runs along lobules and acini, bays and islands included. */
 export function patchField(
   anatomy: Anatomy,
   patch: Pathology['patches'][number],
@@ -186,5 +190,24 @@ export function patchField(
   y: number,
   z: number,
 ): number {
-  return ellipsoidField(patch.shape, x, y, z) + patch.ragged * 0.6 * anatomy.texture(x / 7 + 3, y / 7, z / 7)
+  const depth = ellipsoidField(patch.shape, x, y, z)
+  // Too far for the texture's swing.
+  if (depth < -4 * patch.ragged) return depth
+  return depth + patch.ragged * (acini(anatomy, x, y, z, 11) + 0.5 * acini(anatomy, x, y, z, 6.5))
 }
+
+/** Smooth noise over `size` mm, on a lattice that is turned out of the slices' rows and columns. */
+export function acini(anatomy: Anatomy, x: number, y: number, z: number, size: number): number {
+  return anatomy.texture(
+    (0.8 * x + 0.6 * y) / size,
+    (-0.48 * x + 0.64 * y + 0.6 * z) / size + size,
+    (0.36 * x - 0.48 * y + 0.8 * z) / size,
+  )
+}
+
+/** The middle of a ball of radius 1, and 26 points on it. */
+const ballPoints: readonly Point[] = [-1, 0, 1].flatMap((x) =>
+  [-1, 0, 1].flatMap((y) =>
+    [-1, 0, 1].map((z): Point => (x === 0 && y === 0 && z === 0 ? [0, 0, 0] : normalize([x, y, z]))),
+  ),
+)

@@ -22,10 +22,13 @@ export interface NoduleView {
   edge: number
 }
 
-/** What a part of a nodule shows on one slice: its greatest share of a pixel, and the mean HU that it adds inside. */
+/** What a part of a nodule shows on one slice, within its outline. */
 interface Contrast {
+  /** Most, and mean, HU that it adds to a pixel. */
   peak: number
   mean: number
+  /** HU that it adds where it fills a pixel. */
+  full: number
 }
 
 /** The nodule as a whole, and the solid core of a part-solid one. */
@@ -45,7 +48,7 @@ interface Sight {
 export interface Eye {
   /** Times the contrast that a common eye needs. */
   needs: number
-  /** Least cover, of the greatest on any slice, that it takes for a slice of the nodule and not for its blur. */
+  /** Least contrast, of the greatest on any slice, that it takes for a slice of the nodule and not for its blur. */
   end: number
   /** How much farther out (mm) it draws the border than at half of the contrast, and where (pixels). */
   grow: number
@@ -86,7 +89,7 @@ export class NoduleSights {
     for (const view of views) {
       const whole = contrastOf(view, 'whole')
       if (whole === undefined) continue
-      const core = contrastOf(view, 'core') ?? { peak: 0, mean: 0 }
+      const core = contrastOf(view, 'core') ?? { peak: 0, mean: 0, full: 0 }
       const sights = this.#sights.get(view.nodule) ?? []
       this.#sights.set(view.nodule, [...sights, { k, view, whole, core, needed }])
     }
@@ -94,8 +97,9 @@ export class NoduleSights {
 
   /**
    * What an eye outlines of a nodule, slice by slice: all of it where its bulk (the glass around a core) has the needed
-   * contrast, else the core where that has it, else nothing. Borders lie at half of the part's contrast on the slice.
-   * A slice that the part hardly reaches into, compared with its best one, is left out.
+   * contrast, else the core where that has it, else nothing. Borders lie at half of the part's contrast on the slice, or
+   * where a faint part ceases to be seen. A slice that the part hardly reaches into, compared with its best one, is left
+   * out.
    */
   seen(nodule: NoduleShape, eye: Eye): { k: number; mask: PixelMask }[] {
     const sights = this.#sights.get(nodule) ?? []
@@ -106,7 +110,7 @@ export class NoduleSights {
       const part = (['whole', 'core'] as const).find(
         (one) => sight[one].mean >= needed * eye.needs && sight[one].peak >= ends[one],
       )
-      const mask = part && outlineOf(view, part, eye)
+      const mask = part && outlineOf(view, part, eye, (needed * eye.needs) / sight[part].full)
       return mask === undefined ? [] : [{ k, mask }]
     })
   }
@@ -114,26 +118,34 @@ export class NoduleSights {
 
 /** Measures what a slice shows of a part; undefined where it shows nothing. */
 function contrastOf(view: NoduleView, part: Part): Contrast | undefined {
-  const mask = outlineOf(view, part, commonEye)
+  const mask = outlineOf(view, part, commonEye, 0)
   if (mask === undefined) return undefined
+  const shares = view[planes[part]]
   const added = part === 'whole' ? view.bulk : view.gain
-  let sum = 0
-  let count = 0
+  let [sum, filled, count, peak] = [0, 0, 0, 0]
   for (let j = 0; j < view.height; j++)
     for (let i = 0; i < view.width; i++) {
       if (mask.pixels[(view.y + j - mask.y) * mask.width + view.x + i - mask.x] !== 1) continue
-      sum += added[j * view.width + i]!
+      const at = j * view.width + i
+      sum += added[at]!
+      filled += shares[at]!
+      peak = Math.max(peak, added[at]!)
       count++
     }
-  return { peak: greatest(view[planes[part]], 0), mean: sum / count }
+  return { peak, mean: sum / count, full: sum / filled }
 }
 
-/** The largest part of the nodule, or of its core, above half of its peak on the slice, as an eye moves and grows it. */
-function outlineOf(view: NoduleView, part: Part, eye: Eye): PixelMask | undefined {
+/**
+ * The largest part of the nodule, or of its core, above half of its peak on the slice, as an eye moves and grows it.
+ *
+ * @param shown share of a pixel from which on the part is seen
+ */
+function outlineOf(view: NoduleView, part: Part, eye: Eye, shown: number): PixelMask | undefined {
   const { width, height } = view
   const values = view[planes[part]]
-  const level = clamp(0.5 - eye.grow / view.edge, 0.25, 0.7) * greatest(values, 0)
-  if (level <= 0) return undefined
+  const peak = greatest(values, 0)
+  if (peak <= 0) return undefined
+  const level = peak * clamp(Math.max(0.5, shown / peak) - eye.grow / view.edge, 0.25, 0.8)
   const at = (i: number, j: number): number =>
     i < 0 || j < 0 || i >= width || j >= height ? 0 : values[j * width + i]!
   // Room for what the eye moves beyond the window.
