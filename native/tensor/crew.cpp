@@ -40,7 +40,8 @@ void Crew::Run(int64_t parts, int helpers, Call call, const void* body) {
   helpers_ = helpers;
   call_ = call;
   body_ = body;
-  next_.store(0);
+  taken_.store(0);
+  from_behind_.store(0);
   open_.store(++jobs_);
   const int asleep = asleep_.load();
   if (asleep > 0) {
@@ -95,11 +96,9 @@ uint64_t Crew::Await(uint64_t before) {
 
 void Crew::Work(int thread) {
   const int64_t parts = parts_;
-  for (;;) {
-    const int64_t part = next_.fetch_add(1);
-    if (part >= parts) return;
-    call_(body_, part, thread);
-  }
+  // As many parts are given from both ends as are taken: they never meet.
+  for (int64_t from_front = 0; taken_.fetch_add(1) < parts; ++from_front)
+    call_(body_, thread == 0 ? from_front : parts - 1 - from_behind_.fetch_add(1), thread);
 }
 
 void Crew::AwaitHelpers() {

@@ -34,7 +34,9 @@ class Crew {
   std::atomic<int> inside_{0};
   std::atomic<int> asleep_{0};
   std::atomic<bool> caller_waits_{false};
-  std::atomic<int64_t> next_{0};
+  // The caller takes parts from the front, helpers from behind: what one loop wrote, the next loop's same thread reads
+  // mostly. Where two cores share no cache (two chiplets), data that change hands cost more than a small convolution.
+  std::atomic<int64_t> taken_{0}, from_behind_{0};
   // Written by the caller while nobody is inside.
   int64_t parts_ = 0;
   int helpers_ = 0;
