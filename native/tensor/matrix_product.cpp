@@ -117,19 +117,22 @@ void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
   }).Run({a, b, c, nullptr});
 }
 
-void MatMuls(int64_t count, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-             const float* a, int64_t a_step, const float* b, int64_t b_step, float* c,
-             int64_t c_step, bool accumulate) {
-  const Plan& plan = FindSerialPlan(
+const Plan& SerialProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                          bool accumulate) {
+  return FindSerialPlan(
       {kPlanProduct, transpose_a, transpose_b, m, n, k, accumulate, transpose_a ? m : 1},
       [&] { return MakeProduct(transpose_a, transpose_b, m, m, n, k, accumulate); });
-  ForEachPiece(count, [&](int64_t i, int) {
-    thread_local std::vector<uint8_t> scratch;
-    scratch.resize(std::max(scratch.size(), plan.ScratchBytes()));
+}
+
+void RunProducts(const Plan& plan, int64_t count, const float* a, int64_t a_step, const float* b,
+                 int64_t b_step, float* c, int64_t c_step) {
+  thread_local std::vector<uint8_t> scratch;
+  scratch.resize(std::max(scratch.size(), plan.ScratchBytes()));
+  for (int64_t i = 0; i < count; ++i) {
     void* operands[] = {const_cast<float*>(a + i * a_step), const_cast<float*>(b + i * b_step),
                         c + i * c_step};
     plan.Execute(operands, scratch.data());
-  });
+  }
 }
 
 }  // namespace nodule::tensor

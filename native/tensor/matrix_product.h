@@ -5,14 +5,18 @@
 
 namespace nodule::tensor {
 
+class Plan;
+
 /// c [m, n] = op(a) * op(b), added to c when `accumulate`, row-major; a is [m, k], or [k, m] when transposed; b likewise.
 void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
             const float* b, float* c, bool accumulate);
 
-/// `count` such products, the operands `a_step`, `b_step` and `c_step` floats apart; each on one thread. Leaves the arena
-/// alone, where the operands may be.
-void MatMuls(int64_t count, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-             const float* a, int64_t a_step, const float* b, int64_t b_step, float* c,
-             int64_t c_step, bool accumulate);
+/// The plan of such a product on one thread, for RunProducts on several at once.
+const Plan& SerialProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                          bool accumulate);
+
+/// `count` of them on the calling thread; the operands lie `a_step`, `b_step` and `c_step` floats apart.
+void RunProducts(const Plan& plan, int64_t count, const float* a, int64_t a_step, const float* b,
+                 int64_t b_step, float* c, int64_t c_step);
 
 }  // namespace nodule::tensor
