@@ -38,7 +38,7 @@ export function paintLungs(scene: Scene, work: Workspace, z: number): void {
       const room = clamp(lung[index]! / edge + 0.5, 0, 1)
       // Air is left in some of its acini.
       const grain = acini(anatomy, canvas.x0 + column * pixel, y0 + row * pixel, z, 5)
-      const share = clamp((depth + patchFade) / 9, 0, 1) * clamp(0.85 + 0.4 * grain, 0.3, 1)
+      const share = clamp((depth + patchFade) / 15, 0, 1) * clamp(0.9 + 0.3 * grain, 0.4, 1)
       hu[index]! += (dense - hu[index]!) * share * room
     })
   }

@@ -67,7 +67,7 @@ export function placeNodules(
 ): NoduleShape[] {
   const nodules: NoduleShape[] = []
   const twigs = trees.vessels.filter((c) => c.ra > 0.9 && c.ra < 2.4)
-  const wide = trees.vessels.filter((c) => c.ra >= 1.5)
+  const wide = trees.vessels.filter((c) => c.ra > 1)
   for (let n = 0; n < o.count; n++) {
     const nodule = drawNodule(
       random.fork(`nodule ${n}`),
@@ -262,8 +262,8 @@ function findPlace(
     const clear = others.every(
       (o) => Math.hypot(o.center[0] - x, o.center[1] - y, o.center[2] - z) > o.reach + reach + 8,
     )
-    // A vessel wider than the nodule would hide it.
-    if (clear && !wide.some((c) => c.ra > radius && capsuleField(c, x, y, z) > -radius)) return point
+    // On a vessel about as wide a nodule cannot be told from its bend.
+    if (clear && !wide.some((c) => c.ra > 0.7 * radius && capsuleField(c, x, y, z) > -radius)) return point
   }
   return undefined
 }

@@ -30,7 +30,7 @@ export interface Pathology {
 /** Free lung between a nodule and a finding, mm. */
 const gap = 3
 /** A patch is painted this far beyond its border, ever fainter, mm. */
-export const patchFade = 3
+export const patchFade = 4
 
 /** Draws findings, none of them at a nodule; `hard` patients have more of everything. */
 export function drawPathology(
@@ -182,7 +182,7 @@ export function emphysemaAt(anatomy: Anatomy, amount: number, x: number, y: numb
   return clamp((hole - threshold) / 0.35, 0, 1)
 }
 
-/** Field of a patch: an ellipsoid whose border runs along lobules and acini, bays and islands included. */
+/** Field of a patch: an ellipsoid with bays along its lobules. None of it lies apart, where it would be a nodule. */
 export function patchField(
   anatomy: Anatomy,
   patch: Pathology['patches'][number],
@@ -191,9 +191,9 @@ export function patchField(
   z: number,
 ): number {
   const depth = ellipsoidField(patch.shape, x, y, z)
-  // Too far for the texture's swing.
-  if (depth < -4 * patch.ragged) return depth
-  return depth + patch.ragged * (acini(anatomy, x, y, z, 11) + 0.5 * acini(anatomy, x, y, z, 6.5))
+  if (depth < -patchFade) return depth
+  const swing = acini(anatomy, x, y, z, 14) + 0.4 * acini(anatomy, x, y, z, 7)
+  return depth + patch.ragged * Math.min(0.3, swing)
 }
 
 /** Smooth noise over `size` mm, on a lattice that is turned out of the slices' rows and columns. */
