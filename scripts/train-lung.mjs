@@ -175,29 +175,22 @@ for (const host of hosts) {
 
 const known = ['train', 'phantom-hosts', 'stack-copies']
 const patches = (scans) => [patchHypes, '--train', ...cubes(...known), ...scans, '--test', ...cubes('val')]
-// Of several, which differ by their seed and err in different places, the mean of the outputs would count.
-const SEEDS = [1, 2]
-const seconds = SEEDS.map((seed) =>
-  train(
-    `6: second stage, network ${seed}, on stacks and synthetic patients`,
-    at(`second-${seed}`),
-    ...[...patches([]), ...steps(4500), ...set(`solver.rnd_seed=${seed}`)],
-  ),
+const second = train(
+  '6: second stage, on stacks and synthetic patients',
+  at('second'),
+  ...[...patches([]), ...steps(4500)],
 )
 /** The second stage, taught by some whole scans too. */
 function taught(name, scans) {
   const whole = scans.flatMap((host) => cubes(nameOf(host), `${nameOf(host)}-copies`))
-  const [first, ...others] = seconds.map((weights, n) =>
-    train(
-      `7: second stage, network ${n + 1}, ${name}`,
-      at(`${name}-${n + 1}`),
-      ...[...patches(whole), ...steps(900), ...set(`solver.weights=${weights}`, `solver.rnd_seed=${n + 1}`)],
-      ...set('solver.learning_rate=0.0008', 'solver.warmup_steps=30', 'solver.ema_decay=0.997'),
-    ),
+  const checkpoint = train(
+    `7: second stage, ${name}`,
+    at(name),
+    ...[...patches(whole), ...steps(900), ...set(`solver.weights=${second}`, 'solver.learning_rate=0.0008')],
+    ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
   )
   const file = at(`${name}.onnx`)
-  const mean = others.length === 0 ? [] : ['--with', ...others]
-  step(`7: second stage, ${name}, to ONNX`, file, 'export', first, ...mean, '-o', file)
+  step(`7: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
   return file
 }
 const twins = [0, 1].map((half) => {
