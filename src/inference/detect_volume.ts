@@ -33,7 +33,7 @@ export const DETECT_DEFAULTS: DetectParameters = {
 
 /**
  * What a session's marks are cut at where nobody says otherwise. Two stages have a calibrated confidence: above 0.6,
- * 1 to 6 false marks were left on each of four whole scans (benchmarks/quality); boxes below 0.25 never get there.
+ * none to four false marks were left on each of four whole scans (benchmarks/quality); boxes below 0.25 never get there.
  */
 export function defaultConfidences(session: Pick<Session, 'second'>): {
   minScore: number
