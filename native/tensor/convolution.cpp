@@ -151,8 +151,6 @@ bool IsProduct(const ConvShape& s) {
          s.stride_width == 1 && s.out_height == s.in_height && s.out_width == s.in_width;
 }
 
-int64_t Pixels(const ConvShape& s) { return s.batch * s.out_height * s.out_width; }
-
 }  // namespace
 
 void ConvForward(const ConvShape& s, const float* x, const float* filter, float* y) {

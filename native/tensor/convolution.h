@@ -14,6 +14,9 @@ struct ConvShape {
   int64_t pad_top, pad_bottom, pad_left, pad_right;
 };
 
+/// Pixels of the output, of all images.
+inline int64_t Pixels(const ConvShape& s) { return s.batch * s.out_height * s.out_width; }
+
 /// What an operand of a convolution is.
 enum class ConvRole { kImage, kOutput, kFilter };
 

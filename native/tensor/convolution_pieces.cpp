@@ -158,7 +158,7 @@ bool RunInPieces(PlanKind kind, const ConvShape& s, const std::array<ConvRole, 3
   job.filter =
       static_cast<int>(std::find(roles.begin(), roles.end(), ConvRole::kFilter) - roles.begin());
   job.sums_filter = job.filter == 2;
-  const int64_t pixels = s.batch * s.out_height * s.out_width;
+  const int64_t pixels = Pixels(s);
   const int64_t work = pixels * s.out_channels * s.in_channels * s.filter_height * s.filter_width;
   if (work <= 0 || s.stride_height < 1) return false;
   const int64_t filter_size = work / pixels;

@@ -12,7 +12,6 @@
 namespace nodule::tensor {
 namespace {
 
-int64_t Pixels(const ConvShape& s) { return s.batch * s.out_height * s.out_width; }
 int64_t PatchSize(const ConvShape& s) { return s.filter_height * s.filter_width * s.in_channels; }
 
 // Not the arena, which the products use. Begins at a cache line.

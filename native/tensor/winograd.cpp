@@ -212,11 +212,10 @@ Image OutputOf(const ConvShape& s, const float* data) {
 
 bool IsWinograd(const ConvShape& s) {
   constexpr int64_t kChannels = 32, kTiles = 20, kWork = 16 << 20;
-  const int64_t pixels = s.batch * s.out_height * s.out_width;
   return s.filter_height == 3 && s.filter_width == 3 && s.stride_height == 1 &&
          s.stride_width == 1 && s.dilation_height == 1 && s.dilation_width == 1 &&
          std::min(s.in_channels, s.out_channels) >= kChannels &&
-         pixels * kFilter * s.in_channels * s.out_channels >= kWork &&
+         Pixels(s) * kFilter * s.in_channels * s.out_channels >= kWork &&
          Tiles(OutputOf(s, nullptr)).count >= kTiles && !Bfloat16();
 }
 
