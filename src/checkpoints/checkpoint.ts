@@ -158,6 +158,15 @@ export async function loadCheckpointOf<H>(
   }
 }
 
+/** A checkpoint's weights and moving averages by the model's own names, without those of the optimizer. */
+export function modelTensors({ tensors }: Pick<Checkpoint<unknown>, 'tensors'>): Map<string, HostTensor> {
+  return new Map(
+    [...tensors].flatMap(([name, tensor]) =>
+      name.startsWith('model/') ? [[name.slice('model/'.length), tensor] as const] : [],
+    ),
+  )
+}
+
 function isProgress(value: unknown): value is Progress {
   const isCount = (count: unknown): boolean => Number.isSafeInteger(count) && Number(count) >= 0
   const { logged, means, best } = { ...(value as Partial<Progress>) }

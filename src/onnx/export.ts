@@ -5,7 +5,7 @@ import { startEngine } from '../engine/start.js'
 import type { EngineName } from '../engine/types.js'
 import { invalidParameter } from '../check.js'
 import { writeFileAtomic } from '../files.js'
-import { loadCheckpoint } from '../checkpoints/checkpoint.js'
+import { loadCheckpoint, modelTensors } from '../checkpoints/checkpoint.js'
 import { quantizeWithFrames } from './calibrate.js'
 import type { QuantizationResult } from './calibrate.js'
 import { buildModel } from './detector.js'
@@ -74,11 +74,7 @@ export async function exportOnnx(
   const { step, seed, codeVersion } = checkpoint
   const framed = o.frame === undefined ? checkpoint.hypes : withFrame(checkpoint.hypes, o.frame)
   const hypes = changeHypes(framed, o.changes ?? [], DETECTION_KEYS)
-  const tensors = new Map(
-    [...checkpoint.tensors].flatMap(([name, tensor]) =>
-      name.startsWith('model/') ? [[name.slice('model/'.length), tensor]] : [],
-    ),
-  )
+  const tensors = modelTensors(checkpoint)
   const metadata = {
     hypes,
     step,

@@ -8,7 +8,7 @@ import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { cubePlanes, cubeSpec, cubeTensor, createPatchModel } from '../patches/index.js'
 import { readRegular } from '../read_files.js'
-import { loadCheckpointOf, restoreVariables } from '../checkpoints/checkpoint.js'
+import { loadCheckpointOf, modelTensors, restoreVariables } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import { sha256 } from '../hash.js'
 import type { PatchOrigin } from './patch_metadata.js'
@@ -51,10 +51,10 @@ export async function exportPatches(
   for (const path of [checkpointPath, ...(o.others ?? [])]) members.push(await readMember(path, members[0]))
   const [first, ...others] = members.map(({ origin }) => origin) as [PatchOrigin, ...PatchOrigin[]]
   const metadata = others.length === 0 ? first : { ...first, others }
-  const networks = members.map(({ origin: { hypes }, checkpoint: { tensors } }) => {
-    const own = [...tensors].filter(([name]) => name.startsWith('model/'))
-    return { hypes, tensors: new Map(own.map(([name, tensor]) => [name.slice('model/'.length), tensor])) }
-  })
+  const networks = members.map(({ origin: { hypes }, checkpoint }) => ({
+    hypes,
+    tensors: modelTensors(checkpoint),
+  }))
   const model = buildPatchModel(networks, metadata, o)
   const bytes = encodeModel(model)
   await startEngine(o.engine ?? 'auto')

@@ -24,7 +24,7 @@ export interface PatchNetwork {
  * Input `cubes`: uint8 [N, planes, size, size], gray levels, planes from the feet to the head. Output `outputs`: float
  * [N, targets], as src/patches/targets.ts says (of 'nodule': a logit). N is free.
  *
- * @param networks at least one; all of the same cube and targets (`checkAlike`)
+ * @param networks at least one; all of the cube and targets of `metadata`
  * @throws NoduleError (FORMAT) where a weight is missing
  */
 export function buildPatchModel(
