@@ -182,32 +182,23 @@ export const layerCases: Case[] = [
   },
   {
     name: 'conv2d with dilations',
-    run: () => [
-      tf.conv2d(
-        normal<tf.Rank.R4>([1, 15, 13, 8]),
-        normal<tf.Rank.R4>([3, 3, 8, 16], 'w'),
-        1,
-        'same',
-        'NHWC',
-        2,
+    run: () =>
+      (
+        [
+          [[1, 15, 13, 8], [3, 3, 8, 16], 'same', 2],
+          [[1, 15, 13, 8], [3, 2, 8, 4], 'valid', [3, 1]],
+          [[1, 9, 8, 16], [3, 3, 16, 18], 'same', [2, 1]],
+        ] as const
+      ).map(([image, filter, pad, dilations]) =>
+        tf.conv2d(
+          normal<tf.Rank.R4>([...image]),
+          normal<tf.Rank.R4>([...filter], 'w'),
+          1,
+          pad,
+          'NHWC',
+          dilations as number | [number, number],
+        ),
       ),
-      tf.conv2d(
-        normal<tf.Rank.R4>([1, 15, 13, 8]),
-        normal<tf.Rank.R4>([3, 2, 8, 4], 'w'),
-        1,
-        'valid',
-        'NHWC',
-        [3, 1],
-      ),
-      tf.conv2d(
-        normal<tf.Rank.R4>([1, 9, 8, 16]),
-        normal<tf.Rank.R4>([3, 3, 16, 18], 'w'),
-        1,
-        'same',
-        'NHWC',
-        [2, 1],
-      ),
-    ],
   },
   {
     name: 'conv2dTranspose',
