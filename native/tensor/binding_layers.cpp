@@ -95,15 +95,24 @@ Napi::Value AveragePoolGradientCall(const Arguments& arguments) {
 
 NormShape NormOf(const Arguments& arguments) {
   return {arguments.Size(0), arguments.Size(1), static_cast<float>(arguments.Number(2)),
-          arguments.Boolean(3)};
+          arguments.Boolean(3), arguments.Size(1)};
 }
 
-// batchNormTraining(rows, channels, epsilon, relu, x, gamma, beta, y, mean, variance)
+// The part of `tensor` [rows, pitch] that a batch norm writes, or whose gradient it reads: its channels from `start` on.
+float* PartOf(const Arguments& arguments, size_t tensor, size_t first, NormShape& s) {
+  const int64_t start = arguments.Size(first);
+  s.pitch = arguments.Size(first + 1);
+  arguments.Require(start + s.channels <= s.pitch, first, "channels within the pitch");
+  return arguments.Floats(tensor, s.rows * s.pitch) + start;
+}
+
+// batchNormTraining(rows, channels, epsilon, relu, x, gamma, beta, y, mean, variance, start, pitch): y is a part
 Napi::Value BatchNormTrainingCall(const Arguments& arguments) {
-  const NormShape s = NormOf(arguments);
+  NormShape s = NormOf(arguments);
   const int64_t n = s.rows * s.channels, c = s.channels;
+  float* y = PartOf(arguments, 7, 10, s);
   BatchNormTraining(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c),
-                    arguments.FloatsOrNull(6, c), arguments.Floats(7, n), arguments.Floats(8, c),
+                    arguments.FloatsOrNull(6, c), y, arguments.Floats(8, c),
                     arguments.Floats(9, c));
   return arguments.Env().Undefined();
 }
@@ -118,11 +127,13 @@ Napi::Value BatchNormInferenceCall(const Arguments& arguments) {
   return arguments.Env().Undefined();
 }
 
-// batchNormGradient(rows, channels, epsilon, relu, x, dy, gamma, beta, mean, variance, dx, dGamma, dBeta)
+// batchNormGradient(rows, channels, epsilon, relu, x, dy, gamma, beta, mean, variance, dx, dGamma, dBeta, start, pitch): dy
+// is a part
 Napi::Value BatchNormGradientCall(const Arguments& arguments) {
-  const NormShape s = NormOf(arguments);
+  NormShape s = NormOf(arguments);
   const int64_t n = s.rows * s.channels, c = s.channels;
-  BatchNormGradient(s, arguments.Floats(4, n), arguments.Floats(5, n), arguments.FloatsOrNull(6, c),
+  const float* dy = PartOf(arguments, 5, 13, s);
+  BatchNormGradient(s, arguments.Floats(4, n), dy, arguments.FloatsOrNull(6, c),
                     arguments.FloatsOrNull(7, c), arguments.Floats(8, c), arguments.Floats(9, c),
                     arguments.Floats(10, n), arguments.Floats(11, c), arguments.Floats(12, c));
   return arguments.Env().Undefined();

@@ -9,6 +9,9 @@ struct NormShape {
   int64_t rows, channels;
   float epsilon;
   bool relu;
+  /// Floats from a row of the result (forward), or of its gradient, to the next: more than `channels` where it is some
+  /// channels of a larger tensor.
+  int64_t pitch;
 };
 
 /// Training: mean and biased variance [channels] of x, y = relu((x - mean) / sqrt(variance + epsilon) * gamma + beta).

@@ -6,6 +6,8 @@
  *
  * | kernel | inputs | attributes | outputs |
  * | --- | --- | --- | --- |
+ * | NoduleNetwork | x, and filter, gamma, beta of each convolution by number | network, ofInput: see network.ts | y, what the gradients need, means and variances |
+ * | NoduleNetworkGrad | dy, and what NoduleNetwork had and made | | dx with ofInput, dfilter, dgamma, dbeta of each convolution |
  * | NoduleBatchNorm | x [..., c], gamma [c], beta [c] | epsilon, relu | y [..., c], mean [c], variance [c] (biased) |
  * | NoduleBatchNormGrad | dy, x, y [..., c], gamma, beta, mean, variance [c] | epsilon, relu | dx [..., c], dgamma, dbeta [c] |
  * | NoduleAddRelu | a, b of one shape | | max(a + b, 0) |
@@ -28,6 +30,8 @@
 import * as tf from '@tensorflow/tfjs'
 
 export const FUSED_KERNELS = [
+  'NoduleNetwork',
+  'NoduleNetworkGrad',
   'NoduleBatchNorm',
   'NoduleBatchNormGrad',
   'NoduleAddRelu',

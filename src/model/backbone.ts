@@ -1,8 +1,11 @@
 import * as tf from '@tensorflow/tfjs'
 import { addRelu, batchNormRelu } from '../engine/fused.js'
 import { moveAverages as moveAll } from '../engine/fused_training.js'
+import { hasNetworks, trainNetwork } from '../engine/network.js'
 import { INPUT, byChannel } from './graph.js'
 import type { Activation, BackboneGraph, ConvNode, PoolNode } from './graph.js'
+import { centered, stretchesOf } from './networks.js'
+import type { Stretch } from './networks.js'
 import { filterName } from './weights.js'
 
 /** The batch statistics of one batch norm in a training pass. */
@@ -27,6 +30,15 @@ export function runBackbone(
   input: tf.Tensor4D,
   statistics: BatchStatistics[] | undefined,
 ): { top: tf.Tensor4D; early: tf.Tensor4D } {
+  if (statistics !== undefined && hasNetworks()) {
+    const stretches = stretchesOf(graph)
+    if (
+      stretches?.every(({ convolutions }) =>
+        convolutions.every((node) => !isFrozen(betaOf(node, weights))),
+      ) === true
+    )
+      return runStretches(graph, stretches, weights, input, statistics)
+  }
   const outputs = new Map<string, tf.Tensor4D>([[INPUT, input]])
   const output = (name: string): tf.Tensor4D => {
     const tensor = outputs.get(name)
@@ -44,6 +56,32 @@ export function runBackbone(
     outputs.set(node.name, result)
   }
   return { top: output(graph.top), early: output(graph.early) }
+}
+
+/** In training, with all layers trained: no gradient runs to the input. */
+function runStretches(
+  graph: BackboneGraph,
+  stretches: readonly Stretch[],
+  weights: Weights,
+  input: tf.Tensor4D,
+  statistics: BatchStatistics[],
+): { top: tf.Tensor4D; early: tf.Tensor4D } {
+  const outputs = new Map<string, tf.Tensor4D>([[INPUT, input]])
+  for (const { network, from, to, convolutions } of stretches) {
+    const all = convolutions.map((node) => ({
+      filter: weights.get(filterName(node))!,
+      gamma: weights.get(`${node.name}/BatchNorm/gamma`)!,
+      beta: betaOf(node, weights),
+    }))
+    const result = trainNetwork(network, outputs.get(from)!, all, from !== INPUT)
+    result.statistics.forEach((moments, at) => statistics.push({ name: convolutions[at]!.name, ...moments }))
+    outputs.set(to, result.y)
+  }
+  return { top: outputs.get(graph.top)!, early: outputs.get(graph.early)! }
+}
+
+function betaOf(node: ConvNode, weights: Weights): tf.Tensor {
+  return weights.get(`${node.name}/BatchNorm/beta`)!
 }
 
 /** Gray levels 0..255 to what the backbone takes; see InputScale. */
@@ -64,12 +102,6 @@ function pool(node: PoolNode, x: tf.Tensor4D): tf.Tensor4D {
   if (node.padding === 'same') return tf.maxPool(x, node.size, node.stride, 'same')
   // tfjs-node has no explicit padding. What is pooled comes out of a ReLU: zeros do not change a maximum.
   return tf.maxPool(tf.pad(x, centered(node.size, node.size)), node.size, node.stride, 'valid')
-}
-
-/** Explicit padding of a window: (size - 1) / 2 before and behind. */
-function centered(height: number, width: number): tf.backend_util.ExplicitPadding {
-  const around = (size: number): [number, number] => [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)]
-  return [[0, 0], around(height), around(width), [0, 0]]
 }
 
 /** A layer that is not trained keeps to its averages. */

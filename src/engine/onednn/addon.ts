@@ -119,7 +119,16 @@ export interface TensorAddon {
     channels: number,
     epsilon: number,
     relu: boolean,
-    ...buffers: [x: F, gamma: F | null, beta: F | null, y: F, mean: F, variance: F]
+    ...buffers: [
+      x: F,
+      gamma: F | null,
+      beta: F | null,
+      y: F,
+      mean: F,
+      variance: F,
+      start: number,
+      pitch: number,
+    ]
   ) => void
   batchNormInference: (
     rows: number,
@@ -133,7 +142,11 @@ export interface TensorAddon {
     channels: number,
     epsilon: number,
     relu: boolean,
-    ...buffers: [x: F, dy: F, gamma: F, beta: F, mean: F, variance: F, dx: F, dGamma: F, dBeta: F]
+    ...rest: [
+      ...buffers: [x: F, dy: F, gamma: F, beta: F, mean: F, variance: F, dx: F, dGamma: F, dBeta: F],
+      start: number,
+      pitch: number,
+    ]
   ) => void
 
   lstmCell: (

@@ -16,6 +16,8 @@ interface TensorData {
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo }
   /** Whether `values` goes back to the pool when the tensor dies. */
   pooled?: boolean
+  /** Tensors that die with this one. */
+  parts?: readonly TensorInfo[]
 }
 
 export class NativeBackend extends tf.KernelBackend {
@@ -83,6 +85,18 @@ export class NativeBackend extends tf.KernelBackend {
     const copy = this.output(info.shape, 'float32')
     copy.values.set(this.floats(info))
     return copy
+  }
+
+  /** A tensor without elements that holds others: they die with it. */
+  hold(parts: readonly TensorInfo[]): TensorInfo {
+    const { info } = this.output([0], 'float32')
+    this.data.get(info.dataId).parts = parts
+    return info
+  }
+
+  /** What a tensor of `hold` holds. */
+  held(info: TensorInfo): readonly TensorInfo[] {
+    return this.data.get(info.dataId).parts ?? []
   }
 
   /** Bytes that the pool made in all, and that wait in it. */
@@ -166,6 +180,7 @@ export class NativeBackend extends tf.KernelBackend {
       this.disposeData(entry.complexTensorInfos.real.dataId, true)
       this.disposeData(entry.complexTensorInfos.imag.dataId, true)
     }
+    for (const part of entry.parts ?? []) this.disposeData(part.dataId)
     if (entry.pooled === true) this.pool.give(entry.dtype, entry.values as Data)
     this.data.delete(dataId)
     return true

@@ -10,6 +10,7 @@ import { fusedKernels } from './fused.js'
 import { BACKEND, kernelFallbacks, registerKernels } from './kernel.js'
 import { layerKernels } from './layers.js'
 import { layoutKernels } from './layout.js'
+import { networkKernels } from './network.js'
 import { reduceKernels } from './reduce.js'
 
 /** Registers the backend 'native' with its kernels, once per process. Throws NoduleError (UNAVAILABLE). */
@@ -24,6 +25,7 @@ export function registerNativeBackend(): void {
     ...layerKernels,
     ...convolutionKernels,
     ...fusedKernels,
+    ...networkKernels,
   })
   tf.registerBackend(BACKEND, () => new NativeBackend(addon), 4)
 }

@@ -5,10 +5,16 @@ import type { OptimizerName } from './addon.js'
 import { product } from './kernel.js'
 import type { Call, Kernels } from './kernel.js'
 
+/** With `into` [..., more channels] y is written there, to the channels from `start` on. */
 function batchNorm({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const { x, gamma, beta } = inputs as Record<'x' | 'gamma' | 'beta', TensorInfo>
+  const { x, gamma, beta, into } = inputs as Record<'x' | 'gamma' | 'beta', TensorInfo> & {
+    into?: TensorInfo
+  }
   const channels = gamma.shape[0]!
-  const y = backend.output(x.shape, 'float32')
+  const y =
+    into === undefined
+      ? backend.output(x.shape, 'float32')
+      : { info: backend.alias(into), values: backend.floats(into) }
   const mean = backend.output([channels], 'float32')
   const variance = backend.output([channels], 'float32')
   backend.addon.batchNormTraining(
@@ -22,10 +28,13 @@ function batchNorm({ inputs, attrs, backend }: Call): TensorInfo[] {
     y.values,
     mean.values,
     variance.values,
+    (attrs['start'] as number | undefined) ?? 0,
+    y.info.shape.at(-1)!,
   )
   return [y.info, mean.info, variance.info]
 }
 
+/** dy may have more channels: those from `start` on are meant. */
 function batchNormGrad({ inputs, attrs, backend }: Call): TensorInfo[] {
   const { x, dy, gamma, beta, mean, variance } = inputs as Record<
     'x' | 'dy' | 'gamma' | 'beta' | 'mean' | 'variance',
@@ -49,6 +58,8 @@ function batchNormGrad({ inputs, attrs, backend }: Call): TensorInfo[] {
     dx.values,
     dGamma.values,
     dBeta.values,
+    (attrs['start'] as number | undefined) ?? 0,
+    dy.shape.at(-1)!,
   )
   return [dx.info, dGamma.info, dBeta.info]
 }

@@ -58,7 +58,7 @@ function slice({ inputs, attrs, backend }: Call): TensorInfo | undefined {
 }
 
 /** The part of x from `begin` on, `size` long in each dimension. */
-function block(backend: NativeBackend, x: TensorInfo, begin: number[], size: number[]): TensorInfo {
+export function block(backend: NativeBackend, x: TensorInfo, begin: number[], size: number[]): TensorInfo {
   const out = backend.output(size, x.dtype as Movable)
   const strides = stridesOf(x.shape)
   const start = begin.reduce((sum, b, d) => sum + b * strides[d]!, 0)
@@ -84,6 +84,14 @@ function splitV({ inputs, attrs, backend }: Call): TensorInfo[] | undefined {
     begin[axis]! += length
     return part
   })
+}
+
+/** Writes a tensor into another one that has more channels (its last dimension), from channel `start` on. */
+export function writeChannels(backend: NativeBackend, info: TensorInfo, to: TensorInfo, start: number): void {
+  const [width, pitch] = [info.shape.at(-1)!, to.shape.at(-1)!]
+  const from = { values: backend.elements(info)!, start: 0, strides: [width, 1] }
+  const into = { values: backend.elements(to)!, start, strides: [pitch, 1] }
+  if (width > 0) copy(backend, [product(info.shape) / width, width], from, into)
 }
 
 /** Puts tensors one after another along `axis`; their shapes agree elsewhere. */
