@@ -100,20 +100,20 @@ struct Loops {
   void (*multiply_rows)(const float* x, int64_t rows, int64_t columns, float* out);
   void (*select)(const uint8_t* condition, const float* a, const float* b, float* out, int64_t n);
 
-  /// Batch norm over rows of [rows, channels]: sums of (x - shift) and of its square.
+  /// Batch norm over rows of [rows, channels]: sums of (x - shift) and of its square. y and dy may lie in longer rows.
   void (*moments)(const float* x, const float* shift, int64_t rows, int64_t channels, float* sum,
                   float* sum_squares);
   /// y = x * scale + offset, optionally ReLU.
   void (*normalize)(const float* x, const float* scale, const float* offset, bool relu,
-                    int64_t rows, int64_t channels, float* y);
+                    int64_t rows, int64_t channels, float* y, int64_t y_pitch);
   /// sum of g and of g * (x - mean), g = dy where the ReLU was open (x * scale + offset > 0).
-  void (*norm_gradient_sums)(const float* x, const float* dy, const float* mean, const float* scale,
-                             const float* offset, bool relu, int64_t rows, int64_t channels,
-                             float* sum_g, float* sum_gx);
+  void (*norm_gradient_sums)(const float* x, const float* dy, int64_t dy_pitch, const float* mean,
+                             const float* scale, const float* offset, bool relu, int64_t rows,
+                             int64_t channels, float* sum_g, float* sum_gx);
   /// dx = g * a + x * b + c per channel.
-  void (*norm_gradient)(const float* x, const float* dy, const float* scale, const float* offset,
-                        const float* a, const float* b, const float* c, bool relu, int64_t rows,
-                        int64_t channels, float* dx);
+  void (*norm_gradient)(const float* x, const float* dy, int64_t dy_pitch, const float* scale,
+                        const float* offset, const float* a, const float* b, const float* c,
+                        bool relu, int64_t rows, int64_t channels, float* dx);
 
   /// Pooling over channels: best = max(best, x); and the gradient of one pooled pixel from the pixels of its window.
   void (*max_update)(const float* x, float* best, int64_t n);

@@ -34,16 +34,6 @@ void TwoSums(int64_t rows, int64_t channels, const Block& block, std::vector<dou
     for (int64_t c = 0; c < 2 * channels; ++c) total[c] += partial[b * 2 * channels + c];
 }
 
-// Calls run(rows, offset, offset_in_larger) for rows that lie together in both: all, or one by one.
-template <typename Run>
-void ForRuns(const NormShape& s, int64_t begin, int64_t end, const Run& run) {
-  if (s.pitch == s.channels) {
-    run(end - begin, begin * s.channels, begin * s.channels);
-    return;
-  }
-  for (int64_t row = begin; row < end; ++row) run(1, row * s.channels, row * s.pitch);
-}
-
 struct Affine {
   std::vector<float> scale, offset;
 };
@@ -63,9 +53,8 @@ Affine AffineOf(const NormShape& s, const float* gamma, const float* beta, const
 void Normalize(const NormShape& s, const float* x, const Affine& a, float* y) {
   const auto loop = ActiveLoops().normalize;
   ParallelFor(s.rows, std::max<int64_t>(1, kGrain / s.channels), [&](int64_t begin, int64_t end) {
-    ForRuns(s, begin, end, [&](int64_t rows, int64_t from, int64_t to) {
-      loop(x + from, a.scale.data(), a.offset.data(), s.relu, rows, s.channels, y + to);
-    });
+    loop(x + begin * s.channels, a.scale.data(), a.offset.data(), s.relu, end - begin, s.channels,
+         y + begin * s.pitch, s.pitch);
   });
 }
 
@@ -109,10 +98,9 @@ void BatchNormGradient(const NormShape& s, const float* x, const float* dy, cons
   TwoSums(
       s.rows, s.channels,
       [&](int64_t first, int64_t rows, float* g, float* gx) {
-        ForRuns(s, first, first + rows, [&](int64_t run, int64_t at, int64_t dy_at) {
-          loops.norm_gradient_sums(x + at, dy + dy_at, mean, affine.scale.data(),
-                                   affine.offset.data(), s.relu, run, s.channels, g, gx);
-        });
+        loops.norm_gradient_sums(x + first * s.channels, dy + first * s.pitch, s.pitch, mean,
+                                 affine.scale.data(), affine.offset.data(), s.relu, rows,
+                                 s.channels, g, gx);
       },
       sums);
   // dx = scale * (g - sum(g)/n - xhat * sum(g*xhat)/n), written as g*a + x*b + c.
@@ -129,10 +117,9 @@ void BatchNormGradient(const NormShape& s, const float* x, const float* dy, cons
     c0[c] = static_cast<float>(-scale * sum_g / n + scale * sum_gxhat / n * inverse * mean[c]);
   }
   ParallelFor(s.rows, std::max<int64_t>(1, kGrain / s.channels), [&](int64_t begin, int64_t end) {
-    ForRuns(s, begin, end, [&](int64_t rows, int64_t at, int64_t dy_at) {
-      loops.norm_gradient(x + at, dy + dy_at, affine.scale.data(), affine.offset.data(), a.data(),
-                          b.data(), c0.data(), s.relu, rows, s.channels, dx + at);
-    });
+    loops.norm_gradient(x + begin * s.channels, dy + begin * s.pitch, s.pitch, affine.scale.data(),
+                        affine.offset.data(), a.data(), b.data(), c0.data(), s.relu, end - begin,
+                        s.channels, dx + begin * s.channels);
   });
 }
 
