@@ -25,69 +25,116 @@ std::string Describe(bool transpose_a, bool transpose_b, int64_t m, int64_t n, i
          (transpose_b ? "t" : "") + " " + implementation;
 }
 
-// Rows of a piece: with fewer, packing b again for each costs more than another thread saves.
-constexpr int64_t kPieceRows = 40;
+// Rows of a part: with fewer, packing b again for each costs more than another thread saves.
+constexpr int64_t kPartRows = 40;
 // The parts of a transposed a, which are some of its columns, begin where a register would.
 constexpr int64_t kColumnStep = 16;
 
-// `all_rows` of the matrices that a and c are parts of.
-std::unique_ptr<Plan> MakeProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t all_rows,
-                                  int64_t n, int64_t k, bool accumulate) {
+// A matrix product, or a part of one: `part` rows and columns of c = op(a) * op(b) of `whole` ones.
+struct Product {
+  bool transpose_a, transpose_b;
+  int64_t m, n, k;
+  bool accumulate;
+  int64_t whole_m, whole_n;
+};
+
+std::unique_ptr<Plan> MakeProduct(const Product& p) {
   const auto type = ComputeType();
-  const Tag b = transpose_b ? Tag::ba : Tag::ab;
-  const bool part = transpose_a && all_rows > m;
-  const auto left = [&](memory::data_type of) {
-    return part ? memory::desc({m, k}, of, memory::dims{1, all_rows})
-                : Desc({m, k}, transpose_a ? Tag::ba : Tag::ab, of);
+  const auto matrix = [](int64_t rows, int64_t columns, bool transposed, int64_t pitch,
+                         memory::data_type of) {
+    return memory::desc({rows, columns}, of,
+                        transposed ? memory::dims{1, pitch} : memory::dims{pitch, 1});
   };
-  const auto c = Desc({m, n}, Tag::ab);
+  const auto left = [&](memory::data_type of) {
+    return matrix(p.m, p.k, p.transpose_a, p.transpose_a ? p.whole_m : p.k, of);
+  };
+  const auto right = [&](memory::data_type of) {
+    return matrix(p.k, p.n, p.transpose_b, p.transpose_b ? p.k : p.whole_n, of);
+  };
+  const auto c = matrix(p.m, p.n, false, p.whole_n, memory::data_type::f32);
   dnnl::primitive_attr attributes = PlanAttributes();
-  if (accumulate) {
+  if (p.accumulate) {
     dnnl::post_ops sum;
     sum.append_sum();
     attributes.set_post_ops(sum);
   }
-  const dnnl::matmul::desc desc(left(type), Desc({k, n}, b, type), c);
+  const dnnl::matmul::desc desc(left(type), right(type), c);
   const dnnl::matmul::primitive_desc pd(desc, attributes, OnednnEngine());
-  auto plan =
-      std::make_unique<Plan>(dnnl::matmul(pd), pd.scratchpad_desc(),
-                             Describe(transpose_a, transpose_b, m, n, k, pd.impl_info_str()));
+  auto plan = std::make_unique<Plan>(
+      dnnl::matmul(pd), pd.scratchpad_desc(),
+      Describe(p.transpose_a, p.transpose_b, p.m, p.n, p.k, pd.impl_info_str()));
   plan->Add(DNNL_ARG_SRC, left(memory::data_type::f32), pd.src_desc(), false);
-  plan->Add(DNNL_ARG_WEIGHTS, Desc({k, n}, b), pd.weights_desc(), false);
+  plan->Add(DNNL_ARG_WEIGHTS, right(memory::data_type::f32), pd.weights_desc(), false);
   plan->Add(DNNL_ARG_DST, c, pd.dst_desc(), true);
   return plan;
 }
 
-// The product as bands of rows of c, each on one thread: threads take the next band when they have finished one. oneDNN's
+PlanKey KeyOf(const Product& p) {
+  return {kPlanProduct, p.transpose_a, p.transpose_b, p.m,      p.n,
+          p.k,          p.accumulate,  p.whole_m,     p.whole_n};
+}
+
+// Into how many bands of rows and of columns c is cut.
+struct Grid {
+  int64_t rows, columns;
+};
+
+// Each band of rows packs b again, all of it or its columns, and each band of columns a. What is quickest was measured
+// (Zen 4, AVX-512 and AVX2, 2 threads, shapes of InceptionV1, ResNet and the LSTM).
+Grid GridOf(const Product& p, int64_t threads) {
+  const int64_t most = p.m * p.n * p.k / kSmall;
+  constexpr int64_t kMany = 1024, kFewColumns = 32;
+  if (p.transpose_b && !p.transpose_a && p.k < kMany) {
+    constexpr int64_t kBand = 128;
+    const int64_t rows = std::clamp(p.m / kBand, int64_t{1}, threads * (p.m >= kMany ? 2 : 1));
+    const int64_t columns = std::max<int64_t>(2, (2 * threads + rows - 1) / rows);
+    return {rows, std::max<int64_t>(1, std::min({columns, p.n / kFewColumns, most / rows}))};
+  }
+  if (!p.transpose_a && !p.transpose_b && p.n >= kMany && p.m < kMany)
+    return {1, std::min(2 * threads, most)};
+  const int64_t parts = p.transpose_b && !p.transpose_a ? 1 : kPartsAThread;
+  return {std::min({parts * threads, p.m / kPartRows, most}), 1};
+}
+
+// Bounds of `count` parts of [0, size), at multiples of kColumnStep where that is asked for.
+int64_t PartStart(int64_t size, int64_t count, int64_t part, bool stepped) {
+  const int64_t step = stepped ? kColumnStep : 1;
+  return part == count ? size : (size * part / count + step / 2) / step * step;
+}
+
+// The product as parts of c, each on one thread: threads take the next part when they have finished one. oneDNN's
 // own threads would halve the work, and wait for each other. False where nothing was done.
-bool ProductInPieces(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                     const float* a, const float* b, float* c, bool accumulate) {
+bool ProductInPieces(const Product& p, const float* a, const float* b, float* c) {
   const int threads = ThreadCount();
-  // The operands of bfloat16 would have to be converted for each band.
+  // The operands of bfloat16 would have to be converted for each part.
   if (threads == 1 || Bfloat16()) return false;
-  const int64_t count =
-      std::min({int64_t{kPartsAThread} * threads, m / kPieceRows, m * n * k / kSmall});
+  const auto [bands, columns] = GridOf(p, threads);
+  const int64_t count = bands * columns;
   if (count < threads) return false;
-  const int64_t step = transpose_a ? kColumnStep : 1;
-  const auto start = [&](int64_t piece) {
-    return piece == count ? m : (m * piece / count + step / 2) / step * step;
+  struct Piece {
+    int64_t row, column;
+    Plan* plan;
   };
+  std::vector<Piece> pieces;
   MakeRoomForPlans(static_cast<size_t>(count));
-  std::vector<Plan*> plans;
   size_t scratch = 0;
-  for (int64_t piece = 0; piece < count; ++piece) {
-    const int64_t rows = start(piece + 1) - start(piece);
-    plans.push_back(&FindSerialPlan(
-        {kPlanProduct, transpose_a, transpose_b, rows, n, k, accumulate, transpose_a ? m : 1},
-        [&] { return MakeProduct(transpose_a, transpose_b, rows, m, n, k, accumulate); }));
-    scratch = std::max(scratch, (plans.back()->ScratchBytes() + 63) & ~size_t{63});
+  for (int64_t at = 0; at < count; ++at) {
+    const int64_t band = at / columns, part = at % columns;
+    const int64_t row = PartStart(p.m, bands, band, p.transpose_a);
+    const int64_t column = PartStart(p.n, columns, part, true);
+    Product one = p;
+    one.m = PartStart(p.m, bands, band + 1, p.transpose_a) - row;
+    one.n = PartStart(p.n, columns, part + 1, true) - column;
+    pieces.push_back({row, column, &FindSerialPlan(KeyOf(one), [&] { return MakeProduct(one); })});
+    scratch = std::max(scratch, (pieces.back().plan->ScratchBytes() + 63) & ~size_t{63});
   }
   uint8_t* arena = ReserveArena(scratch * threads);
-  ForEachPiece(count, [&](int64_t piece, int thread) {
-    const int64_t row = start(piece);
-    void* operands[] = {const_cast<float*>(a + (transpose_a ? row : row * k)),
-                        const_cast<float*>(b), c + row * n};
-    plans[piece]->Execute(operands, arena + thread * scratch);
+  ForEachPiece(count, [&](int64_t at, int thread) {
+    const auto& [row, column, plan] = pieces[at];
+    void* operands[] = {const_cast<float*>(a + (p.transpose_a ? row : row * p.k)),
+                        const_cast<float*>(b + (p.transpose_b ? column * p.k : column)),
+                        c + row * p.n + column};
+    plan->Execute(operands, arena + thread * scratch);
   });
   return true;
 }
@@ -109,19 +156,17 @@ void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
     if (status != dnnl_success) throw std::runtime_error("oneDNN refused a matrix product");
     return;
   }
-  if (ProductInPieces(transpose_a, transpose_b, m, n, k, a, b, c, accumulate)) return;
+  const Product whole{transpose_a, transpose_b, m, n, k, accumulate, m, n};
+  if (ProductInPieces(whole, a, b, c)) return;
   // oneDNN 2.6.3's own matrix product is up to 2.6 times as fast as its sgemm when b is transposed and m is small, as
   // in the gradients of 1x1 convolutions, and never clearly slower (Zen 5, 2 threads).
-  FindPlan({kPlanProduct, transpose_a, transpose_b, m, n, k, accumulate}, [&] {
-    return MakeProduct(transpose_a, transpose_b, m, m, n, k, accumulate);
-  }).Run({a, b, c, nullptr});
+  FindPlan(KeyOf(whole), [&] { return MakeProduct(whole); }).Run({a, b, c, nullptr});
 }
 
 const Plan& SerialProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                           bool accumulate) {
-  return FindSerialPlan(
-      {kPlanProduct, transpose_a, transpose_b, m, n, k, accumulate, transpose_a ? m : 1},
-      [&] { return MakeProduct(transpose_a, transpose_b, m, m, n, k, accumulate); });
+  const Product whole{transpose_a, transpose_b, m, n, k, accumulate, m, n};
+  return FindSerialPlan(KeyOf(whole), [&] { return MakeProduct(whole); });
 }
 
 void RunProducts(const Plan& plan, int64_t count, const float* a, int64_t a_step, const float* b,
