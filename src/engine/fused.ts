@@ -14,18 +14,18 @@
  * | NoduleReluGrad | dy, y | | dy where y > 0, else 0 |
  * | NoduleSquaredNorm | x | | sum of squares [] |
  * | NoduleSquaredNorms | any number of tensors | | sum of all their squares [] |
- * | NoduleMoveWeights | gradients, weights, first and second slots: `count` each | see fused_training.ts | weights, slots |
+ * | NoduleMoveWeights | gradients, weights, first and second slots: `count` each | see fused_training.ts | weights, slots; or none |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
  * | NoduleSoftmaxCrossEntropy | logits, labels [r, c] | | loss [r], softmax [r, c] |
  * | NoduleSoftmaxCrossEntropyGrad | dy [r], softmax, labels [r, c] | | dlogits |
  * | NoduleDropout | x | state, limit, scale | y |
- * | NoduleMoveAverages | averages, values: `count` each | momentum | averages |
+ * | NoduleMoveAverages | averages, values: `count` each | momentum | averages; or none |
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
  * | NoduleLstmGrad | dy, x, kernel, bias, hidden, cells, gates | | dx, dkernel, dbias |
  *
  * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors, with one
- * exception: an optimizer or average may write into a tf.Variable that it was given; the caller assigns the outputs to it anyway.
+ * exception: an optimizer or average may write into all tf.Variables that it was given, and then returns nothing.
  */
 import * as tf from '@tensorflow/tfjs'
 

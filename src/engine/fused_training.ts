@@ -139,9 +139,8 @@ function numbered(tensors: readonly tf.Tensor[]): Record<string, tf.Tensor> {
   return Object.fromEntries(tensors.map((tensor, index) => [String(index), tensor]))
 }
 
+/** Without outputs the variables were written in place. */
 function assignAll(variables: readonly tf.Variable[], outputs: tf.Tensor[]): void {
-  variables.forEach((variable, index) => {
-    if (outputs[index]!.dataId !== variable.dataId) variable.assign(outputs[index]!)
-  })
+  outputs.forEach((output, index) => variables[index]!.assign(output))
   tf.dispose(outputs)
 }

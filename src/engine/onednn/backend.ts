@@ -74,17 +74,26 @@ export class NativeBackend extends tf.KernelBackend {
     return { dataId: info.dataId, shape: shape as number[], dtype: info.dtype }
   }
 
-  /**
-   * A tensor with the elements of a float32 tensor, to be changed in place: the same memory where that is ours and only
-   * one variable has it, else a copy.
-   */
-  takeOver(info: TensorInfo): { info: TensorInfo; values: Float32Array } {
+  /** The elements of a variable, to be changed in place: where their memory is ours and nobody else has it. */
+  private inPlace(info: TensorInfo): Float32Array | undefined {
     const { pooled, refCount, values } = this.data.get(info.dataId)
-    if (info instanceof tf.Variable && pooled === true && refCount === 1)
-      return { info: this.alias(info), values: values as Float32Array }
-    const copy = this.output(info.shape, 'float32')
-    copy.values.set(this.floats(info))
-    return copy
+    const own = info instanceof tf.Variable && pooled === true && refCount === 1
+    return own ? (values as Float32Array) : undefined
+  }
+
+  /**
+   * The elements of float32 variables, to be changed: in place where that can be done with all of them, else in the tensors
+   * `copies`, which the caller assigns to them.
+   */
+  takeOver(infos: readonly TensorInfo[]): { values: Float32Array[]; copies: TensorInfo[] } {
+    const values = infos.map((info) => this.inPlace(info))
+    if (!values.includes(undefined)) return { values: values as Float32Array[], copies: [] }
+    const copies = infos.map((info) => {
+      const copy = this.output(info.shape, 'float32')
+      copy.values.set(this.floats(info))
+      return copy
+    })
+    return { values: copies.map((copy) => copy.values), copies: copies.map(({ info }) => info) }
   }
 
   /** A tensor without elements that holds others: they die with it. */

@@ -107,20 +107,19 @@ function listsOf(inputs: Call['inputs'], count: number): TensorInfo[][] {
 
 function moveAverages({ inputs, attrs, backend }: Call): TensorInfo[] {
   const [averages = [], values = []] = listsOf(inputs, attrs['count'] as number)
-  const moved = averages.map((average) => backend.takeOver(average))
-  backend.addon.moveAverages(
-    attrs['momentum'] as number,
-    moved.map((average) => average.values),
-    values.map((value) => backend.floats(value)),
-  )
-  return moved.map(({ info }) => info)
+  const moved = backend.takeOver(averages)
+  const towards = values.map((value) => backend.floats(value))
+  backend.addon.moveAverages(attrs['momentum'] as number, moved.values, towards)
+  return moved.copies
 }
 
 function moveWeights({ inputs, attrs, backend }: Call): TensorInfo[] {
   const { count, learningRate, decay, decay2, epsilon, scale, keep } = attrs as Record<string, number>
   const [gradients = [], ...variables] = listsOf(inputs, count!)
-  const moved = variables.map((list) => list.map((variable) => backend.takeOver(variable)))
-  const [weights = [], first = [], second = []] = moved.map((list) => list.map(({ values }) => values))
+  const moved = backend.takeOver(variables.flat())
+  const [weights = [], first = [], second = []] = variables.map((_, list) =>
+    moved.values.slice(list * count!, (list + 1) * count!),
+  )
   backend.addon.moveWeights(
     ...([backend.addon.optimizers[attrs['kind'] as OptimizerName], learningRate!, decay!, decay2!] as const),
     ...([
@@ -130,7 +129,7 @@ function moveWeights({ inputs, attrs, backend }: Call): TensorInfo[] {
     ] as const),
     ...([weights, gradients.map((gradient) => backend.floats(gradient)), first, second] as const),
   )
-  return moved.flat().map(({ info }) => info)
+  return moved.copies
 }
 
 /** x [rows, width], the same at every step, or [steps, rows, width]; see lstmLayer of ../fused.ts. */
