@@ -42,14 +42,27 @@ void SetConvolution(Napi::Object exports, const std::string& name) {
   Set<ConvolutionCall<filter, x, y, w, depthwise>>(exports, (name + "BackwardFilter").c_str());
 }
 
-// matMul(transposeA, transposeB, m, n, k, a, aOffset, b, bOffset, c, cOffset,
-// accumulate)
+// matMul(transposeA, transposeB, m, n, k, a, aOffset, b, bOffset, c, cOffset, accumulate, pitchA?, pitchC?)
 Napi::Value MatMulCall(const Arguments& arguments) {
+  const bool transpose_a = arguments.Boolean(0), transpose_b = arguments.Boolean(1);
   const int64_t m = arguments.Size(2), n = arguments.Size(3), k = arguments.Size(4);
   const int64_t a = arguments.Size(6), b = arguments.Size(8), c = arguments.Size(10);
-  MatMul(arguments.Boolean(0), arguments.Boolean(1), m, n, k, arguments.Floats(5, a + m * k) + a,
-         arguments.Floats(7, b + k * n) + b, arguments.Floats(9, c + m * n) + c,
-         arguments.Boolean(11));
+  Pitches pitch = PitchesOf(transpose_a, transpose_b, m, n, k);
+  const auto widen = [&](size_t i, int64_t& own) {
+    if (arguments.Missing(i)) return;
+    const int64_t wanted = arguments.Size(i);
+    arguments.Require(wanted >= own, i, "pitch of at least a row");
+    own = wanted;
+  };
+  widen(12, pitch.a);
+  widen(13, pitch.c);
+  const auto reach = [](int64_t start, int64_t rows, int64_t columns, int64_t row_pitch) {
+    return start + (rows == 0 ? 0 : (rows - 1) * row_pitch + columns);
+  };
+  const int64_t a_end = transpose_a ? reach(a, k, m, pitch.a) : reach(a, m, k, pitch.a);
+  MatMul(transpose_a, transpose_b, m, n, k, arguments.Floats(5, a_end) + a,
+         arguments.Floats(7, b + k * n) + b, arguments.Floats(9, reach(c, m, n, pitch.c)) + c,
+         arguments.Boolean(11), pitch);
   return arguments.Env().Undefined();
 }
 

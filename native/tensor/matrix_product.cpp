@@ -1,7 +1,6 @@
 #include "matrix_product.h"
 
 #include <algorithm>
-#include <cstring>
 #include <dnnl.hpp>
 #include <stdexcept>
 #include <vector>
@@ -30,12 +29,12 @@ constexpr int64_t kPartRows = 40;
 // The parts of a transposed a, which are some of its columns, begin where a register would.
 constexpr int64_t kColumnStep = 16;
 
-// A matrix product, or a part of one: `part` rows and columns of c = op(a) * op(b) of `whole` ones.
+// A matrix product, or a part of one.
 struct Product {
   bool transpose_a, transpose_b;
   int64_t m, n, k;
   bool accumulate;
-  int64_t whole_m, whole_n;
+  Pitches pitch;
 };
 
 std::unique_ptr<Plan> MakeProduct(const Product& p) {
@@ -46,12 +45,12 @@ std::unique_ptr<Plan> MakeProduct(const Product& p) {
                         transposed ? memory::dims{1, pitch} : memory::dims{pitch, 1});
   };
   const auto left = [&](memory::data_type of) {
-    return matrix(p.m, p.k, p.transpose_a, p.transpose_a ? p.whole_m : p.k, of);
+    return matrix(p.m, p.k, p.transpose_a, p.pitch.a, of);
   };
   const auto right = [&](memory::data_type of) {
-    return matrix(p.k, p.n, p.transpose_b, p.transpose_b ? p.k : p.whole_n, of);
+    return matrix(p.k, p.n, p.transpose_b, p.pitch.b, of);
   };
-  const auto c = matrix(p.m, p.n, false, p.whole_n, memory::data_type::f32);
+  const auto c = matrix(p.m, p.n, false, p.pitch.c, memory::data_type::f32);
   dnnl::primitive_attr attributes = PlanAttributes();
   if (p.accumulate) {
     dnnl::post_ops sum;
@@ -70,8 +69,8 @@ std::unique_ptr<Plan> MakeProduct(const Product& p) {
 }
 
 PlanKey KeyOf(const Product& p) {
-  return {kPlanProduct, p.transpose_a, p.transpose_b, p.m,      p.n,
-          p.k,          p.accumulate,  p.whole_m,     p.whole_n};
+  return {kPlanProduct, p.transpose_a, p.transpose_b, p.m,       p.n,
+          p.k,          p.accumulate,  p.pitch.a,     p.pitch.b, p.pitch.c};
 }
 
 // Into how many bands of rows and of columns c is cut.
@@ -131,9 +130,9 @@ bool ProductInPieces(const Product& p, const float* a, const float* b, float* c)
   uint8_t* arena = ReserveArena(scratch * threads);
   ForEachPiece(count, [&](int64_t at, int thread) {
     const auto& [row, column, plan] = pieces[at];
-    void* operands[] = {const_cast<float*>(a + (p.transpose_a ? row : row * p.k)),
-                        const_cast<float*>(b + (p.transpose_b ? column * p.k : column)),
-                        c + row * p.n + column};
+    void* operands[] = {const_cast<float*>(a + (p.transpose_a ? row : row * p.pitch.a)),
+                        const_cast<float*>(b + (p.transpose_b ? column * p.pitch.b : column)),
+                        c + row * p.pitch.c + column};
     plan->Execute(operands, arena + thread * scratch);
   });
   return true;
@@ -141,22 +140,32 @@ bool ProductInPieces(const Product& p, const float* a, const float* b, float* c)
 
 }  // namespace
 
+Pitches PitchesOf(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k) {
+  return {transpose_a ? m : k, transpose_b ? k : n, n};
+}
+
 void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
             const float* b, float* c, bool accumulate) {
+  MatMul(transpose_a, transpose_b, m, n, k, a, b, c, accumulate,
+         PitchesOf(transpose_a, transpose_b, m, n, k));
+}
+
+void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
+            const float* b, float* c, bool accumulate, const Pitches& pitch) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
-    if (!accumulate) std::memset(c, 0, static_cast<size_t>(m * n) * sizeof(float));
+    if (!accumulate)
+      for (int64_t row = 0; row < m; ++row) std::fill_n(c + row * pitch.c, n, 0.0f);
     return;
   }
   if (m * n * k < kSmall) {
     const OneThread one;
-    const auto status =
-        dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f, a,
-                   transpose_a ? m : k, b, transpose_b ? k : n, accumulate ? 1.0f : 0.0f, c, n);
+    const auto status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1.0f,
+                                   a, pitch.a, b, pitch.b, accumulate ? 1.0f : 0.0f, c, pitch.c);
     if (status != dnnl_success) throw std::runtime_error("oneDNN refused a matrix product");
     return;
   }
-  const Product whole{transpose_a, transpose_b, m, n, k, accumulate, m, n};
+  const Product whole{transpose_a, transpose_b, m, n, k, accumulate, pitch};
   if (ProductInPieces(whole, a, b, c)) return;
   // oneDNN 2.6.3's own matrix product is up to 2.6 times as fast as its sgemm when b is transposed and m is small, as
   // in the gradients of 1x1 convolutions, and never clearly slower (Zen 5, 2 threads).
@@ -165,7 +174,8 @@ void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
 
 const Plan& SerialProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                           bool accumulate) {
-  const Product whole{transpose_a, transpose_b, m, n, k, accumulate, m, n};
+  const Product whole{
+      transpose_a, transpose_b, m, n, k, accumulate, PitchesOf(transpose_a, transpose_b, m, n, k)};
   return FindSerialPlan(KeyOf(whole), [&] { return MakeProduct(whole); });
 }
 

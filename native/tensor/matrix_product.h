@@ -11,6 +11,16 @@ class Plan;
 void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
             const float* b, float* c, bool accumulate);
 
+/// Floats from a row of a stored matrix to the next: more than its width where it is some columns of a larger one.
+struct Pitches {
+  int64_t a, b, c;
+};
+/// Of matrices that stand alone.
+Pitches PitchesOf(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k);
+/// The same product of such matrices.
+void MatMul(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
+            const float* b, float* c, bool accumulate, const Pitches& pitch);
+
 /// The plan of such a product on one thread, for RunProducts on several at once.
 const Plan& SerialProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
                           bool accumulate);

@@ -22,6 +22,8 @@
  * | NoduleDropout | x | state, limit, scale | y |
  * | NoduleMoveAverages | averages, values: `count` each | momentum | averages; or none |
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
+ * | NoduleSlots | seen [m, r, w], r states [m, u], r weights [u + w, n], by number: see slots.ts | slots: r | y [r, m, n] |
+ * | NoduleSlotsGrad | dy, and what NoduleSlots had | slots | gradients of all inputs, in their order |
  * | NoduleLstmGrad | dy, x, kernel, bias, hidden, cells, gates | | dx, dkernel, dbias |
  *
  * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors, with one
@@ -47,6 +49,8 @@ export const FUSED_KERNELS = [
   'NoduleMoveAverages',
   'NoduleLstm',
   'NoduleLstmGrad',
+  'NoduleSlots',
+  'NoduleSlotsGrad',
 ] as const
 type FusedKernel = (typeof FUSED_KERNELS)[number]
 

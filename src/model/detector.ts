@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import { unstack } from '../engine/fused.js'
+import { slotLayer } from '../engine/slots.js'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
 import { buildBackbone } from './backbones/registry.js'
@@ -137,11 +138,9 @@ function forward(
   const sampled = rezoom(early, absolute, earlyStride, hypes) // [n, g * r, samples * early]
   const width = sampled.shape[2]
   const seen = drop(tf.reshape(tf.mul(sampled, hypes.rezoom_feature_scale), [m, r, width]), 'rezoom')
-  const ofSlot = unstack(seen, 1) as tf.Tensor2D[] // r x [m, samples * early]
-  const second = hidden.map((h, k) => {
-    const both = tf.concat([h, ofSlot[k]!], 1) // [m, u + samples * early]
-    return drop(tf.relu(tf.matMul(both, weight(`decoder/delta_ip1/${k}`))), `delta/${k}`) // [m, 128]
-  })
+  const first = hidden.map((_, k) => weight(`decoder/delta_ip1/${k}`)) // [u + samples * early, 128]
+  const units = tf.relu(slotLayer(hidden, seen as tf.Tensor3D, first)) // [r, m, 128]
+  const second = (unstack(units) as tf.Tensor2D[]).map((unit, k) => drop(unit, `delta/${k}`))
   const rezoomLogits = tf.reshape(
     perSlot(
       second.map((h, k) => tf.matMul(h, weight(`decoder/delta_ip2/${k}`))),

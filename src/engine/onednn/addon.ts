@@ -109,6 +109,8 @@ export interface TensorAddon {
     c: F,
     cStart: number,
     accumulate: boolean,
+    pitchA?: number,
+    pitchC?: number,
   ) => void
   maxPool: (meta: Int32Array, x: F, y: F) => void
   averagePool: (meta: Int32Array, x: F, y: F) => void

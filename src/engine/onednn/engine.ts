@@ -12,6 +12,7 @@ import { layerKernels } from './layers.js'
 import { layoutKernels } from './layout.js'
 import { networkKernels } from './network.js'
 import { reduceKernels } from './reduce.js'
+import { slotKernels } from './slots.js'
 
 /** Registers the backend 'native' with its kernels, once per process. Throws NoduleError (UNAVAILABLE). */
 export function registerNativeBackend(): void {
@@ -26,6 +27,7 @@ export function registerNativeBackend(): void {
     ...convolutionKernels,
     ...fusedKernels,
     ...networkKernels,
+    ...slotKernels,
   })
   tf.registerBackend(BACKEND, () => new NativeBackend(addon), 4)
 }

@@ -11,6 +11,7 @@ import {
 import { clearFallbacks } from '../../../src/engine/onednn/kernel.js'
 import { requireTensorAddon, tensorAddonProblem } from '../../../src/engine/onednn/addon.js'
 import type { NativeBackend } from '../../../src/engine/onednn/backend.js'
+import { slotLayer } from '../../../src/engine/slots.js'
 import { startEngine } from '../../../src/engine/start.js'
 import { normal, withGradients } from './cases.js'
 
@@ -103,6 +104,28 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
         normal([2, 5, 7, 19], 'b'),
       ])
     expectClose(await numbers('native', run), await numbers('cpu', run))
+  })
+
+  test.each([
+    { m: 1, u: 1, w: 1, n: 1, slots: 1 },
+    { m: 7, u: 5, w: 3, n: 4, slots: 3 },
+    { m: 88, u: 50, w: 260, n: 128, slots: 2 },
+  ])('layer of the slots and gradients %j', async ({ m, u, w, n, slots }) => {
+    const each = (make: (k: number) => tf.Tensor): tf.Tensor[] =>
+      Array.from({ length: slots }, (_, k) => make(k))
+    const run = (): tf.Tensor[] =>
+      withGradients(
+        ((seen: tf.Tensor3D, ...rest: tf.Tensor2D[]) =>
+          slotLayer(rest.slice(0, slots), seen, rest.slice(slots))) as Op,
+        [
+          normal([m, slots, w]),
+          ...each((k) => normal([m, u], `state${k}`)),
+          ...each((k) => normal([u + w, n], `weight${k}`)),
+        ],
+      )
+    const [native, expected] = [await numbers('native', run), await numbers('cpu', run)]
+    expect(native).toHaveLength(2 + 2 * slots)
+    expectClose(native, expected)
   })
 
   test('softmax cross-entropy and its gradient', async () => {

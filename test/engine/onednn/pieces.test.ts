@@ -108,6 +108,11 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     // Channels enough for one product.
     const wide = Int32Array.from([1, 4, 1, 16, 4, 1, 16, 1, 2, 0, 1, 1, 1, 0, 1, 0, 1])
     expect(() => addon.convBackwardData(wide, a, new Float32Array(512), c)).toThrow(Error)
+    const product = (pitchA: number, pitchC: number): void =>
+      addon.matMul(false, false, 8, 8, 8, a, 0, b, 0, c, 0, false, pitchA, pitchC)
+    expect(() => product(7, 8)).toThrow('argument 12: expected pitch of at least a row')
+    expect(() => product(9, 8)).toThrow('argument 5: expected at least 71 elements')
+    expect(() => product(8, 9)).toThrow('argument 9: expected at least 71 elements')
     const meta = Int32Array.from([8, 20, 20, 16, 20, 20, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1])
     const short = /^argument \d: expected at least \d+ elements$/
     expect(() => addon.convForward(meta, a, b, c)).toThrow(short)
@@ -123,16 +128,23 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     { transposeA: false, transposeB: true, rows: 88, columns: 500, parts: ['88x128', '88x112', '88x132'] },
     { transposeA: false, transposeB: true, rows: 301, columns: 500, parts: ['150x256', '151x244'] },
     { transposeA: true, transposeB: false, rows: 88, columns: 500, parts: ['48x500', '40x500'] },
+    { transposeA: false, transposeB: true, rows: 89, columns: 510, parts: ['89x128'], more: 3 },
+    { transposeA: true, transposeB: false, rows: 90, columns: 510, parts: ['48x510'], more: 3 },
+    { transposeA: false, transposeB: false, rows: 91, columns: 21, parts: [], more: 3 },
     { transposeA: true, transposeB: true, rows: 163, columns: 500, parts: ['48x500', '35x500'] },
-  ].map((product) => ({ inner: 250, ...product }))
+  ].map((product) => ({ inner: 250, more: 0, ...product }))
+  /** Of matrices within rows that are `more` longer; what is there stays 1 in the result. */
   const productOf = (c: (typeof PRODUCTS)[number], threads: number, accumulate: boolean): Float32Array => {
     setNativeThreads(threads)
     const elements = (count: number, name: string): Float32Array =>
       normal([count], name).dataSync() as Float32Array
-    const [a, b] = [elements(c.rows * c.inner, 'a'), elements(c.inner * c.columns, 'b')]
-    const out = new Float32Array(7 + c.rows * c.columns).fill(1)
+    const [height, width] = c.transposeA ? [c.inner, c.rows] : [c.rows, c.inner]
+    const [a, b] = [elements(height * (width + c.more), 'a'), elements(c.inner * c.columns, 'b')]
+    const pitch = c.columns + c.more
+    const out = new Float32Array(7 + c.rows * pitch).fill(1)
     const sizes = [c.transposeA, c.transposeB, c.rows, c.columns, c.inner] as const
-    requireTensorAddon().matMul(...sizes, a, 0, b, 0, out, 7, accumulate)
+    const pitches = c.more === 0 ? ([] as const) : ([width + c.more, pitch] as const)
+    requireTensorAddon().matMul(...sizes, a, 0, b, 0, out, 7, accumulate, ...pitches)
     return out
   }
 
@@ -141,6 +153,8 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
       const [whole, cut, again] = [1, 2, 2].map((threads) => productOf(c, threads, accumulate))
       expect(Buffer.compare(Buffer.from(again!.buffer), Buffer.from(cut!.buffer))).toBe(0)
       expect([...cut!.slice(0, 7)]).toEqual([1, 1, 1, 1, 1, 1, 1])
+      const pitch = c.columns + c.more
+      expect(cut!.every((value, i) => i < 7 || (i - 7) % pitch < c.columns || value === 1)).toBe(true)
       const largest = whole!.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
       whole!.forEach((value, i) => {
         if (Math.abs(value - cut![i]!) > 2e-6 * largest) expect.fail(`element ${i}: ${cut![i]} for ${value}`)
