@@ -64,6 +64,13 @@ export const HYPES_KEYS = {
   ),
   rezoom_box_scale: number('Factor on the box correction (nodule).', 5, 'frame pixels', 1e-6, 1e6),
   rezoom_conf_scale: number('Factor on the second-stage logits.', 50, '', 1e-6, 1e6),
+  box_margin_px: number(
+    'Final boxes are that much larger on each of their sides, where training leaves them too small; no part of the losses (nodule).',
+    0,
+    'frame pixels',
+    0,
+    100,
+  ),
 
   // Targets.
   focus_size: number(

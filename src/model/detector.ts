@@ -162,7 +162,10 @@ function decode(hypes: Hypes, outputs: Outputs): { boxes: tf.Tensor4D; confidenc
     const relative = outputs.deltas === undefined ? outputs.boxes : tf.add(outputs.boxes, outputs.deltas)
     const absolute = tf.add(relative, cellCenters(hypes))
     const [cx, cy, w, h] = tf.split(absolute, 4, 3) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]
-    const [halfW, halfH] = [tf.mul(w, 0.5), tf.mul(h, 0.5)]
+    const [halfW, halfH] = [w, h].map((size) => tf.add(tf.mul(size, 0.5), hypes.box_margin_px)) as [
+      tf.Tensor,
+      tf.Tensor,
+    ]
     const boxes = tf.concat([tf.sub(cx, halfW), tf.sub(cy, halfH), tf.add(cx, halfW), tf.add(cy, halfH)], 3)
     const probabilities = tf.softmax(outputs.rezoomLogits ?? outputs.logits) // [n, g, r, classes]
     const [n, g, r] = probabilities.shape

@@ -299,10 +299,15 @@ function cellCenters({ graph, hypes, frame }: Context): string {
 }
 
 /** cx, cy, w, h [N, r, g, 4] to x1, y1, x2, y2 [N, g, r, 4]; the change is linear, so it is one product. */
-function emitEdges({ graph }: Context, boxes: string): string {
+function emitEdges({ graph, hypes }: Context, boxes: string): string {
   const matrix = Float32Array.of(1, 0, 1, 0, 0, 1, 0, 1, -0.5, 0, 0.5, 0, 0, -0.5, 0, 0.5)
   const byCell = graph.node('Transpose', [boxes], 'decoder/by_cell', { perm: [0, 2, 1, 3] })
-  return graph.node('MatMul', [byCell, graph.constant('decoder/to_edges', [4, 4], matrix)], 'boxes')
+  const factors = graph.constant('decoder/to_edges', [4, 4], matrix)
+  const margin = hypes.box_margin_px
+  if (margin === 0) return graph.node('MatMul', [byCell, factors], 'boxes')
+  const edges = graph.node('MatMul', [byCell, factors], 'decoder/edges')
+  const outwards = Float32Array.of(-margin, -margin, margin, margin)
+  return graph.node('Add', [edges, graph.constant('decoder/margin', [4], outwards)], 'boxes')
 }
 
 /** Logits [N, r, g, classes] to 1 - P(background) [N, g, r]. */

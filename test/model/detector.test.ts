@@ -95,6 +95,28 @@ describe('createDetector', () => {
     expect(values(7)).not.toBe(values(8))
   })
 
+  it('draws final boxes larger by the margin, and changes nothing else', () => {
+    const decoded = (margin: number): { boxes: number[][]; confidences: number[][][] } => {
+      const detector = createDetector(parseHypes({ ...SMALL, box_margin_px: margin }), 1)
+      const { frames } = disks(1, 96, 64, [[20, 20, 8]])
+      const result = tf.tidy(() => {
+        const input = tf.tensor4d(frames, [1, 64, 96, 3])
+        const { boxes, confidences } = detector.decode(detector.forward(input, { training: false }))
+        return {
+          boxes: boxes.reshape<tf.Tensor2D>([-1, 4]).arraySync(),
+          confidences: confidences.arraySync(),
+        }
+      })
+      detector.dispose()
+      return result
+    }
+    const [plain, grown] = [decoded(0), decoded(1.5)]
+    expect(grown.confidences).toEqual(plain.confidences)
+    for (const [n, [x1, y1, x2, y2]] of plain.boxes.entries())
+      for (const [at, edge] of [x1! - 1.5, y1! - 1.5, x2! + 1.5, y2! + 1.5].entries())
+        expect(grown.boxes[n]![at]).toBeCloseTo(edge, 4)
+  })
+
   it('refuses hypes that do not fit together', () => {
     const half = { ...SMALL, region_size: 16, grid_width: 6, grid_height: 4 }
     expect(() => createDetector(parseHypes(half), 1)).toThrow(/region_size: .*expected 32.*received 16/)

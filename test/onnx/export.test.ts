@@ -119,6 +119,7 @@ describe('the exported model computes what the tfjs model computes', () => {
     ['more samples', { rezoom_w_coords: [-0.5, 0, 0.5], rezoom_h_coords: [0.1] }],
     ['limited channels', { later_feat_channels: 100, early_feat_channels: 20 }],
     ['deconv', { deconv: true, lstm_input_scale: 100 }],
+    ['larger boxes', { box_margin_px: 0.7 }],
   ])('tiny: %s', async (_, changes) => compare(smallHypes(changes)))
 
   test('tiny, batch norm not folded', async () => compare(smallHypes({}), false))
