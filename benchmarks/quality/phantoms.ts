@@ -5,10 +5,15 @@
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { readList } from '../../src/dataset/index.js'
-import { byBoxSize, evaluatePairs, pairImages, readDetectionFolder } from '../../src/evaluation/index.js'
+import {
+  byBoxSize,
+  evaluatePairs,
+  framesOfScans,
+  pairImages,
+  readDetectionFolder,
+} from '../../src/evaluation/index.js'
 import type { EvaluatedEntry } from '../../src/evaluation/index.js'
 import { imageToFrame } from '../../src/geometry/frame.js'
-import type { DetectedBox, SeriesDetections } from '../../src/inference/index.js'
 
 const { values } = parseArgs({
   options: {
@@ -27,19 +32,19 @@ const warnings: string[] = []
 const bySeries = new Map((await readDetectionFolder(found, warnings)).map((d) => [d.seriesInstanceUid, d]))
 for (const warning of warnings) console.error(warning)
 
-/** The boxes of all frames of the list, with the score that `scoreOf` gives them. */
-function predictions(scoreOf: (box: DetectedBox, scan: SeriesDetections) => number): EvaluatedEntry[] {
+/** The boxes of all frames as the first stage ranks them; those of no listed nodule are left out, as `both` does. */
+function byFirstStage(): EvaluatedEntry[] {
   return list.entries.map(({ image_path, nodule }) => {
-    const scan = bySeries.get(nodule!.seriesInstanceUid)
-    if (scan === undefined) throw new Error(`${found}: nothing of series ${nodule!.seriesInstanceUid}`)
-    const boxes = scan.slices.find(({ k }) => k === nodule!.k)?.boxes ?? []
-    const rects = boxes.map((box) => ({ ...imageToFrame(nodule!.mapping, box), score: scoreOf(box, scan) }))
-    return { image_path, rects }
+    const boxes =
+      bySeries.get(nodule!.seriesInstanceUid)?.slices.find(({ k }) => k === nodule!.k)?.boxes ?? []
+    const listed = boxes.filter((box) => box.nodule !== undefined)
+    return {
+      image_path,
+      rects: listed.map((box) => ({ ...imageToFrame(nodule!.mapping, box), score: box.score })),
+    }
   })
 }
 
-const both = (box: DetectedBox, scan: SeriesDetections): number =>
-  box.score * (scan.nodules.find(({ id }) => id === box.nodule)?.confidence ?? 0)
 const small = (rows: ReturnType<typeof byBoxSize>): string =>
   rows[0]!.total === 0 ? '' : `${rows[0]!.found} of ${rows[0]!.total}`
 
@@ -47,11 +52,11 @@ console.log(
   '| boxes ranked by | AP | recall | best F1 | its recall, precision | below 8 px: at best F1, at all |',
 )
 console.log('| --- | --- | --- | --- | --- | --- |')
-for (const [name, scoreOf] of [
-  ['first stage', (box: DetectedBox) => box.score],
-  ['both stages', both],
+for (const [name, predictions] of [
+  ['first stage', byFirstStage()],
+  ['both stages', framesOfScans(list, [...bySeries.values()])],
 ] as const) {
-  const { images } = pairImages(list.entries, predictions(scoreOf), {
+  const { images } = pairImages(list.entries, predictions, {
     ignoreExcluded: true,
     truthDir: dirname(truth),
     predictionsDir: dirname(truth),

@@ -39,7 +39,7 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         array: true,
         describe:
-          'TensorBox JSON lists with scores; or, for whole scans, folders of nodule detect or CSV files in LUNA16 format. Several are compared',
+          'TensorBox JSON lists with scores, folders of nodule detect, or, for whole scans, CSV files in LUNA16 format. Several are compared',
       })
       .option('truth', {
         type: 'string',
@@ -125,6 +125,10 @@ export const command: CommandModule<object, Flags> = {
         'AP, precision and recall of a list that nodule detect or TensorBox wrote',
       )
       .example(
+        '$0 evaluate --predictions found --truth list/test.json',
+        'the same of whole scans by both stages, on the slices of a list that nodule prepare wrote of them',
+      )
+      .example(
         '$0 evaluate --predictions found --scans LIDC-IDRI --plots plots',
         "sensitivity against false positives per scan, against the readers' consensus",
       )
@@ -144,7 +148,7 @@ export const command: CommandModule<object, Flags> = {
     for (const warning of warnings) printNote(`warning: ${warning}`)
     if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json)}\n`)
     if (flags.rpc !== undefined && 'slices' in results)
-      await writeFileAtomic(flags.rpc, tensorBoxText(flags.truth!, flags.predictions![0]!, flags))
+      await writeFileAtomic(flags.rpc, await tensorBoxText(flags.truth!, flags.predictions![0]!, flags))
     if (flags['luna-output'] !== undefined && 'scans' in results)
       await writeOfficialFiles(flags['luna-output'], results.scans)
     if (flags.plots !== undefined) await writePlots(flags.plots, evaluationCharts(results))

@@ -64,7 +64,7 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
   }
   if (predictions.length === 0) throw invalidParameter('predictions', 'at least one file', predictions)
   if (lists) {
-    const slices = evaluateListFiles(truth, predictions, options)
+    const slices = await evaluateListFiles(truth, predictions, options)
     return finish({ slices }, sliceTable(slices), slices, runWarnings(slices.runs), [truth, ...predictions])
   }
   const result = await evaluateScanRuns({ ...options, predictions })

@@ -11,6 +11,7 @@ export {
   recallAtPrecision,
 } from './slices/precision_recall.js'
 export type { CurvePoint, OperatingPoint } from './slices/precision_recall.js'
+export { framesOfScans } from './slices/from_scans.js'
 export { distinctNames, evaluateListFiles, sliceDetails, tensorBoxText } from './slices/slice_runs.js'
 export type { SliceComparison, SliceDetails, SliceRun, SliceRuns } from './slices/slice_runs.js'
 export { DRAWN, patientOf } from './slices/patients.js'

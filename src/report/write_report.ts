@@ -112,7 +112,8 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
       actual: 'none of them',
     })
   }
-  const comparison = other === undefined ? undefined : compareRuns(files, other, scans, options, warnings)
+  const comparison =
+    other === undefined ? undefined : await compareRuns(files, other, scans, options, warnings)
   const given = [...Object.values(files), options.run, options.output, options.reference, options.excluded]
   const shownPaths = [...given, ...(options.compare ?? []), ...(options.scans ?? [])].filter(
     (path) => typeof path === 'string',
@@ -144,17 +145,17 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
 }
 
 /** This run beside the others, at the levels that it was evaluated at itself. */
-function compareRuns(
+async function compareRuns(
   { truth, predictions }: RunFiles,
   other: OtherRuns,
   scans: ScanPart | undefined,
   options: ReportOptions,
   warnings: string[],
-): Comparison | undefined {
+): Promise<Comparison | undefined> {
   const { ownName, lists, marks } = other
   const comparison: Comparison = {}
   if (truth !== undefined && predictions !== undefined && lists.length > 0) {
-    comparison.slices = evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
+    comparison.slices = await evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
       ...options,
       bootstraps: options.bootstraps,
       names: [ownName, ...lists.map((run) => run.name)],

@@ -179,9 +179,9 @@ describe('what the files are decides the level', () => {
   })
 })
 
-test("TensorBox's text file, as Python writes its numbers", () => {
+test("TensorBox's text file, as Python writes its numbers", async () => {
   // (1, 0) first; then before and after each change: 0.95 is wrong, 0.9 is a hit.
-  expect(tensorBoxText(truth, bad)).toBe(
+  expect(await tensorBoxText(truth, bad)).toBe(
     ['1.0 0.0 inf 0.5', '0.0 0.0 0.95 0.5', '0.0 0.0 0.95 0.5', '0.5 0.5 0.9 0.5', ''].join('\n'),
   )
   const numbers = [1, 0.1, 1e-5, 1.5e-7, 123456789, 1e16, -0.5, 2 / 3]

@@ -9,6 +9,7 @@ import { cocoAveragePrecision } from './coco.js'
 import type { CocoAp } from './coco.js'
 import { averagePrecisionInterval, compareAveragePrecision } from '../compare.js'
 import type { ComparisonOptions, Difference, SampledInterval } from '../compare.js'
+import { readPredictions } from './from_scans.js'
 import { pairImages } from './pairs.js'
 import type { ImagePair } from './pairs.js'
 import { chooseDraw } from './patients.js'
@@ -78,19 +79,20 @@ export function sliceDetails(
 }
 
 /**
- * Evaluates one or more TensorBox lists of predictions against one of true boxes and compares each pair by a bootstrap
- * that draws patients or images (`by`). Throws NoduleError (FILE, FORMAT).
+ * Evaluates one or more TensorBox lists of predictions, or folders of `nodule detect`, against a list of true boxes and
+ * compares each pair by a bootstrap that draws patients or images (`by`). Throws NoduleError (FILE, FORMAT).
  */
-export function evaluateListFiles(
+export async function evaluateListFiles(
   truthPath: string,
   predictionPaths: readonly string[],
   options: SliceOptions & SliceBootstrap & { names?: readonly string[] | undefined } = {},
-): SliceRuns {
+): Promise<SliceRuns> {
   const truth = readList(truthPath)
   const names = options.names ?? distinctNames(predictionPaths)
   const pairs: (readonly ImagePair[])[] = []
-  const runs = predictionPaths.map((path, index): SliceRun => {
-    const predictions = readList(path)
+  const runs: SliceRun[] = []
+  for (const [index, path] of predictionPaths.entries()) {
+    const predictions = await readPredictions(path, truth)
     const { images, warnings } = pairImages(truth.entries, predictions.entries, {
       ...options,
       truthDir: truth.dir,
@@ -104,13 +106,13 @@ export function evaluateListFiles(
       ...predictions.warnings,
       ...warnings,
     ])
-    return {
+    runs.push({
       name: names[index]!,
       ...evaluation,
       ...sliceDetails(truth, images, evaluation, options),
       source: { truth: truthPath, predictions: path, codeVersion: VERSION },
-    }
-  })
+    })
+  }
   const comparable = runs[0]!.truthBoxes > 0
   const comparisons = runs.flatMap((first, i) =>
     runs.slice(comparable ? i + 1 : runs.length).map((second, j): SliceComparison => {
@@ -134,9 +136,13 @@ export function evaluateListFiles(
  * The text file that TensorBox's doRPC.py writes for two lists, in Python 3's notation: precision, recall, score and
  * false positives per image, a point a line. Throws NoduleError (FILE, FORMAT).
  */
-export function tensorBoxText(truthPath: string, predictionPath: string, options: SliceOptions = {}): string {
+export async function tensorBoxText(
+  truthPath: string,
+  predictionPath: string,
+  options: SliceOptions = {},
+): Promise<string> {
   const truth = readList(truthPath)
-  const predictions = readList(predictionPath)
+  const predictions = await readPredictions(predictionPath, truth)
   const { images } = pairImages(truth.entries, predictions.entries, {
     ...options,
     truthDir: truth.dir,

@@ -1,0 +1,84 @@
+import { statSync } from 'node:fs'
+import { NoduleError, fileError } from '../../errors.js'
+import { readList } from '../../dataset/list.js'
+import type { FrameList } from '../../dataset/list.js'
+import { imageToFrame } from '../../geometry/frame.js'
+import type { ScoredBox } from '../../geometry/box.js'
+import type { DetectedBox, DetectedSlice, SeriesDetections } from '../../inference/detections.js'
+import { greatest } from '../../lists.js'
+import { readDetectionFolder } from '../scans/marks.js'
+import type { EvaluatedEntry } from './pairs.js'
+
+/** Predictions for the images of a list. */
+export interface Predictions {
+  entries: readonly EvaluatedEntry[]
+  /** The folder that relative image paths start from. */
+  dir: string
+  warnings: string[]
+}
+
+/**
+ * Reads predictions for a list of frames: a TensorBox list, or a folder of `nodule detect`, whose boxes in scans become
+ * boxes on those slices' frames. Throws NoduleError (FILE, FORMAT).
+ */
+export async function readPredictions(path: string, truth: FrameList): Promise<Predictions> {
+  let isFolder: boolean
+  try {
+    isFolder = statSync(path).isDirectory()
+  } catch (error) {
+    throw fileError(path, 'read predictions', error)
+  }
+  if (!isFolder) return readList(path)
+  const warnings: string[] = []
+  const entries = framesOfScans(truth, await readDetectionFolder(path, warnings))
+  return { entries, dir: truth.dir, warnings }
+}
+
+/**
+ * The boxes of scans on the frames of a list, ranked by `sliceConfidence`; boxes of no listed nodule are left out.
+ * Frames of series that are not among the scans get no entry.
+ * @throws NoduleError (FORMAT) where the list does not say which slice a frame is
+ */
+export function framesOfScans(truth: FrameList, scans: readonly SeriesDetections[]): EvaluatedEntry[] {
+  const bySeries = new Map(
+    scans.map((scan) => [
+      scan.seriesInstanceUid,
+      { slices: new Map(scan.slices.map((slice) => [slice.k, slice])), confidence: sliceConfidence(scan) },
+    ]),
+  )
+  return truth.entries.flatMap(({ image_path, nodule }, index) => {
+    if (nodule === undefined)
+      throw new NoduleError('FORMAT', 'the list does not say which slices its images are', {
+        path: truth.path,
+        place: `/${index}/nodule`,
+        expected: 'a list of nodule prepare, to compare with whole scans',
+      })
+    const scan = bySeries.get(nodule.seriesInstanceUid)
+    if (scan === undefined) return []
+    const boxes: readonly DetectedBox[] =
+      (scan.slices.get(nodule.k) as DetectedSlice | undefined)?.boxes ?? []
+    const rects = boxes.flatMap((box): ScoredBox[] => {
+      const score = scan.confidence(box)
+      return score === undefined ? [] : [{ ...imageToFrame(nodule.mapping, box), score }]
+    })
+    return [{ image_path, rects }]
+  })
+}
+
+/**
+ * How sure a box of a slice is, by all that is known: its own confidence, that of its nodule (with both stages), and its
+ * longest side as a share of the longest in the nodule, under a root, since a nodule's last slices are the doubtful ones.
+ * @returns undefined for a box whose nodule is not listed
+ */
+export function sliceConfidence(scan: SeriesDetections): (box: DetectedBox) => number | undefined {
+  const side = (box: DetectedBox): number => Math.max(box.x2 - box.x1, box.y2 - box.y1)
+  const nodules = new Map(scan.nodules.map(({ id, confidence }) => [id, { confidence, sides: [0] }]))
+  for (const { boxes } of scan.slices)
+    for (const box of boxes) if (box.nodule !== undefined) nodules.get(box.nodule)?.sides.push(side(box))
+  const longest = new Map([...nodules].map(([id, { sides }]) => [id, greatest(sides)]))
+  return (box) => {
+    const nodule = box.nodule === undefined ? undefined : nodules.get(box.nodule)
+    if (nodule === undefined) return undefined
+    return box.score * nodule.confidence * Math.sqrt(side(box) / longest.get(box.nodule!)!)
+  }
+}

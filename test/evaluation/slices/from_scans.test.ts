@@ -1,0 +1,105 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { evaluateFiles } from '../../../src/evaluation/index.js'
+import { readList } from '../../../src/dataset/index.js'
+import { framesOfScans, sliceConfidence } from '../../../src/evaluation/slices/from_scans.js'
+import type { SeriesDetections } from '../../../src/inference/index.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'nodule-from-scans-'))
+const write = (name: string, content: unknown): string => {
+  const path = join(folder, name)
+  writeFileSync(path, JSON.stringify(content))
+  return path
+}
+
+/** Frame pixels are half of image pixels, from image pixel (100, 40). */
+const mapping = { originX: 100, originY: 40, scale: 0.5, frameWidth: 64, frameHeight: 48 }
+const frame = (k: number, rects: object[], series = '1.5'): object => ({
+  image_path: `frames/k${k}-${series}.png`,
+  rects,
+  nodule: {
+    ...{ patientId: 'P', seriesInstanceUid: series, sopInstanceUid: `1.5.${k}`, k, positionMm: k, mapping },
+    ...{ encoding: 'gray8', channels: 3, origin: 'phantom', nodules: rects.map(() => '1'), excluded: [] },
+  },
+})
+const box = (x1: number, side: number, score: number, nodule?: number): object => ({
+  ...{ x1, y1: 60, x2: x1 + side, y2: 60 + side, score },
+  ...(nodule === undefined ? {} : { nodule }),
+})
+const nodule = (id: number, confidence: number): object => ({
+  ...{ id, center: [0, 0, 0], centerVoxel: [1, 0, 0], diameterMm: 7, confidence, maxScore: 0.9 },
+  ...{ slices: [1, 2], box: { x1: 0, y1: 0, x2: 1, y2: 1 } },
+})
+const scan = {
+  ...{ format: 'nodule-detections/1', patientId: 'P', studyInstanceUid: '1', seriesInstanceUid: '1.5' },
+  model: { path: 'a.onnx', sha256: 'a', step: 1, codeVersion: '1' },
+  versions: { nodule: '1', onnxruntime: '1', node: '1' },
+  parameters: {},
+  slices: [
+    { k: 1, sopInstanceUid: '1.5.1', z: 1, boxes: [box(120, 16, 0.8, 1), box(160, 10, 0.9, 2)] },
+    { k: 2, sopInstanceUid: '1.5.2', z: 2, boxes: [box(122, 4, 0.8, 1), box(170, 8, 0.7)] },
+  ],
+  nodules: [nodule(1, 0.9), nodule(2, 0.1)],
+  warnings: [],
+}
+const found = join(folder, 'found')
+mkdirSync(found)
+write('found/1.5.json', scan)
+const truth = write('truth.json', [
+  frame(1, [{ x1: 10, y1: 10, x2: 18, y2: 18 }]),
+  frame(2, []),
+  frame(3, []),
+])
+
+describe('boxes of scans as predictions of a list of frames', () => {
+  test('lie where the frame has them and carry what both stages say', () => {
+    const entries = framesOfScans(readList(truth), [scan as unknown as SeriesDetections])
+    expect(entries.map(({ rects }) => rects.length)).toEqual([2, 1, 0])
+    expect(entries[0]!.rects[0]).toEqual({ x1: 10, y1: 10, x2: 18, y2: 18, score: 0.8 * 0.9 })
+    // A quarter of the nodule's longest side: half the confidence.
+    expect(entries[1]!.rects[0]!.score).toBeCloseTo((0.8 * 0.9) / 2, 12)
+  })
+
+  test('a box of no listed nodule has no confidence', () => {
+    const confidence = sliceConfidence(scan as unknown as SeriesDetections)
+    expect(confidence({ x1: 0, y1: 0, x2: 4, y2: 4, score: 0.9 })).toBeUndefined()
+    expect(confidence({ x1: 0, y1: 0, x2: 4, y2: 4, score: 0.9, nodule: 7 })).toBeUndefined()
+  })
+
+  test('evaluate takes a folder of detect for a list, and the second stage decides the order', async () => {
+    const { json, warnings } = await evaluateFiles({ truth, predictions: [found], bootstraps: 0 })
+    // The false mark scored higher in the first stage.
+    expect(json).toMatchObject({ kind: 'slices', ap: 1, detections: 3 })
+    expect(warnings).toEqual([])
+    expect(JSON.stringify(json)).not.toContain(folder)
+  })
+
+  test('series without detections follow --mismatch', async () => {
+    const more = write('more.json', [frame(1, []), frame(4, [{ x1: 1, y1: 1, x2: 5, y2: 5 }], '1.6')])
+    await expect(evaluateFiles({ truth: more, predictions: [found], bootstraps: 0 })).rejects.toThrow(
+      /k4-1\.6\.png/,
+    )
+    const { json } = await evaluateFiles({
+      truth: more,
+      predictions: [found],
+      bootstraps: 0,
+      mismatch: 'miss',
+    })
+    expect(json).toMatchObject({ truthBoxes: 1, ap: 0 })
+  })
+
+  test('a list that does not say its slices is refused, with its place', async () => {
+    const plain = write('plain.json', [{ image_path: 'a.png', rects: [] }])
+    await expect(evaluateFiles({ truth: plain, predictions: [found] })).rejects.toMatchObject({
+      code: 'FORMAT',
+      message: expect.stringMatching(
+        /plain\.json: \/0\/nodule: the list does not say.*expected a list/,
+      ) as unknown,
+    })
+    await expect(evaluateFiles({ truth, predictions: [join(folder, 'none')] })).rejects.toMatchObject({
+      code: 'FILE',
+    })
+  })
+})
