@@ -79,7 +79,7 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('min-score', {
         type: 'number',
-        describe: 'Leave out boxes of slices below this confidence [0.25 with a second stage, else 0.1]',
+        describe: 'Leave out boxes of slices below this confidence [0.2 with a second stage, else 0.1]',
       })
       .option('min-confidence', {
         type: 'number',

@@ -33,7 +33,7 @@ export const DETECT_DEFAULTS: DetectParameters = {
 
 /**
  * What a session's marks are cut at where nobody says otherwise. Two stages have a calibrated confidence: above 0.6,
- * none to four false marks were left on each of four whole scans (benchmarks/quality); boxes below 0.25 never get there.
+ * none to four false marks were left on each of four whole scans (benchmarks/quality); boxes below 0.2 never get there.
  */
 export function defaultConfidences(session: Pick<Session, 'second'>): {
   minScore: number
@@ -41,7 +41,7 @@ export function defaultConfidences(session: Pick<Session, 'second'>): {
 } {
   return session.second === undefined
     ? { minScore: STITCH_DEFAULTS.minScore, minConfidence: LINK_DEFAULTS.minConfidence }
-    : { minScore: 0.25, minConfidence: 0.6 }
+    : { minScore: 0.2, minConfidence: 0.6 }
 }
 
 export interface VolumeDetections {
