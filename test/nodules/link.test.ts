@@ -139,7 +139,7 @@ describe('linkBoxes', () => {
     )
     const [hanging] = linkBoxes(tail, geometry(even(12)))
     expect(hanging!.extentMm).toBe(25)
-    expect(hanging!.elongation).toBeCloseTo(2.5 / 5.9)
+    expect(hanging!.elongation).toBeCloseTo(2.5 / 5.7)
     expect(hanging!.confidence).toBeCloseTo(0.8, 5)
   })
 
