@@ -205,7 +205,7 @@ describe('detecting with a second stage', () => {
   it('has a cut of its own for calibrated confidences', () => {
     expect(defaultConfidences({})).toEqual({ minScore: 0.1, minConfidence: 0 })
     const stage: SecondStage = { ...second, calibration: fitted.calibration }
-    expect(defaultConfidences({ second: stage })).toEqual({ minScore: 0.25, minConfidence: 0.6 })
+    expect(defaultConfidences({ second: stage })).toEqual({ minScore: 0.2, minConfidence: 0.6 })
   })
 
   it('takes the file beside the first stage, if it was fitted to that', async () => {
