@@ -12,8 +12,6 @@ import {
   pairImages,
   readDetectionFolder,
 } from '../../src/evaluation/index.js'
-import type { EvaluatedEntry } from '../../src/evaluation/index.js'
-import { imageToFrame } from '../../src/geometry/frame.js'
 
 const { values } = parseArgs({
   options: {
@@ -29,21 +27,8 @@ const iou = Number(values.iou)
 
 const list = readList(truth)
 const warnings: string[] = []
-const bySeries = new Map((await readDetectionFolder(found, warnings)).map((d) => [d.seriesInstanceUid, d]))
+const scans = await readDetectionFolder(found, warnings)
 for (const warning of warnings) console.error(warning)
-
-/** The boxes of all frames as the first stage ranks them; those of no listed nodule are left out, as `both` does. */
-function byFirstStage(): EvaluatedEntry[] {
-  return list.entries.map(({ image_path, nodule }) => {
-    const boxes =
-      bySeries.get(nodule!.seriesInstanceUid)?.slices.find(({ k }) => k === nodule!.k)?.boxes ?? []
-    const listed = boxes.filter((box) => box.nodule !== undefined)
-    return {
-      image_path,
-      rects: listed.map((box) => ({ ...imageToFrame(nodule!.mapping, box), score: box.score })),
-    }
-  })
-}
 
 const small = (rows: ReturnType<typeof byBoxSize>): string =>
   rows[0]!.total === 0 ? '' : `${rows[0]!.found} of ${rows[0]!.total}`
@@ -53,8 +38,17 @@ console.log(
 )
 console.log('| --- | --- | --- | --- | --- | --- |')
 for (const [name, predictions] of [
-  ['first stage', byFirstStage()],
-  ['both stages', framesOfScans(list, [...bySeries.values()])],
+  [
+    'first stage',
+    framesOfScans(
+      list,
+      scans,
+      () =>
+        ({ nodule, score }) =>
+          nodule === undefined ? undefined : score,
+    ),
+  ],
+  ['both stages', framesOfScans(list, scans)],
 ] as const) {
   const { images } = pairImages(list.entries, predictions, {
     ignoreExcluded: true,

@@ -4,7 +4,7 @@ import { readList } from '../../dataset/list.js'
 import type { FrameList } from '../../dataset/list.js'
 import { imageToFrame } from '../../geometry/frame.js'
 import type { ScoredBox } from '../../geometry/box.js'
-import type { DetectedBox, DetectedSlice, SeriesDetections } from '../../inference/detections.js'
+import type { DetectedBox, SeriesDetections } from '../../inference/detections.js'
 import { greatest } from '../../lists.js'
 import { readDetectionFolder } from '../scans/marks.js'
 import type { EvaluatedEntry } from './pairs.js'
@@ -34,16 +34,23 @@ export async function readPredictions(path: string, truth: FrameList): Promise<P
   return { entries, dir: truth.dir, warnings }
 }
 
+/** What ranks the boxes of a scan; undefined leaves one out. */
+type Ranking = (scan: SeriesDetections) => (box: DetectedBox) => number | undefined
+
 /**
- * The boxes of scans on the frames of a list, ranked by `sliceConfidence`; boxes of no listed nodule are left out.
+ * The boxes of scans on the frames of a list, by default without those of no listed nodule (`sliceConfidence`).
  * Frames of series that are not among the scans get no entry.
  * @throws NoduleError (FORMAT) where the list does not say which slice a frame is
  */
-export function framesOfScans(truth: FrameList, scans: readonly SeriesDetections[]): EvaluatedEntry[] {
+export function framesOfScans(
+  truth: FrameList,
+  scans: readonly SeriesDetections[],
+  ranking: Ranking = sliceConfidence,
+): EvaluatedEntry[] {
   const bySeries = new Map(
     scans.map((scan) => [
       scan.seriesInstanceUid,
-      { slices: new Map(scan.slices.map((slice) => [slice.k, slice])), confidence: sliceConfidence(scan) },
+      { slices: new Map(scan.slices.map((slice) => [slice.k, slice])), confidence: ranking(scan) },
     ]),
   )
   return truth.entries.flatMap(({ image_path, nodule }, index) => {
@@ -55,8 +62,7 @@ export function framesOfScans(truth: FrameList, scans: readonly SeriesDetections
       })
     const scan = bySeries.get(nodule.seriesInstanceUid)
     if (scan === undefined) return []
-    const boxes: readonly DetectedBox[] =
-      (scan.slices.get(nodule.k) as DetectedSlice | undefined)?.boxes ?? []
+    const boxes = scan.slices.get(nodule.k)?.boxes ?? []
     const rects = boxes.flatMap((box): ScoredBox[] => {
       const score = scan.confidence(box)
       return score === undefined ? [] : [{ ...imageToFrame(nodule.mapping, box), score }]
