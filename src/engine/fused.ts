@@ -54,6 +54,11 @@ export const FUSED_KERNELS = [
 ] as const
 type FusedKernel = (typeof FUSED_KERNELS)[number]
 
+/** Tensors as a kernel's inputs that have numbers for names. */
+export function numbered(tensors: readonly tf.Tensor[]): Record<string, tf.Tensor> {
+  return Object.fromEntries(tensors.entries())
+}
+
 /** Runs the engine's kernel; undefined where the engine has none. */
 export function run(
   name: FusedKernel,

@@ -1,6 +1,6 @@
 /** What happens to the weights after the gradients: their norm, optimizers, moving averages. See fused.ts. */
 import * as tf from '@tensorflow/tfjs'
-import { run } from './fused.js'
+import { numbered, run } from './fused.js'
 
 /** The sum of the squares of all elements, a scalar tensor. */
 function squaredNorm(x: tf.Tensor): tf.Tensor {
@@ -133,10 +133,6 @@ export function moveAverages(
       tf.tidy(() => tf.add(tf.mul(average, momentum), tf.mul(value, 1 - momentum))),
     )
   assignAll(averages, outputs)
-}
-
-function numbered(tensors: readonly tf.Tensor[]): Record<string, tf.Tensor> {
-  return Object.fromEntries(tensors.map((tensor, index) => [String(index), tensor]))
 }
 
 /** Without outputs the variables were written in place. */

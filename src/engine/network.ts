@@ -4,7 +4,7 @@
  * as nobody needs it. Its plain twin are tfjs's operations one by one (runBackbone of src/model/backbone.ts).
  */
 import * as tf from '@tensorflow/tfjs'
-import { run } from './fused.js'
+import { numbered, run } from './fused.js'
 
 /** Padding around a window, as tfjs has it. */
 export type NetworkPadding = 'same' | tf.backend_util.ExplicitPadding
@@ -53,10 +53,7 @@ export function trainNetwork(
 ): { y: tf.Tensor4D; statistics: { mean: tf.Tensor; variance: tf.Tensor }[] } {
   const flat = weights.flatMap(({ filter, gamma, beta }) => [filter, gamma, beta])
   const attributes = { network, ofInput } as unknown as Record<string, boolean>
-  const named = (input: tf.Tensor): Record<string, tf.Tensor> => ({
-    x: input,
-    ...Object.fromEntries(flat.entries()),
-  })
+  const named = (input: tf.Tensor): Record<string, tf.Tensor> => ({ x: input, ...numbered(flat) })
   const statistics: { mean: tf.Tensor; variance: tf.Tensor }[] = []
   const op = tf.customGrad((...args) => {
     const save = args.at(-1) as unknown as tf.GradSaveFunc

@@ -1,6 +1,6 @@
 /** The first layer of the second stage, of all slots at once; see fused.ts. */
 import * as tf from '@tensorflow/tfjs'
-import { run, unstack } from './fused.js'
+import { numbered, run, unstack } from './fused.js'
 
 /**
  * Of every slot k: [state of the slot, its own part of what was seen] * weights of the slot. Differentiable in all inputs.
@@ -25,13 +25,11 @@ export function slotLayer(
   const op = tf.customGrad((...args) => {
     const save = args.at(-1) as unknown as tf.GradSaveFunc
     const all = args.slice(0, -1) as tf.Tensor[]
-    const named = (tensors: readonly tf.Tensor[]): Record<string, tf.Tensor> =>
-      Object.fromEntries(tensors.map((tensor, index) => [String(index), tensor]))
     save(all)
     return {
-      value: run('NoduleSlots', named(all), { slots })![0]!,
+      value: run('NoduleSlots', numbered(all), { slots })![0]!,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        run('NoduleSlotsGrad', { ...named(saved), dy }, { slots })!,
+        run('NoduleSlotsGrad', { ...numbered(saved), dy }, { slots })!,
     }
   })
   return op(seen, ...states, ...weights) as tf.Tensor3D
