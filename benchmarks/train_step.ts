@@ -217,7 +217,7 @@ async function kernelShares(step: Work): Promise<string> {
     const sum = kernels.reduce((total, kernel) => total + (pattern.test(kernel.name) ? kernel.ms : 0), 0)
     return `${((100 * sum) / ms).toFixed(0)} %`
   }
-  return `convolutions ${share(/^Conv2D/)}, products ${share(/^(NoduleLstm|BatchMatMul)/)}`
+  return `convolutions ${share(/^Conv2D/)}, products ${share(/^(NoduleLstm|NoduleSlot|BatchMatMul)/)}`
 }
 
 async function* run(options: SubjectOptions): AsyncGenerator<Row[]> {

@@ -19,11 +19,13 @@
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
  * | NoduleSoftmaxCrossEntropy | logits, labels [r, c] | | loss [r], softmax [r, c] |
  * | NoduleSoftmaxCrossEntropyGrad | dy [r], softmax, labels [r, c] | | dlogits |
- * | NoduleDropout | x | state, limit, scale | y |
+ * | NoduleDropout | x | states, limit, scale: see dropElements | y |
  * | NoduleMoveAverages | averages, values: `count` each | momentum | averages; or none |
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
- * | NoduleSlots | seen [m, r, w], r states [m, u], r weights [u + w, n], by number: see slots.ts | slots: r | y [r, m, n] |
- * | NoduleSlotsGrad | dy, and what NoduleSlots had | slots | gradients of all inputs, in their order |
+ * | NoduleSlots | states [r, m, u], seen [m, r, w], r weights [u + w, n], by number: see slots.ts | | y [r, m, n] |
+ * | NoduleSlotsGrad | dy, and what NoduleSlots had | | gradients of all inputs, in their order |
+ * | NoduleSlotHeads | states [r, m, u], r weights [u, n], by number: see slots.ts | scale | y [m, r, n] |
+ * | NoduleSlotHeadsGrad | dy, and what NoduleSlotHeads had | scale | gradients of all inputs, in their order |
  * | NoduleLstmGrad | dy, x, kernel, bias, hidden, cells, gates | | dx, dkernel, dbias |
  *
  * All float32. `scale` multiplies the gradient first (global-norm clipping). Outputs are new tensors, with one
@@ -51,6 +53,8 @@ export const FUSED_KERNELS = [
   'NoduleLstmGrad',
   'NoduleSlots',
   'NoduleSlotsGrad',
+  'NoduleSlotHeads',
+  'NoduleSlotHeadsGrad',
 ] as const
 type FusedKernel = (typeof FUSED_KERNELS)[number]
 
@@ -63,7 +67,7 @@ export function numbered(tensors: readonly tf.Tensor[]): Record<string, tf.Tenso
 export function run(
   name: FusedKernel,
   inputs: Record<string, tf.Tensor>,
-  attributes: Record<string, number | boolean | string>,
+  attributes: Record<string, number | boolean | string | number[]>,
 ): tf.Tensor[] | undefined {
   if (tf.getKernel(name, tf.getBackend()) == null) return undefined
   const outputs = tf.engine().runKernel(name, inputs, attributes)
@@ -196,29 +200,36 @@ export function softmaxCrossEntropy(logits: tf.Tensor, labels: tf.Tensor): tf.Te
   return op(logits)
 }
 
+interface DropOptions {
+  /** One for each of as many equal parts of the elements. */
+  states: number[]
+  limit: number
+  scale: number
+}
+
 /**
  * Keeps the elements of x whose random bits reach `limit`, scaled, and drops the others. Differentiable.
- * The bits of element i are MurmurHash3's finalizer of state + (i + 1) * 0x9e3779b9 (32 bit): a counter, so every engine
- * has the same mask without storing it.
+ * The bits of a part's element i are MurmurHash3's finalizer of state + (i + 1) * 0x9e3779b9 (32 bit): a counter, so every
+ * engine has the same mask without storing it.
  */
-export function dropElements<T extends tf.Tensor>(
-  x: T,
-  o: { state: number; limit: number; scale: number },
-): T {
+export function dropElements<T extends tf.Tensor>(x: T, o: DropOptions): T {
   if (tf.getKernel('NoduleDropout', tf.getBackend()) == null)
     return tf.mul(x, tf.tensor(dropoutMask(x.size, o), x.shape, 'float32'))
-  const apply = (tensor: tf.Tensor): tf.Tensor => run('NoduleDropout', { x: tensor }, o)![0]!
+  const apply = (tensor: tf.Tensor): tf.Tensor => run('NoduleDropout', { x: tensor }, { ...o })![0]!
   return tf.customGrad((tensor) => ({ value: apply(tensor as tf.Tensor), gradFunc: apply }))(x) as T
 }
 
-function dropoutMask(size: number, o: { state: number; limit: number; scale: number }): Float32Array {
+function dropoutMask(size: number, { states, limit, scale }: DropOptions): Float32Array {
   const mask = new Float32Array(size)
-  let { state } = o
-  for (let i = 0; i < size; i++) {
-    state = (state + 0x9e3779b9) | 0
-    let bits = Math.imul(state ^ (state >>> 16), 0x85ebca6b)
-    bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
-    if ((bits ^ (bits >>> 16)) >>> 0 >= o.limit) mask[i] = o.scale
+  const length = size / states.length
+  for (const [part, first] of states.entries()) {
+    let state = first
+    for (let i = 0; i < length; i++) {
+      state = (state + 0x9e3779b9) | 0
+      let bits = Math.imul(state ^ (state >>> 16), 0x85ebca6b)
+      bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
+      if ((bits ^ (bits >>> 16)) >>> 0 >= limit) mask[part * length + i] = scale
+    }
   }
   return mask
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
-import { lstmLayer, unstack } from '../engine/fused.js'
+import { lstmLayer } from '../engine/fused.js'
 import { DECONV_CHANNELS } from './weights.js'
 
 type Weights = ReadonlyMap<string, tf.Tensor>
@@ -49,14 +49,15 @@ function poolChannels(x: tf.Tensor4D, first: number, end: number, size: number):
 /**
  * Decodes every cell into `rnn_len` hidden vectors: the LSTM reads the same input at each of its steps.
  * @param input [cells of all frames, later]
- * @returns rnn_len tensors [cells of all frames, lstm_size]
+ * @returns [rnn_len, cells of all frames, lstm_size]
  */
-export function decodeCells(hypes: Hypes, weights: Weights, input: tf.Tensor2D): tf.Tensor2D[] {
-  if (!hypes.use_lstm) return [tf.matMul(input, weights.get('decoder/ip') as tf.Tensor2D)]
+export function decodeCells(hypes: Hypes, weights: Weights, input: tf.Tensor2D): tf.Tensor3D {
+  if (!hypes.use_lstm)
+    return tf.expandDims(tf.matMul(input, weights.get('decoder/ip') as tf.Tensor2D)) as tf.Tensor3D
   let states: tf.Tensor = input
   for (let layer = 0; layer < hypes.num_lstm_layers; layer++) {
     const weight = (name: string): tf.Tensor => weights.get(`decoder/lstm/layer_${layer}/${name}`)!
     states = lstmLayer(states, weight('kernel'), weight('bias'), hypes.rnn_len)
   }
-  return unstack(states) as tf.Tensor2D[]
+  return states as tf.Tensor3D
 }

@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs'
-import { unstack } from '../engine/fused.js'
-import { slotLayer } from '../engine/slots.js'
+import { slotHeads, slotLayer } from '../engine/slots.js'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
 import { buildBackbone } from './backbones/registry.js'
@@ -102,11 +101,14 @@ function forward(
   const g = hypes.grid_height * hypes.grid_width
   const m = n * g
   const r = hypes.rnn_len
-  const classes = hypes.num_classes
-  const weight = (name: string): tf.Tensor2D => weights.get(name) as tf.Tensor2D
+  const slots = Array.from({ length: r }, (_, k) => k)
+  const slotWeights = (name: string): tf.Tensor2D[] =>
+    slots.map((k) => weights.get(`decoder/${name}/${k}`) as tf.Tensor2D)
   const statistics: BatchStatistics[] = []
-  const drop = <T extends tf.Tensor>(x: T, label: string): T =>
-    trainingStep === undefined ? x : dropout(x, { rate: hypes.dropout, seed, step: trainingStep }, label)
+  const drop = <T extends tf.Tensor>(x: T, ...labels: string[]): T =>
+    trainingStep === undefined ? x : dropout(x, { rate: hypes.dropout, seed, step: trainingStep }, ...labels)
+  const dropSlots = (x: tf.Tensor3D, name: string): tf.Tensor3D =>
+    drop(x, ...slots.map((k) => `${name}/${k}`))
 
   // 1. The backbone: coarse features, one vector a cell, and early features, finer.
   const normal = normalizeFrames(graph, frames) // [n, image_height, image_width, 3]
@@ -117,20 +119,12 @@ function forward(
   // 2. The decoder: r hidden vectors a cell, from each a box and its logits.
   const coarse = widenCoarse(hypes, weights, top)
   const input = tf.mul<tf.Tensor2D>(tf.reshape(coarse, [m, channels.later]), hypes.lstm_input_scale) // [m, later]
-  const hidden = decodeCells(hypes, weights, input) // r x [m, u]
-  const dropped = hidden.map((h, k) => drop(h, `hidden/${k}`))
-  const perSlot = (outputs: tf.Tensor2D[], scale: number): tf.Tensor4D => {
-    const stacked = tf.stack(outputs, 1) // [m, r, width]
-    return tf.reshape(tf.mul(stacked, scale), [n, g, r, outputs[0]!.shape[1]])
-  }
-  const boxes = perSlot(
-    dropped.map((h, k) => tf.matMul(h, weight(`decoder/box_ip/${k}`))),
-    hypes.box_scale,
-  ) // [n, g, r, 4]
-  const logits = perSlot(
-    dropped.map((h, k) => tf.matMul(h, weight(`decoder/conf_ip/${k}`))),
-    1,
-  ) // [n, g, r, classes]
+  const hidden = decodeCells(hypes, weights, input) // [r, m, u]
+  const heads = (states: tf.Tensor3D, name: string, scale: number): tf.Tensor4D =>
+    tf.reshape(slotHeads(states, slotWeights(name), scale), [n, g, r, -1])
+  const dropped = dropSlots(hidden, 'hidden')
+  const boxes = heads(dropped, 'box_ip', hypes.box_scale) // [n, g, r, 4]
+  const logits = heads(dropped, 'conf_ip', 1) // [n, g, r, classes]
   if (!hypes.use_rezoom) return { boxes, logits, statistics }
 
   // 3. Rezoom: early features where the boxes were predicted decide about them once more.
@@ -138,21 +132,11 @@ function forward(
   const sampled = rezoom(early, absolute, earlyStride, hypes) // [n, g * r, samples * early]
   const width = sampled.shape[2]
   const seen = drop(tf.reshape(tf.mul(sampled, hypes.rezoom_feature_scale), [m, r, width]), 'rezoom')
-  const first = hidden.map((_, k) => weight(`decoder/delta_ip1/${k}`)) // [u + samples * early, 128]
-  const units = tf.relu(slotLayer(hidden, seen as tf.Tensor3D, first)) // [r, m, 128]
-  const second = (unstack(units) as tf.Tensor2D[]).map((unit, k) => drop(unit, `delta/${k}`))
-  const rezoomLogits = tf.reshape(
-    perSlot(
-      second.map((h, k) => tf.matMul(h, weight(`decoder/delta_ip2/${k}`))),
-      hypes.rezoom_conf_scale,
-    ),
-    [n, g, r, classes],
-  ) as tf.Tensor4D
+  const units = tf.relu(slotLayer(hidden, seen as tf.Tensor3D, slotWeights('delta_ip1'))) // [r, m, 128]
+  const second = dropSlots(units, 'delta')
+  const rezoomLogits = heads(second, 'delta_ip2', hypes.rezoom_conf_scale) // [n, g, r, classes]
   if (!hypes.reregress) return { boxes, logits, rezoomLogits, statistics }
-  const deltas = perSlot(
-    second.map((h, k) => tf.matMul(h, weight(`decoder/delta_ip_boxes/${k}`))),
-    hypes.rezoom_box_scale,
-  ) // [n, g, r, 4]
+  const deltas = heads(second, 'delta_ip_boxes', hypes.rezoom_box_scale) // [n, g, r, 4]
   return { boxes, logits, rezoomLogits, deltas, statistics }
 }
 

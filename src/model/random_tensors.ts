@@ -27,10 +27,15 @@ export interface DropoutSource {
   step: number
 }
 
-/** Drops a share of the elements and scales up the others, so that the mean stays. Differentiable. */
-export function dropout<T extends tf.Tensor>(x: T, source: DropoutSource, label: string): T {
+/**
+ * Drops a share of the elements and scales up the others, so that the mean stays. Differentiable.
+ * @param labels several: one for each of as many equal parts of x along its first axis
+ */
+export function dropout<T extends tf.Tensor>(x: T, source: DropoutSource, ...labels: readonly string[]): T {
   const { rate, seed, step } = source
   if (rate === 0) return x
-  const state = Math.floor(createRandom(seed).fork(`dropout/${label}/${step}`).uniform() * 0x100000000)
-  return dropElements(x, { state, limit: Math.round(rate * 0x100000000), scale: 1 / (1 - rate) })
+  const states = labels.map((label) =>
+    Math.floor(createRandom(seed).fork(`dropout/${label}/${step}`).uniform() * 0x100000000),
+  )
+  return dropElements(x, { states, limit: Math.round(rate * 0x100000000), scale: 1 / (1 - rate) })
 }

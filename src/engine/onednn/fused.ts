@@ -91,9 +91,14 @@ function softmaxCrossEntropyGrad({ inputs, backend }: Call): TensorInfo {
 }
 
 function dropout({ inputs, attrs, backend }: Call): TensorInfo {
-  const { state, limit, scale } = attrs as Record<string, number>
+  const { states, limit, scale } = attrs as { states: number[]; limit: number; scale: number }
+  const x = backend.floats(inputs['x']!)
   const out = backend.output(inputs['x']!.shape, 'float32')
-  backend.addon.dropout(backend.floats(inputs['x']!), out.values, state!, limit!, scale!)
+  const length = x.length / states.length
+  for (const [part, state] of states.entries()) {
+    const of = (all: F): F => all.subarray(part * length, (part + 1) * length)
+    backend.addon.dropout(of(x), of(out.values), state, limit, scale)
+  }
   return out.info
 }
 

@@ -11,7 +11,7 @@ import {
 import { clearFallbacks } from '../../../src/engine/onednn/kernel.js'
 import { requireTensorAddon, tensorAddonProblem } from '../../../src/engine/onednn/addon.js'
 import type { NativeBackend } from '../../../src/engine/onednn/backend.js'
-import { slotLayer } from '../../../src/engine/slots.js'
+import { slotHeads, slotLayer } from '../../../src/engine/slots.js'
 import { startEngine } from '../../../src/engine/start.js'
 import { normal, withGradients } from './cases.js'
 
@@ -110,22 +110,29 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
     { m: 1, u: 1, w: 1, n: 1, slots: 1 },
     { m: 7, u: 5, w: 3, n: 4, slots: 3 },
     { m: 88, u: 50, w: 260, n: 128, slots: 2 },
-  ])('layer of the slots and gradients %j', async ({ m, u, w, n, slots }) => {
-    const each = (make: (k: number) => tf.Tensor): tf.Tensor[] =>
-      Array.from({ length: slots }, (_, k) => make(k))
-    const run = (): tf.Tensor[] =>
+  ])('layer and heads of the slots with gradients %j', async ({ m, u, w, n, slots }) => {
+    const weights = (rows: number): tf.Tensor[] =>
+      Array.from({ length: slots }, (_, k) => normal([rows, n], `weight${k}`))
+    const layer = (): tf.Tensor[] =>
       withGradients(
-        ((seen: tf.Tensor3D, ...rest: tf.Tensor2D[]) =>
-          slotLayer(rest.slice(0, slots), seen, rest.slice(slots))) as Op,
-        [
-          normal([m, slots, w]),
-          ...each((k) => normal([m, u], `state${k}`)),
-          ...each((k) => normal([u + w, n], `weight${k}`)),
-        ],
+        ((states: tf.Tensor3D, seen: tf.Tensor3D, ...all: tf.Tensor2D[]) =>
+          slotLayer(states, seen, all)) as Op,
+        [normal([slots, m, u], 'states'), normal([m, slots, w]), ...weights(u + w)],
       )
-    const [native, expected] = [await numbers('native', run), await numbers('cpu', run)]
-    expect(native).toHaveLength(2 + 2 * slots)
-    expectClose(native, expected)
+    const native = await numbers('native', layer)
+    expect(native).toHaveLength(3 + slots)
+    expectClose(native, await numbers('cpu', layer))
+
+    for (const scale of [1, 50]) {
+      const heads = (): tf.Tensor[] =>
+        withGradients(((states: tf.Tensor3D, ...all: tf.Tensor2D[]) => slotHeads(states, all, scale)) as Op, [
+          normal([slots, m, u], 'states'),
+          ...weights(u),
+        ])
+      const ours = await numbers('native', heads)
+      expect(ours).toHaveLength(2 + slots)
+      expectClose(ours, await numbers('cpu', heads))
+    }
   })
 
   test('softmax cross-entropy and its gradient', async () => {
@@ -137,11 +144,18 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
   })
 
   test('dropout: the same mask as without the kernel, also in the gradient', async () => {
-    const options = { state: 0xfedcba98, limit: 0x4ccccccd, scale: 1 / 0.7 }
-    const run = (): tf.Tensor[] =>
-      withGradients((x) => fused.dropElements(x!, options), [tf.add(normal([9, 4001]), 9)])
+    const states = [0xfedcba98, 7, 0]
+    const run = (): tf.Tensor[] => {
+      const x = tf.add(normal([9, 4001]), 9)
+      const drop = (of: tf.Tensor, ...by: number[]): tf.Tensor =>
+        fused.dropElements(of, { states: by, limit: 0x4ccccccd, scale: 1 / 0.7 })
+      // Of several states each has its part.
+      const parts = tf.split(x, 3).map((part, k) => drop(part, states[k]!))
+      return [...withGradients((of) => drop(of!, ...states), [x]), tf.concat(parts)]
+    }
     const native = await numbers('native', run)
     expectClose(native, await numbers('cpu', run))
+    expect(native[0]).toEqual(native.at(-1))
     const dropped = native[0]!.filter((value) => value === 0).length / native[0]!.length
     expect(dropped).toBeCloseTo(0.3, 1)
   })
