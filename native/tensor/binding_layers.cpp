@@ -80,10 +80,18 @@ PoolCall PoolOf(const Arguments& arguments) {
           s.batch * s.out_height * s.out_width * s.channels};
 }
 
-// maxPool(meta, x, y)
+// The places of max pooling.
+uint8_t* PlacesOf(const Arguments& arguments, size_t i, const PoolCall& p) {
+  arguments.Require(p.shape.filter_height * p.shape.filter_width <= kMostTaps, 0,
+                    "a window of at most " + std::to_string(kMostTaps) + " taps");
+  return arguments.Bytes(i, p.output);
+}
+
+// maxPool(meta, x, y, places?)
 Napi::Value MaxPoolCall(const Arguments& arguments) {
   const PoolCall p = PoolOf(arguments);
-  MaxPool(p.shape, arguments.Floats(1, p.input), arguments.Floats(2, p.output));
+  MaxPool(p.shape, arguments.Floats(1, p.input), arguments.Floats(2, p.output),
+          arguments.Missing(3) ? nullptr : PlacesOf(arguments, 3, p));
   return arguments.Env().Undefined();
 }
 // averagePool(meta, x, y)
@@ -92,10 +100,11 @@ Napi::Value AveragePoolCall(const Arguments& arguments) {
   AveragePool(p.shape, arguments.Floats(1, p.input), arguments.Floats(2, p.output));
   return arguments.Env().Undefined();
 }
-// maxPoolGradient(meta, x, dy, dx)
+// maxPoolGradient(meta, places, dy, dx)
 Napi::Value MaxPoolGradientCall(const Arguments& arguments) {
   const PoolCall p = PoolOf(arguments);
-  MaxPoolGradient(p.shape, arguments.Floats(1, p.input), arguments.Floats(2, p.output),
+  arguments.Require(p.shape.stride_height > 0 && p.shape.stride_width > 0, 0, "strides > 0");
+  MaxPoolGradient(p.shape, PlacesOf(arguments, 1, p), arguments.Floats(2, p.output),
                   arguments.Floats(3, p.input));
   return arguments.Env().Undefined();
 }

@@ -81,6 +81,13 @@ struct OptimizerParams {
   float keep;   // AdamW: what is left of the weight before it is moved
 };
 
+/// A window of max pooling as a pixel in it sees it.
+struct MaxSource {
+  const uint8_t* places;
+  const float* dy;
+  int32_t number;  // of the pixel's tap
+};
+
 struct Loops {
   const char* isa;
   BinaryLoop binary[static_cast<int>(BinaryOp::kCount)][3];
@@ -115,10 +122,11 @@ struct Loops {
                         const float* offset, const float* a, const float* b, const float* c,
                         bool relu, int64_t rows, int64_t channels, float* dx);
 
-  /// Pooling over channels: best = max(best, x); and the gradient of one pooled pixel from the pixels of its window.
-  void (*max_update)(const float* x, float* best, int64_t n);
-  void (*max_gradient)(const float* const* x, float* const* dx, int taps, const float* dy,
-                       int64_t n);
+  /// Pooling over channels: the first maximum of a window's taps with its number (places may be null); and the gradient
+  /// of a pixel, which is the sum of dy of the windows whose maximum it was, in their order.
+  void (*max_window)(const float* const* x, const int32_t* numbers, int taps, int64_t n, float* y,
+                     uint8_t* places);
+  void (*max_gradient)(const MaxSource* sources, int count, int64_t n, float* dx);
   /// out += x * scale.
   void (*add_scaled)(const float* x, float scale, float* out, int64_t n);
 

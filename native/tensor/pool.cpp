@@ -27,7 +27,7 @@ Taps TapsOf(int64_t out, int64_t stride, int64_t pad, int64_t filter, int64_t di
   return {first, last, start};
 }
 
-// Calls tap(image_offset, image_row) for the valid taps of an output pixel; returns how many there were.
+// Calls tap(image_offset, image_row, number) for the valid taps of an output pixel; returns how many there were.
 template <typename Tap>
 int64_t ForTaps(const PoolShape& s, int64_t n, int64_t y, int64_t x, const Tap& tap) {
   const Taps rows =
@@ -38,7 +38,7 @@ int64_t ForTaps(const PoolShape& s, int64_t n, int64_t y, int64_t x, const Tap& 
     const int64_t row = rows.start + r * s.dilation_height;
     const int64_t line = (n * s.in_height + row) * s.in_width + columns.start;
     for (int64_t c = columns.first; c < columns.last; ++c)
-      tap((line + c * s.dilation_width) * s.channels, row);
+      tap((line + c * s.dilation_width) * s.channels, row, r * s.filter_width + c);
   }
   return std::max<int64_t>(0, rows.last - rows.first) *
          std::max<int64_t>(0, columns.last - columns.first);
@@ -88,22 +88,45 @@ void ForBands(const PoolShape& s, float* dx, const Pixel& pixel) {
               });
 }
 
+// An output whose window holds an input, on one axis.
+struct Window {
+  int64_t out, tap;
+};
+
+// The windows that hold position `in`, by rising output.
+void WindowsOf(int64_t in, int64_t stride, int64_t pad, int64_t filter, int64_t dilation,
+               int64_t outputs, std::vector<Window>& windows) {
+  windows.clear();
+  for (int64_t tap = filter - 1; tap >= 0; --tap) {
+    const int64_t start = in + pad - tap * dilation;
+    if (start >= 0 && start % stride == 0 && start / stride < outputs)
+      windows.push_back({start / stride, tap});
+  }
+}
+
 }  // namespace
 
-void MaxPool(const PoolShape& s, const float* x, float* y) {
-  const auto update = ActiveLoops().max_update;
+void MaxPool(const PoolShape& s, const float* x, float* y, uint8_t* places) {
+  const auto best = ActiveLoops().max_window;
+  const auto window = static_cast<size_t>(s.filter_height * s.filter_width);
   ForOutputs(s, [&](int64_t n, int64_t oy, int64_t ox) {
-    float* best = y + ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
-    bool first = true;
-    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t) {
-      if (first) {
-        std::memcpy(best, x + offset, static_cast<size_t>(s.channels) * sizeof(float));
-      } else {
-        update(x + offset, best, s.channels);
-      }
-      first = false;
+    thread_local std::vector<const float*> from;
+    thread_local std::vector<int32_t> numbers;
+    from.resize(window);
+    numbers.resize(window);
+    int taps = 0;
+    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t, int64_t number) {
+      from[taps] = x + offset;
+      numbers[taps++] = static_cast<int32_t>(number);
     });
-    if (first) std::fill(best, best + s.channels, -INFINITY);
+    const int64_t at = ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
+    if (taps == 0) {
+      std::fill(y + at, y + at + s.channels, -INFINITY);
+      if (places != nullptr) std::fill(places + at, places + at + s.channels, kMostTaps);
+    } else {
+      best(from.data(), numbers.data(), taps, s.channels, y + at,
+           places == nullptr ? nullptr : places + at);
+    }
   });
 }
 
@@ -114,37 +137,52 @@ void AveragePool(const PoolShape& s, const float* x, float* y) {
   ForOutputs(s, [&](int64_t n, int64_t oy, int64_t ox) {
     float* sum = y + ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
     std::fill(sum, sum + s.channels, 0.0f);
-    const int64_t count = ForTaps(
-        s, n, oy, ox, [&](int64_t offset, int64_t) { add(sum, x + offset, sum, s.channels); });
+    const int64_t count = ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t, int64_t) {
+      add(sum, x + offset, sum, s.channels);
+    });
     scale(sum, sum, s.channels, 1.0f / static_cast<float>(count), 0.0f);
   });
 }
 
-void MaxPoolGradient(const PoolShape& s, const float* x, const float* dy, float* dx) {
-  const auto gradient = ActiveLoops().max_gradient;
-  const size_t window = static_cast<size_t>(s.filter_height * s.filter_width);
-  ForBands(s, dx, [&](const Band& band, int64_t n, int64_t oy, int64_t ox) {
-    thread_local std::vector<const float*> from;
-    thread_local std::vector<float*> to;
-    from.resize(window);
-    to.resize(window);
-    int taps = 0;
-    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t row) {
-      from[taps] = x + offset;
-      to[taps++] = band.Has(row) ? dx + offset : nullptr;
-    });
-    const int64_t pixel = (n * s.out_height + oy) * s.out_width + ox;
-    gradient(from.data(), to.data(), taps, dy + pixel * s.channels, s.channels);
-  });
+void MaxPoolGradient(const PoolShape& s, const uint8_t* places, const float* dy, float* dx) {
+  const auto gather = ActiveLoops().max_gradient;
+  const auto window = static_cast<size_t>(s.filter_height * s.filter_width);
+  const int64_t work = s.in_width * s.channels;
+  // A pixel of the input looks at the windows that hold it: no two threads write the same one.
+  const auto one = [&](int64_t n, int64_t y) {
+    thread_local std::vector<Window> rows, columns;
+    thread_local std::vector<MaxSource> sources;
+    WindowsOf(y, s.stride_height, s.pad_top, s.filter_height, s.dilation_height, s.out_height,
+              rows);
+    sources.resize(window);
+    for (int64_t x = 0; x < s.in_width; ++x) {
+      WindowsOf(x, s.stride_width, s.pad_left, s.filter_width, s.dilation_width, s.out_width,
+                columns);
+      int count = 0;
+      for (const Window& row : rows)
+        for (const Window& column : columns) {
+          const int64_t pixel = (n * s.out_height + row.out) * s.out_width + column.out;
+          sources[count++] = {places + pixel * s.channels, dy + pixel * s.channels,
+                              static_cast<int32_t>(row.tap * s.filter_width + column.tap)};
+        }
+      gather(sources.data(), count, s.channels,
+             dx + ((n * s.in_height + y) * s.in_width + x) * s.channels);
+    }
+  };
+  ParallelFor(s.batch * s.in_height, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work)),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t row = begin; row < end; ++row)
+                  one(row / s.in_height, row % s.in_height);
+              });
 }
 
 void AveragePoolGradient(const PoolShape& s, const float* dy, float* dx) {
   const auto add_scaled = ActiveLoops().add_scaled;
   ForBands(s, dx, [&](const Band& band, int64_t n, int64_t oy, int64_t ox) {
     const float* gradient = dy + ((n * s.out_height + oy) * s.out_width + ox) * s.channels;
-    const int64_t count = ForTaps(s, n, oy, ox, [](int64_t, int64_t) {});
+    const int64_t count = ForTaps(s, n, oy, ox, [](int64_t, int64_t, int64_t) {});
     const float share = 1.0f / static_cast<float>(count);
-    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t row) {
+    ForTaps(s, n, oy, ox, [&](int64_t offset, int64_t row, int64_t) {
       if (band.Has(row)) add_scaled(gradient, share, dx + offset, s.channels);
     });
   });

@@ -12,11 +12,15 @@ struct PoolShape {
   int64_t pad_top, pad_left;
 };
 
-/// x [batch, in_height, in_width, channels] -> y [batch, out_height, out_width, channels].
-void MaxPool(const PoolShape& s, const float* x, float* y);
+/// Windows of more taps have no places.
+constexpr int64_t kMostTaps = 255;
+
+/// x [batch, in_height, in_width, channels] -> y [batch, out_height, out_width, channels]; places, null or like y: the tap of
+/// the window (row by row) that holds the first maximum, kMostTaps where the window lies in the padding.
+void MaxPool(const PoolShape& s, const float* x, float* y, uint8_t* places);
 void AveragePool(const PoolShape& s, const float* x, float* y);
-/// dx = gradient of x given dy; a tie goes to the first maximum of the window, row by row, as in tfjs.
-void MaxPoolGradient(const PoolShape& s, const float* x, const float* dy, float* dx);
+/// dx = gradient of x given dy, with the places that MaxPool found.
+void MaxPoolGradient(const PoolShape& s, const uint8_t* places, const float* dy, float* dx);
 /// Each output spreads dy / (number of inputs that it averaged). tfjs's own cpu and wasm kernels divide by the
 /// whole filter instead, which is not the derivative of their forward pass at a padded border; TensorFlow agrees
 /// with ours.

@@ -112,9 +112,9 @@ export interface TensorAddon {
     pitchA?: number,
     pitchC?: number,
   ) => void
-  maxPool: (meta: Int32Array, x: F, y: F) => void
+  maxPool: (meta: Int32Array, x: F, y: F, places?: Uint8Array) => void
   averagePool: (meta: Int32Array, x: F, y: F) => void
-  maxPoolGradient: (meta: Int32Array, x: F, dy: F, dx: F) => void
+  maxPoolGradient: (meta: Int32Array, places: Uint8Array, dy: F, dx: F) => void
   averagePoolGradient: (meta: Int32Array, dy: F, dx: F) => void
   batchNormTraining: (
     rows: number,

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs'
 import type { TensorInfo } from '@tensorflow/tfjs'
 import { areFloats, product } from './kernel.js'
-import type { Call, Kernel, Kernels } from './kernel.js'
+import type { Call, Kernels } from './kernel.js'
 
 type Conv2DInfo = tf.backend_util.Conv2DInfo
 type Shape4D = [number, number, number, number]
@@ -73,25 +73,53 @@ function planPool(attrs: Call['attrs'], shape: number[]): Conv2DInfo {
   return c
 }
 
-function pool(kind: 'maxPool' | 'averagePool'): Kernel {
-  return ({ inputs, attrs, backend }) => {
-    const { x } = inputs as { x: TensorInfo }
-    if (!areFloats(x)) return undefined
-    const c = planPool(attrs, x.shape)
-    if (c.filterHeight === 1 && c.filterWidth === 1 && tf.util.arraysEqual(c.inShape, c.outShape))
-      return backend.alias(x)
-    const out = backend.output(c.outShape, 'float32')
-    backend.addon[kind](poolMeta, backend.floats(x), out.values)
-    return out.info
-  }
+/** Where nothing is pooled. */
+function isIdentity(c: Conv2DInfo): boolean {
+  return c.filterHeight === 1 && c.filterWidth === 1 && tf.util.arraysEqual(c.inShape, c.outShape)
 }
 
+/** With `attrs.places` also where in its window each maximum is, for the gradient. */
+function maxPool({ inputs, attrs, backend }: Call): TensorInfo | TensorInfo[] | undefined {
+  const { x } = inputs as { x: TensorInfo }
+  if (!areFloats(x)) return undefined
+  const c = planPool(attrs, x.shape)
+  if (attrs['places'] !== true && isIdentity(c)) return backend.alias(x)
+  const out = backend.output(c.outShape, 'float32')
+  const places = attrs['places'] === true ? backend.output(c.outShape, 'bool') : undefined
+  backend.addon.maxPool(poolMeta, backend.floats(x), out.values, places?.values)
+  return places === undefined ? out.info : [out.info, places.info]
+}
+
+/** Finds the places once more where MaxPool gave none. */
 function maxPoolGrad({ inputs, attrs, backend }: Call): TensorInfo | undefined {
-  const { dy, input } = inputs as { dy: TensorInfo; input: TensorInfo }
+  const { dy, input, places } = inputs as { dy: TensorInfo; input: TensorInfo; places?: TensorInfo }
   if (!areFloats(dy, input)) return undefined
-  planPool(attrs, input.shape)
+  const c = planPool(attrs, input.shape)
+  if (!hasPlaces(c.filterHeight * c.filterWidth)) return undefined
   const out = backend.output(input.shape, 'float32')
-  backend.addon.maxPoolGradient(poolMeta, backend.floats(input), backend.floats(dy), out.values)
+  let found = places && (backend.elements(places) as Uint8Array)
+  if (found === undefined) {
+    const y = backend.output(c.outShape, 'float32')
+    found = new Uint8Array(y.values.length)
+    backend.addon.maxPool(poolMeta, backend.floats(input), y.values, found)
+    backend.disposeData(y.info.dataId)
+  }
+  backend.addon.maxPoolGradient(poolMeta, found, backend.floats(dy), out.values)
+  return out.info
+}
+
+/** Whether the taps of a window can be told apart in the places of its maximum: kMostTaps of native/tensor/pool.h. */
+export function hasPlaces(taps: number): boolean {
+  return taps <= 255
+}
+
+function avgPool({ inputs, attrs, backend }: Call): TensorInfo | undefined {
+  const { x } = inputs as { x: TensorInfo }
+  if (!areFloats(x)) return undefined
+  const c = planPool(attrs, x.shape)
+  if (isIdentity(c)) return backend.alias(x)
+  const out = backend.output(c.outShape, 'float32')
+  backend.addon.averagePool(poolMeta, backend.floats(x), out.values)
   return out.info
 }
 
@@ -131,8 +159,8 @@ function fusedBatchNorm({ inputs, attrs, backend }: Call): TensorInfo | undefine
 
 export const layerKernels: Kernels = {
   BatchMatMul: batchMatMul,
-  MaxPool: pool('maxPool'),
-  AvgPool: pool('averagePool'),
+  MaxPool: maxPool,
+  AvgPool: avgPool,
   MaxPoolGrad: maxPoolGrad,
   AvgPoolGrad: avgPoolGrad,
   FusedBatchNorm: fusedBatchNorm,

@@ -6,6 +6,7 @@ import type { NativeBackend } from './backend.js'
 import { planConvolution } from './convolutions.js'
 import { BACKEND } from './kernel.js'
 import type { Call, Kernels } from './kernel.js'
+import { hasPlaces } from './layers.js'
 import { block, writeChannels } from './layout.js'
 
 /** A node with what is known before it runs. Places: 0 is the input, i the result of node i - 1. */
@@ -53,7 +54,8 @@ function planLayers({ nodes, epsilon }: Network, x: number[], filters: number[][
       layer.shape = geometry.outShape
     } else if (node.op === 'maxPool') {
       const { size, stride, pad } = node
-      layer.attrs = { filterSize: size, strides: stride, pad: pad as 'same', dimRoundingMode: 'floor' }
+      const window = { filterSize: size, strides: stride, pad: pad as 'same', dimRoundingMode: 'floor' }
+      layer.attrs = { ...window, places: hasPlaces(size ** 2) }
       const four = layer.shape as [number, number, number, number]
       layer.shape = tf.backend_util.computePool2DInfo(four, size, stride, 1, pad as 'same', 'floor').outShape
     } else if (node.op === 'concat')
@@ -107,8 +109,11 @@ function network(call: Call): TensorInfo[] {
       else backend.disposeData(y.dataId)
       moments.push(mean, variance)
       held.push(x, backend.alias(mean), backend.alias(variance))
-    } else if (node.op === 'maxPool') made[place] = run('MaxPool', { x: made[node.input]! }, attrs)
-    else if (node.op === 'add') {
+    } else if (node.op === 'maxPool') {
+      const [y, places] = runKernel(backend, 'MaxPool', { x: made[node.input]! }, attrs)
+      made[place] = y!
+      if (places !== undefined) held.push(places)
+    } else if (node.op === 'add') {
       const [a, b] = [made[node.inputs[0]]!, made[node.inputs[1]]!]
       made[place] = run(node.relu ? 'NoduleAddRelu' : 'Add', { a, b }, attrs)
     } else {
@@ -131,14 +136,17 @@ interface Held {
   made: (TensorInfo | undefined)[]
   /** By place: a convolution before its batch norm, and the moments. */
   norms: { x: TensorInfo; mean: TensorInfo; variance: TensorInfo }[]
+  /** By place: where the maxima are. */
+  places: (TensorInfo | undefined)[]
 }
 
 function readHeld(layers: readonly Layer[], x: TensorInfo, parts: readonly TensorInfo[]): Held {
-  const held: Held = { made: [x], norms: [] }
+  const held: Held = { made: [x], norms: [], places: [] }
   let at = 0
-  for (const { node, place, into } of layers) {
+  for (const { node, place, into, attrs } of layers) {
     if (node.op === 'conv')
       held.norms[place] = { x: parts[at++]!, mean: parts[at++]!, variance: parts[at++]! }
+    if (attrs['places'] === true) held.places[place] = parts[at++]
     held.made[place] = into === undefined ? parts[at++] : undefined
   }
   return held
@@ -147,7 +155,7 @@ function readHeld(layers: readonly Layer[], x: TensorInfo, parts: readonly Tenso
 function networkGrad(call: Call): TensorInfo[] {
   const { inputs, attrs, backend } = call
   const layers = layersOf(call)
-  const { made, norms } = readHeld(layers, inputs['x']!, backend.held(inputs['held']!))
+  const { made, norms, places } = readHeld(layers, inputs['x']!, backend.held(inputs['held']!))
   const ofWeights: TensorInfo[] = []
   // Gradients of the results by place, so far.
   const sums: (TensorInfo | undefined)[] = []
@@ -174,7 +182,8 @@ function networkGrad(call: Call): TensorInfo[] {
       drop(dx)
     } else if (node.op === 'maxPool') {
       const [input, output] = [made[node.input]!, made[place]!]
-      if (wanted(node.input)) add(node.input, run('MaxPoolGrad', { dy, input, output }, how)[0]!)
+      const found = places[place] === undefined ? {} : { places: places[place] }
+      if (wanted(node.input)) add(node.input, run('MaxPoolGrad', { dy, input, output, ...found }, how)[0]!)
     } else if (node.op === 'add') {
       const [gradient] = node.relu ? run('NoduleReluGrad', { dy, y: made[place]! }, {}) : [backend.alias(dy)]
       for (const input of node.inputs) if (wanted(input)) add(input, backend.alias(gradient!))

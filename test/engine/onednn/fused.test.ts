@@ -135,6 +135,22 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
     }
   })
 
+  test('max pooling over windows of more taps than the places of its maxima can tell apart', async () => {
+    const run = (): tf.Tensor[] =>
+      withGradients((x) => tf.maxPool(x as tf.Tensor4D, 16, 8, 'same'), [normal([1, 20, 24, 3])])
+    expectClose(await numbers('native', run), await numbers('cpu', run), 1e-7)
+    const addon = requireTensorAddon()
+    const meta = Int32Array.from([1, 16, 16, 1, 1, 1, 16, 16, 1, 1, 1, 1, 0, 0])
+    const [x, y, places] = [new Float32Array(256), new Float32Array(1), new Uint8Array(1)]
+    const refused = 'argument 0: expected a window of at most 255 taps'
+    expect(() => addon.maxPool(meta, x, y, places)).toThrow(refused)
+    expect(() => addon.maxPoolGradient(meta, places, y, x)).toThrow(refused)
+    meta[6] = 15
+    expect(() => addon.maxPool(meta, x, y, new Uint8Array(0))).toThrow(
+      'argument 3: expected Uint8Array that is long enough',
+    )
+  })
+
   test('softmax cross-entropy and its gradient', async () => {
     const run = (): tf.Tensor[] => {
       const labels = tf.softmax(normal([70, 3], 'labels', 3))
