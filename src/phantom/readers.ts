@@ -2,7 +2,7 @@ import type { Random } from '../random.js'
 import { clamp } from './fields.js'
 import type { NoduleShape } from './nodules.js'
 import { traceOutline } from './outline.js'
-import type { Eye, NoduleSights } from './visibility.js'
+import { commonEye, type Eye, type NoduleSights } from './visibility.js'
 
 /** The nine ratings of LIDC, each 1 to 5 (calcification to 6, internalStructure to 4). */
 export interface PhantomRatings {
@@ -56,14 +56,15 @@ export function drawReaders(
   for (const shape of nodules) {
     // Two look at least as well as the eye of the truth: one mark alone would be no ground truth to train on.
     const sure = random.integer(4)
+    const sharedEnd = commonEye.end + 0.06 * random.normal()
     for (const [r, reader] of readers.entries()) {
       const must = r === sure || r === (sure + 1) % 4
       const attentive = random.uniform() < attention(shape) || must
       const grow = 0.12 * pixel + 0.03 * shape.radius * random.normal() + 0.2 * pixel * random.normal()
-      const [needs, end] = [Math.exp(0.15 * random.normal()), 0.5 + 0.08 * random.normal()]
+      const [needs, end] = [Math.exp(0.15 * random.normal()), sharedEnd + 0.1 * random.normal()]
       const eye = {
         needs: must ? Math.min(1, needs) : needs,
-        end: must ? Math.min(0.5, end) : end,
+        end: must ? Math.min(commonEye.end, end) : end,
         grow: clamp(grow, -0.2 * shape.radius, 0.25 * shape.radius),
         dx: 0.3 * random.normal(),
         dy: 0.3 * random.normal(),

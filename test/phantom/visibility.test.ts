@@ -74,7 +74,7 @@ function sides(views: NoduleView[], needed: number, eye = commonEye): number[] {
 }
 
 describe('what is seen of a nodule', () => {
-  it('is all of it where its contrast is needed, at half of which the border lies', () => {
+  it('is all of it where its contrast is needed, at nearly half of which the border lies', () => {
     expect(sides([disk('solid', { radius: 6.2, bulk: 860 })], 90)).toEqual([13])
     expect(sides([disk('ground-glass', { radius: 6.2, bulk: 200 })], 90)).toEqual([13])
   })
@@ -103,6 +103,7 @@ describe('what is seen of a nodule', () => {
     const views = [0.4, 0.6, 1, 0.3].map((peak) => disk('solid', { radius: 6.2, peak, bulk: 860 }))
     expect(sides(views, 90)).toEqual([0, 13, 13, 0])
     expect(sides(views, 90, { ...commonEye, end: 0.35 })).toEqual([13, 13, 13, 0])
+    expect(sides(views, 90, { ...commonEye, end: 0.65 })).toEqual([0, 0, 13, 0])
     // An eye that draws it larger.
     const one = [disk('solid', { radius: 6.8, bulk: 860 })]
     expect(sides(one, 90)).toEqual([13])
