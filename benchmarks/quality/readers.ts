@@ -132,7 +132,11 @@ function measure({ hu, readers, shape }: Outlined): void {
     const area = areas[k]!
     if (area < 6) continue
     const now = slice(hu, k)
-    const inner = grown(masks[k]!.map((value) => 1 - value), columns, 1)
+    const inner = grown(
+      masks[k]!.map((value) => 1 - value),
+      columns,
+      1,
+    )
     const inside = [...now].filter((_, n) => inner[n] === 0)
     const full = quantile(inside.length > 0 ? inside : [...now].filter((_, n) => masks[k]![n] === 1), 0.75)
     const around = grown(masks[k]!, columns, 3)
