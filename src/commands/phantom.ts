@@ -15,6 +15,8 @@ interface Flags {
   thickness: number | undefined
   slices: number | undefined
   nodules: number | undefined
+  'min-diameter': number | undefined
+  'max-diameter': number | undefined
   contrast: boolean | undefined
   noise: number | undefined
   kernel: string | undefined
@@ -22,7 +24,12 @@ interface Flags {
 }
 
 /** Flags that are not called as the parameters that they set. */
-export const flagOf = { 'nodules[0]': 'nodules', 'nodules[1]': 'nodules' }
+export const flagOf = {
+  'nodules[0]': 'nodules',
+  'nodules[1]': 'nodules',
+  'diameter[0]': 'min-diameter',
+  'diameter[1]': 'max-diameter',
+}
 
 export const command: CommandModule<object, Flags> = {
   command: 'phantom',
@@ -48,6 +55,14 @@ export const command: CommandModule<object, Flags> = {
       .option('thickness', { type: 'number', describe: 'Slice thickness, mm; default the distance' })
       .option('slices', { type: 'number', describe: 'Number of slices; default what covers the lungs' })
       .option('nodules', { type: 'number', describe: 'Nodules in each patient; default 2 to 6' })
+      .option('min-diameter', {
+        type: 'number',
+        describe: 'Diameter of the smallest nodules, mm; default 4, with --hard 3.2',
+      })
+      .option('max-diameter', {
+        type: 'number',
+        describe: 'Diameter of the largest nodules, mm; default 30, with --hard 14',
+      })
       .option('contrast', { type: 'boolean', describe: 'With or without contrast agent; default either' })
       .option('noise', {
         type: 'number',
@@ -73,6 +88,7 @@ export const command: CommandModule<object, Flags> = {
         ...(flags.thickness === undefined ? {} : { thickness: flags.thickness }),
         ...(flags.slices === undefined ? {} : { slices: flags.slices }),
         ...(flags.nodules === undefined ? {} : { nodules: flags.nodules }),
+        diameter: [flags['min-diameter'], flags['max-diameter']],
         ...(flags.contrast === undefined ? {} : { contrast: flags.contrast }),
         ...(flags.noise === undefined ? {} : { noise: flags.noise }),
         ...(flags.kernel === undefined ? {} : { kernel: flags.kernel }),

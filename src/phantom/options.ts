@@ -17,8 +17,8 @@ export interface PhantomOptions {
   slices?: number
   /** Nodules of 3 mm and more: a count, or [low, high] to draw it from. Default [2, 6]. */
   nodules?: number | readonly [number, number]
-  /** Diameters of the nodules, [low, high]. Default [4, 30]; hard: [3.2, 14]. */
-  diameter?: readonly [number, number]
+  /** Diameters of the nodules, [low, high]. Default [4, 30]; hard: [3.2, 14]; also for a bound that is left out. */
+  diameter?: readonly [number | undefined, number | undefined]
   /** Intravenous contrast agent; default drawn at random. */
   contrast?: boolean
   /** Standard deviation of the noise inside the body; default from the kernel, the slice thickness and a dose at random. */
@@ -55,7 +55,8 @@ export function checkOptions(o: PhantomOptions): CheckedOptions {
   checkInteger('nodules[0]', nodules[0], 0, 50)
   checkInteger('nodules[1]', nodules[1], nodules[0], 50)
   const hard = o.hard === true
-  const diameter = o.diameter ?? (hard ? [3.2, 14] : [4, 30])
+  const usual = hard ? ([3.2, 14] as const) : ([4, 30] as const)
+  const diameter = [o.diameter?.[0] ?? usual[0], o.diameter?.[1] ?? usual[1]] as const
   if (o.kernel !== undefined && !kernelNames.includes(o.kernel))
     throw invalidParameter('kernel', `one of ${kernelNames.join(', ')}`, o.kernel)
   checkNumber('diameter[0]', diameter[0], 3, 60)

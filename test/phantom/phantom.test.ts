@@ -117,6 +117,9 @@ describe('makePatient', () => {
     expect(() => makePatient({ matrix: 20 })).toThrow(NoduleError)
     expect(() => makePatient({ spacing: 0 })).toThrow('for spacing')
     expect(() => makePatient({ nodules: [5, 2] })).toThrow('nodules[1]')
+    expect(() => makePatient({ hard: true, diameter: [20, undefined] })).toThrow(
+      'for diameter[1]: expected a number from 20 to 60, got 14',
+    )
     expect(() => makePatient({ seed: -1 })).toThrow('for seed')
     expect(() => makePatient({ kernel: 'SOFT' })).toThrow('one of STANDARD')
     expect(() => makePatient({ patientId: '../x' })).toThrow('for patientId')
