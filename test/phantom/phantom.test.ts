@@ -118,7 +118,7 @@ describe('makePatient', () => {
     expect(() => makePatient({ spacing: 0 })).toThrow('for spacing')
     expect(() => makePatient({ nodules: [5, 2] })).toThrow('nodules[1]')
     expect(() => makePatient({ hard: true, diameter: [20, undefined] })).toThrow(
-      'for diameter[1]: expected a number from 20 to 60, got 14',
+      'between 20 and 60 for diameter[1] but received 14',
     )
     expect(() => makePatient({ seed: -1 })).toThrow('for seed')
     expect(() => makePatient({ kernel: 'SOFT' })).toThrow('one of STANDARD')
