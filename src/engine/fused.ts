@@ -74,13 +74,39 @@ export function run(
   return Array.isArray(outputs) ? outputs : [outputs as tf.Tensor]
 }
 
+/** What the native engine's backend has for its tensors (onednn/backend.ts). */
+interface NativeMemory {
+  floats: (x: tf.Tensor) => Float32Array
+  output: (shape: number[], dtype: 'float32') => { info: tf.TensorInfo; values: Float32Array }
+}
+
 /**
  * The elements of a float32 tensor, without a copy where the engine allows it. Not to be written, and good only as long as
  * the tensor lives.
  */
 export function peek(x: tf.Tensor): Float32Array {
   if (tf.getBackend() !== 'native') return x.dataSync() as Float32Array
-  return (tf.backend() as unknown as { floats: (x: tf.Tensor) => Float32Array }).floats(x)
+  return (tf.backend() as unknown as NativeMemory).floats(x)
+}
+
+/**
+ * New float32 tensors whose elements, which hold anything before, `write` writes. They lie in the engine's own memory
+ * where it allows that: arrays of each step's own would have to be cleared first and collected later.
+ */
+export function writeTensors(
+  shapes: readonly number[][],
+  write: (...elements: Float32Array[]) => void,
+): tf.Tensor[] {
+  if (tf.getBackend() !== 'native') {
+    const elements = shapes.map((shape) => new Float32Array(tf.util.sizeFromShape(shape)))
+    write(...elements)
+    return elements.map((values, at) => tf.tensor(values, shapes[at], 'float32'))
+  }
+  const backend = tf.backend() as unknown as NativeMemory
+  const outputs = shapes.map((shape) => backend.output(shape, 'float32'))
+  const tensors = outputs.map(({ info }) => tf.engine().makeTensorFromTensorInfo(info))
+  write(...outputs.map(({ values }) => values))
+  return tensors
 }
 
 /** The axes of a batch norm: all but the channels. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import type { Hypes } from '../config/hypes.js'
-import { peek } from '../engine/fused.js'
+import { peek, writeTensors } from '../engine/fused.js'
 import { rezoomForwardSync, rezoomGradientSync } from '../kernels/index.js'
 import type { RezoomInput } from '../kernels/index.js'
 
@@ -29,14 +29,12 @@ export function rezoom(features: tf.Tensor4D, boxes: tf.Tensor3D, stride: number
     const save = args[2] as unknown as tf.GradSaveFunc
     save([map, box])
     return {
-      value: tf.tensor(rezoomForwardSync(inputOf(map, box)), outShape, 'float32'),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const gradient = rezoomGradientSync(inputOf(saved[0]!, saved[1]!), peek(dy))
-        return [
-          tf.tensor(gradient.features, features.shape, 'float32'),
-          tf.tensor(gradient.boxes, boxes.shape, 'float32'),
-        ]
-      },
+      value: writeTensors([outShape], (out) => void rezoomForwardSync(inputOf(map, box), { out }))[0]!,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
+        writeTensors([features.shape, boxes.shape], (dFeatures, dBoxes) => {
+          const out = { features: dFeatures!, boxes: dBoxes! }
+          rezoomGradientSync(inputOf(saved[0]!, saved[1]!), peek(dy), { out })
+        }),
     }
   })
   return op(features, boxes) as tf.Tensor3D

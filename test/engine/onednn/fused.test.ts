@@ -301,6 +301,22 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
     expect(backend.numDataIds()).toBe(data)
   })
 
+  test('tensors whose elements are written: in pooled memory, and on any engine', async () => {
+    const run = (): tf.Tensor[] =>
+      fused.writeTensors([[2, 700], [3], [0]], (first, second, none) => {
+        first!.fill(7)
+        second!.set([1, 2, 3])
+        expect(none).toHaveLength(0)
+      })
+    const native = await numbers('native', run)
+    expect(native).toEqual([Array(1400).fill(7), [1, 2, 3], []])
+    const backend = tf.backend() as unknown as NativeBackend
+    const before = [tf.memory().numTensors, backend.numDataIds(), backend.poolBytes().allocated]
+    expect(await numbers('native', run)).toEqual(native)
+    expect([tf.memory().numTensors, backend.numDataIds(), backend.poolBytes().allocated]).toEqual(before)
+    expect(await numbers('cpu', run)).toEqual(native)
+  })
+
   test('what was read stays as it was when its memory is used again', async () => {
     await tf.setBackend('native')
     const a = tf.add(tf.ones([2048]), 1)
