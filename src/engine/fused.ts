@@ -17,8 +17,8 @@
  * | NoduleMoveWeights | gradients, weights, first and second slots: `count` each | see fused_training.ts | weights, slots; or none |
  * | NoduleRmsProp | weight, meanSquare, gradient | learningRate, decay, epsilon, scale | weight, meanSquare |
  * | NoduleAdam | weight, mean, meanSquare, gradient | learningRate, beta1, beta2, epsilon, scale | weight, mean, meanSquare |
- * | NoduleSoftmaxCrossEntropy | logits, labels [r, c] | | loss [r], softmax [r, c] |
- * | NoduleSoftmaxCrossEntropyGrad | dy [r], softmax, labels [r, c] | | dlogits |
+ * | NoduleSoftmaxCrossEntropy | logits, labels [..., c] | | loss [r rows], softmax [..., c] |
+ * | NoduleSoftmaxCrossEntropyGrad | dy [r], softmax, labels [..., c] | | dlogits |
  * | NoduleDropout | x | states, limit, scale: see dropElements | y |
  * | NoduleMoveAverages | averages, values: `count` each | momentum | averages; or none |
  * | NoduleLstm | x [r, w] or [steps, r, w], kernel [w + u, 4u], bias [4u] | steps | hidden, cells [steps, r, u], gates [steps, r, 4u] |
@@ -204,26 +204,32 @@ export function addRelu<T extends tf.Tensor>(a: T, b: T): T {
 }
 
 /**
- * Cross entropy of each row: -sum_k labels[k] * log softmax(logits)[k]. Differentiable in the logits.
- * @param logits [rows, classes]
- * @param labels [rows, classes], probabilities
- * @returns [rows]
+ * Cross entropy of the rows, each times its weight, together: -sum of weights[r] * labels[r, k] * log softmax(logits[r])[k].
+ * Differentiable in the logits.
+ * @param logits [..., classes]
+ * @param labels like the logits, probabilities
+ * @param weights of the rows
  */
-export function softmaxCrossEntropy(logits: tf.Tensor, labels: tf.Tensor): tf.Tensor {
-  if (tf.getKernel('NoduleSoftmaxCrossEntropy', tf.getBackend()) == null)
-    return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), labels), 1))
+export function softmaxCrossEntropy(logits: tf.Tensor, labels: tf.Tensor, weights: Float32Array): tf.Scalar {
+  if (tf.getKernel('NoduleSoftmaxCrossEntropy', tf.getBackend()) == null) {
+    const rows = tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), labels), -1))
+    return tf.sum(tf.mul(rows, tf.tensor(weights, rows.shape)))
+  }
   const op = tf.customGrad((...args) => {
     const save = args[1] as unknown as tf.GradSaveFunc
     const fused = run('NoduleSoftmaxCrossEntropy', { logits: args[0] as tf.Tensor, labels }, {})
     const [loss, softmax] = fused as [tf.Tensor, tf.Tensor]
     save([softmax, labels])
     return {
-      value: loss,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        run('NoduleSoftmaxCrossEntropyGrad', { dy, softmax: saved[0]!, labels: saved[1]! }, {})!,
+      value: tf.scalar(peek(loss).reduce((sum, value, row) => sum + value * weights[row]!, 0)),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const scale = peek(dy)[0]!
+        const inputs = { dy: tf.tensor1d(weights.map((weight) => weight * scale)), softmax: saved[0]! }
+        return run('NoduleSoftmaxCrossEntropyGrad', { ...inputs, labels: saved[1]! }, {})!
+      },
     }
   })
-  return op(logits)
+  return op(logits) as tf.Scalar
 }
 
 interface DropOptions {

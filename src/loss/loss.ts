@@ -5,6 +5,7 @@ import { NoduleError } from '../errors.js'
 import type { Outputs } from '../model/detector.js'
 import { hungarianMatchSync } from '../kernels/index.js'
 import type { Targets } from '../targets/targets.js'
+import { absolute, boundedSquare, residualLoss } from './residuals.js'
 
 /** What each slot should say, after the matching. m cells of all frames, r slots. */
 export interface Matched {
@@ -104,31 +105,28 @@ type Quad = [number, number, number, number]
 
 /** The loss of a forward pass; differentiable. Throws NoduleError (NUMERIC) where the predictions are not numbers. */
 export function computeLoss(outputs: Outputs, targets: Targets, hypes: Hypes): Loss & { matched: Matched } {
-  const [n, g, r] = outputs.boxes.shape
+  const [n, g] = outputs.boxes.shape
   const m = n * g
   const [confidenceWeight, boxWeight] = hypes.solver.head_weights as [number, number]
   const [rezoomWeight, deltaWeight] = hypes.solver.rezoom_weights as [number, number]
   const predictions = outputs.boxes.dataSync() as Float32Array
   const matched = matchBoxes(predictions, targets, hypes)
-  const mask = tf.tensor(residualWeights(matched, hypes.solver.relative_box_px), [n, g, r, 4])
-  const truths = tf.tensor(matched.boxes, [n, g, r, 4])
+  const goals = { truths: matched.boxes, weights: residualWeights(matched, hypes.solver.relative_box_px) }
 
-  const entropy = (logits: tf.Tensor, classes: Float32Array): tf.Tensor =>
-    crossEntropy(logits, classes, slotWeights(logits, classes, targets, hypes))
-  const confidence = scaled(entropy(outputs.logits, matched.classes), confidenceWeight / m)
-  const residual = tf.mul(tf.sub(truths, outputs.boxes), mask)
-  const box = scaled(tf.sum(tf.abs(residual)), boxWeight / m)
+  const entropy = (logits: tf.Tensor, classes: Float32Array, factor: number): tf.Scalar =>
+    crossEntropy(logits, classes, slotWeights(logits, classes, targets, hypes), factor)
+  const confidence = entropy(outputs.logits, matched.classes, confidenceWeight / m)
+  const box = residualLoss(outputs.boxes, goals, absolute, boxWeight / m)
   const first = { confidence, box, matched }
   if (outputs.rezoomLogits === undefined) return { ...first, total: tf.add(confidence, box) }
 
   const right = rezoomClasses(predictions, matched, hypes)
-  const rezoomConfidence = scaled(entropy(outputs.rezoomLogits, right), (confidenceWeight * rezoomWeight) / m)
+  const rezoomConfidence = entropy(outputs.rezoomLogits, right, (confidenceWeight * rezoomWeight) / m)
   const second = { ...first, rezoomConfidence }
   if (outputs.deltas === undefined) return { ...second, total: tf.addN([confidence, box, rezoomConfidence]) }
 
-  const corrected = tf.mul(tf.sub(truths, tf.add(outputs.boxes, outputs.deltas)), mask)
-  const bounded = tf.minimum(tf.square(corrected), DELTA_LIMIT ** 2)
-  const delta = scaled(tf.sum(bounded), (boxWeight * deltaWeight) / m)
+  const corrected = tf.add(outputs.boxes, outputs.deltas)
+  const delta = residualLoss(corrected, goals, boundedSquare(DELTA_LIMIT ** 2), (boxWeight * deltaWeight) / m)
   return { ...second, delta, total: tf.addN([confidence, box, rezoomConfidence, delta]) }
 }
 
@@ -141,10 +139,6 @@ function residualWeights({ classes, boxes }: Matched, relative: number): Float32
   for (let at = 0; at < boxes.length; at++)
     if (classes[at >> 2] === 1) weights[at] = relative === 0 ? 1 : relative / Math.max(1, boxes[at | 2]!)
   return weights
-}
-
-function scaled(x: tf.Tensor, factor: number): tf.Scalar {
-  return tf.mul(x, factor)
 }
 
 /**
@@ -170,18 +164,18 @@ function slotWeights(
   })
 }
 
-/** Summed cross entropy of logits [..., classes] against class numbers [...], each slot with its weight. */
+/** Summed cross entropy of logits [..., classes] against class numbers [...], each slot with its weight times `factor`. */
 function crossEntropy(
   logits: tf.Tensor,
   classes: Float32Array,
   weights: Float32Array | undefined,
-): tf.Tensor {
+  factor: number,
+): tf.Scalar {
   const count = logits.shape.at(-1)!
   const wanted = new Float32Array(classes.length * count)
   for (let i = 0; i < classes.length; i++) wanted[i * count + classes[i]!] = 1
-  const shape: [number, number] = [classes.length, count]
-  const losses = softmaxCrossEntropy(tf.reshape(logits, shape), tf.tensor(wanted, shape))
-  return tf.sum(weights === undefined ? losses : tf.mul(losses, tf.tensor1d(weights)))
+  const scaled = classes.map((_, slot) => Math.fround(factor) * (weights?.[slot] ?? 1))
+  return softmaxCrossEntropy(logits, tf.tensor(wanted, logits.shape), scaled)
 }
 
 /**

@@ -151,10 +151,20 @@ function decode(hypes: Hypes, outputs: Outputs): { boxes: tf.Tensor4D; confidenc
       tf.Tensor,
     ]
     const boxes = tf.concat([tf.sub(cx, halfW), tf.sub(cy, halfH), tf.add(cx, halfW), tf.add(cy, halfH)], 3)
-    const probabilities = tf.softmax(outputs.rezoomLogits ?? outputs.logits) // [n, g, r, classes]
+    return { boxes: boxes as tf.Tensor4D, confidences: confidencesOf(outputs) }
+  })
+}
+
+/** Final confidences of all slots alone, as `decode` has them. */
+export function confidencesOf({
+  rezoomLogits,
+  logits,
+}: Pick<Outputs, 'rezoomLogits' | 'logits'>): tf.Tensor3D {
+  return tf.tidy(() => {
+    const probabilities = tf.softmax(rezoomLogits ?? logits) // [n, g, r, classes]
     const [n, g, r] = probabilities.shape
     const background = tf.reshape(tf.slice(probabilities, [0, 0, 0, 0], [n, g, r, 1]), [n, g, r])
-    return { boxes: boxes as tf.Tensor4D, confidences: tf.sub(1, background) as tf.Tensor3D }
+    return tf.sub(1, background) as tf.Tensor3D
   })
 }
 

@@ -3,6 +3,7 @@ import type { EdgeBox } from '../geometry/box.js'
 import type { RawFrame } from '../inference/raw_frame.js'
 import { computeLoss, matchedAccuracy } from '../loss/loss.js'
 import type { Loss } from '../loss/loss.js'
+import { confidencesOf } from '../model/detector.js'
 import type { Detector } from '../model/detector.js'
 import { buildTargets } from '../targets/targets.js'
 import { gradientStep } from './gradient_step.js'
@@ -52,7 +53,7 @@ export function trainStep(
     const { statistics, ...outputs } = detector.forward(frames, { training: true, step })
     const targets = buildTargets(batch.boxes, hypes, batch.excluded)
     const loss = computeLoss({ ...outputs, statistics }, targets, hypes)
-    const confidences = tf.tidy(() => detector.decode({ ...outputs, statistics }).confidences.dataSync())
+    const confidences = tf.tidy(() => confidencesOf(outputs).dataSync())
     if (place.observe !== undefined && outputs.deltas !== undefined)
       observeDeltas(place.observe, 'train', outputs.deltas)
     const accuracy = matchedAccuracy(confidences, loss.matched)

@@ -71,11 +71,16 @@ function squaredNorms({ inputs, backend }: Call): TensorInfo {
   return info
 }
 
+function rowsOf({ shape }: TensorInfo): { rows: number; classes: number } {
+  const classes = shape.at(-1)!
+  return { rows: product(shape) / classes, classes }
+}
+
 function softmaxCrossEntropy({ inputs, backend }: Call): TensorInfo[] {
   const { logits, labels } = inputs as Record<'logits' | 'labels', TensorInfo>
-  const [rows, classes] = logits.shape as [number, number]
+  const { rows, classes } = rowsOf(logits)
   const loss = backend.output([rows], 'float32')
-  const softmax = backend.output([rows, classes], 'float32')
+  const softmax = backend.output(logits.shape, 'float32')
   const [x, y] = [backend.floats(logits), backend.floats(labels)]
   backend.addon.softmaxCrossEntropy(x, y, rows, classes, loss.values, softmax.values)
   return [loss.info, softmax.info]
@@ -83,8 +88,8 @@ function softmaxCrossEntropy({ inputs, backend }: Call): TensorInfo[] {
 
 function softmaxCrossEntropyGrad({ inputs, backend }: Call): TensorInfo {
   const { dy, softmax, labels } = inputs as Record<'dy' | 'softmax' | 'labels', TensorInfo>
-  const [rows, classes] = softmax.shape as [number, number]
-  const out = backend.output([rows, classes], 'float32')
+  const { rows, classes } = rowsOf(softmax)
+  const out = backend.output(softmax.shape, 'float32')
   const [p, y, d] = [softmax, labels, dy].map((info) => backend.floats(info)) as [F, F, F]
   backend.addon.softmaxCrossEntropyGradient(p, y, d, rows, classes, out.values)
   return out.info

@@ -153,8 +153,10 @@ describe.skipIf(problem !== undefined)(`the native engine ${problem ?? ''}`, () 
 
   test('softmax cross-entropy and its gradient', async () => {
     const run = (): tf.Tensor[] => {
-      const labels = tf.softmax(normal([70, 3], 'labels', 3))
-      return withGradients((logits) => fused.softmaxCrossEntropy(logits!, labels), [normal([70, 3], 'x', 4)])
+      const labels = tf.softmax(normal([7, 10, 3], 'labels', 3))
+      const weights = Float32Array.from({ length: 70 }, (_, row) => row % 4)
+      const loss = (logits: tf.Tensor): tf.Tensor => fused.softmaxCrossEntropy(logits, labels, weights)
+      return withGradients((logits) => loss(logits!), [normal([7, 10, 3], 'x', 4)])
     }
     expectClose(await numbers('native', run), await numbers('cpu', run))
   })
