@@ -207,11 +207,14 @@ async function checkSameLoss(
     })
 }
 
+/** As many steps give shares that repeat within a point or two. */
+const SHARED_STEPS = 12
+
 /** Shares of the native engine's step that go into convolutions and into the decoder's products, forward and backward. */
 async function kernelShares(step: Work): Promise<string> {
   await step()
   const stop = startProfile()
-  for (let i = 0; i < 3; i++) await step()
+  for (let i = 0; i < SHARED_STEPS; i++) await step()
   const { kernels, ms } = stop()
   const share = (pattern: RegExp): string => {
     const sum = kernels.reduce((total, kernel) => total + (pattern.test(kernel.name) ? kernel.ms : 0), 0)

@@ -56,10 +56,14 @@ export function startProfile(): () => Profile {
 
 /** Bytes of the results that are not the data of an input under a new shape. */
 function newBytes(result: TensorInfo | TensorInfo[], inputs: NamedTensorInfoMap): number {
-  const old = new Set(Object.values(inputs).map((input) => input?.dataId))
-  return (Array.isArray(result) ? result : [result])
-    .filter((info) => !old.has(info.dataId))
-    .reduce((sum, info) => sum + tf.util.sizeFromShape(info.shape) * tf.util.bytesPerElement(info.dtype), 0)
+  const old = Object.values(inputs)
+  const bytes = (info: TensorInfo): number =>
+    old.some((input) => input?.dataId === info.dataId) ? 0 : bytesOf(info)
+  return Array.isArray(result) ? result.reduce((sum, info) => sum + bytes(info), 0) : bytes(result)
+}
+
+function bytesOf({ shape, dtype }: TensorInfo): number {
+  return tf.util.sizeFromShape(shape) * tf.util.bytesPerElement(dtype)
 }
 
 /** The profile as a table; `steps` divides the figures. Kernels below 0.5 % of the time share one line. */
