@@ -2,8 +2,8 @@
 // libraries, without which it needs no network at all. It does so wherever their files do not exist, has no switch that a
 // package could set for its dependency, and fails the whole installation where it cannot download. npm runs the
 // preinstall scripts of all packages before any postinstall; an empty file is enough for it. An empty file is no CUDA
-// provider for us (src/inference/session.ts), and `ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node`
-// replaces it. Whoever has chosen by that variable, or by npm's option of the name, is left alone.
+// provider for us, and CUDA_COMMAND of src/inference/session.ts replaces it. Whoever has chosen by
+// ONNXRUNTIME_NODE_INSTALL, or by npm's option of the name, is left alone.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'

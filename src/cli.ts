@@ -227,7 +227,20 @@ function explain(reason: string, argv: readonly string[], parser: unknown): stri
       )
       return `unknown option --${name}${like === undefined ? '' : `: did you mean --${like}?`}`
     })
-  return unknown.length > 0 ? unknown.join('; ') : withoutStop(reason)
+  return unknown.length > 0 ? unknown.join('; ') : (missing(reason, parser) ?? withoutStop(reason))
+}
+
+/**
+ * What is missing, and how the command is called; undefined: nothing. yargs counts words and names options without
+ * dashes, and tells it in this text only.
+ */
+function missing(said: string, parser: unknown): string | undefined {
+  const options = /^Missing required arguments?: (.+)$/.exec(said)?.[1]?.split(', ')
+  if (options === undefined && !said.startsWith('Not enough non-option arguments')) return undefined
+  const commands = (parser as ParserOptions).getInternalMethods().getContext().fullCommands
+  const call = ['nodule', ...commands.slice(0, -1).map((text) => text.split(' ')[0]), ...commands.slice(-1)]
+  const what = options?.map((name) => `--${name} is missing`).join(', ') ?? 'too few words'
+  return `${what}: expected ${[...call, ...(options ?? []).map((name) => `--${name} ...`)].join(' ')}`
 }
 
 function withoutStop(text: string): string {
@@ -282,6 +295,8 @@ interface ParserOptions {
     key: Record<string, unknown>
     alias: Record<string, string[]>
   }
+  /** The commands of the call, as they were defined: "weights <file>", "convert <file>". */
+  getInternalMethods: () => { getContext: () => { fullCommands: string[] } }
 }
 
 /** What yargs itself throws for wrong usage. */

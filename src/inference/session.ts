@@ -131,10 +131,16 @@ export function sessionOptions(options: SessionOptions): Required<SessionOptions
   return { device, threads: checkInteger('threads', options.threads ?? defaultThreads(), 1, 1024) }
 }
 
+/**
+ * Downloads onnxruntime's CUDA libraries. Not `npm rebuild`: npm 11 leaves out scripts that package.json does not allow,
+ * silently; nor `=cuda12`: the script then takes the empty files of scripts/preinstall.mjs for the libraries.
+ */
+export const CUDA_COMMAND = 'node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install'
+
 const CUDA_REMEDIES = [
   { do: 'run on the CPU', parameter: 'device', value: 'cpu' },
-  'install the CUDA libraries of onnxruntime (node node_modules/onnxruntime-node/script/install.js ' +
-    '--onnxruntime-node-install=cuda12), CUDA 12 and cuDNN 9; `nodule doctor` shows what is there',
+  `install the CUDA libraries of onnxruntime (${CUDA_COMMAND}), CUDA 12 and cuDNN 9; ` +
+    '`nodule doctor` shows what is there',
 ]
 
 /** Opens an ONNX model in onnxruntime. Throws NoduleError (FORMAT, UNAVAILABLE). */

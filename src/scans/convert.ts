@@ -6,6 +6,7 @@ import { checkNoInput } from '../files.js'
 import { evenSlices } from './even_slices.js'
 import { loadVolume } from '../volume/hu_volume.js'
 import { writeNifti } from '../formats/nifti.js'
+import { WhyNone } from './why_none.js'
 
 /** What was written, and what the format cannot hold. */
 export interface Conversion {
@@ -44,7 +45,7 @@ export async function convertSeries(
       expected: 'one volume in all',
       actual:
         volumes.length === 0
-          ? whyNone(found, o.series)
+          ? noneOf(found, o.series)
           : volumes.map((one) => one.seriesInstanceUid).join(', '),
       ...(volumes.length === 0 ? {} : { remedies: [{ do: 'choose one', parameter: 'series' }] }),
     })
@@ -69,12 +70,15 @@ export async function convertSeries(
 }
 
 /** "none", and why what is there is no volume. */
-function whyNone({ series, skipped }: FoundSeries, wanted: string | undefined): string {
-  const reasons = series
-    .filter((one) => wanted === undefined || one.seriesInstanceUid.includes(wanted))
-    .map((one) => one.problems.map(({ message }) => message).join(', '))
-  for (const { kind, reason } of skipped) if (kind !== 'foreign') reasons.push(reason)
-  const different = [...new Set(reasons)]
-  const more = different.length > 3 ? `; ${different.length - 3} more` : ''
-  return different.length === 0 ? 'none' : `none: ${different.slice(0, 3).join('; ')}${more}`
+function noneOf({ series, skipped }: FoundSeries, wanted: string | undefined): string {
+  const why = new WhyNone()
+  for (const { seriesInstanceUid, problems } of series) {
+    const isWanted = wanted === undefined || seriesInstanceUid.includes(wanted)
+    why.unfit(isWanted ? problems.map(({ message }) => message).join(', ') : '')
+  }
+  for (const { kind, reason } of skipped) {
+    if (kind === 'foreign') why.foreign()
+    else why.unfit(reason)
+  }
+  return `none${why.inWords()}`
 }

@@ -5,6 +5,7 @@ import type { Remedy } from '../errors.js'
 import { ctObstacle } from './ct_obstacle.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
+import { WhyNone } from './why_none.js'
 
 /** Of a file or scan that is left out, or noteworthy. */
 export interface DetectNote {
@@ -66,6 +67,7 @@ export async function findScans(
   const names = volumeNames(files)
   const damaged: string[] = []
   const met = new Map<string, Met>()
+  const why = new WhyNone()
   let done = 0
   for (const chunk of byFolders(files, o.chunk ?? 4096)) {
     const start = done
@@ -76,6 +78,8 @@ export async function findScans(
     })
     done += chunk.length
     for (const { path, kind, reason, fault } of found.skipped) {
+      if (kind === 'foreign') why.foreign()
+      else why.unfit(kind === 'damaged' ? '' : reason)
       if (fault === 'packed' && kind === 'foreign')
         note({ failed: false, place: path, message: `left out: ${reason}` })
       if (kind !== 'damaged') continue
@@ -83,6 +87,7 @@ export async function findScans(
       note({ failed: true, place: path, message: reason })
     }
     for (const series of found.series) {
+      why.unfit('')
       const { seriesInstanceUid: uid, folder, studyInstanceUid: study, modality } = series
       // One UID of two patients is two series, whatever became of the UIDs when somebody anonymized them.
       const key = JSON.stringify(uid === '' ? [start, folder, study, modality] : [series.patientId, uid])
@@ -109,7 +114,11 @@ export async function findScans(
   }
   markRepeated(scans)
   if (scans.length === 0 && !isStopped(o.signal))
-    note({ failed: true, place: paths.join(', '), message: 'no CT series that makes a volume' })
+    note({
+      failed: true,
+      place: paths.join(', '),
+      message: `no CT series that makes a volume${why.inWords()}`,
+    })
   return { scans, damaged }
 }
 

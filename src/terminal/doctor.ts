@@ -7,7 +7,7 @@ import { describeError } from '../errors.js'
 import { probeEngines } from '../engine/start.js'
 import { tensorAddonProblem } from '../engine/onednn/addon.js'
 import { describeNativeEngine } from '../engine/onednn/engine.js'
-import { hasCudaProvider } from '../inference/session.js'
+import { CUDA_COMMAND, hasCudaProvider } from '../inference/session.js'
 import { shippedModel } from '../inference/shipped_model.js'
 import { TENSORFLOW_INSTALL } from '../engine/tensorflow/install.js'
 import { BUILD_COMMAND } from '../kernels/find_addon.js'
@@ -219,7 +219,7 @@ async function onnxruntime(hasGpu: boolean): Promise<Check> {
       detail:
         `${packageVersion('onnxruntime-node')}, providers: ${providers.join(', ')}` +
         (lacksCuda ? '; its CUDA libraries were not downloaded, so the CPU detects' : ''),
-      ...(lacksCuda ? { advice: 'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node' } : {}),
+      ...(lacksCuda ? { advice: CUDA_COMMAND } : {}),
     }
   } catch (error) {
     return { what: 'onnxruntime', state: 'broken', detail: describeError(error), advice: INSTALL_COMMAND }

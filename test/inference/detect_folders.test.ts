@@ -148,10 +148,14 @@ describe('detectFolders', () => {
   test('folders without a CT volume, and missing ones', async () => {
     const empty = join(folder, 'empty')
     await mkdir(empty)
-    const result = await detect([empty])
-    expect(result.notes).toEqual([
-      { failed: true, place: empty, message: 'no CT series that makes a volume' },
-    ])
+    const none = async (): Promise<string> => {
+      const { notes } = await detect([empty])
+      expect(notes.map(({ failed, place }) => ({ failed, place }))).toEqual([{ failed: true, place: empty }])
+      return notes[0]!.message
+    }
+    expect(await none()).toBe('no CT series that makes a volume: there are no files')
+    await writeFile(join(empty, 'notes.txt'), 'hello')
+    expect(await none()).toBe('no CT series that makes a volume: 1 file, but no DICOM, NIfTI or MetaImage')
     await expect(detect([join(folder, 'nowhere')])).rejects.toMatchObject({ code: 'FILE' })
     const parameters = { ...DETECT_DEFAULTS, minScore: 5 }
     await expect(detect([scans], { parameters })).rejects.toMatchObject({ code: 'INVALID_PARAMETER' })

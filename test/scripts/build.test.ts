@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -13,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { CUDA_COMMAND } from '../../src/inference/session.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-scripts-'))
@@ -129,6 +131,12 @@ describe.skipIf(process.platform !== 'linux' || process.arch !== 'x64')('the ins
     }
     const script = '../node_modules/onnxruntime-node/script/install.js'
     expect(runScript(root, script, env)).toEqual({ status: 0, output: '' })
+    // What is advised to whoever wants CUDA downloads in spite of the empty files.
+    const [node, ...advised] = CUDA_COMMAND.split(' ')
+    expect(node).toBe('node')
+    const asked = spawnSync(process.execPath, advised, { cwd: root, encoding: 'utf8', env })
+    expect(asked.stderr).toMatch(/ECONNREFUSED|ENOTFOUND/)
+    expect(readFileSync(join(PACKAGE_ROOT, 'README.md'), 'utf8')).toContain(CUDA_COMMAND)
     rmSync(libraries(root), { recursive: true })
     expect(runScript(root, script, env).status).not.toBe(0)
   })
