@@ -103,7 +103,6 @@ Napi::Value AveragePoolCall(const Arguments& arguments) {
 // maxPoolGradient(meta, places, dy, dx)
 Napi::Value MaxPoolGradientCall(const Arguments& arguments) {
   const PoolCall p = PoolOf(arguments);
-  arguments.Require(p.shape.stride_height > 0 && p.shape.stride_width > 0, 0, "strides > 0");
   MaxPoolGradient(p.shape, PlacesOf(arguments, 1, p), arguments.Floats(2, p.output),
                   arguments.Floats(3, p.input));
   return arguments.Env().Undefined();

@@ -20,7 +20,7 @@ void BatchNormTraining(const NormShape& s, const float* x, const float* gamma, c
 /// Inference: the same with the mean and variance given. gamma or beta may be null (1 and 0).
 void BatchNormInference(const NormShape& s, const float* x, const float* gamma, const float* beta,
                         const float* mean, const float* variance, float* y);
-/// Gradients of BatchNormTraining for x, gamma and beta, given its mean and variance.
+/// Gradients of BatchNormTraining for x, gamma and beta, given its mean and variance. dx may be dy, where pitch is channels.
 void BatchNormGradient(const NormShape& s, const float* x, const float* dy, const float* gamma,
                        const float* beta, const float* mean, const float* variance, float* dx,
                        float* d_gamma, float* d_beta);

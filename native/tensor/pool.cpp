@@ -93,16 +93,28 @@ struct Window {
   int64_t out, tap;
 };
 
-// The windows that hold position `in`, by rising output.
-void WindowsOf(int64_t in, int64_t stride, int64_t pad, int64_t filter, int64_t dilation,
-               int64_t outputs, std::vector<Window>& windows) {
-  windows.clear();
-  for (int64_t tap = filter - 1; tap >= 0; --tap) {
-    const int64_t start = in + pad - tap * dilation;
-    if (start >= 0 && start % stride == 0 && start / stride < outputs)
-      windows.push_back({start / stride, tap});
+// The windows that hold each position of an axis, by rising output: at most `filter` of them.
+struct Windows {
+  int64_t filter;
+  std::vector<Window> all;
+  std::vector<int64_t> counts;
+
+  Windows(int64_t positions, int64_t stride, int64_t pad, int64_t taps, int64_t dilation,
+          int64_t outputs)
+      : filter(taps), all(positions * taps), counts(positions, 0) {
+    for (int64_t out = 0; out < outputs; ++out) {
+      const Taps valid = TapsOf(out, stride, pad, filter, dilation, positions);
+      for (int64_t tap = valid.first; tap < valid.last; ++tap) {
+        const int64_t at = valid.start + tap * dilation;
+        all[at * filter + counts[at]++] = {out, tap};
+      }
+    }
   }
-}
+  template <typename Visit>
+  void Of(int64_t position, const Visit& visit) const {
+    for (int64_t i = 0; i < counts[position]; ++i) visit(all[position * filter + i]);
+  }
+};
 
 }  // namespace
 
@@ -146,29 +158,28 @@ void AveragePool(const PoolShape& s, const float* x, float* y) {
 
 void MaxPoolGradient(const PoolShape& s, const uint8_t* places, const float* dy, float* dx) {
   const auto gather = ActiveLoops().max_gradient;
-  const auto window = static_cast<size_t>(s.filter_height * s.filter_width);
-  const int64_t work = s.in_width * s.channels;
+  const Windows rows(s.in_height, s.stride_height, s.pad_top, s.filter_height, s.dilation_height,
+                     s.out_height);
+  const Windows columns(s.in_width, s.stride_width, s.pad_left, s.filter_width, s.dilation_width,
+                        s.out_width);
   // A pixel of the input looks at the windows that hold it: no two threads write the same one.
   const auto one = [&](int64_t n, int64_t y) {
-    thread_local std::vector<Window> rows, columns;
     thread_local std::vector<MaxSource> sources;
-    WindowsOf(y, s.stride_height, s.pad_top, s.filter_height, s.dilation_height, s.out_height,
-              rows);
-    sources.resize(window);
+    sources.resize(static_cast<size_t>(s.filter_height * s.filter_width));
     for (int64_t x = 0; x < s.in_width; ++x) {
-      WindowsOf(x, s.stride_width, s.pad_left, s.filter_width, s.dilation_width, s.out_width,
-                columns);
       int count = 0;
-      for (const Window& row : rows)
-        for (const Window& column : columns) {
+      rows.Of(y, [&](const Window& row) {
+        columns.Of(x, [&](const Window& column) {
           const int64_t pixel = (n * s.out_height + row.out) * s.out_width + column.out;
           sources[count++] = {places + pixel * s.channels, dy + pixel * s.channels,
                               static_cast<int32_t>(row.tap * s.filter_width + column.tap)};
-        }
+        });
+      });
       gather(sources.data(), count, s.channels,
              dx + ((n * s.in_height + y) * s.in_width + x) * s.channels);
     }
   };
+  const int64_t work = s.in_width * s.channels;
   ParallelFor(s.batch * s.in_height, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, work)),
               [&](int64_t begin, int64_t end) {
                 for (int64_t row = begin; row < end; ++row)

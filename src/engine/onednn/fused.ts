@@ -34,14 +34,17 @@ function batchNorm({ inputs, attrs, backend }: Call): TensorInfo[] {
   return [y.info, mean.info, variance.info]
 }
 
-/** dy may have more channels: those from `start` on are meant. */
+/** dy may have more channels: those from `start` on are meant. With `onto`, which may be dy itself, dx is written there. */
 function batchNormGrad({ inputs, attrs, backend }: Call): TensorInfo[] {
-  const { x, dy, gamma, beta, mean, variance } = inputs as Record<
+  const { x, dy, gamma, beta, mean, variance, onto } = inputs as Record<
     'x' | 'dy' | 'gamma' | 'beta' | 'mean' | 'variance',
     TensorInfo
-  >
+  > & { onto?: TensorInfo }
   const channels = gamma.shape[0]!
-  const dx = backend.output(x.shape, 'float32')
+  const dx =
+    onto === undefined
+      ? backend.output(x.shape, 'float32')
+      : { info: backend.alias(onto), values: backend.floats(onto) }
   const dGamma = backend.output([channels], 'float32')
   const dBeta = backend.output([channels], 'float32')
   backend.addon.batchNormGradient(

@@ -4,7 +4,6 @@ import type { TensorInfo } from '@tensorflow/tfjs'
 import { areFloats, product } from './kernel.js'
 import type { Call, Kernels } from './kernel.js'
 
-type Conv2DInfo = tf.backend_util.Conv2DInfo
 type Shape4D = [number, number, number, number]
 
 function batchMatMul({ inputs, attrs, backend }: Call): TensorInfo | undefined {
@@ -53,9 +52,20 @@ function batchMatMul({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   return out.info
 }
 
-const poolMeta = new Int32Array(14)
+/** A pooling as the addon takes it. */
+interface PoolPlan {
+  meta: Int32Array
+  outShape: number[]
+  /** Of a window. */
+  taps: number
+  /** Where nothing is pooled. */
+  isIdentity: boolean
+}
 
-function planPool(attrs: Call['attrs'], shape: number[]): Conv2DInfo {
+/** `attrs.plan`: made before, for a caller with the same pooling again and again. */
+export function planPool(attrs: Call['attrs'], shape: number[]): PoolPlan {
+  const known = attrs['plan'] as unknown as PoolPlan | undefined
+  if (known !== undefined) return known
   const c = tf.backend_util.computePool2DInfo(
     shape as Shape4D,
     attrs['filterSize'] as number,
@@ -69,24 +79,20 @@ function planPool(attrs: Call['attrs'], shape: number[]): Conv2DInfo {
     [c.filterHeight, c.filterWidth, c.strideHeight, c.strideWidth, c.dilationHeight, c.dilationWidth],
     [c.padInfo.top, c.padInfo.left],
   ]
-  poolMeta.set(sizes.flat())
-  return c
-}
-
-/** Where nothing is pooled. */
-function isIdentity(c: Conv2DInfo): boolean {
-  return c.filterHeight === 1 && c.filterWidth === 1 && tf.util.arraysEqual(c.inShape, c.outShape)
+  const taps = c.filterHeight * c.filterWidth
+  const isIdentity = taps === 1 && tf.util.arraysEqual(c.inShape, c.outShape)
+  return { meta: Int32Array.from(sizes.flat()), outShape: c.outShape, taps, isIdentity }
 }
 
 /** With `attrs.places` also where in its window each maximum is, for the gradient. */
 function maxPool({ inputs, attrs, backend }: Call): TensorInfo | TensorInfo[] | undefined {
   const { x } = inputs as { x: TensorInfo }
   if (!areFloats(x)) return undefined
-  const c = planPool(attrs, x.shape)
-  if (attrs['places'] !== true && isIdentity(c)) return backend.alias(x)
-  const out = backend.output(c.outShape, 'float32')
-  const places = attrs['places'] === true ? backend.output(c.outShape, 'bool') : undefined
-  backend.addon.maxPool(poolMeta, backend.floats(x), out.values, places?.values)
+  const { meta, outShape, isIdentity } = planPool(attrs, x.shape)
+  if (attrs['places'] !== true && isIdentity) return backend.alias(x)
+  const out = backend.output(outShape, 'float32')
+  const places = attrs['places'] === true ? backend.output(outShape, 'bool') : undefined
+  backend.addon.maxPool(meta, backend.floats(x), out.values, places?.values)
   return places === undefined ? out.info : [out.info, places.info]
 }
 
@@ -94,17 +100,17 @@ function maxPool({ inputs, attrs, backend }: Call): TensorInfo | TensorInfo[] | 
 function maxPoolGrad({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const { dy, input, places } = inputs as { dy: TensorInfo; input: TensorInfo; places?: TensorInfo }
   if (!areFloats(dy, input)) return undefined
-  const c = planPool(attrs, input.shape)
-  if (!hasPlaces(c.filterHeight * c.filterWidth)) return undefined
+  const { meta, outShape, taps } = planPool(attrs, input.shape)
+  if (!hasPlaces(taps)) return undefined
   const out = backend.output(input.shape, 'float32')
   let found = places && (backend.elements(places) as Uint8Array)
   if (found === undefined) {
-    const y = backend.output(c.outShape, 'float32')
+    const y = backend.output(outShape, 'float32')
     found = new Uint8Array(y.values.length)
-    backend.addon.maxPool(poolMeta, backend.floats(input), y.values, found)
+    backend.addon.maxPool(meta, backend.floats(input), y.values, found)
     backend.disposeData(y.info.dataId)
   }
-  backend.addon.maxPoolGradient(poolMeta, found, backend.floats(dy), out.values)
+  backend.addon.maxPoolGradient(meta, found, backend.floats(dy), out.values)
   return out.info
 }
 
@@ -116,19 +122,19 @@ export function hasPlaces(taps: number): boolean {
 function avgPool({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const { x } = inputs as { x: TensorInfo }
   if (!areFloats(x)) return undefined
-  const c = planPool(attrs, x.shape)
-  if (isIdentity(c)) return backend.alias(x)
-  const out = backend.output(c.outShape, 'float32')
-  backend.addon.averagePool(poolMeta, backend.floats(x), out.values)
+  const { meta, outShape, isIdentity } = planPool(attrs, x.shape)
+  if (isIdentity) return backend.alias(x)
+  const out = backend.output(outShape, 'float32')
+  backend.addon.averagePool(meta, backend.floats(x), out.values)
   return out.info
 }
 
 function avgPoolGrad({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const { dy, input } = inputs as { dy: TensorInfo; input: TensorInfo }
   if (!areFloats(dy)) return undefined
-  planPool(attrs, input.shape)
+  const { meta } = planPool(attrs, input.shape)
   const out = backend.output(input.shape, 'float32')
-  backend.addon.averagePoolGradient(poolMeta, backend.floats(dy), out.values)
+  backend.addon.averagePoolGradient(meta, backend.floats(dy), out.values)
   return out.info
 }
 

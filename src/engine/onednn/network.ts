@@ -6,7 +6,7 @@ import type { NativeBackend } from './backend.js'
 import { planConvolution } from './convolutions.js'
 import { BACKEND } from './kernel.js'
 import type { Call, Kernels } from './kernel.js'
-import { hasPlaces } from './layers.js'
+import { hasPlaces, planPool } from './layers.js'
 import { block, writeChannels } from './layout.js'
 
 /** A node with what is known before it runs. Places: 0 is the input, i the result of node i - 1. */
@@ -55,9 +55,9 @@ function planLayers({ nodes, epsilon }: Network, x: number[], filters: number[][
     } else if (node.op === 'maxPool') {
       const { size, stride, pad } = node
       const window = { filterSize: size, strides: stride, pad: pad as 'same', dimRoundingMode: 'floor' }
-      layer.attrs = { ...window, places: hasPlaces(size ** 2) }
-      const four = layer.shape as [number, number, number, number]
-      layer.shape = tf.backend_util.computePool2DInfo(four, size, stride, 1, pad as 'same', 'floor').outShape
+      const plan = planPool(window, layer.shape)
+      layer.attrs = { ...window, plan, places: hasPlaces(plan.taps) } as unknown as NamedAttrMap
+      layer.shape = plan.outShape
     } else if (node.op === 'concat')
       layer.shape = [...layer.shape.slice(0, 3), sizes.reduce((sum, size) => sum + size[3]!, 0)]
     shapes.push(layer.shape)
@@ -170,11 +170,12 @@ function networkGrad(call: Call): TensorInfo[] {
     if (sum !== undefined) [sum, gradient].forEach(drop)
   }
 
-  for (const { node, place, conv, attrs: how } of layers.toReversed()) {
+  for (const { node, place, conv, into, attrs: how } of layers.toReversed()) {
     const dy = sums[place]!
     if (node.op === 'conv') {
       const [filter, gamma, beta] = [inputs[3 * conv]!, inputs[3 * conv + 1]!, inputs[3 * conv + 2]!]
-      const ofNorm = run('NoduleBatchNormGrad', { dy, gamma, beta, ...norms[place]! }, how)
+      const onto = into === undefined && backend.refCount(dy.dataId) === 1 ? { onto: dy } : {}
+      const ofNorm = run('NoduleBatchNormGrad', { dy, gamma, beta, ...norms[place]!, ...onto }, how)
       const [dx, dGamma, dBeta] = ofNorm as [TensorInfo, TensorInfo, TensorInfo]
       const [dFilter] = run('Conv2DBackpropFilter', { x: made[node.input]!, dy: dx }, how) as [TensorInfo]
       ofWeights.splice(0, 0, dFilter, dGamma, dBeta)
