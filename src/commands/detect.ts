@@ -57,7 +57,7 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         array: true,
         default: [] as string[],
-        describe: 'Folders or files of DICOM; every CT series below them',
+        describe: 'Folders or files of DICOM, NIfTI, MetaImage: every CT series below them',
       })
       .option('list', { type: 'string', describe: 'Detect in the images of a TensorBox JSON list instead' })
       .option('model', {
@@ -136,14 +136,14 @@ export const command: CommandModule<object, Flags> = {
           folders.length > 0 !== (list !== undefined) || 'Name folders, or a list by --list.',
       )
       .example(
-        '$0 detect LIDC-IDRI-0001 -m model.onnx -o found --overlay',
-        'nodules of one patient, with pictures',
+        '$0 detect LIDC-IDRI-0001 -o found --overlay',
+        'nodules of one patient by the model of the package, with pictures',
       )
       .example(
         '$0 detect archive -m model.onnx -o found -j 4 --resume',
         'go on with an archive, 4 scans at once',
       )
-      .example('$0 detect crop.nii.gz --region all -o found', 'a crop, by the model of the package')
+      .example('$0 detect crop.nii.gz --region all -o found', 'a crop')
       .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
   handler: async (flags) => {
     const { device, threads } = flags

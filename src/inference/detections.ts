@@ -36,7 +36,7 @@ export interface DetectedNodule {
   center: Vector3
   /** Fractional voxel indices k, j, i. */
   centerVoxel: Vector3
-  /** Mean width and height of its largest well-scored slice box, mm; see `linkNodules`. */
+  /** Longest side of its well-scored slice boxes, mm; see `Nodule3d`. */
   boxDiameterMm: number
   extentMm: number
   /** What the confidence is made of: see `Nodule3d`. */
