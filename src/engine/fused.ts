@@ -74,6 +74,23 @@ export function run(
   return Array.isArray(outputs) ? outputs : [outputs as tf.Tensor]
 }
 
+/**
+ * Saves what an operation needs for its gradient. Variables are there then too: to save a clone of each would cost more
+ * than some operations.
+ * @returns what gives all of them back from what was saved
+ */
+export function saveFor(
+  save: tf.GradSaveFunc,
+  tensors: readonly tf.Tensor[],
+): (saved: readonly tf.Tensor[]) => tf.Tensor[] {
+  const stays = tensors.map((tensor) => tensor instanceof tf.Variable)
+  save(tensors.filter((_, at) => !stays[at]))
+  return (saved) => {
+    let at = 0
+    return tensors.map((tensor, index) => (stays[index] === true ? tensor : saved[at++]!))
+  }
+}
+
 /** What the native engine's backend has for its tensors (onednn/backend.ts). */
 interface NativeMemory {
   floats: (x: tf.Tensor) => Float32Array
@@ -281,12 +298,13 @@ export function lstmLayer(x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, step
     const save = args[3] as unknown as tf.GradSaveFunc
     const fused = run('NoduleLstm', { x: input, kernel: weight, bias: offset }, { steps })
     const [hidden, cells, gates] = fused as [tf.Tensor, tf.Tensor, tf.Tensor]
-    save([input, weight, offset, hidden, cells, gates])
+    const restore = saveFor(save, [input, weight, offset, hidden, cells, gates])
     return {
       value: hidden,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const all = restore(saved)
         const names = ['x', 'kernel', 'bias', 'hidden', 'cells', 'gates']
-        const inputs = Object.fromEntries(names.map((name, index) => [name, saved[index]!]))
+        const inputs = Object.fromEntries(names.map((name, index) => [name, all[index]!]))
         return run('NoduleLstmGrad', { dy, ...inputs }, {})!
       },
     }

@@ -4,7 +4,7 @@
  * as nobody needs it. Its plain twin are tfjs's operations one by one (runBackbone of src/model/backbone.ts).
  */
 import * as tf from '@tensorflow/tfjs'
-import { numbered, run } from './fused.js'
+import { numbered, run, saveFor } from './fused.js'
 
 /** Padding around a window, as tfjs has it. */
 export type NetworkPadding = 'same' | tf.backend_util.ExplicitPadding
@@ -53,18 +53,19 @@ export function trainNetwork(
 ): { y: tf.Tensor4D; statistics: { mean: tf.Tensor; variance: tf.Tensor }[] } {
   const flat = weights.flatMap(({ filter, gamma, beta }) => [filter, gamma, beta])
   const attributes = { network, ofInput } as unknown as Record<string, boolean>
-  const named = (input: tf.Tensor): Record<string, tf.Tensor> => ({ x: input, ...numbered(flat) })
   const statistics: { mean: tf.Tensor; variance: tf.Tensor }[] = []
   const op = tf.customGrad((...args) => {
-    const save = args.at(-1) as unknown as tf.GradSaveFunc
-    const [y, held, ...moments] = run('NoduleNetwork', named(x), attributes) as [tf.Tensor, tf.Tensor]
+    const inputs = { x, ...numbered(flat) }
+    const [y, held, ...moments] = run('NoduleNetwork', inputs, attributes) as [tf.Tensor, tf.Tensor]
     for (let at = 0; at < moments.length; at += 2)
       statistics.push({ mean: tf.keep(moments[at]!), variance: tf.keep(moments[at + 1]!) })
-    save([x, held])
+    const restore = saveFor(args.at(-1) as unknown as tf.GradSaveFunc, [x, held, ...flat])
     return {
       value: y,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        run('NoduleNetworkGrad', { dy, held: saved[1]!, ...named(saved[0]!) }, attributes)!,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const [input, parts, ...all] = restore(saved) as [tf.Tensor, tf.Tensor]
+        return run('NoduleNetworkGrad', { dy, held: parts, x: input, ...numbered(all) }, attributes)!
+      },
     }
   })
   const y = op(...(ofInput ? [x] : []), ...flat) as tf.Tensor4D

@@ -57,9 +57,11 @@ export function startProfile(): () => Profile {
 /** Bytes of the results that are not the data of an input under a new shape. */
 function newBytes(result: TensorInfo | TensorInfo[], inputs: NamedTensorInfoMap): number {
   const old = Object.values(inputs)
-  const bytes = (info: TensorInfo): number =>
-    old.some((input) => input?.dataId === info.dataId) ? 0 : bytesOf(info)
-  return Array.isArray(result) ? result.reduce((sum, info) => sum + bytes(info), 0) : bytes(result)
+  if (!Array.isArray(result))
+    return old.some((input) => input?.dataId === result.dataId) ? 0 : bytesOf(result)
+  if (result.length === 0) return 0
+  const ids = new Set(old.map((input) => input?.dataId))
+  return result.reduce((sum, info) => sum + (ids.has(info.dataId) ? 0 : bytesOf(info)), 0)
 }
 
 function bytesOf({ shape, dtype }: TensorInfo): number {

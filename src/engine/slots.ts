@@ -3,7 +3,7 @@
  * native engine nothing is copied together or apart.
  */
 import * as tf from '@tensorflow/tfjs'
-import { numbered, run, unstack } from './fused.js'
+import { numbered, run, saveFor, unstack } from './fused.js'
 
 /**
  * Of every slot k: [its state, its part of what was seen] * its weights.
@@ -45,13 +45,12 @@ function withKernel(
 ): tf.Tensor3D | undefined {
   if (tf.getKernel(name, tf.getBackend()) == null) return undefined
   const op = tf.customGrad((...args) => {
-    const save = args.at(-1) as unknown as tf.GradSaveFunc
     const all = args.slice(0, -1) as tf.Tensor[]
-    save(all)
+    const restore = saveFor(args.at(-1) as unknown as tf.GradSaveFunc, all)
     return {
       value: run(name, numbered(all), attributes)![0]!,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        run(`${name}Grad`, { ...numbered(saved), dy }, attributes)!,
+        run(`${name}Grad`, { ...numbered(restore(saved)), dy }, attributes)!,
     }
   })
   return op(...inputs) as tf.Tensor3D

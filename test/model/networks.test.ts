@@ -161,6 +161,33 @@ describe.skipIf(problem !== undefined)(`backbones as networks on the native engi
     expect([tf.memory().numTensors, tf.backend().numDataIds()]).toEqual(before)
   })
 
+  test('weights that are made within what is differentiated are there for the gradient', async () => {
+    const graph = GRAPHS['one convolution without ReLU']!
+    const slope = async (backend: string): Promise<number> => {
+      await tf.setBackend(backend)
+      return tf.tidy(() => {
+        const frames = normal<tf.Rank.R4>([1, 9, 9, 3], 'frames')
+        const weighing = normal([1, 9, 9, 5], 'top')
+        const gradient = tf.grad((factor) => {
+          const weights = new Map(
+            backboneSpecs(graph, 9, 9).map(({ name, shape }) => [
+              name,
+              tf.mul(normal([...shape], name), factor),
+            ]),
+          )
+          const statistics: BatchStatistics[] = []
+          const { top } = runBackbone(graph, weights, frames, statistics)
+          tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
+          return tf.sum(tf.mul(top, weighing))
+        })(tf.scalar(2))
+        return gradient.dataSync()[0]!
+      })
+    }
+    const expected = await slope('cpu')
+    expect(Math.abs(expected)).toBeGreaterThan(0.1)
+    expect(await slope('native')).toBeCloseTo(expected, 3)
+  })
+
   test('a layer that is not trained keeps to its averages', async () => {
     await tf.setBackend('native')
     const graph = graphOf('b', [conv('a', INPUT, 5, 3), conv('b', 'a', 5, 3)])
