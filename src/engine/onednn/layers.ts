@@ -100,17 +100,18 @@ function maxPool({ inputs, attrs, backend }: Call): TensorInfo | TensorInfo[] | 
 function maxPoolGrad({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const { dy, input, places } = inputs as { dy: TensorInfo; input: TensorInfo; places?: TensorInfo }
   if (!areFloats(dy, input)) return undefined
-  const { meta, outShape, taps } = planPool(attrs, input.shape)
+  const { meta, taps } = planPool(attrs, input.shape)
   if (!hasPlaces(taps)) return undefined
-  const out = backend.output(input.shape, 'float32')
-  let found = places && (backend.elements(places) as Uint8Array)
+  let found = places
   if (found === undefined) {
-    const y = backend.output(outShape, 'float32')
-    found = new Uint8Array(y.values.length)
-    backend.addon.maxPool(meta, backend.floats(input), y.values, found)
-    backend.disposeData(y.info.dataId)
+    const again = maxPool({ inputs: { x: input }, attrs: { ...attrs, places: true }, backend })
+    const [y, own] = again as [TensorInfo, TensorInfo]
+    backend.disposeData(y.dataId)
+    found = own
   }
-  backend.addon.maxPoolGradient(meta, found, backend.floats(dy), out.values)
+  const out = backend.output(input.shape, 'float32')
+  backend.addon.maxPoolGradient(meta, backend.elements(found) as Uint8Array, backend.floats(dy), out.values)
+  if (places === undefined) backend.disposeData(found.dataId)
   return out.info
 }
 
