@@ -134,6 +134,7 @@ export const COMMANDS: readonly {
 ]
 
 export async function main(argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'help') return main([...argv.slice(1), '--help'])
   // A wrong NODULE_THREADS is refused here for all commands, also those that use no threads.
   defaultThreads()
   const completing = argv[0] === '--get-yargs-completions'
@@ -227,7 +228,9 @@ function explain(reason: string, argv: readonly string[], parser: unknown): stri
       )
       return `unknown option --${name}${like === undefined ? '' : `: did you mean --${like}?`}`
     })
-  return unknown.length > 0 ? unknown.join('; ') : (missing(reason, parser) ?? withoutStop(reason))
+  return unknown.length > 0
+    ? unknown.join('; ')
+    : (missing(reason, parser) ?? notOffered(reason) ?? withoutStop(reason))
 }
 
 /**
@@ -241,6 +244,15 @@ function missing(said: string, parser: unknown): string | undefined {
   const call = ['nodule', ...commands.slice(0, -1).map((text) => text.split(' ')[0]), ...commands.slice(-1)]
   const what = options?.map((name) => `--${name} is missing`).join(', ') ?? 'too few words'
   return `${what}: expected ${[...call, ...(options ?? []).map((name) => `--${name} ...`)].join(' ')}`
+}
+
+/** What is none of an option's values, on one line; undefined where that is not what yargs says. */
+function notOffered(said: string): string | undefined {
+  const values = [...said.matchAll(/^ +Argument: (\S+), Given: (.*), Choices: (.*)$/gm)]
+  if (values.length === 0) return undefined
+  return values
+    .map(([, name, given, choices]) => `--${name}: expected one of ${choices}, not ${given}`)
+    .join('; ')
 }
 
 function withoutStop(text: string): string {

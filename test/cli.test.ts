@@ -35,7 +35,7 @@ describe('nodule', () => {
     for (const flag of ['--version', '-V']) expect(nodule(flag).stdout.trim()).toBe(VERSION)
     const listed = [...overview.matchAll(/^  nodule (\S+)/gm)].map(([, name]) => name)
     expect(new Set(listed)).toEqual(new Set(['completion', ...COMMANDS]))
-    expect(nodule('-h').stdout).toBe(overview)
+    for (const word of ['-h', 'help']) expect(nodule(word).stdout).toBe(overview)
   })
 
   it.each(COMMANDS)('%s --help shows options and at least one example', (name) => {
@@ -95,6 +95,11 @@ describe('nodule', () => {
       ['detect', 'x', '--modle', 'a'],
       'nodule detect: unknown option --modle: did you mean --model? (nodule detect --help)',
     ],
+    [
+      ['detect', 'x', '-o', 'found', '--region', 'lung'],
+      'nodule detect: --region: expected one of "lungs", "all", not "lung" (nodule detect --help)',
+    ],
+    [['help', 'detct'], 'nodule: unknown command detct: did you mean detect?'],
     [['doctor', 'x'], 'nodule doctor: Unknown argument: x (nodule doctor --help)'],
     [['dump'], 'nodule dump: too few words: expected nodule dump <files..> (nodule dump --help)'],
     [['weights', 'convert'], 'too few words: expected nodule weights convert <file> (nodule weights --help)'],

@@ -1,8 +1,10 @@
-import { dirname, resolve } from 'node:path'
+import { existsSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { readText } from '../files.js'
 import { parseJson } from '../json.js'
+import { PACKAGE_ROOT } from '../version.js'
 
 const MAX_BASE_DEPTH = 8
 /** The longest of TensorBox's has 4 KB. */
@@ -45,7 +47,7 @@ function readMerged(path: string, chain: string[]): Record<string, unknown> {
       actual: [...chain, absolute].join(' -> '),
     })
   }
-  const content = readText(path, 'read hypes', MAX_BYTES)
+  const content = readHypesText(path)
   const value = parseJson(content, path)
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new NoduleError('FORMAT', 'wrong type', { path, expected: 'object', actual: show(value) })
@@ -59,6 +61,21 @@ function readMerged(path: string, chain: string[]): Record<string, unknown> {
       actual: show(base),
     })
   return merge(readMerged(resolve(dirname(absolute), base), [...chain, absolute]), own)
+}
+
+/** The text; where there is no such file, the error names the one of that name in the package, if there is one. */
+function readHypesText(path: string): string {
+  try {
+    return readText(path, 'read hypes', MAX_BYTES)
+  } catch (error) {
+    const own = join(PACKAGE_ROOT, 'hypes', basename(path))
+    if (!(error instanceof NoduleError) || existsSync(path) || !existsSync(own)) throw error
+    throw new NoduleError(error.code, error.summary, {
+      path,
+      remedies: [`the package has ${own}`],
+      cause: error,
+    })
+  }
 }
 
 /** Own keys win; groups merge key by key. */

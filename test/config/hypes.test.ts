@@ -83,8 +83,12 @@ describe('hypes', () => {
     expect(hypes.solver).toMatchObject({ learning_rate: 0.5, rnd_seed: 9 })
     expect(caught(() => readHypes(file('loop.json', '{"base": "loop.json"}'))).message).toMatch(/form a loop/)
     expect(caught(() => readHypes(join(folder, 'none.json'))).message).toMatch(
-      /none\.json: cannot read hypes: no such file/,
+      /none\.json: cannot read hypes: no such file or folder$/,
     )
+    // Whoever has installed the package has its hypes elsewhere than the examples say.
+    expect(caught(() => readHypes(join(folder, 'tiny.json'))).remedies).toEqual([
+      `the package has ${join(PACKAGE_ROOT, 'hypes', 'tiny.json')}`,
+    ])
   })
 
   it('has keys of the loop and of the augmentation, all off by default', () => {
