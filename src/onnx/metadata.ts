@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { show } from '../check.js'
@@ -22,10 +23,20 @@ export interface ModelMetadata {
   precision: 'float32' | 'int8'
 }
 
+/** Hypes as a model passes them on: weights that training started from by their file's name, without the machine's folders. */
+export function withoutFolders<T extends { slim_ckpt?: string; solver: { weights: string } }>(hypes: T): T {
+  const { slim_ckpt: backbone, solver } = hypes
+  return {
+    ...hypes,
+    ...(backbone === undefined ? {} : { slim_ckpt: basename(backbone) }),
+    solver: { ...solver, weights: basename(solver.weights) },
+  }
+}
+
 export function metadataProps(metadata: ModelMetadata): { key: string; value: string }[] {
   const values = {
     format: MODEL_FORMAT,
-    hypes: JSON.stringify(metadata.hypes),
+    hypes: JSON.stringify(withoutFolders(metadata.hypes)),
     step: String(metadata.step),
     seed: String(metadata.seed),
     code_version: metadata.codeVersion,

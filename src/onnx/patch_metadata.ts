@@ -3,7 +3,7 @@ import { parsePatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { NoduleError } from '../errors.js'
 import { parseJson } from '../json.js'
-import { MODEL_FORMAT } from './metadata.js'
+import { MODEL_FORMAT, withoutFolders } from './metadata.js'
 import type { OnnxModel } from './proto.js'
 
 /** Value of the `format` property of a classifier of cubes. */
@@ -47,12 +47,18 @@ export interface PatchMetadata extends PatchOrigin {
 export function patchProps(metadata: PatchMetadata): { key: string; value: string }[] {
   const values = {
     format: PATCH_MODEL_FORMAT,
-    hypes: JSON.stringify(metadata.hypes),
+    hypes: JSON.stringify(withoutFolders(metadata.hypes)),
     step: String(metadata.step),
     seed: String(metadata.seed),
     code_version: metadata.codeVersion,
     checkpoint_sha256: metadata.checkpointSha256,
-    ...(metadata.others === undefined ? {} : { others: JSON.stringify(metadata.others) }),
+    ...(metadata.others === undefined
+      ? {}
+      : {
+          others: JSON.stringify(
+            metadata.others.map((one) => ({ ...one, hypes: withoutFolders(one.hypes) })),
+          ),
+        }),
     ...(metadata.calibration === undefined ? {} : { calibration: JSON.stringify(metadata.calibration) }),
   }
   return Object.entries(values).map(([key, value]) => ({ key, value }))

@@ -42,6 +42,8 @@ test('the package holds both, of one checkpoint, for frames of any size, with on
     expect(session).toMatchObject({ anyFrame: true, metadata: { precision } })
     expect(basename(session.second!.path)).toBe('lung_second.onnx')
     checkpoints.add(session.metadata.checkpointSha256)
+    for (const { solver } of [session.metadata.hypes, session.second!.metadata.hypes])
+      expect(solver.weights).toMatch(/^[\w.-]*$/)
     await session.release()
   }
   expect(checkpoints.size).toBe(1)

@@ -13,7 +13,7 @@ import { detectList, openSession } from '../../src/inference/index.js'
 import { createDetector } from '../../src/model/detector.js'
 import { NoduleError } from '../../src/errors.js'
 import { exportOnnx } from '../../src/onnx/index.js'
-import { modelMetadata } from '../../src/onnx/metadata.js'
+import { metadataProps, modelMetadata } from '../../src/onnx/metadata.js'
 import { decodeModel } from '../../src/onnx/proto.js'
 import { verifyExport } from '../../src/onnx/verify.js'
 import { loadCheckpoint, saveCheckpoint } from '../../src/checkpoints/checkpoint.js'
@@ -87,6 +87,20 @@ describe('exportOnnx', () => {
     await expect(exportOnnx(join(folder, 'frame.png'), path)).rejects.toMatchObject({ code: 'FORMAT' })
     await expect(exportOnnx(join(folder, 'missing'), path)).rejects.toMatchObject({ code: 'FILE' })
     expect(await readdir(folder)).not.toContain('other.onnx')
+  })
+
+  test('names the weights that training started from without their folders', () => {
+    const began = {
+      ...hypes,
+      slim_ckpt: '/home/me/v1.ckpt',
+      solver: { ...hypes.solver, weights: 'a/b.safetensors' },
+    }
+    const origin = { step: 1, seed: 1, codeVersion: '', checkpointSha256: '', precision: 'float32' } as const
+    const props = metadataProps({ ...origin, hypes: began })
+    expect(JSON.parse(props.find(({ key }) => key === 'hypes')!.value)).toMatchObject({
+      slim_ckpt: 'v1.ckpt',
+      solver: { weights: 'b.safetensors' },
+    })
   })
 
   test('five channels, trained two steps; another frame, in the metadata and verified', async () => {
