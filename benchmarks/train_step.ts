@@ -207,8 +207,8 @@ async function checkSameLoss(
     })
 }
 
-/** As many steps give shares that repeat within a point or two. */
-const SHARED_STEPS = 12
+/** As many steps give shares that repeat within a point. */
+const SHARED_STEPS = 40
 
 /** Shares of the native engine's step that go into convolutions and into the decoder's products, forward and backward. */
 async function kernelShares(step: Work): Promise<string> {
@@ -218,7 +218,7 @@ async function kernelShares(step: Work): Promise<string> {
   const { kernels, ms } = stop()
   const share = (pattern: RegExp): string => {
     const sum = kernels.reduce((total, kernel) => total + (pattern.test(kernel.name) ? kernel.ms : 0), 0)
-    return `${((100 * sum) / ms).toFixed(0)} %`
+    return `${((100 * sum) / ms).toFixed(1)} %`
   }
   return `convolutions ${share(/^Conv2D/)}, products ${share(/^(NoduleLstm|NoduleSlot|BatchMatMul)/)}`
 }
