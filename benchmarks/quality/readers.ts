@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { contourExtent, fillContours, joinExtents } from '../../src/annotations/mask.js'
 import { readStackIndex } from '../../src/dataset/stacks/read_index.js'
 import { readStack } from '../../src/dataset/stacks/read_stack.js'
+import { greatest } from '../../src/lists.js'
 import { makePatient } from '../../src/phantom/index.js'
 
 /** Slices that a reader at least outlined, [n, rows, columns]: HU, and how many readers outlined each pixel. */
@@ -86,7 +87,7 @@ let nodules = 0
 function measure({ hu, readers, shape }: Outlined): void {
   const [count, rows, columns] = shape
   const plane = rows * columns
-  if (readers.reduce((a, b) => Math.max(a, b), 0) < readersWanted) return
+  if (greatest(readers) < readersWanted) return
   const slice = <T extends Int16Array | Uint8Array>(of: T, k: number): T =>
     of.subarray(k * plane, (k + 1) * plane) as T
   const masks = Array.from({ length: count }, (_, k) =>
@@ -95,7 +96,7 @@ function measure({ hu, readers, shape }: Outlined): void {
   const areas = masks.map((mask) => mask.reduce((a, b) => a + b, 0))
   const drawn = areas.flatMap((area, k) => (area > 0 ? [k] : []))
   if (drawn.length === 0) return
-  const main = areas.indexOf(Math.max(...areas))
+  const main = areas.indexOf(greatest(areas))
   const all = masks[0]!.map((_, n) => (masks.some((mask) => mask[n] === 1) ? 1 : 0))
   const near = grown(all, columns, 3)
   const ring = [...grown(all, columns, 8)].flatMap((value, n) =>
@@ -114,8 +115,8 @@ function measure({ hu, readers, shape }: Outlined): void {
     }
     return most - lung
   }
-  const greatest = Math.max(...drawn.map((k) => brightness(k, masks[k]!)))
-  if (greatest < 250) return
+  const brightest = greatest(drawn.map((k) => brightness(k, masks[k]!)))
+  if (brightest < 250) return
   nodules++
   const [low, high] = [drawn[0]!, drawn.at(-1)!]
   for (const [k, nearest] of [
@@ -125,8 +126,7 @@ function measure({ hu, readers, shape }: Outlined): void {
     [high + 1, high],
   ] as const) {
     if (k < 0 || k >= count || (k === high && low === high)) continue
-    const most = slice(readers, k).reduce((a, b) => Math.max(a, b), 0)
-    ends.push({ contrast: brightness(k, masks[nearest]!) / greatest, readers: most })
+    ends.push({ contrast: brightness(k, masks[nearest]!) / brightest, readers: greatest(slice(readers, k)) })
   }
   for (const k of drawn) {
     const area = areas[k]!

@@ -45,6 +45,7 @@ export interface PatchMetadata extends PatchOrigin {
 }
 
 export function patchProps(metadata: PatchMetadata): { key: string; value: string }[] {
+  const others = metadata.others?.map((one) => ({ ...one, hypes: withoutFolders(one.hypes) }))
   const values = {
     format: PATCH_MODEL_FORMAT,
     hypes: JSON.stringify(withoutFolders(metadata.hypes)),
@@ -52,13 +53,7 @@ export function patchProps(metadata: PatchMetadata): { key: string; value: strin
     seed: String(metadata.seed),
     code_version: metadata.codeVersion,
     checkpoint_sha256: metadata.checkpointSha256,
-    ...(metadata.others === undefined
-      ? {}
-      : {
-          others: JSON.stringify(
-            metadata.others.map((one) => ({ ...one, hypes: withoutFolders(one.hypes) })),
-          ),
-        }),
+    ...(others === undefined ? {} : { others: JSON.stringify(others) }),
     ...(metadata.calibration === undefined ? {} : { calibration: JSON.stringify(metadata.calibration) }),
   }
   return Object.entries(values).map(([key, value]) => ({ key, value }))
