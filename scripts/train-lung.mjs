@@ -2,7 +2,8 @@
 // Trains the model that ships (models/README.md says on what). First stage: on nodule stacks; then also on phantoms with
 // nodules of the stacks put in, and on its own false marks there; then also on thick stacks with nodules of other patients
 // put in. Second stage: on the marks that the first leaves in stacks, in stacks with nodules put in and in phantoms, those
-// of low confidence too; then also on whole scans: their false marks, and nodules of the stacks put into copies of them.
+// of low confidence too; then also on whole scans: their false marks, and nodules of the stacks put into copies of them, some
+// magnified to masses.
 // Two twins that each leave out every other whole scan calibrate the second stage, and are what benchmarks/quality judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
 //   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
@@ -162,6 +163,12 @@ mine(model, 'train', phantoms, ...stackMarks, ...teaching, ...part('train'))
 mine(model, 'val', ...stackMarks, '--min-score', '0.25', ...part('val'))
 mine(model, 'stack-copies', ...stackMarks, ...teaching, '--insertions', '3', '--seed', '31', ...part('train'))
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
+// Nodules of LIDC end at 30 mm: larger ones are made of them.
+const masses = (folder, variants) => [
+  ...[folder, '--unread', '--stacks', stacks, '--insertions', '3', '--magnify', '20,50'],
+  ...['--variants', variants, '--seed', '7', '--min-score', '0.2', '--max-marks', '60', ...part('train')],
+]
+mine(model, 'phantom-masses', ...masses(phantomHosts, '2'))
 const nameOf = (host) => basename(host)
 for (const host of hosts) {
   const copies = (variants, seed, name) => [
@@ -170,6 +177,7 @@ for (const host of hosts) {
   ]
   mine(model, nameOf(host), join(data, host), '--unread', '--min-score', '0.12', '--max-marks', '400')
   mine(model, `${nameOf(host)}-copies`, ...copies('14', '5', 'train'))
+  mine(model, `${nameOf(host)}-masses`, ...masses(join(data, host), '6'))
   mine(model, `${nameOf(host)}-val`, ...copies('2', '6', 'val'))
 }
 
@@ -180,9 +188,11 @@ const second = train(
   at('second'),
   ...[...patches([]), ...steps(4500)],
 )
-/** The second stage, taught by some whole scans too. */
+/** The second stage, taught by some whole scans and by masses too. */
 function taught(name, scans) {
-  const whole = scans.flatMap((host) => cubes(nameOf(host), `${nameOf(host)}-copies`))
+  const kinds = ['', '-copies', '-masses']
+  const names = scans.flatMap((host) => kinds.map((kind) => `${nameOf(host)}${kind}`))
+  const whole = cubes('phantom-masses', ...names)
   const checkpoint = train(
     `7: second stage, ${name}`,
     at(name),

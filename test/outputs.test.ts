@@ -41,6 +41,7 @@ const WORDS = new Set([
     'gpu',
     'kernel',
     'key',
+    'magnify',
     'mismatch',
   ],
   ...[

@@ -1,3 +1,4 @@
+import type { Occupied } from '../../src/dataset/insertion/find_place.js'
 import { insertNodules } from '../../src/dataset/insertion/insert.js'
 import { ownNodule } from '../../src/dataset/stacks/own_nodule.js'
 import { readStackIndex } from '../../src/dataset/stacks/read_index.js'
@@ -7,6 +8,7 @@ import { patientToVoxel, voxelToPatient } from '../../src/geometry/patient.js'
 import { detectVolume } from '../../src/inference/index.js'
 import { createRandom } from '../../src/random.js'
 import { loadVolume, segmentLungs } from '../../src/volume/index.js'
+import type { HuVolume } from '../../src/volume/index.js'
 import { best, hits, parametersOf } from './marks.js'
 import type { Judged } from './marks.js'
 import type { InsertedOutcome } from './outcomes.js'
@@ -27,15 +29,12 @@ export async function judgeInserted(
   folder: string,
   part: string,
 ): Promise<InsertedOutcome[]> {
-  const donors = await readDonors(folder, part)
+  const donors = await readDonors(folder, part, 3)
   const outcomes: InsertedOutcome[] = []
   for (const [n, { series, findings }] of scans.entries()) {
     const volume = await loadVolume(series)
     const lungs = segmentLungs(volume)
-    const occupied = findings.map(({ x, y, z, diameterMm }) => ({
-      center: patientToVoxel(volume.geometry, [x, y, z]),
-      diameterMm: Math.max(6, diameterMm),
-    }))
+    const occupied = occupiedBy(findings, volume)
     let left = donors.filter((_, at) => at % scans.length === n)
     for (let round = 0; left.length > 0 && round < ROUNDS; round++) {
       const random = createRandom(1).fork(`${series.seriesInstanceUid} ${round}`)
@@ -60,7 +59,15 @@ export async function judgeInserted(
   return outcomes
 }
 
-async function readDonors(folder: string, part: string): Promise<NoduleStack[]> {
+/** What insertions keep away from: a scan's own findings. */
+export const occupiedBy = (findings: KnownScan['findings'], { geometry }: HuVolume): Occupied[] =>
+  findings.map(({ x, y, z, diameterMm }) => ({
+    center: patientToVoxel(geometry, [x, y, z]),
+    diameterMm: Math.max(6, diameterMm),
+  }))
+
+/** The stacks of a part whose nodule at least three readers outlined, of at least `leastMm`. */
+export async function readDonors(folder: string, part: string, leastMm: number): Promise<NoduleStack[]> {
   const index = readStackIndex(folder)
   const parts = partsOf(index.stacks.map(({ patientId }) => patientId))
   const donors: NoduleStack[] = []
@@ -68,7 +75,7 @@ async function readDonors(folder: string, part: string): Promise<NoduleStack[]> 
     if (parts.get(entry.patientId) !== part) continue
     const stack = await readStack(folder, entry)
     const own = ownNodule(stack)
-    if (own.readers >= 3 && own.axialDiameterMm >= 3) donors.push(stack)
+    if (own.readers >= 3 && own.axialDiameterMm >= leastMm) donors.push(stack)
   }
   return donors
 }

@@ -28,6 +28,7 @@ interface Flags {
   unread: boolean
   insertions: number
   variants: number
+  magnify: string | undefined
   seed: number
   device: SessionDevice
   threads: number | undefined
@@ -104,6 +105,11 @@ export const command: CommandModule<object, Flags> = {
         default: 1,
         describe: 'Copies of each scan or stack (--insertions)',
       })
+      .option('magnify', {
+        type: 'string',
+        describe:
+          'LOW,HIGH: make masses of the nodules put in, of a size drawn from these on, mm (--insertions)',
+      })
       .option('seed', { type: 'number', default: MINE_DEFAULTS.seed, describe: 'Seed of the random points' })
       .option('device', {
         choices: SESSION_DEVICES,
@@ -133,6 +139,7 @@ export const command: CommandModule<object, Flags> = {
     const { device, threads } = flags
     const hypes = flags.hypes === undefined ? parsePatchHypes({}) : readPatchHypes(flags.hypes)
     const wanted = partOf(flags['split-file'], flags.part)
+    const insertion = insertionOf(flags)
     // Given back when the process ends.
     await lockFolder(flags.output, 'mining')
     const session =
@@ -152,7 +159,7 @@ export const command: CommandModule<object, Flags> = {
           output: flags.output,
           lists: flags.lists,
           unread: flags.unread,
-          insertion: insertionOf(flags),
+          insertion,
           resume: flags.resume,
           rule: { minScore: flags['min-score'], maxMarks: flags['max-marks'], seed: flags.seed },
         }),
@@ -167,15 +174,36 @@ export const command: CommandModule<object, Flags> = {
   },
 }
 
-function insertionOf({ insertions, variants, seed, stacks }: Flags): InsertionPlan | undefined {
+function insertionOf({ insertions, variants, magnify, seed, stacks }: Flags): InsertionPlan | undefined {
   const count = checkInteger('insertions', insertions, 0, 1000)
+  if (count === 0 && magnify !== undefined)
+    throw new NoduleError('INVALID_PARAMETER', 'nothing to magnify', {
+      place: '--magnify',
+      expected: '--insertions with the number of masses',
+    })
   if (count === 0) return undefined
   if (stacks === undefined)
     throw new NoduleError('INVALID_PARAMETER', 'nothing to put in', {
       place: '--insertions',
       expected: '--stacks with the nodules',
     })
-  return { count, variants: checkInteger('variants', variants, 1, 1000), seed }
+  return { count, variants: checkInteger('variants', variants, 1, 1000), seed, magnifyMm: sizes(magnify) }
+}
+
+/** Two numbers of mm. */
+function sizes(magnify: string | undefined): [number, number] | undefined {
+  if (magnify === undefined) return undefined
+  const [low, high, ...more] = magnify
+    .split(',')
+    .map((word) => (word.trim() === '' ? Number.NaN : Number(word)))
+  const fits = low !== undefined && high !== undefined && more.length === 0
+  if (!fits || !(low >= 1 && high >= low && high <= 100))
+    throw new NoduleError('INVALID_PARAMETER', 'no sizes of masses', {
+      place: '--magnify',
+      expected: 'LOW,HIGH in mm, from 1 to 100, such as 20,50',
+      actual: magnify,
+    })
+  return [low, high]
 }
 
 function partOf(

@@ -87,7 +87,10 @@ export async function mine(o: MineOptions): Promise<MineResult> {
       ...(o.session === undefined
         ? {}
         : { model: o.session.sha256, checkpoint: o.session.metadata.checkpointSha256 }),
-      parameters: { ...rule, minReaders, minAxialDiameterMm },
+      parameters: {
+        ...{ ...rule, minReaders, minAxialDiameterMm },
+        ...(o.insertion?.magnifyMm === undefined ? {} : { magnifyMm: o.insertion.magnifyMm }),
+      },
     },
     { resume: o.resume ?? false },
   )

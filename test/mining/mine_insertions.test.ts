@@ -110,6 +110,55 @@ describe('mining copies of scans with nodules put in', () => {
     })
   })
 
+  it('makes masses of the nodules put in', async () => {
+    const small = join(root, 'small')
+    await writeStacks(small, [
+      { patient: 'P1', radius: 8 },
+      { patient: 'P2', radius: 3 },
+    ])
+    const sizes = async (name: string, magnifyMm?: [number, number]): Promise<number[]> => {
+      await run(name, { stacks: small, insertion: { count: 2, variants: 2, seed: 4, magnifyMm } })
+      return opened(name, ({ sources }) =>
+        sources.flatMap(({ cubes }) =>
+          cubes.flatMap(({ reason, finding, axialDiameterMm }) =>
+            reason === 'nodule' && finding!.startsWith('insertion-') ? axialDiameterMm! : [],
+          ),
+        ),
+      )
+    }
+    const own = await sizes('own-size')
+    expect(Math.max(...own)).toBeLessThan(14)
+    const magnified = await sizes('magnified', [16, 18])
+    // The small one is left out; each copy draws anew.
+    expect(new Set(magnified).size).toBe(2)
+    expect(Math.min(...magnified)).toBeGreaterThanOrEqual(16)
+    expect(Math.max(...magnified)).toBeLessThanOrEqual(18)
+  })
+
+  it.each(['20', '30,20', '0,5', '20,', 'a,b', '20,30,40', '20,500'])(
+    'refuses --magnify %s',
+    async (magnify) => {
+      const flags = { scans: [scans], stacks, insertions: 3, variants: 1, seed: 1, xml: [], lists: [] }
+      const output = join(root, 'refused')
+      const handler = command.handler as (flags: unknown) => Promise<void>
+      const work = handler({ ...flags, magnify, output, quiet: true })
+      await expect(work).rejects.toThrow(NoduleError)
+      await expect(work).rejects.toThrow(
+        `LOW,HIGH in mm, from 1 to 100, such as 20,50 but received ${magnify}`,
+      )
+    },
+  )
+
+  it('magnifies nothing where nothing is put in', async () => {
+    const flags = { scans: [scans], stacks, insertions: 0, magnify: '20,50', xml: [], lists: [] }
+    const work = (command.handler as (flags: unknown) => Promise<void>)({
+      ...flags,
+      output: root,
+      quiet: true,
+    })
+    await expect(work).rejects.toThrow('--magnify: nothing to magnify: expected --insertions with the number')
+  })
+
   it('names the scan for which no donor is left, and goes on', async () => {
     const problems: string[] = []
     const result = await run('none', { wanted: () => false, onWarning: (message) => problems.push(message) })

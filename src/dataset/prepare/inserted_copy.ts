@@ -4,6 +4,7 @@ import type { Random } from '../../random.js'
 import { insertNodules } from '../insertion/insert.js'
 import type { InsertedNodule } from '../insertion/insert.js'
 import type { Occupied } from '../insertion/find_place.js'
+import { magnifiedStack } from '../stacks/magnified.js'
 import { ownNodule } from '../stacks/own_nodule.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { readStack } from '../stacks/read_stack.js'
@@ -21,6 +22,8 @@ export interface InsertionPlan {
   /** Copies of each scan. */
   variants: number
   seed: number
+  /** Nodules of 8 mm and more are magnified to a size drawn evenly from these two on, mm; absent: each in its own size. */
+  magnifyMm?: readonly [number, number] | undefined
 }
 
 /** What is put into which scan. */
@@ -88,6 +91,9 @@ export async function insertedCopy(
   }
 }
 
+/** Smaller nodules show nothing that a mass could be made of, mm. */
+const LEAST_MAGNIFIED_MM = 8
+
 /** Stacks in an order drawn at random, more than are needed, only those that can become positives. */
 async function drawDonors(
   { donors, donorFolder, plan, rule }: InsertionSource,
@@ -102,7 +108,14 @@ async function drawDonors(
     pool[at] = pool[n]!
     try {
       const stack = await readStack(donorFolder, entry)
-      if (isAccepted(ownNodule(stack), rule)) stacks.push(stack)
+      const own = ownNodule(stack)
+      if (!isAccepted(own, rule)) continue
+      if (plan.magnifyMm === undefined) stacks.push(stack)
+      else if (own.axialDiameterMm >= LEAST_MAGNIFIED_MM) {
+        const [low, high] = plan.magnifyMm
+        const sizeMm = low + (high - low) * random.uniform()
+        stacks.push(magnifiedStack(stack, Math.max(own.axialDiameterMm, sizeMm)))
+      }
     } catch (error) {
       if (!(error instanceof NoduleError) || error.path === undefined) throw error
       const { path } = error
