@@ -1,11 +1,12 @@
 // npx tsx benchmarks/quality/masses.ts --model FILE [--second FILE] [--data FOLDER] [--scans PATIENT,...] [--part test|val]
-// Masses are rare in LIDC-IDRI, whose nodules end at 30 mm. So nodules of 10 mm and more of patients that the model has not
-// seen are magnified to 15, 25, 35 and 45 mm, and put into whole scans, a few in each copy: how many are found at the
+// Masses are rare in LIDC-IDRI, whose nodules end at 30 mm. So nodules of patients that the model has not seen are magnified
+// (three times at most) to 15, 25, 35 and 45 mm, and put into whole scans, a few in each copy: how many are found at the
 // default confidence, how many have a mark at all, and how much of the box of the middle slice the lungs' mask holds.
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { insertNodules } from '../../src/dataset/insertion/insert.js'
 import { magnifiedStack } from '../../src/dataset/stacks/magnified.js'
+import { ownNodule } from '../../src/dataset/stacks/own_nodule.js'
 import { voxelToPatient } from '../../src/geometry/patient.js'
 import { defaultConfidences, detectVolume, openStages } from '../../src/inference/index.js'
 import { createRandom } from '../../src/random.js'
@@ -29,6 +30,8 @@ const { data } = values
 if (values.model === undefined || data === undefined)
   throw new Error('usage: masses.ts --model FILE --data FOLDER (or NODULE_DATA)')
 
+/** A nodule magnified by more than this is a blur. */
+const MOST_MAGNIFIED = 3
 /** Masses in one copy of a scan: more leave no lung between them. */
 const IN_A_COPY = 3
 const TRIES = 400
@@ -57,6 +60,7 @@ for (const { series, findings } of scans) {
     for (let copy = 0; copy < Number(values.copies); copy++) {
       const random = createRandom(7).fork(`${sizeMm} ${copy}`)
       const stacks = donors
+        .filter((stack) => ownNodule(stack).axialDiameterMm * MOST_MAGNIFIED >= sizeMm)
         .map((stack) => ({ stack: magnifiedStack(stack, sizeMm), place: random.uniform() }))
         .sort((a, b) => a.place - b.place)
         .map(({ stack }) => stack)

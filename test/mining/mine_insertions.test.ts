@@ -129,7 +129,7 @@ describe('mining copies of scans with nodules put in', () => {
     const own = await sizes('own-size')
     expect(Math.max(...own)).toBeLessThan(14)
     const magnified = await sizes('magnified', [16, 18])
-    // The small one is left out; each copy draws anew.
+    // The small one is left out, which would be a blur; each copy draws anew.
     expect(new Set(magnified).size).toBe(2)
     expect(Math.min(...magnified)).toBeGreaterThanOrEqual(16)
     expect(Math.max(...magnified)).toBeLessThanOrEqual(18)

@@ -22,7 +22,7 @@ export interface InsertionPlan {
   /** Copies of each scan. */
   variants: number
   seed: number
-  /** Nodules of 8 mm and more are magnified to a size drawn evenly from these two on, mm; absent: each in its own size. */
+  /** Nodules are magnified to a size between these two, mm, three times at most; absent: each in its own size. */
   magnifyMm?: readonly [number, number] | undefined
 }
 
@@ -91,8 +91,8 @@ export async function insertedCopy(
   }
 }
 
-/** Smaller nodules show nothing that a mass could be made of, mm. */
-const LEAST_MAGNIFIED_MM = 8
+/** A nodule magnified by more than this is a blur. */
+const MOST_MAGNIFIED = 3
 
 /** Stacks in an order drawn at random, more than are needed, only those that can become positives. */
 async function drawDonors(
@@ -110,12 +110,15 @@ async function drawDonors(
       const stack = await readStack(donorFolder, entry)
       const own = ownNodule(stack)
       if (!isAccepted(own, rule)) continue
-      if (plan.magnifyMm === undefined) stacks.push(stack)
-      else if (own.axialDiameterMm >= LEAST_MAGNIFIED_MM) {
-        const [low, high] = plan.magnifyMm
-        const sizeMm = low + (high - low) * random.uniform()
-        stacks.push(magnifiedStack(stack, Math.max(own.axialDiameterMm, sizeMm)))
+      if (plan.magnifyMm === undefined) {
+        stacks.push(stack)
+        continue
       }
+      const [low, high] = plan.magnifyMm
+      const most = Math.min(high, MOST_MAGNIFIED * own.axialDiameterMm)
+      if (most < low) continue
+      const sizeMm = low + (most - low) * random.uniform()
+      stacks.push(magnifiedStack(stack, Math.max(own.axialDiameterMm, sizeMm)))
     } catch (error) {
       if (!(error instanceof NoduleError) || error.path === undefined) throw error
       const { path } = error
