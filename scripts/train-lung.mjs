@@ -165,10 +165,10 @@ mine(model, 'stack-copies', ...stackMarks, ...teaching, '--insertions', '3', '--
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
 // Nodules of LIDC end at 30 mm: larger ones are made of them.
 const masses = (folder, variants) => [
-  ...[folder, '--unread', '--stacks', stacks, '--insertions', '3', '--magnify', '20,50'],
+  ...[folder, '--unread', '--stacks', stacks, '--insertions', '3', '--magnify', '30,50'],
   ...['--variants', variants, '--seed', '7', '--min-score', '0.2', '--max-marks', '60', ...part('train')],
 ]
-mine(model, 'phantom-masses', ...masses(phantomHosts, '2'))
+mine(model, 'phantom-masses', ...masses(phantomHosts, '3'))
 const nameOf = (host) => basename(host)
 for (const host of hosts) {
   const copies = (variants, seed, name) => [
@@ -177,7 +177,7 @@ for (const host of hosts) {
   ]
   mine(model, nameOf(host), join(data, host), '--unread', '--min-score', '0.12', '--max-marks', '400')
   mine(model, `${nameOf(host)}-copies`, ...copies('14', '5', 'train'))
-  mine(model, `${nameOf(host)}-masses`, ...masses(join(data, host), '6'))
+  mine(model, `${nameOf(host)}-masses`, ...masses(join(data, host), '8'))
   mine(model, `${nameOf(host)}-val`, ...copies('2', '6', 'val'))
 }
 
