@@ -163,22 +163,18 @@ mine(model, 'train', phantoms, ...stackMarks, ...teaching, ...part('train'))
 mine(model, 'val', ...stackMarks, '--min-score', '0.25', ...part('val'))
 mine(model, 'stack-copies', ...stackMarks, ...teaching, '--insertions', '3', '--seed', '31', ...part('train'))
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
-// Nodules of LIDC end at 30 mm: larger ones are made of them.
-const masses = (folder, variants) => [
-  ...[folder, '--unread', '--stacks', stacks, '--insertions', '3', '--magnify', '30,50'],
-  ...['--variants', variants, '--seed', '7', '--min-score', '0.2', '--max-marks', '60', ...part('train')],
-]
-mine(model, 'phantom-masses', ...masses(phantomHosts, '3'))
 const nameOf = (host) => basename(host)
 for (const host of hosts) {
-  const copies = (variants, seed, name) => [
-    ...[join(data, host), '--stacks', stacks, '--unread', '--insertions', '14', '--variants', variants],
+  const copies = (nodules, variants, seed, name) => [
+    ...[join(data, host), '--stacks', stacks, '--unread', '--insertions', nodules, '--variants', variants],
     ...['--seed', seed, '--min-score', '0.2', '--max-marks', '60', ...part(name)],
   ]
+  // Nodules of LIDC end at 30 mm: larger ones are made of them.
+  const masses = [...copies('3', '8', '7', 'train'), '--magnify', '30,50']
   mine(model, nameOf(host), join(data, host), '--unread', '--min-score', '0.12', '--max-marks', '400')
-  mine(model, `${nameOf(host)}-copies`, ...copies('14', '5', 'train'))
-  mine(model, `${nameOf(host)}-masses`, ...masses(join(data, host), '8'))
-  mine(model, `${nameOf(host)}-val`, ...copies('2', '6', 'val'))
+  mine(model, `${nameOf(host)}-copies`, ...copies('14', '14', '5', 'train'))
+  mine(model, `${nameOf(host)}-masses`, ...masses)
+  mine(model, `${nameOf(host)}-val`, ...copies('14', '2', '6', 'val'))
 }
 
 const known = ['train', 'phantom-hosts', 'stack-copies']
@@ -192,7 +188,7 @@ const second = train(
 function taught(name, scans) {
   const kinds = ['', '-copies', '-masses']
   const names = scans.flatMap((host) => kinds.map((kind) => `${nameOf(host)}${kind}`))
-  const whole = cubes('phantom-masses', ...names)
+  const whole = cubes(...names)
   const checkpoint = train(
     `7: second stage, ${name}`,
     at(name),
