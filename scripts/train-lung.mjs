@@ -2,8 +2,7 @@
 // Trains the model that ships (models/README.md says on what). First stage: on nodule stacks; then also on phantoms with
 // nodules of the stacks put in, and on its own false marks there; then also on thick stacks with nodules of other patients
 // put in. Second stage: on the marks that the first leaves in stacks, in stacks with nodules put in and in phantoms, those
-// of low confidence too; then also on whole scans: their false marks, and nodules of the stacks put into copies of them, some
-// magnified to masses.
+// of low confidence too; then also on whole scans: their false marks, and nodules of the stacks put into copies of them.
 // Two twins that each leave out every other whole scan calibrate the second stage, and are what benchmarks/quality judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
 //   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
@@ -165,16 +164,13 @@ mine(model, 'stack-copies', ...stackMarks, ...teaching, '--insertions', '3', '--
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
 const nameOf = (host) => basename(host)
 for (const host of hosts) {
-  const copies = (nodules, variants, seed, name) => [
-    ...[join(data, host), '--stacks', stacks, '--unread', '--insertions', nodules, '--variants', variants],
+  const copies = (variants, seed, name) => [
+    ...[join(data, host), '--stacks', stacks, '--unread', '--insertions', '14', '--variants', variants],
     ...['--seed', seed, '--min-score', '0.2', '--max-marks', '60', ...part(name)],
   ]
-  // Nodules of LIDC end at 30 mm: larger ones are made of them.
-  const masses = [...copies('3', '8', '7', 'train'), '--magnify', '30,50']
   mine(model, nameOf(host), join(data, host), '--unread', '--min-score', '0.12', '--max-marks', '400')
-  mine(model, `${nameOf(host)}-copies`, ...copies('14', '14', '5', 'train'))
-  mine(model, `${nameOf(host)}-masses`, ...masses)
-  mine(model, `${nameOf(host)}-val`, ...copies('14', '2', '6', 'val'))
+  mine(model, `${nameOf(host)}-copies`, ...copies('14', '5', 'train'))
+  mine(model, `${nameOf(host)}-val`, ...copies('2', '6', 'val'))
 }
 
 const known = ['train', 'phantom-hosts', 'stack-copies']
@@ -184,11 +180,9 @@ const second = train(
   at('second'),
   ...[...patches([]), ...steps(4500)],
 )
-/** The second stage, taught by some whole scans and by masses too. */
+/** The second stage, taught by some whole scans too. */
 function taught(name, scans) {
-  const kinds = ['', '-copies', '-masses']
-  const names = scans.flatMap((host) => kinds.map((kind) => `${nameOf(host)}${kind}`))
-  const whole = cubes(...names)
+  const whole = scans.flatMap((host) => cubes(nameOf(host), `${nameOf(host)}-copies`))
   const checkpoint = train(
     `7: second stage, ${name}`,
     at(name),
