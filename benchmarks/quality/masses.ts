@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { insertNodules } from '../../src/dataset/insertion/insert.js'
-import { magnifiedStack } from '../../src/dataset/stacks/magnified.js'
+import { MOST_MAGNIFIED, magnifiedStack } from '../../src/dataset/stacks/magnified.js'
 import { ownNodule } from '../../src/dataset/stacks/own_nodule.js'
 import { voxelToPatient } from '../../src/geometry/patient.js'
 import { defaultConfidences, detectVolume, openStages } from '../../src/inference/index.js'
@@ -30,8 +30,6 @@ const { data } = values
 if (values.model === undefined || data === undefined)
   throw new Error('usage: masses.ts --model FILE --data FOLDER (or NODULE_DATA)')
 
-/** A nodule magnified by more than this is a blur. */
-const MOST_MAGNIFIED = 3
 /** Masses in one copy of a scan: more leave no lung between them. */
 const IN_A_COPY = 3
 const TRIES = 400

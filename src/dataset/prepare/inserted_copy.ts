@@ -4,7 +4,7 @@ import type { Random } from '../../random.js'
 import { insertNodules } from '../insertion/insert.js'
 import type { InsertedNodule } from '../insertion/insert.js'
 import type { Occupied } from '../insertion/find_place.js'
-import { magnifiedStack } from '../stacks/magnified.js'
+import { MOST_MAGNIFIED, magnifiedStack } from '../stacks/magnified.js'
 import { ownNodule } from '../stacks/own_nodule.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { readStack } from '../stacks/read_stack.js'
@@ -22,7 +22,7 @@ export interface InsertionPlan {
   /** Copies of each scan. */
   variants: number
   seed: number
-  /** Nodules are magnified to a size between these two, mm, three times at most; absent: each in its own size. */
+  /** Nodules are magnified, three times at most, to a size between these two, mm; absent: each has its own size. */
   magnifyMm?: readonly [number, number] | undefined
 }
 
@@ -90,9 +90,6 @@ export async function insertedCopy(
     warnings: placed.length < plan.count ? [`copy ${variant}: ${warnings.at(-1)}`] : [],
   }
 }
-
-/** A nodule magnified by more than this is a blur. */
-const MOST_MAGNIFIED = 3
 
 /** Stacks in an order drawn at random, more than are needed, only those that can become positives. */
 async function drawDonors(

@@ -2,6 +2,9 @@ import { checkNumber } from '../../check.js'
 import { ownNodule } from './own_nodule.js'
 import type { NoduleStack } from './read_stack.js'
 
+/** A nodule magnified by more than this is a blur. */
+export const MOST_MAGNIFIED = 3
+
 /**
  * A stack whose nodule has another size: the voxels are the same, pixels and slices so much larger or smaller.
  * @param sizeMm greatest axial diameter that the consensus gets
