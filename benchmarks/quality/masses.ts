@@ -58,8 +58,9 @@ for (const { series, findings } of scans) {
     for (let copy = 0; copy < Number(values.copies); copy++) {
       const random = createRandom(7).fork(`${sizeMm} ${copy}`)
       const stacks = donors
-        .filter((stack) => ownNodule(stack).axialDiameterMm * MOST_MAGNIFIED >= sizeMm)
-        .map((stack) => ({ stack: magnifiedStack(stack, sizeMm), place: random.uniform() }))
+        .map((stack) => ({ stack, factor: sizeMm / ownNodule(stack).axialDiameterMm }))
+        .filter(({ factor }) => factor <= MOST_MAGNIFIED)
+        .map(({ stack, factor }) => ({ stack: magnifiedStack(stack, factor), place: random.uniform() }))
         .sort((a, b) => a.place - b.place)
         .map(({ stack }) => stack)
       const options = { count: IN_A_COPY, occupied: occupiedBy(findings, volume), tries: TRIES }

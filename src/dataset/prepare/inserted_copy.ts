@@ -115,7 +115,7 @@ async function drawDonors(
       const most = Math.min(high, MOST_MAGNIFIED * own.axialDiameterMm)
       if (most < low) continue
       const sizeMm = low + (most - low) * random.uniform()
-      stacks.push(magnifiedStack(stack, Math.max(own.axialDiameterMm, sizeMm)))
+      stacks.push(magnifiedStack(stack, Math.max(1, sizeMm / own.axialDiameterMm)))
     } catch (error) {
       if (!(error instanceof NoduleError) || error.path === undefined) throw error
       const { path } = error
