@@ -37,7 +37,7 @@ export interface BatchOptions {
   passes?: number
   /** Boxes that reach outside their images; default 'error'. */
   outside?: 'error' | 'clip'
-  /** Bytes of decoded frames to keep; default 1 GiB, or a quarter of the free memory. */
+  /** Bytes of decoded frames to keep; default 8 GiB, or a third of the free memory. */
   cacheBytes?: number
   /** Batches made ahead; default 2, or one more than the workers. */
   ahead?: number
@@ -84,7 +84,7 @@ export async function openBatches(
     { outside: options.outside ?? 'error' },
   )
   for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
-  const cache = new FrameCache(options.cacheBytes ?? Math.min(2 ** 30, freemem() / 4))
+  const cache = new FrameCache(options.cacheBytes ?? Math.min(MOST_CACHED, freemem() / 3))
   const order = new Order(images.length, seed, options.shuffle ?? true)
   const crops = options.jitter === true && hypes.data.mm_per_pixel > 0 ? hypes.augment.crops_per_frame : 1
   const lastItem = images.length * crops * passes
@@ -166,6 +166,9 @@ class Order {
     return order[place]!
   }
 }
+
+/** Whole frames of 10,000 slices: decoding one takes longer than a crop's share of a step. */
+const MOST_CACHED = 2 ** 33
 
 /** Decoded frames, as many as the budget holds. */
 class FrameCache {
