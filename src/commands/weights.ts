@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { averageCheckpoints } from '../checkpoints/average.js'
+import { stripCheckpoint } from '../checkpoints/strip.js'
 import { BACKBONE_NAMES } from '../config/backbones.js'
 import type { BackboneName } from '../config/backbones.js'
 import { printResult } from '../terminal/output.js'
@@ -76,6 +77,32 @@ const average: CommandModule<object, Flags & { others: string[]; output: string 
   },
 }
 
+const strip: CommandModule<object, Flags & { output: string }> = {
+  command: 'strip <file>',
+  describe: "Write a checkpoint without the optimizer's state, to pass on",
+  builder: (yargs) =>
+    yargs
+      .positional('file', { type: 'string', demandOption: true, describe: 'Checkpoint of nodule train' })
+      .option('output', {
+        type: 'string',
+        alias: 'o',
+        demandOption: true,
+        describe: 'File to write (.safetensors)',
+      })
+      .example(
+        '$0 weights strip runs/lung/checkpoints/last.safetensors -o lung.safetensors',
+        'a third of the size; for nodule export, and to train on from by solver.weights',
+      ),
+  handler: async ({ file, output }) => {
+    const result = await stripCheckpoint(file, output)
+    printResult(
+      result,
+      () =>
+        `${result.path}: ${count(result.tensors, 'tensor')}, ${result.bytes} bytes, sha256 ${result.sha256}\n`,
+    )
+  },
+}
+
 export const command: CommandModule<object, Flags> = {
   command: 'weights <file>',
   describe: 'Show what is in a file of weights and which backbone it fits',
@@ -83,6 +110,7 @@ export const command: CommandModule<object, Flags> = {
     yargs
       .command(convert)
       .command(average)
+      .command(strip)
       .positional('file', {
         type: 'string',
         demandOption: true,

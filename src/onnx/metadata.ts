@@ -1,6 +1,6 @@
-import { basename } from 'node:path'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
+import { withoutFolders } from '../config/without_folders.js'
 import { show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { parseJson } from '../json.js'
@@ -21,16 +21,6 @@ export interface ModelMetadata {
   checkpointSha256: string
   /** How the weights are stored: "float32", or "int8" after quantization. */
   precision: 'float32' | 'int8'
-}
-
-/** Hypes as a model passes them on: weights that training started from by their file's name, without the machine's folders. */
-export function withoutFolders<T extends { slim_ckpt?: string; solver: { weights: string } }>(hypes: T): T {
-  const { slim_ckpt: backbone, solver } = hypes
-  return {
-    ...hypes,
-    ...(backbone === undefined ? {} : { slim_ckpt: basename(backbone) }),
-    solver: { ...solver, weights: basename(solver.weights) },
-  }
 }
 
 export function metadataProps(metadata: ModelMetadata): { key: string; value: string }[] {

@@ -1,9 +1,10 @@
 import { show } from '../check.js'
 import { parsePatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
+import { withoutFolders } from '../config/without_folders.js'
 import { NoduleError } from '../errors.js'
 import { parseJson } from '../json.js'
-import { MODEL_FORMAT, withoutFolders } from './metadata.js'
+import { MODEL_FORMAT } from './metadata.js'
 import type { OnnxModel } from './proto.js'
 
 /** Value of the `format` property of a classifier of cubes. */
