@@ -2,43 +2,35 @@
 // Masses are rare in LIDC-IDRI, whose nodules end at 30 mm. So nodules of patients that the model has not seen are magnified
 // (three times at most) to 15, 25, 35 and 45 mm, and put into whole scans, a few in each copy: how many are found at the
 // default confidence, how many have a mark at all, and how much of the box of the middle slice the lungs' mask holds.
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { insertNodules } from '../../src/dataset/insertion/insert.js'
 import { MOST_MAGNIFIED, magnifiedStack } from '../../src/dataset/stacks/magnified.js'
 import { ownNodule } from '../../src/dataset/stacks/own_nodule.js'
 import { voxelToPatient } from '../../src/geometry/patient.js'
-import { defaultConfidences, detectVolume, openStages } from '../../src/inference/index.js'
+import { detectVolume } from '../../src/inference/index.js'
 import { createRandom } from '../../src/random.js'
 import { loadVolume, segmentLungs } from '../../src/volume/index.js'
 import { occupiedBy, readDonors } from './inserted.js'
 import { best, hits, parametersOf } from './marks.js'
-import { knownScans } from './scans.js'
-
-const { values } = parseArgs({
-  options: {
-    model: { type: 'string' },
-    second: { type: 'string' },
-    data: { type: 'string', default: process.env['NODULE_DATA'] },
-    part: { type: 'string', default: 'test' },
-    scans: { type: 'string', default: 'lidc-idri-0001,lidc-idri-0003,qin-lung-ct' },
-    sizes: { type: 'string', default: '15,25,35,45' },
-    copies: { type: 'string', default: '5' },
-  },
-})
-const { data } = values
-if (values.model === undefined || data === undefined)
-  throw new Error('usage: masses.ts --model FILE --data FOLDER (or NODULE_DATA)')
+import { open } from './opened.js'
 
 /** Masses in one copy of a scan: more leave no lung between them. */
 const IN_A_COPY = 3
 const TRIES = 400
 
-const session = await openStages(values.model, values.second)
-const { minScore, minConfidence } = defaultConfidences(session)
+const {
+  values,
+  session,
+  defaults,
+  stacks: folder,
+  part,
+  scans,
+} = await open('masses.ts', {
+  sizes: { type: 'string', default: '15,25,35,45' },
+  copies: { type: 'string', default: '5' },
+})
+const { minScore, minConfidence } = defaults
 const judged = { session, minScore }
-const donors = await readDonors(join(data, 'lidc-nodule-stacks', 'lidc-nodule-stacks'), values.part, 10)
-const scans = await knownScans(values.scans.split(',').map((name) => join(data, name)))
+const donors = await readDonors(folder, part, 10)
 
 interface Mass {
   sizeMm: number
@@ -49,13 +41,13 @@ interface Mass {
 }
 
 const masses: Mass[] = []
-const sizes = values.sizes.split(',').map(Number)
+const sizes = String(values['sizes']).split(',').map(Number)
 for (const { series, findings } of scans) {
   const volume = await loadVolume(series)
   const [, rows, columns] = volume.shape
   const lungs = segmentLungs(volume)
   for (const sizeMm of sizes) {
-    for (let copy = 0; copy < Number(values.copies); copy++) {
+    for (let copy = 0; copy < Number(values['copies']); copy++) {
       const random = createRandom(7).fork(`${sizeMm} ${copy}`)
       const stacks = donors
         .map((stack) => ({ stack, factor: sizeMm / ownNodule(stack).axialDiameterMm }))
