@@ -3,7 +3,8 @@
 // nodules of the stacks put in, and on its own false marks there; then also on thick stacks with nodules of other patients
 // put in. Second stage: on the marks that the first leaves in stacks, in stacks with nodules put in and in phantoms, those
 // of low confidence too; then also on whole scans: their false marks, and nodules of the stacks put into copies of them.
-// Two twins that each leave out every other whole scan calibrate the second stage, and are what benchmarks/quality judges.
+// Two twins that each leave out every other whole scan, and the patients that choose and judge, calibrate the second stage,
+// and are what benchmarks/quality judges.
 // A step whose result is there already is left out, so that an interrupted run goes on.
 //   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
 //   --hosts  whole scans below --data, at least two
@@ -45,7 +46,9 @@ function step(title, result, ...args) {
     return
   }
   say(`${title}\n   nodule ${args.join(' ')}`)
+  const begun = performance.now()
   run(process.execPath, ['dist/src/cli.js', ...args])
+  console.log(`${title}: ${((performance.now() - begun) / 60_000).toFixed(1)} min`)
 }
 
 // Phantoms are learnt as they are by the first stage, and some by the second; others are what nodules of patients are put
@@ -68,6 +71,12 @@ function train(title, folder, ...args) {
   step(title, done, 'train', ...args, '-o', folder, ...resume)
   writeFileSync(done, '')
   return join(folder, 'checkpoints', 'last.safetensors')
+}
+
+/** What is passed on of a run: its weights, which the exported model names by their SHA-256. */
+function strip(checkpoint, file) {
+  step(`${basename(file)}: the weights alone`, file, 'weights', 'strip', checkpoint, '-o', file)
+  return file
 }
 
 // Patients of the stacks: a fifth judges, a tenth chooses, the rest teaches. Phantoms teach.
@@ -155,10 +164,11 @@ const onAll = train(
   ...set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]'),
 )
 const model = at('lung.onnx')
-step('5: first stage to ONNX', model, 'export', onAll, ...EXPORTED, '-o', model)
+const weights = strip(onAll, at('lung.safetensors'))
+step('5: first stage to ONNX', model, 'export', weights, ...EXPORTED, '-o', model)
 const int8 = at('lung_int8.onnx')
 const ranges = ['--quantize', '--frames', at('phantom-frames', 'train.json')]
-step('5: the same in int8', int8, 'export', onAll, ...EXPORTED, ...ranges, '-o', int8)
+step('5: the same in int8', int8, 'export', weights, ...EXPORTED, ...ranges, '-o', int8)
 
 const stackMarks = ['--stacks', stacks, '--xml', xml, '--max-marks', '60']
 // What teaches is taken from far below the confidences that detection keeps: a stack has few false marks above them, and
@@ -167,6 +177,7 @@ const teaching = ['--min-score', '0.05']
 const part = (name) => ['--split-file', split, '--part', name]
 mine(model, 'train', phantoms, ...stackMarks, ...teaching, ...part('train'))
 mine(model, 'val', ...stackMarks, '--min-score', '0.25', ...part('val'))
+for (const name of ['val', 'test']) mine(model, `${name}-too`, ...stackMarks, ...teaching, ...part(name))
 mine(model, 'stack-copies', ...stackMarks, ...teaching, '--insertions', '3', '--seed', '31', ...part('train'))
 mine(model, 'phantom-hosts', phantomHosts, '--min-score', '0.25', '--max-marks', '80')
 const nameOf = (host) => basename(host)
@@ -187,9 +198,9 @@ const second = train(
   at('second'),
   ...[...patches([]), ...steps(4500)],
 )
-/** The second stage, taught by some whole scans too. */
-function taught(name, scans) {
-  const whole = scans.flatMap((host) => cubes(nameOf(host), `${nameOf(host)}-copies`))
+/** The second stage, taught by some whole scans too, and by other cubes. */
+function taught(name, scans, ...more) {
+  const whole = [...more, ...scans.flatMap((host) => cubes(nameOf(host), `${nameOf(host)}-copies`))]
   const checkpoint = train(
     `7: second stage, ${name}`,
     at(name),
@@ -197,7 +208,8 @@ function taught(name, scans) {
     ...set('solver.warmup_steps=30', 'solver.ema_decay=0.997'),
   )
   const file = at(`${name}.onnx`)
-  step(`7: second stage, ${name}, to ONNX`, file, 'export', checkpoint, '-o', file)
+  const bare = strip(checkpoint, at(`${name}.safetensors`))
+  step(`7: second stage, ${name}, to ONNX`, file, 'export', bare, '-o', file)
   return file
 }
 const twins = [0, 1].map((half) => {
@@ -216,7 +228,8 @@ const twins = [0, 1].map((half) => {
   )
   return file
 })
-const all = taught('with-all', hosts)
+// What ships has learnt from the patients too that chose and judged: nobody judges it.
+const all = taught('with-all', hosts, ...cubes('val-too', 'test-too'))
 step(
   "8: the second stage gets the mean of its twins' calibrations",
   at('lung_second.onnx'),
