@@ -21,6 +21,7 @@ export async function readImage(path: string): Promise<RgbImage> {
 async function decode(
   path: string,
   depth: 'uchar' | 'ushort',
+  planes = false,
 ): Promise<{ data: Uint8Array; width: number; height: number; channels: number }> {
   const bytes = await readRegular(path, { action: 'read image', limit: MAX_IMAGE_BYTES })
   if (depth === 'uchar' && bytes[0] === 0x42 && bytes[1] === 0x4d)
@@ -30,6 +31,8 @@ async function decode(
   if (depth === 'ushort' && !isHu)
     throw new NoduleError('FORMAT', 'not a frame of HU', { path, expected: '16-bit RGB PNG' })
   const gray16 = depth === 'ushort' && bytes[25] === 0
+  // Planes of one channel are not made three.
+  const gray8 = planes && depth === 'uchar' && isPng(bytes) && bytes[24] === 8 && bytes[25] === 0
   if (isPng(bytes)) checkCost(path, bytes, bytes.readUInt32BE(16), bytes.readUInt32BE(20), depth)
   try {
     if (!isPng(bytes)) {
@@ -45,7 +48,7 @@ async function decode(
     })
     const { data, info } = await image
       .flatten({ background: '#000' })
-      .toColorspace(depth === 'uchar' ? 'srgb' : gray16 ? 'grey16' : 'rgb16')
+      .toColorspace(gray8 ? 'b-w' : depth === 'uchar' ? 'srgb' : gray16 ? 'grey16' : 'rgb16')
       .raw({ depth })
       .toBuffer({ resolveWithObject: true })
     return { data, width: info.width, height: info.height, channels: info.channels }
@@ -128,9 +131,13 @@ export async function encodeFrame(frame: {
 }): Promise<Buffer> {
   const { width, height, channels, data } = frame
   if (channels === 3) return encodePng({ width, height, data: data as Uint8Array<ArrayBuffer> })
-  return sharp(data, { raw: { width, height: height * channels, channels: 1 } })
-    .png({ compressionLevel: 3, adaptiveFiltering: true })
-    .toBuffer()
+  return (
+    sharp(data, { raw: { width, height: height * channels, channels: 1 } })
+      // Unless told, it would write three equal channels.
+      .toColorspace('b-w')
+      .png({ compressionLevel: 3, adaptiveFiltering: true })
+      .toBuffer()
+  )
 }
 
 /**
@@ -150,7 +157,7 @@ export async function readPlanes(
     width,
     height,
     channels: stored,
-  } = await decode(path, encoding === 'hu16' ? 'ushort' : 'uchar')
+  } = await decode(path, encoding === 'hu16' ? 'ushort' : 'uchar', true)
   if (height % channels !== 0) {
     throw new NoduleError('FORMAT', 'not a frame of this many channels', {
       path,

@@ -7,6 +7,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeBmp } from '../../src/formats/bmp.js'
 import { encodeHuPng, readHuImage, readImage, readImageSize, writePng } from '../../src/formats/index.js'
+import { encodeFrame, readPlanes } from '../../src/formats/images.js'
 import { NoduleError } from '../../src/errors.js'
 
 interface Golden {
@@ -118,6 +119,35 @@ describe('frames of HU', () => {
       .png()
       .toFile(path)
     await expect(readHuImage(path, { low: -1000, high: 400 })).rejects.toThrow(/one\.png: not a frame of HU/)
+  })
+})
+
+describe('frames of any number of channels', () => {
+  const window = { low: -1000, high: 400 }
+  const [width, height, channels] = [16, 8, 5]
+  // [channels, height, width]: every gray level.
+  const data = Uint8Array.from({ length: channels * height * width }, (_, n) => (n * 7 + (n >> 8)) & 255)
+  const interleaved = data.map((_, n) => data[(n % channels) * width * height + Math.floor(n / channels)]!)
+
+  it('are gray files, one plane below the other, and come back as they were', async () => {
+    const bytes = await encodeFrame({ width, height, channels, data })
+    // IHDR: rows of all planes, 8 bits, color type 0.
+    expect([bytes.readUInt32BE(16), bytes.readUInt32BE(20), bytes[24], bytes[25]]).toEqual([16, 40, 8, 0])
+    const path = join(folder, 'five.png')
+    writeFileSync(path, bytes)
+    const frame = await readPlanes(path, channels, 'gray8', window)
+    expect({ width: frame.width, height: frame.height }).toEqual({ width, height })
+    expect(Buffer.from(frame.data).equals(Buffer.from(interleaved))).toBe(true)
+  })
+
+  it('are read from files of three equal channels too, as data sets have that were prepared before', async () => {
+    const rgb = Uint8Array.from({ length: data.length * 3 }, (_, n) => data[Math.floor(n / 3)]!)
+    const path = join(folder, 'five-rgb.png')
+    await sharp(rgb, { raw: { width, height: height * channels, channels: 3 } })
+      .png()
+      .toFile(path)
+    const frame = await readPlanes(path, channels, 'gray8', window)
+    expect(Buffer.from(frame.data).equals(Buffer.from(interleaved))).toBe(true)
   })
 })
 
