@@ -98,5 +98,7 @@ async function readGray(path: string, count: number): Promise<Uint8Array> {
       expected: `${STACK_SIDE} x ${STACK_SIDE * count} (${count} slices)`,
       actual: `${info.width} x ${info.height}`,
     })
-  return Uint8Array.from({ length: info.width * info.height }, (_, n) => data[n * info.channels]!)
+  const first = new Uint8Array(info.width * info.height)
+  for (let n = 0, from = 0; n < first.length; n++, from += info.channels) first[n] = data[from]!
+  return first
 }
