@@ -140,7 +140,10 @@ export const PATCH_HYPES_KEYS = {
       0,
       0.999999,
     ),
-    weights: text('Checkpoint to start from, relative to the hypes file; empty: none.', ''),
+    weights: text(
+      'Checkpoint to start from, beside the hypes file or in the working directory; empty: none.',
+      '',
+    ),
     max_iter: integer('Steps of a run.', 4000, 'steps', 1, 1e9),
     early_stopping: integer(
       'The run ends after so many looks at the test without a better one; 0: never.',

@@ -1,5 +1,5 @@
-import { dirname, resolve } from 'node:path'
 import { checkInteger } from '../check.js'
+import { findNear } from '../config/find_near.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { defaultWorkers } from '../dataset/run_ahead.js'
@@ -91,7 +91,7 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
         weights: model.weights,
         loadStart: async () => {
           if (hypes.solver.weights === '') return
-          const path = resolve(dirname(options.hypes), hypes.solver.weights)
+          const path = findNear(options.hypes, hypes.solver.weights)
           restoreModel({ weights: model.weights, hypes }, await load(path), path, options.onWarning)
         },
         batch,

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parsePatchHypes } from '../../src/config/patch_hypes.js'
 import { NoduleError } from '../../src/errors.js'
@@ -88,7 +88,7 @@ describe('training the second stage', () => {
     expect(average).not.toEqual(a!.tensors.get('optimizer/raw/head/dense/weights')!.data)
   }, 60_000)
 
-  it('starts from the weights of solver.weights, which is relative to the hypes', async () => {
+  it('starts from the weights of solver.weights, which lies beside the hypes or in the working directory', async () => {
     const { checkpoint } = await run('parent', { steps: 3 })
     const from = { weights: join('parent', 'checkpoints', basename(checkpoint)) }
     const child = join(root, 'child.json')
@@ -101,6 +101,8 @@ describe('training the second stage', () => {
     const own = await run('own', { steps: 0, seed: 5 })
     expect(await weights(start.checkpoint)).toEqual(await weights(checkpoint))
     expect(await weights(own.checkpoint)).not.toEqual(await weights(checkpoint))
+    const named = { set: [`solver.weights=${relative(process.cwd(), checkpoint)}`], steps: 0, seed: 5 }
+    expect(await weights((await run('named', named)).checkpoint)).toEqual(await weights(checkpoint))
 
     const missing = join(root, 'orphan.json')
     writeFileSync(missing, JSON.stringify({ ...SMALL, solver: { weights: 'none.safetensors' } }))
