@@ -158,7 +158,7 @@ const onAll = train(
   '5: first stage, on nodules put into stacks too; boxes count in shares of their size',
   at('first-all'),
   ...[hypes, '--train', list, at('stack-copies', 'train.json'), ...synthetic, ...test],
-  ...steps(6000),
+  ...steps(4500),
   ...set(`solver.weights=${onPhantoms}`, 'solver.learning_rate=0.0015'),
   ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
   ...set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]'),
