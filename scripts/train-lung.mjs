@@ -51,16 +51,10 @@ function step(title, result, ...args) {
   console.log(`${title}: ${((performance.now() - begun) / 60_000).toFixed(1)} min`)
 }
 
-// Phantoms are learnt as they are by the first stage, and some by the second; others are what nodules of patients are put
-// into. Masses among them: what is large and lies at the pleura may be a nodule.
-const SMALL = ['--nodules', '16']
-const LARGE = ['--nodules', '8', '--min-diameter', '9', '--max-diameter', '34']
-const PLAIN = { folder: 'phantoms', first: 1, patients: 10, seed: 1, nodules: SMALL }
-const HOSTS = { folder: 'phantom-hosts', first: 101, patients: 30, seed: 101, nodules: SMALL }
-const MORE = { folder: 'phantoms-more', first: 201, patients: 30, seed: 201, nodules: SMALL }
-const MASSES = { folder: 'phantoms-masses', first: 301, patients: 10, seed: 301, nodules: LARGE }
-const PHANTOMS = [PLAIN, HOSTS, MORE, MASSES]
-for (const some of PHANTOMS) some.patients = Math.ceil(some.patients * share)
+// Few phantoms are learnt as they are; many are what nodules of patients are put into.
+const PLAIN = { folder: 'phantoms', first: 1, patients: 10, seed: 1 }
+const HOSTS = { folder: 'phantom-hosts', first: 101, patients: 30, seed: 101 }
+for (const some of [PLAIN, HOSTS]) some.patients = Math.ceil(some.patients * share)
 const set = (...changes) => changes.flatMap((change) => ['--set', change])
 const steps = (count) => set(`solver.max_iter=${Math.ceil(count * share)}`)
 
@@ -84,7 +78,7 @@ async function writeSplit(file) {
   const { partsOf } = await import('../dist/src/dataset/stacks/parts.js')
   const lines = readFileSync(join(stacks, 'index.csv'), 'utf8').trim().split('\n').slice(1)
   const rows = [...partsOf(lines.map((line) => line.split(',')[0]))].map((row) => row.join(','))
-  for (const { first, patients } of PHANTOMS)
+  for (const { first, patients } of [PLAIN, HOSTS])
     for (let n = first; n < first + patients; n++) rows.push(`PHANTOM-${String(n).padStart(4, '0')},train`)
   writeFileSync(file, `${rows.join('\n')}\n`)
 }
@@ -97,17 +91,16 @@ if (!existsSync(split)) await writeSplit(split)
 const prepare = (title, folder, ...args) =>
   step(title, at(folder, 'manifest.json'), 'prepare', ...args, '--hypes', hypes, '-o', at(folder))
 prepare('1: nodule stacks to frames', 'stacks', '--stacks', stacks, '--xml', xml, '--split-file', split)
-for (const { folder, first, patients, seed, nodules } of PHANTOMS)
+for (const { folder, first, patients, seed } of [PLAIN, HOSTS])
   step(
     `2: ${patients} synthetic patients`,
     at(folder, `PHANTOM-${String(first + patients - 1).padStart(4, '0')}`),
     ...['phantom', '-o', at(folder), '--patients', String(patients), '--first', String(first), '--hard'],
-    ...['--spacing', '2', ...nodules, '--seed', String(seed)],
+    ...['--spacing', '2', '--nodules', '16', '--seed', String(seed)],
   )
 const phantoms = at(PLAIN.folder)
 const phantomHosts = at(HOSTS.folder)
-const learnt = [PLAIN, MORE, MASSES].map(({ folder }) => at(folder))
-prepare('2: to frames', 'phantom-frames', ...learnt, '--split', '1,0,0', '--negatives', '0.5')
+prepare('2: to frames', 'phantom-frames', phantoms, '--split', '1,0,0', '--negatives', '0.5')
 prepare(
   '2: nodules of patients in synthetic patients, to frames',
   'inserted-frames',
@@ -157,8 +150,8 @@ const onPhantoms = train(
 const onAll = train(
   '5: first stage, on nodules put into stacks too; boxes count in shares of their size',
   at('first-all'),
-  ...[hypes, '--train', list, at('stack-copies', 'train.json'), ...synthetic, ...test],
-  ...steps(4500),
+  ...[hypes, '--train', at('stack-copies', 'train.json'), ...synthetic, ...test],
+  ...steps(3500),
   ...set(`solver.weights=${onPhantoms}`, 'solver.learning_rate=0.0015'),
   ...set('solver.warmup_steps=50', 'solver.ema_decay=0.998'),
   ...set('solver.relative_box_px=8', 'solver.head_weights=[1,0.3]'),
