@@ -135,6 +135,7 @@ const mine = (model, name, ...args) =>
     `marks of ${basename(model)}: ${name}`,
     join(...cubes(name), 'cubes.jsonl'),
     ...['mine', ...args, '-m', model, '--hypes', patchHypes, '-o', ...cubes(name)],
+    ...(existsSync(...cubes(name)) ? ['--resume'] : []),
   )
 const insertedList = at('inserted-frames', 'train.json')
 mine(early, 'early', phantomHosts, ...['--min-score', '0.25', '--max-marks', '100', '--lists', insertedList])
