@@ -4,8 +4,11 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { NoduleError } from '../../src/errors.js'
+import { exportOnnx, exportPatches } from '../../src/onnx/index.js'
 import { openStages, shippedModel } from '../../src/inference/index.js'
 import { hasCudaProvider } from '../../src/inference/session.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
+import { readOnnxWeights } from '../../src/weights/onnx.js'
 
 let root: string
 beforeAll(async () => (root = await mkdtemp(join(tmpdir(), 'nodule-package-'))))
@@ -47,4 +50,26 @@ test('the package holds both, of one checkpoint, for frames of any size, with on
     await session.release()
   }
   expect(checkpoints.size).toBe(1)
+})
+
+test.each([
+  ['lung', exportOnnx],
+  ['lung_second', exportPatches],
+] as const)('the weights beside it, %s.safetensors, make the model', async (name, write) => {
+  const models = join(PACKAGE_ROOT, 'models')
+  const made = join(root, `${name}_made.onnx`)
+  await write(join(models, `${name}.safetensors`), made)
+  const [shipped, own] = [await readOnnxWeights(join(models, `${name}.onnx`)), await readOnnxWeights(made)]
+  let compared = 0
+  for (const [key, tensor] of shipped.tensors) {
+    // What the frame's size makes, and whole numbers, are no weights.
+    if (tensor.type !== 'float32' || tensor.shape.length === 0) continue
+    const values = await tensor.read()
+    const others = await own.tensors.get(key)!.read()
+    const most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
+    const worst = values.reduce((a, b, n) => Math.max(a, Math.abs(b - others[n]!)), 0)
+    expect({ key, share: worst / most < 1e-6 }).toEqual({ key, share: true })
+    compared++
+  }
+  expect(compared).toBeGreaterThan(18)
 })
