@@ -1,7 +1,7 @@
+import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { checkInteger } from '../check.js'
-import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
-
+import { readPatchHypes } from '../config/patch_hypes.js'
 import { splitRule } from '../dataset/index.js'
 import type { InsertionPlan } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
@@ -12,6 +12,7 @@ import { failedItems, longWork } from '../terminal/long_work.js'
 import { MINE_DEFAULTS, mine } from '../mining/index.js'
 import type { MineResult } from '../mining/index.js'
 import { printResult } from '../terminal/output.js'
+import { PACKAGE_ROOT } from '../version.js'
 
 interface Flags {
   scans: string[]
@@ -137,7 +138,7 @@ export const command: CommandModule<object, Flags> = {
       ),
   handler: async (flags) => {
     const { device, threads } = flags
-    const hypes = flags.hypes === undefined ? parsePatchHypes({}) : readPatchHypes(flags.hypes)
+    const hypes = readPatchHypes(flags.hypes ?? join(PACKAGE_ROOT, 'hypes', 'lung_second.json'))
     const wanted = partOf(flags['split-file'], flags.part)
     const insertion = insertionOf(flags)
     // Given back when the process ends.

@@ -1,18 +1,20 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
-import { parsePatchHypes } from '../../src/config/patch_hypes.js'
+import { parsePatchHypes, readPatchHypes } from '../../src/config/patch_hypes.js'
 import { readList, writeList } from '../../src/dataset/index.js'
 import type { SliceFinding } from '../../src/dataset/prepare/boxes.js'
 import { NoduleError } from '../../src/errors.js'
 import type { Vector3 } from '../../src/geometry/vector.js'
 import { labelMark, mine, trueNodules } from '../../src/mining/index.js'
 import type { MineOptions, MineResult } from '../../src/mining/index.js'
-import { openCubes } from '../../src/patches/index.js'
+import { checkStore, openCubes } from '../../src/patches/index.js'
 import type { CubeStore } from '../../src/patches/index.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
 import { diskSession } from '../inference/disk_session.js'
 import { volumeOf } from '../patches/volumes.js'
 
@@ -230,5 +232,20 @@ describe('mining stacks', () => {
     expect(error.message).toContain('nothing to mine')
     const other = await refused(run('plain', { resume: true }))
     expect(other.message).toContain('the cubes that are there were made otherwise')
+  })
+
+  it('makes the cubes of hypes/lung_second.json where the command names no hypes', async () => {
+    const output = join(root, 'by-command')
+    const args = ['mine', '--stacks', STACKS, '-o', output, '--quiet']
+    const { status } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), ...args],
+      { cwd: PACKAGE_ROOT, encoding: 'utf8' },
+    )
+    // One of the stacks is damaged.
+    expect(status).toBe(1)
+    const made = await openCubes(output)
+    checkStore(made, readPatchHypes(join(PACKAGE_ROOT, 'hypes', 'lung_second.json')))
+    made.close()
   })
 })
