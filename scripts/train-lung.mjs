@@ -9,7 +9,7 @@
 //   --data   folder with lidc-nodule-stacks, lidc-xml and the whole scans
 //   --hosts  whole scans below --data, at least two
 //   --part   share of the steps and synthetic patients, to try the way itself on a folder with the stacks of few patients
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fail, root, run, say } from './steps.mjs'
@@ -38,6 +38,14 @@ if (hosts.length < 2) fail('--hosts: at least two scans: each twin leaves out ev
 const missing = hosts.find((name) => !existsSync(join(data, name)))
 if (missing !== undefined) fail(`no scan in ${join(data, missing)} (--hosts)`)
 mkdirSync(output, { recursive: true })
+/** What lies in the output at the end. */
+const GIGABYTES = 25
+const { bavail, bsize } = statfsSync(output)
+const free = (bavail * bsize) / 1e9
+if (!existsSync(join(output, 'split.csv')) && free < GIGABYTES * share)
+  fail(
+    `${output}: ${free.toFixed(0)} GB are free, and about ${(GIGABYTES * share).toFixed(0)} are needed (--output)`,
+  )
 
 /** A step that leaves `result`; left out where that is there. */
 function step(title, result, ...args) {
