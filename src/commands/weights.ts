@@ -18,18 +18,21 @@ interface ConvertFlags extends Flags {
   backbone: BackboneName | undefined
 }
 
+const OUTPUT = {
+  type: 'string',
+  alias: 'o',
+  demandOption: true,
+  describe: 'File to write (.safetensors)',
+} as const
+const CHECKPOINT = { type: 'string', demandOption: true, describe: 'Checkpoint of nodule train' } as const
+
 const convert: CommandModule<object, ConvertFlags> = {
   command: 'convert <file>',
   describe: 'Write a file of weights as safetensors',
   builder: (yargs) =>
     yargs
       .positional('file', { type: 'string', demandOption: true, describe: 'File of weights' })
-      .option('output', {
-        type: 'string',
-        alias: 'o',
-        demandOption: true,
-        describe: 'File to write (.safetensors)',
-      })
+      .option('output', OUTPUT)
       .option('backbone', {
         choices: BACKBONE_NAMES,
         describe: "Only this backbone's variables, by the names and in the layout of this package",
@@ -50,19 +53,14 @@ const average: CommandModule<object, Flags & { others: string[]; output: string 
   describe: 'Write the mean of several checkpoints of one network',
   builder: (yargs) =>
     yargs
-      .positional('file', { type: 'string', demandOption: true, describe: 'Checkpoint of nodule train' })
+      .positional('file', CHECKPOINT)
       .positional('others', {
         type: 'string',
         array: true,
         demandOption: true,
         describe: 'One or more others of the same network',
       })
-      .option('output', {
-        type: 'string',
-        alias: 'o',
-        demandOption: true,
-        describe: 'File to write (.safetensors)',
-      })
+      .option('output', OUTPUT)
       .example(
         '$0 weights average a/checkpoints/last.safetensors b/checkpoints/last.safetensors -o mean.safetensors',
         'to train on from, by solver.weights, some hundred steps',
@@ -82,13 +80,8 @@ const strip: CommandModule<object, Flags & { output: string }> = {
   describe: "Write a checkpoint without the optimizer's state, to pass on",
   builder: (yargs) =>
     yargs
-      .positional('file', { type: 'string', demandOption: true, describe: 'Checkpoint of nodule train' })
-      .option('output', {
-        type: 'string',
-        alias: 'o',
-        demandOption: true,
-        describe: 'File to write (.safetensors)',
-      })
+      .positional('file', CHECKPOINT)
+      .option('output', OUTPUT)
       .example(
         '$0 weights strip runs/lung/checkpoints/last.safetensors -o lung.safetensors',
         'a third of the size; for nodule export, and to train on from by solver.weights',
