@@ -109,6 +109,23 @@ export async function checkpointKind(path: string): Promise<ModelKind> {
   return metadata['kind'] === 'patches' ? 'patches' : 'detector'
 }
 
+type Metadata = Readonly<Record<string, string>>
+
+function notOurs(metadata: Metadata, path: string, key: string, expected: string): NoduleError {
+  return new NoduleError('FORMAT', 'not a checkpoint of nodule', {
+    path,
+    place: `__metadata__.${key}`,
+    expected,
+    actual: show(metadata[key]),
+  })
+}
+
+/** Throws NoduleError (FORMAT) for a file of tensors that is no checkpoint. */
+export function checkFormat(metadata: Metadata, path: string): void {
+  if (metadata['format'] !== CHECKPOINT_FORMAT)
+    throw notOurs(metadata, path, 'format', `"${CHECKPOINT_FORMAT}"`)
+}
+
 /** Reads and checks a checkpoint of that kind, with hypes that `parse` checks. Throws as `loadCheckpoint`. */
 export async function loadCheckpointOf<H>(
   path: string,
@@ -116,14 +133,8 @@ export async function loadCheckpointOf<H>(
   parse: (value: unknown, path: string) => H,
 ): Promise<Checkpoint<H>> {
   const { metadata, tensors } = await readSafeTensors(path)
-  const wrong = (key: string, expected: string): NoduleError =>
-    new NoduleError('FORMAT', 'not a checkpoint of nodule', {
-      path,
-      place: `__metadata__.${key}`,
-      expected,
-      actual: show(metadata[key]),
-    })
-  if (metadata['format'] !== CHECKPOINT_FORMAT) throw wrong('format', `"${CHECKPOINT_FORMAT}"`)
+  const wrong = (key: string, expected: string): NoduleError => notOurs(metadata, path, key, expected)
+  checkFormat(metadata, path)
   const found = metadata['kind'] ?? 'detector'
   if (found !== kind)
     throw new NoduleError('FORMAT', 'a checkpoint of another kind', {

@@ -1,13 +1,11 @@
-import { show } from '../check.js'
 import { parseHypes } from '../config/hypes.js'
 import { parsePatchHypes } from '../config/patch_hypes.js'
 import { withoutFolders } from '../config/without_folders.js'
-import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { encodeSafeTensors, readSafeTensors } from '../formats/safetensors.js'
 import { sha256 } from '../hash.js'
 import { parseJson } from '../json.js'
-import { CHECKPOINT_FORMAT } from './checkpoint.js'
+import { checkFormat } from './checkpoint.js'
 
 export interface Stripped {
   path: string
@@ -25,13 +23,7 @@ export interface Stripped {
  */
 export async function stripCheckpoint(path: string, output: string): Promise<Stripped> {
   const { metadata, tensors } = await readSafeTensors(path)
-  if (metadata['format'] !== CHECKPOINT_FORMAT)
-    throw new NoduleError('FORMAT', 'not a checkpoint of nodule', {
-      path,
-      place: '__metadata__.format',
-      expected: `"${CHECKPOINT_FORMAT}"`,
-      actual: show(metadata['format']),
-    })
+  checkFormat(metadata, path)
   const weights = new Map([...tensors].filter(([name]) => name.startsWith('model/')))
   const parse = metadata['kind'] === 'patches' ? parsePatchHypes : parseHypes
   const given = parseJson(metadata['hypes'] ?? '', path, '__metadata__.hypes')
