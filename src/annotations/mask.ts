@@ -61,26 +61,27 @@ export function fillContours(contours: readonly PlacedContour[], extent: VoxelEx
 
 /**
  * Sets the pixels whose centers lie inside a polygon, by the crossings test of matplotlib's `Path.contains_points`
- * (rows are its x, columns its y: pylidc passes (i, j)), so that pixels on an edge fall on the same side.
+ * (rows are its x, columns its y: pylidc passes (i, j)), so that pixels on an edge fall on the same side. Each column is
+ * tested against the few lines that cross it.
  */
 function fillPolygon(slice: Uint8Array, contour: PlacedContour, extent: VoxelExtent, value: 0 | 1): void {
   const { points } = contour
   if (points.length < 3) return
   const [left, right] = extent.i
   const width = right - left + 1
-  const low = least(points.map((point) => point.y))
-  const high = greatest(points.map((point) => point.y))
-  for (let row = Math.ceil(low); row <= Math.floor(high); row++) {
-    for (let column = left; column <= right; column++) {
+  const low = Math.ceil(least(points.map((point) => point.y)))
+  const high = Math.floor(greatest(points.map((point) => point.y)))
+  for (let column = left; column <= right; column++) {
+    const crossing: number[] = []
+    for (let n = 0, from = points.length - 1; n < points.length; from = n++)
+      if (points[from]!.x >= column !== points[n]!.x >= column) crossing.push(n)
+    if (crossing.length === 0) continue
+    for (let row = low; row <= high; row++) {
       let inside = false
-      let from = points.at(-1)!
-      for (const to of points) {
-        const above = to.x >= column
-        if (from.x >= column !== above) {
-          const right = (to.x - column) * (from.y - to.y) >= (to.y - row) * (from.x - to.x)
-          if (right === above) inside = !inside
-        }
-        from = to
+      for (const n of crossing) {
+        const [from, to] = [points.at(n - 1)!, points[n]!]
+        const right = (to.x - column) * (from.y - to.y) >= (to.y - row) * (from.x - to.x)
+        if (right === to.x >= column) inside = !inside
       }
       if (inside) slice[(row - extent.j[0]) * width + column - left] = value
     }

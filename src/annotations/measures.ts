@@ -117,8 +117,16 @@ export function surfaceArea(mask: VoxelMask, pixel: number, thickness: number): 
   return area
 }
 
-/** Area of each cell case, mm2. */
+let known: { pixel: number; thickness: number; areas: number[] } | undefined
+
+/** Area of each cell case, mm2; those of the last voxel size are kept, since all outlines of a series have one. */
 function caseAreas(pixel: number, thickness: number): number[] {
+  if (known?.pixel !== pixel || known.thickness !== thickness)
+    known = { pixel, thickness, areas: computeCaseAreas(pixel, thickness) }
+  return known.areas
+}
+
+function computeCaseAreas(pixel: number, thickness: number): number[] {
   const scale: Vector3 = [pixel / 2, pixel / 2, thickness / 2]
   const vertices = VERTICES.map((vertex) => vertex.map((value, axis) => value * scale[axis]!))
   return SURFACE_CASES.map((letters) => {
