@@ -18,27 +18,30 @@ export async function readImage(path: string): Promise<RgbImage> {
   return { width, height, data: toRgb(data, channels) }
 }
 
+/** What libvips decodes into. */
+type Space = 'b-w' | 'srgb' | 'grey16' | 'rgb16'
+
+/** 8-bit files of any kind as RGB, gray PNGs as they are where `gray` allows; 16-bit ones must be PNGs of `encodeHuPng`. */
+function spaceOf(bytes: Buffer, path: string, depth: 'uchar' | 'ushort', gray: boolean): Space {
+  const header = isPng(bytes) ? pngHeader(bytes) : undefined
+  if (depth === 'uchar') return gray && header?.bits === 8 && header.color === GRAY ? 'b-w' : 'srgb'
+  if (header?.bits === 16 && header.color === RGB) return 'rgb16'
+  if (header?.bits === 16 && header.color === GRAY) return 'grey16'
+  throw new NoduleError('FORMAT', 'not a frame of HU', { path, expected: '16-bit RGB PNG' })
+}
+
 async function decode(
   path: string,
   depth: 'uchar' | 'ushort',
-  planes = false,
+  gray = false,
 ): Promise<{ data: Uint8Array; width: number; height: number; channels: number }> {
   const bytes = await readRegular(path, { action: 'read image', limit: MAX_IMAGE_BYTES })
   if (depth === 'uchar' && bytes[0] === 0x42 && bytes[1] === 0x4d)
     return { ...decodeBmp(bytes, path), channels: 3 }
-  // In the header of a PNG, bytes 24 and 25 are the bit depth and the color type.
-  const isHu = isPng(bytes) && bytes[24] === 16 && (bytes[25] === 2 || bytes[25] === 0)
-  if (depth === 'ushort' && !isHu)
-    throw new NoduleError('FORMAT', 'not a frame of HU', { path, expected: '16-bit RGB PNG' })
-  const gray16 = depth === 'ushort' && bytes[25] === 0
-  // Planes of one channel are not made three.
-  const gray8 = planes && depth === 'uchar' && isPng(bytes) && bytes[24] === 8 && bytes[25] === 0
-  if (isPng(bytes)) checkCost(path, bytes, bytes.readUInt32BE(16), bytes.readUInt32BE(20), depth)
+  const space = spaceOf(bytes, path, depth, gray)
   try {
-    if (!isPng(bytes)) {
-      const { width, height } = await sharp(bytes).metadata()
-      checkCost(path, bytes, width, height, depth)
-    }
+    const { width, height } = isPng(bytes) ? pngHeader(bytes) : await sharp(bytes).metadata()
+    checkCost(path, bytes, width, height, depth)
     // From bytes, not from the path: libvips caches files by name, even when they change.
     // Gray levels are measurements: a color profile must not change them.
     const image = sharp(bytes, {
@@ -48,7 +51,7 @@ async function decode(
     })
     const { data, info } = await image
       .flatten({ background: '#000' })
-      .toColorspace(gray8 ? 'b-w' : depth === 'uchar' ? 'srgb' : gray16 ? 'grey16' : 'rgb16')
+      .toColorspace(space)
       .raw({ depth })
       .toBuffer({ resolveWithObject: true })
     return { data, width: info.width, height: info.height, channels: info.channels }
@@ -84,6 +87,19 @@ function isPng(bytes: Buffer): boolean {
   return bytes.length >= 26 && bytes.readUInt32BE(0) === 0x89504e47
 }
 
+/** Color types of a PNG (ISO/IEC 15948, 11.2.2). */
+const [GRAY, RGB] = [0, 2]
+
+/** The first fields of a PNG's IHDR chunk. */
+function pngHeader(bytes: Buffer): { width: number; height: number; bits: number; color: number } {
+  return {
+    width: bytes.readUInt32BE(16),
+    height: bytes.readUInt32BE(20),
+    bits: bytes[24]!,
+    color: bytes[25]!,
+  }
+}
+
 function toRgb(data: Uint8Array, channels: number): Uint8Array {
   if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length)
   const pixels = data.length / channels
@@ -98,7 +114,10 @@ export async function readImageSize(path: string): Promise<{ width: number; heig
   const head = await readStart(path, 26, 'read image')
   const bmp = bmpSize(head)
   if (bmp !== undefined) return bmp
-  if (isPng(head)) return { width: head.readUInt32BE(16), height: head.readUInt32BE(20) }
+  if (isPng(head)) {
+    const { width, height } = pngHeader(head)
+    return { width, height }
+  }
   try {
     const bytes = await readRegular(path, { action: 'read image', limit: MAX_IMAGE_BYTES })
     const { width, height } = await sharp(bytes).metadata()
