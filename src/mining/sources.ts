@@ -9,7 +9,7 @@ import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
 import { isHost, stackCopy, stackHost } from '../dataset/prepare/stack_copies.js'
 import { readReading, stackFindings } from '../dataset/prepare/stacks.js'
-import { readStackIndex } from '../dataset/stacks/read_index.js'
+import { ofKnownPatient, readStackIndex } from '../dataset/stacks/read_index.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
 import { readStack } from '../dataset/stacks/read_stack.js'
 import { findSeries } from '../dicom/index.js'
@@ -74,7 +74,7 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
   const chosen = stacks.filter(({ patientId, seriesInstanceUid }) => wanted(patientId, seriesInstanceUid))
   const sources: MineSource[] = []
   const hosts = lastHost(o.rule)
-  for (const scan of await knownScans(o, bySeries)) {
+  for (const scan of await knownScans(o, bySeries, stacks)) {
     const { patientId, seriesInstanceUid } = scan.series
     if (o.insertion === undefined) {
       if (wanted(patientId, seriesInstanceUid)) sources.push(scanSource(scan, o.rule))
@@ -118,6 +118,7 @@ interface KnownScan {
 async function knownScans(
   { scans, unread, signal, onWarning }: FindSourcesOptions,
   bySeries: ReadonlyMap<string, string[]>,
+  stacks: readonly StackEntry[],
 ): Promise<KnownScan[]> {
   if (scans.length === 0) return []
   const found = await findSeries(scans, { signal })
@@ -134,7 +135,12 @@ async function knownScans(
     const xml = bySeries.get(series.seriesInstanceUid) ?? []
     if (obstacle !== undefined) onWarning?.(`${series.folder}: left out: ${obstacle.reason}`)
     else if (xml.length === 0 && unread !== true) onWarning?.(`${series.folder}: left out: no LIDC XML file`)
-    else known.push({ series, xml, segmentations: segmentations.get(series.seriesInstanceUid) ?? [] })
+    else
+      known.push({
+        series: ofKnownPatient(series, stacks),
+        xml,
+        segmentations: segmentations.get(series.seriesInstanceUid) ?? [],
+      })
   }
   return known
 }

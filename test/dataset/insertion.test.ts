@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,6 +11,7 @@ import { measureTissue, noisePlane } from '../../src/dataset/insertion/noise.js'
 import { turnDirection, turnDonor } from '../../src/dataset/insertion/patch.js'
 import type { NoduleStack } from '../../src/dataset/stacks/read_stack.js'
 import { createRandom } from '../../src/random.js'
+import { convertSeries } from '../../src/scans/convert.js'
 import type { HuVolume } from '../../src/volume/index.js'
 import { writeScan } from './scan_files.js'
 import { OFFSET, SCALE, makeStack, writeStacks } from './stack_files.js'
@@ -273,8 +274,8 @@ describe('prepareDataset with insertion', () => {
       string,
       string,
     ]
-    writeScan(join(scans, 'a'), { patientId: 'A', seriesUid: '1.2.1' })
-    writeScan(join(scans, 'b'), { patientId: 'B', seriesUid: '1.2.2' })
+    writeScan(join(scans, 'a'), { patientId: 'A', seriesUid: '1.3.1' })
+    writeScan(join(scans, 'b'), { patientId: 'B', seriesUid: '1.3.2' })
     await writeStacks(
       stacks,
       ['P1', 'P2', 'P3', 'P4'].map((patient) => ({ patient, radius: 12 })),
@@ -306,5 +307,45 @@ describe('prepareDataset with insertion', () => {
       expect(entries.some((entry) => entry.rects.length === 0)).toBe(true)
     }
     expect(await run()).toMatchObject({ made: 0, unchanged: 4 })
+  })
+
+  it('knows the patient of a volume file by its stacks, and gives no scan its own nodules', async () => {
+    const [folder, stacks, output] = ['volumes', 'own', 'from-volumes'].map((name) => join(root, name)) as [
+      string,
+      string,
+      string,
+    ]
+    mkdirSync(folder)
+    for (const [uid, patient] of [
+      ['1.2.5', 'P5'],
+      ['1.2.6', 'P6'],
+    ] as const) {
+      writeScan(join(root, 'dicom', patient), { patientId: patient, seriesUid: uid })
+      await convertSeries([join(root, 'dicom', patient)], join(folder, `${uid}.mhd`))
+    }
+    await writeStacks(
+      stacks,
+      ['P5', 'P6', 'P7'].map((patient) => ({ patient, radius: 12 })),
+    )
+    const parts = new Map(['P5', 'P6', 'P7'].map((id) => [id, id === 'P6' ? 'test' : 'train'] as const))
+    const { manifest } = await prepareDataset({
+      ...{
+        inputs: [folder],
+        output,
+        jobs: 1,
+        hypes: parseHypes({ data: { mm_per_pixel: 2 } }),
+        unread: true,
+      },
+      insertion: { stacks, count: 1, variants: 1 },
+      split: { kind: 'given', path: 'split.csv', parts },
+    })
+    // The one patient of the test part has no donor but himself.
+    expect(manifest.failed).toMatchObject([{ seriesInstanceUid: '1.2.6' }])
+    const { entries } = readList(join(output, 'train.json'))
+    const donors = entries.flatMap(({ nodule }) =>
+      nodule!.measures!.map((measures) => measures.donorPatientId),
+    )
+    expect(new Set(donors)).toEqual(new Set(['P7']))
+    expect(new Set(entries.map(({ nodule }) => nodule!.patientId))).toEqual(new Set(['P5']))
   })
 })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -19,6 +20,7 @@ import { readImage } from '../../src/formats/index.js'
 import type { Batch, PrepareOptions } from '../../src/dataset/index.js'
 import { frameToImage } from '../../src/geometry/frame.js'
 import { NoduleError } from '../../src/errors.js'
+import { fileName } from '../../src/dataset/prepare/record.js'
 import { writeScan } from './scan_files.js'
 
 const hypes = parseHypes({ image_width: 96, image_height: 64, grid_width: 3, grid_height: 2 })
@@ -134,11 +136,35 @@ describe('prepareDataset', () => {
     rmSync(join(output, frames[0]!))
     expect(await prepare()).toMatchObject({ made: 1, unchanged: 3 })
     for (const broken of ['{"format":"nodule-scan/1"}', 'null', '{"for']) {
-      writeFileSync(join(output, 'scans/1.2.3.json'), broken)
+      writeFileSync(join(output, 'scans/P2_1.2.3.json'), broken)
       expect(await prepare()).toMatchObject({ made: 1, unchanged: 3 })
     }
     expect(await prepare({ boxes: { minReaders: 2 } })).toMatchObject({ made: 4 })
     expect(await prepare({ boxes: { minReaders: 2 }, seed: 7 })).toMatchObject({ made: 0 })
+  })
+
+  it('keeps two patients of one Series Instance UID apart, and takes one of two copies of a series', async () => {
+    writeScan(join(scans, 'b'), { patientId: 'P2', seriesUid: '1.2.1', ball: { ...BALL, x: 70 } })
+    const { manifest } = await prepare({
+      split: { kind: 'fractions', fractions: { train: 1, val: 0, test: 0 } },
+    })
+    const twins = manifest.scans.filter((scan) => scan.seriesInstanceUid === '1.2.1')
+    expect(twins.map((scan) => scan.patientId).sort()).toEqual(['P1', 'P2'])
+    const { entries } = readList(join(output, 'train.json'))
+    const images = entries.map((entry) => entry.image_path)
+    expect(new Set(images).size).toBe(images.length)
+    expect(images.filter((image) => !existsSync(join(output, image)))).toEqual([])
+    expect(readdirSync(join(output, 'scans'))).toHaveLength(4)
+  })
+
+  it.each([
+    ['患者一', '患者二'],
+    ['a b', 'a_b'],
+    [`${'9.'.repeat(60)}1`, `${'9.'.repeat(60)}2`],
+    ['.', '_.'],
+  ])('names files of %s and %s differently', (one, other) => {
+    expect(fileName(one)).not.toBe(fileName(other))
+    for (const name of [fileName(one), fileName(other)]) expect(name).toMatch(/^[\w-][\w.-]{0,110}$/)
   })
 
   it('goes on after an interruption as if there had been none', async () => {

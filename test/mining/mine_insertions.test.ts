@@ -18,10 +18,10 @@ const hypes = parsePatchHypes({ cube: { planes: 3, plane_mm: 2, size: 16, pixel_
 
 beforeAll(async () => {
   writeScan(join(scans, 'a'), {
-    ...{ patientId: 'A', seriesUid: '1.2.1' },
+    ...{ patientId: 'A', seriesUid: '1.3.1' },
     ball: { x: 26, y: 48, z: 12, radiusMm: 12 },
   })
-  writeScan(join(scans, 'b'), { patientId: 'B', seriesUid: '1.2.2' })
+  writeScan(join(scans, 'b'), { patientId: 'B', seriesUid: '1.3.2' })
   rmSync(join(scans, 'b', 'annotations.xml'))
   await writeStacks(
     stacks,
@@ -54,7 +54,7 @@ describe('mining copies of scans with nodules put in', () => {
     expect(result).toMatchObject({ volumes: 2, failed: 0, nodules: 6 })
     expect(problems).toEqual([expect.stringMatching(/b: left out: no LIDC XML file/)])
     await opened('copies', ({ sources }) => {
-      expect(sources.map(({ key }) => key)).toEqual(['insertion A 1.2.1 0', 'insertion A 1.2.1 1'])
+      expect(sources.map(({ key }) => key)).toEqual(['insertion A 1.3.1 0', 'insertion A 1.3.1 1'])
       for (const { origin, patientId, cubes } of sources) {
         expect([origin, patientId]).toEqual(['insertion', 'A'])
         const nodules = cubes.filter(({ reason }) => reason === 'nodule')

@@ -2,12 +2,12 @@ import { checkNumber, invalidParameter } from '../../check.js'
 import { findSeries, readSegmentation } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
 import { NoduleError, reasonBeside } from '../../errors.js'
-import { readStackIndex } from '../stacks/read_index.js'
+import { ofKnownPatient, readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { ctObstacle, findXml, xmlOfSeries } from '../../scans/index.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './types.js'
-import { scanKey, stacksKey } from './record.js'
+import { scanKey, scanName, stacksKey } from './record.js'
 import type { InsertionPlan } from './inserted_copy.js'
 import { isHost } from './stack_copies.js'
 import type { CommonTask } from './host.js'
@@ -54,8 +54,10 @@ export async function findItems(
   for (const path of foreign) warn(`${path}: not a LIDC XML file`)
   append(found.damaged, problems)
   if (options.insertion !== undefined) append(found.donors, readDonors(options.insertion.stacks, found, warn))
-  const series = options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries)
-  if (options.stacks !== undefined) addStacks(found, options, parameters, bySeries, warn)
+  const stacks = options.stacks === undefined ? [] : readStacks(options.stacks, found, warn)
+  const series =
+    options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries, stacks)
+  addStacks(found, stacks, options, parameters, bySeries, warn)
   for (const { path, reason } of found.damaged) warn(`${path}: ${reason}`)
   if (found.items.length === 0) {
     const reasons = [...new Set(found.skipped.map((item) => item.reason))].join('; ')
@@ -73,10 +75,11 @@ export async function findItems(
 
 /** @returns how many series there are */
 async function addScans(
-  { items, skipped, damaged }: FoundItems,
+  { items, donors, skipped, damaged }: FoundItems,
   options: PrepareOptions,
   parameters: FrameParameters,
   bySeries: ReadonlyMap<string, string[]>,
+  stacks: readonly StackEntry[],
 ): Promise<number> {
   const found = await findSeries(options.inputs, { signal: options.signal })
   if (isStopped(options.signal))
@@ -87,13 +90,20 @@ async function addScans(
       ? await segmentationsBySeries(found.skipped, damaged)
       : new Map<string, string[]>()
   const maxThickness = checkNumber('maxThicknessMm', options.maxThicknessMm ?? 1000, 0, 1000)
-  for (const series of found.series) {
+  const taken = new Map<string, string>()
+  for (const one of found.series) {
+    const series = ofKnownPatient(one, [...donors, ...stacks])
     const { patientId, studyInstanceUid, seriesInstanceUid, folder } = series
-    const reason = reasonToSkip(series, options.unread === true ? undefined : bySeries, maxThickness)
+    const name = scanName(series)
+    const twin = taken.get(name)
+    const reason =
+      reasonToSkip(series, options.unread === true ? undefined : bySeries, maxThickness) ??
+      (twin === undefined ? undefined : `the same patient and series as ${twin}`)
     if (reason !== undefined) {
       skipped.push({ seriesInstanceUid, folder, reason })
       continue
     }
+    taken.set(name, folder)
     const annotationFiles = bySeries.get(seriesInstanceUid) ?? []
     const source = { series, annotationFiles, segmentations: segmentations.get(seriesInstanceUid) ?? [] }
     const files = [...annotationFiles, ...source.segmentations]
@@ -160,19 +170,14 @@ export async function segmentationsBySeries(
 }
 
 /** Stacks of more than one slice. */
-function readDonors(
-  folder: string,
-  { skipped, damaged }: FoundItems,
-  warn: (warning: string) => void,
-): StackEntry[] {
-  return readStacks(folder, skipped, damaged, warn).filter((entry) => entry.slices.length > 1)
+function readDonors(folder: string, found: FoundItems, warn: (warning: string) => void): StackEntry[] {
+  return readStacks(folder, found, warn).filter((entry) => entry.slices.length > 1)
 }
 
 /** The stacks of a folder that can be used. */
 function readStacks(
   folder: string,
-  skipped: DatasetManifest['skipped'],
-  damaged: DatasetManifest['damaged'],
+  { skipped, damaged }: FoundItems,
   warn: (warning: string) => void,
 ): StackEntry[] {
   const index = readStackIndex(folder)
@@ -191,13 +196,13 @@ function readStacks(
 
 /** The stacks, by series; with insertion also copies of the thick ones with nodules put in. */
 function addStacks(
-  { items, skipped, damaged }: FoundItems,
+  { items }: FoundItems,
+  all: readonly StackEntry[],
   { stacks: folder = '', insertion, ...options }: PrepareOptions,
   parameters: FrameParameters,
   bySeries: ReadonlyMap<string, string[]>,
   warn: (warning: string) => void,
 ): void {
-  const all = readStacks(folder, skipped, damaged, warn)
   const scans = new Set(items.map((item) => item.seriesInstanceUid))
   const groups = new Map<string, StackEntry[]>()
   let doubled = 0

@@ -11,7 +11,7 @@ import type { FrameOrigin, FrameSource, ListEntry, NoduleMeasures } from '../lis
 import type { FrameBoxes, SliceFinding } from './boxes.js'
 import { readFindings } from './findings.js'
 import type { FrameParameters } from './parameters.js'
-import { fileName } from './record.js'
+import { scanName } from './record.js'
 import type { ScanRecord } from './record.js'
 
 /** What all tasks have; plain data, so that it can go to another thread. */
@@ -119,7 +119,7 @@ export function scanEntry(
 ): ListEntry & { nodule: FrameSource } {
   const slice = boxes ?? { rects: [], ids: [], excluded: [] }
   const suffix = variant === undefined ? '' : `_${variant.origin}-${variant.number}`
-  const name = `${fileName(series.patientId)}_${fileName(series.seriesInstanceUid)}${suffix}`
+  const name = `${scanName(series)}${suffix}`
   return {
     image_path: `frames/${name}_${String(k).padStart(4, '0')}.png`,
     rects: slice.rects.map((box) => ({ ...box })),

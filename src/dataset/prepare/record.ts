@@ -16,7 +16,7 @@ import { parseJson } from '../../json.js'
 /** Raised when the same input and parameters would give other frames or entries: older records are then done again. */
 const RECORD_FORMAT = 'nodule-scan/3'
 
-/** What was made of one scan; kept as OUTPUT/scans/<series UID>.json. */
+/** What was made of one scan; kept as OUTPUT/scans/<patient>_<series UID>.json. */
 export interface ScanRecord {
   format: string
   /** Hash of everything that the frames depend on. */
@@ -37,7 +37,7 @@ export interface ScanRecord {
   damaged?: { path: string; reason: string }[]
 }
 
-export type RecordName = Pick<ScanRecord, 'seriesInstanceUid' | 'part'>
+export type RecordName = Pick<ScanRecord, 'patientId' | 'seriesInstanceUid' | 'part'>
 
 /**
  * The key of a scan: parameters, and for each file its SOP UID, size and time of change (content would mean to read
@@ -101,14 +101,26 @@ async function contentHashes(paths: readonly string[]): Promise<string[]> {
   return hashes.sort()
 }
 
-function recordPath(output: string, { seriesInstanceUid, part }: RecordName): string {
-  return join(output, 'scans', `${fileName(seriesInstanceUid)}${part === undefined ? '' : `_${part}`}.json`)
+function recordPath(output: string, name: RecordName): string {
+  const part = name.part === undefined ? '' : `_${name.part}`
+  return join(output, 'scans', `${scanName(name)}${part}.json`)
 }
 
-/** Letters, digits, dot, minus; everything else becomes an underscore. */
+/** Begins the names of the files of a scan, those of no other: two patients may share a UID. */
+export function scanName({ patientId, seriesInstanceUid }: Omit<RecordName, 'part'>): string {
+  return `${fileName(patientId)}_${fileName(seriesInstanceUid)}`
+}
+
+const MAX_NAME = 100
+
+/**
+ * A text as part of a file name: letters, digits, dot, minus; everything else becomes an underscore, and what is long is
+ * cut. Where that changes it, a hash follows, so that no two texts have one name.
+ */
 export function fileName(text: string): string {
-  const name = text.replace(/[^\w.-]/g, '_').slice(0, 100)
-  return /^\.*$/.test(name) ? `_${name}` : name
+  const name = text.replace(/[^\w.-]/g, '_').slice(0, MAX_NAME)
+  const dots = /^\.*$/.test(name)
+  return name === text && !dots ? name : `${dots ? '_' : ''}${name}-${sha256(text).slice(0, 8)}`
 }
 
 /** The record of an earlier run, or undefined where there is none that can be used. */

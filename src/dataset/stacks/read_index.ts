@@ -35,6 +35,18 @@ export interface StackIndex {
   withoutSpacing: { patientId: string; nodule: string; seriesInstanceUid: string }[]
 }
 
+/**
+ * A series with the patient that stacks of it name: a MetaImage or NIfTI file names none, and patients decide what a
+ * model may learn from.
+ */
+export function ofKnownPatient<T extends { patientId: string; seriesInstanceUid: string }>(
+  series: T,
+  stacks: readonly StackEntry[],
+): T {
+  const known = stacks.find((entry) => entry.seriesInstanceUid === series.seriesInstanceUid)
+  return known === undefined ? series : { ...series, patientId: known.patientId }
+}
+
 const COLUMNS = [
   ...['patient', 'nodule', 'row', 'steps_from_anchor', 'series', 'sop_of_anchor', 'z_of_anchor', 'x0', 'y0'],
   ...['pixel_spacing', 'slice_spacing', 'scale', 'offset'],
