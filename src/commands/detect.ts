@@ -122,7 +122,7 @@ export const command: CommandModule<object, Flags> = {
       .option('resume', {
         type: 'boolean',
         default: false,
-        describe: 'Keep results of the same model and options that are there already',
+        describe: 'Keep results of the same scan, model and options that are there already',
       })
       .option('region', {
         choices: REGIONS,

@@ -1,18 +1,15 @@
-import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { checkInteger } from '../check.js'
-import { NoduleError } from '../errors.js'
 import { makeOutputFolder } from '../files.js'
-import { readDetections } from './detections.js'
-import type { DetectParameters, SeriesDetections } from './detections.js'
+import type { DetectParameters } from './detections.js'
+import { canKeep, resultPlace } from './earlier_result.js'
 import { runJobs } from './jobs.js'
 import { findScans, scanPlace } from '../scans/find_scans.js'
-import type { DetectNote } from '../scans/find_scans.js'
+import type { DetectNote, Note } from '../scans/find_scans.js'
 import { readAhead } from '../scans/load_scans.js'
 import { writeMarksCsv } from '../formats/luna.js'
 import type { Mark } from '../formats/luna.js'
-import { detectScan, outcomeOf, resultName } from './detect_to_file.js'
+import { detectScan, outcomeOf } from './detect_to_file.js'
 import type { DetectRun, ScanSettings, ScanSummary, DetectTask } from './detect_to_file.js'
 import { DETECT_DEFAULTS } from './detect_volume.js'
 import { checkStitchParameters } from './stitch.js'
@@ -20,6 +17,8 @@ import type { Session } from './session.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { append } from '../lists.js'
+import { agree, count } from '../words.js'
+import { sharedUids } from './scan_keys.js'
 
 /** Progress is that of the scans, with parts of the one at hand; warnings come as notes. */
 export interface DetectFoldersOptions extends Pick<WorkOptions, 'signal' | 'onProgress'> {
@@ -28,7 +27,7 @@ export interface DetectFoldersOptions extends Pick<WorkOptions, 'signal' | 'onPr
   parameters?: DetectParameters
   /** Also draw every slice with boxes, below `<output>/<seriesInstanceUid>/`. */
   overlay?: boolean
-  /** Keep results of the same model and parameters that are there. */
+  /** Keep results of the same scan, model and parameters that are there; with `overlay` those that have their pictures. */
   resume?: boolean
   /** See `DetectVolumeOptions.batch`. */
   batch?: number
@@ -91,20 +90,23 @@ export async function detectFolders(
   total = scans.length
   const tasks: DetectTask[] = []
   for (const scan of scans) {
-    const path = join(o.output, `${resultName(scan)}.json`)
-    const earlier = o.resume === true ? await earlierResult(path, session, settings.parameters) : undefined
+    if (run.stop()) break
+    const { path, earlier } = await resultPlace(o.output, scan)
+    const kept = o.resume === true && earlier !== undefined
     const lost = damaged.filter((file) => dirname(file) === scan.folder)
     const warnings = lost.map((file) => `${basename(file)} lies beside the slices and cannot be read`)
-    if (earlier === undefined) tasks.push({ scan, path, warnings })
-    else run.finish(outcomeOf(earlier, path, true))
+    if (kept && (await canKeep({ path, earlier }, scan, session, settings)))
+      run.finish(outcomeOf(earlier, path, true))
+    else tasks.push({ scan, path, warnings })
   }
-  if (!run.stop()) {
-    if (jobs > 1 && tasks.length > 1)
-      await runJobs(tasks, session, settings, Math.min(jobs, tasks.length), run)
-    else await runHere(tasks, session, settings, run)
-  }
+  // Nothing was examined, and not every result looked at: predictions.csv stays as it is.
+  if (run.stop()) return { ...result, interrupted: true }
+  if (jobs > 1 && tasks.length > 1) await runJobs(tasks, session, settings, Math.min(jobs, tasks.length), run)
+  else await runHere(tasks, session, settings, run)
   result.interrupted = run.stop()
-  await writeMarksCsv(join(o.output, 'predictions.csv'), marks)
+  const table = join(o.output, 'predictions.csv')
+  await writeMarksCsv(table, marks)
+  noteSharedUids(table, result.scans, run.note)
   return result
 }
 
@@ -135,23 +137,14 @@ async function runHere(
   await finishing
 }
 
-/** The result in the file, where it is whole and of the same model and parameters. */
-async function earlierResult(
-  path: string,
-  session: Session,
-  parameters: DetectParameters,
-): Promise<SeriesDetections | undefined> {
-  if (!existsSync(path)) return undefined
-  try {
-    const old = await readDetections(path)
-    const same =
-      old.model.sha256 === session.sha256 &&
-      old.second?.sha256 === session.second?.sha256 &&
-      isDeepStrictEqual(old.parameters, parameters)
-    return same ? old : undefined
-  } catch (error) {
-    // Cut off by a crash, or of another version: made anew.
-    if (error instanceof NoduleError) return undefined
-    throw error
-  }
+/** LUNA16's format names scans by their series UID alone. */
+function noteSharedUids(path: string, scans: readonly ScanSummary[], note: Note): void {
+  const shared = sharedUids(scans)
+  if (shared.size === 0) return
+  const [first] = shared
+  note({
+    failed: false,
+    place: path,
+    message: `${count(shared.size, 'series UID')} ${agree(shared.size, 'is', 'are')} that of several patients, whose nodules this file cannot tell apart (the JSON files do), first ${first!}`,
+  })
 }

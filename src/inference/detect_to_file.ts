@@ -2,7 +2,6 @@ import { basename, join } from 'node:path'
 import { env } from 'onnxruntime-node'
 import { hideFolders } from '../files.js'
 import { NoduleError } from '../errors.js'
-import { sha256 } from '../hash.js'
 import { VERSION } from '../version.js'
 import { DETECTIONS_FORMAT, writeDetections } from './detections.js'
 import type { DetectParameters, SeriesDetections } from './detections.js'
@@ -15,6 +14,7 @@ import { removeOverlays, scanOverlays, writeOverlays } from '../pictures/overlay
 import type { Overlay } from '../pictures/overlay.js'
 import { detectVolume } from './detect_volume.js'
 import type { SecondStage } from './second_stage.js'
+import { picturesFolder, scanFingerprint } from './earlier_result.js'
 import type { Session } from './session.js'
 import type { WorkOptions } from '../work.js'
 
@@ -93,7 +93,7 @@ export async function detectScan(
   }
   const { detections, overlays } = examined
   return async () => {
-    const pictures = join(settings.output, resultName(task.scan))
+    const pictures = picturesFolder(task.path)
     await removeOverlays(pictures)
     await writeOverlays(pictures, overlays)
     await writeDetections(task.path, detections)
@@ -123,6 +123,7 @@ async function examine(
     patientId: series.patientId,
     studyInstanceUid: series.studyInstanceUid,
     seriesInstanceUid: series.seriesInstanceUid,
+    scan: scanFingerprint(series),
     model: { path: basename(session.path), sha256: session.sha256, step, codeVersion, precision },
     ...(session.second === undefined ? {} : { second: secondFacts(session.second) }),
     versions: {
@@ -168,15 +169,4 @@ export function outcomeOf(detections: SeriesDetections, path: string, resumed: b
     },
     marks: detectionMarks([detections]),
   }
-}
-
-/** The series UID where it is one; a file cannot choose where its result goes. */
-export function resultName(
-  scan: Pick<ScanFiles, 'seriesInstanceUid' | 'folder' | 'isRepeated'> & { patientId?: string },
-): string {
-  const uid = scan.seriesInstanceUid
-  const isUid = /^[0-9][0-9.]{0,63}$/.test(uid)
-  if (isUid && scan.isRepeated !== true) return uid
-  if (isUid) return `${uid}-${sha256(scan.patientId ?? '').slice(0, 8)}`
-  return `series-${sha256(`${uid}\n${scan.folder}`).slice(0, 16)}`
 }

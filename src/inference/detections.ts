@@ -83,12 +83,20 @@ export interface DetectTiming {
   total: number
 }
 
+/** Of the slices that a result was made of: another hash, another scan. */
+export interface ScanFingerprint {
+  slices: number
+  sha256: string
+}
+
 /** The content of `<seriesInstanceUid>.json`. */
 export interface SeriesDetections {
   format: typeof DETECTIONS_FORMAT
   patientId: string
   studyInstanceUid: string
   seriesInstanceUid: string
+  /** The first files do not have it. */
+  scan?: ScanFingerprint
   /** The first files do not name the precision. */
   model: { path: string; sha256: string; step: number; codeVersion: string; precision?: string }
   /** The second stage, where there was one. */
@@ -139,6 +147,7 @@ const SHAPE: Shape = {
   patientId: 'text',
   studyInstanceUid: 'text',
   seriesInstanceUid: 'text',
+  'scan?': { slices: 'count', sha256: 'text' },
   model: { ...MODEL, 'precision?': 'text' },
   'second?': MODEL,
   versions: { nodule: 'text', onnxruntime: 'text', node: 'text' },

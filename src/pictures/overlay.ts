@@ -53,8 +53,13 @@ export function scanOverlays(
     .filter(({ boxes }) => boxes.length > 0)
     .map(({ k, boxes }) => {
       const pixels = volume.data.subarray(k * height * width, (k + 1) * height * width)
-      return { name: `k${String(k).padStart(4, '0')}.webp`, gray: gray(pixels), width, height, boxes }
+      return { name: overlayName(k), gray: gray(pixels), width, height, boxes }
     })
+}
+
+/** The file of a slice's picture, after the slice index: k0042.webp. */
+export function overlayName(k: number): string {
+  return `k${String(k).padStart(4, '0')}.webp`
 }
 
 /** Windows stored HU by a table. */

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdir, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import sharp from 'sharp'
@@ -13,6 +13,7 @@ import {
 } from '../../src/inference/index.js'
 import type { DetectFoldersOptions, DetectFoldersResult, Session } from '../../src/inference/index.js'
 import { readMarksCsv } from '../../src/formats/luna.js'
+import { convertSeries } from '../../src/scans/convert.js'
 import { modelFolder } from './small_model.js'
 import { TINY, writeTinyScan } from './tiny_scan.js'
 
@@ -136,6 +137,83 @@ describe('detectFolders', () => {
     expect(await kept({ resume: true })).toEqual([false])
     const marks = readMarksCsv(join(output, 'predictions.csv'))
     expect(new Set(marks.map(({ seriesUid }) => seriesUid))).toEqual(new Set([UID.b]))
+  })
+
+  test('resume does again what is of another patient, of other slices or without its pictures', async () => {
+    const at = join(folder, 'again')
+    const found = join(folder, 'again-found')
+    const run = async (path: string, o: Partial<DetectFoldersOptions> = {}): Promise<[string, boolean][]> =>
+      (await detect([path], { output: found, resume: true, ...o })).scans.map((scan) => [
+        scan.patientId,
+        scan.resumed,
+      ])
+    const json = async (): Promise<string[]> =>
+      (await readdir(found)).filter((name) => name.endsWith('.json')).sort()
+    const uid = '1.2.826.0.1.7'
+    const a = await writeTinyScan(join(at, 'a'), { patientId: 'A', seriesInstanceUid: uid })
+    await writeTinyScan(join(at, 'b'), { patientId: 'B', seriesInstanceUid: uid })
+    const last = await readFile(a[13]!)
+    await rm(a[13]!)
+    expect(await run(join(at, 'a'))).toEqual([['A', false]])
+    expect(await json()).toEqual([`${uid}.json`])
+    // The rest of the scan arrives.
+    await writeFile(a[13]!, last)
+    expect(await run(join(at, 'a'))).toEqual([['A', false]])
+    expect(await run(join(at, 'a'))).toEqual([['A', true]])
+    expect(await run(join(at, 'a'), { overlay: true })).toEqual([['A', false]])
+    expect(await run(join(at, 'a'), { overlay: true })).toEqual([['A', true]])
+    // Another patient of the same UID takes nothing from the first one, and both have one file each.
+    expect(await run(join(at, 'b'))).toEqual([['B', false]])
+    expect(await json()).toEqual([
+      expect.stringMatching(/^1\.2\.826\.0\.1\.7-[0-9a-f]{8}\.json$/),
+      `${uid}.json`,
+    ])
+    expect((await readDetections(join(found, `${uid}.json`))).patientId).toBe('A')
+    const both = await detect([at], { output: found, resume: true })
+    expect(both.scans.map(({ resumed }) => resumed)).toEqual([true, true])
+    expect(both.notes.map(({ message }) => message)).toEqual([
+      expect.stringContaining('1 series UID is that of several patients') as string,
+    ])
+    expect(await json()).toHaveLength(2)
+    // As the first versions wrote it.
+    const { scan: _, ...old } = await readDetections(join(found, `${uid}.json`))
+    await writeFile(join(found, `${uid}.json`), JSON.stringify(old))
+    expect(await run(join(at, 'a'))).toEqual([['A', false]])
+  })
+
+  test('volume files are told apart by place, size and time', async () => {
+    const at = join(folder, 'volumes')
+    for (const name of ['a', 'b']) {
+      await mkdir(join(at, name), { recursive: true })
+      await convertSeries([join(scans, 'b')], join(at, name, 'scan.nii'))
+    }
+    const found = join(at, 'found')
+    const back = process.cwd()
+    const run = async (name: string): Promise<boolean[]> => {
+      process.chdir(join(at, name))
+      try {
+        const result = await detect(['scan.nii'], { output: found, resume: true })
+        return result.scans.map(({ resumed }) => resumed)
+      } finally {
+        process.chdir(back)
+      }
+    }
+    expect(await run('a')).toEqual([false])
+    expect(await run('b')).toEqual([false])
+    expect(await run('a')).toEqual([true])
+    await utimes(join(at, 'a', 'scan.nii'), 1, 1)
+    expect(await run('a')).toEqual([false])
+  })
+
+  test('an interruption before anything was examined leaves predictions.csv alone', async () => {
+    const earlier = join(folder, 'earlier')
+    const table = join(earlier, 'predictions.csv')
+    await mkdir(earlier)
+    await writeFile(table, 'of an earlier run')
+    const stop = new AbortController()
+    const result = await detect([scans], { output: earlier, signal: stop.signal, onProgress: () => stop.abort() })
+    expect(result).toMatchObject({ interrupted: true, scans: [] })
+    expect(await readFile(table, 'utf8')).toBe('of an earlier run')
   })
 
   test('an interruption ends the work after the scan at hand', async () => {

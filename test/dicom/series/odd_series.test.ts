@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findSeries, readPixels, seriesTable } from '../../../src/dicom/index.js'
 import type { Series } from '../../../src/dicom/index.js'
 import { findScans } from '../../../src/scans/find_scans.js'
-import { resultName } from '../../../src/inference/detect_to_file.js'
+import { resultName } from '../../../src/inference/earlier_result.js'
 import { nameOf, osPath } from '../../../src/read_files.js'
 import { convertSeries } from '../../../src/scans/index.js'
 import { encodeNifti } from '../../../src/formats/index.js'
@@ -281,7 +281,7 @@ describe('volume files of one name', () => {
     ])
     for (const one of series) expect(new Set(one.slices.map(({ path }) => path)).size).toBe(1)
     const { scans } = await findScans([folder], () => undefined, { chunk: 1 })
-    expect(new Set(scans.map(resultName)).size).toBe(4)
+    expect(new Set(scans.map((scan) => resultName(scan))).size).toBe(4)
   })
 
   it('with other endings too, and names of their own where they differ', async () => {
@@ -314,6 +314,6 @@ describe('patients', () => {
       ['A', 3],
       ['B', 4],
     ])
-    expect(new Set(scans.map(resultName)).size).toBe(2)
+    expect(new Set(scans.map((scan) => resultName(scan))).size).toBe(2)
   })
 })

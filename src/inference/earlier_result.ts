@@ -1,0 +1,117 @@
+import { existsSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import type { Series } from '../dicom/index.js'
+import { NoduleError, fileError } from '../errors.js'
+import { sha256 } from '../hash.js'
+import { overlayName } from '../pictures/overlay.js'
+import { seriesOf } from '../scans/find_scans.js'
+import type { ScanFiles } from '../scans/find_scans.js'
+import { readDetections } from './detections.js'
+import type { DetectParameters, ScanFingerprint, SeriesDetections } from './detections.js'
+import type { Session } from './session.js'
+
+/** Where a scan's result goes, and what lies there of the same patient and series. */
+export interface ResultPlace {
+  path: string
+  earlier?: SeriesDetections
+}
+
+/**
+ * The series UID where it is one; a file cannot choose where its result goes.
+ * @param withPatient other scans have the UID too
+ */
+export function resultName(
+  scan: Pick<ScanFiles, 'seriesInstanceUid' | 'folder' | 'isRepeated'> & { patientId?: string },
+  withPatient = scan.isRepeated === true,
+): string {
+  const uid = scan.seriesInstanceUid
+  const isUid = /^[0-9][0-9.]{0,63}$/.test(uid)
+  if (isUid && !withPatient) return uid
+  if (isUid) return `${uid}-${sha256(scan.patientId ?? '').slice(0, 8)}`
+  // As a path from the root: "." is another folder each time.
+  return `series-${sha256(`${uid}\n${resolve(scan.folder)}`).slice(0, 16)}`
+}
+
+/**
+ * The file of a scan's result. Its name holds the patient too where the series UID is another patient's as well, be it in
+ * this run or in an earlier one; a patient whose result is there keeps its name.
+ */
+export async function resultPlace(output: string, scan: ScanFiles): Promise<ResultPlace> {
+  const [plain, named] = [false, true].map((withPatient) =>
+    join(output, `${resultName(scan, withPatient)}.json`),
+  ) as [string, string]
+  const isOwn = (one: SeriesDetections | undefined): one is SeriesDetections =>
+    one?.patientId === scan.patientId && one.seriesInstanceUid === scan.seriesInstanceUid
+  const first = await resultAt(plain)
+  if (isOwn(first)) return { path: plain, earlier: first }
+  if (plain === named) return { path: plain }
+  const second = await resultAt(named)
+  if (isOwn(second)) return { path: named, earlier: second }
+  return { path: first !== undefined || scan.isRepeated === true ? named : plain }
+}
+
+/** Undefined also for a file that was cut off by a crash or is of another version: it is made anew. */
+async function resultAt(path: string): Promise<SeriesDetections | undefined> {
+  if (!existsSync(path)) return undefined
+  try {
+    return await readDetections(path)
+  } catch (error) {
+    if (error instanceof NoduleError) return undefined
+    throw error
+  }
+}
+
+/**
+ * What tells whether a scan is the one that a result was made of: slices by SOP Instance UID; volume files, which have
+ * none, by their place, size and time. Throws NoduleError (FILE).
+ */
+export function scanFingerprint({ slices }: Pick<Series, 'slices'>): ScanFingerprint {
+  const files = new Set(
+    slices.flatMap(({ path, volume }) => (volume === undefined ? [] : [path, volume.file.dataPath])),
+  )
+  const facts =
+    files.size > 0
+      ? [...files].map((path) => fileFacts(path))
+      : slices.map(({ sopInstanceUid, frame }) => `${sopInstanceUid} ${frame}`).sort()
+  return { slices: slices.length, sha256: sha256(JSON.stringify(facts)) }
+}
+
+function fileFacts(path: string): unknown[] {
+  try {
+    const { size, mtimeMs } = statSync(path)
+    return [resolve(path), size, mtimeMs]
+  } catch (error) {
+    throw fileError(path, 'read', error)
+  }
+}
+
+/**
+ * Whether a result of the same patient and series can be kept: same models, parameters and slices (a result that had to
+ * leave slices out is done again), and its pictures are there if they are asked for. Reads the scan's headers again.
+ */
+export async function canKeep(
+  { path, earlier }: Required<ResultPlace>,
+  scan: ScanFiles,
+  session: Session,
+  { parameters, overlay }: { parameters: DetectParameters; overlay: boolean },
+): Promise<boolean> {
+  if (
+    earlier.model.sha256 !== session.sha256 ||
+    earlier.second?.sha256 !== session.second?.sha256 ||
+    !isDeepStrictEqual(earlier.parameters, parameters)
+  )
+    return false
+  const pictures = picturesFolder(path)
+  const drawn = earlier.slices.filter(({ boxes }) => boxes.length > 0)
+  if (overlay && !drawn.every(({ k }) => existsSync(join(pictures, overlayName(k))))) return false
+  // Results of the first versions have no fingerprint.
+  if (earlier.scan === undefined) return false
+  const series = await seriesOf(scan)
+  return series !== undefined && isDeepStrictEqual(earlier.scan, scanFingerprint(series))
+}
+
+/** Where the pictures of a result lie. */
+export function picturesFolder(resultPath: string): string {
+  return resultPath.replace(/\.json$/, '')
+}
