@@ -25,8 +25,15 @@ export type { FrocPoint } from './scans/froc.js'
 export { readReferences, readerPoints, referenceOf } from './scans/references.js'
 export type { ReaderPoint, ReferenceOptions, ScanReference } from './scans/references.js'
 export { readDetectionFolder, readMarks } from './scans/marks.js'
-export { compareMarks, evaluateScanRuns, evaluateScansInDetail } from './scans/scan_runs.js'
-export type { ScanComparison, ScanRun, ScanRunOptions, ScanRuns } from './scans/scan_runs.js'
+export type { MarkSource } from './scans/marks.js'
+export {
+  bringTogether,
+  compareMarks,
+  evaluateScanRuns,
+  evaluateScansInDetail,
+  readFindings,
+} from './scans/scan_runs.js'
+export type { ScanComparison, ScanRun, ScanRunOptions, ScanRuns, ScanTruth } from './scans/scan_runs.js'
 export { compareAuc, evaluateClassification } from './labels/classification.js'
 export type { AucComparison, Classification } from './labels/classification.js'
 export {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { fileError } from '../errors.js'
 import { distinctNames } from '../evaluation/index.js'
 import { readMarks } from '../evaluation/scans/marks.js'
-import type { Mark } from '../formats/index.js'
+import type { MarkSource } from '../evaluation/scans/marks.js'
 import type { ScanRuns, SliceRuns } from '../evaluation/index.js'
 import { scanDifferences, scanMeasures, sliceDifferences, sliceMeasures } from '../evaluation/tables.js'
 import type { Measures } from '../evaluation/tables.js'
@@ -17,7 +17,7 @@ export interface OtherRuns {
   /** The page's own run. */
   ownName: string
   lists: { name: string; path: string }[]
-  marks: { name: string; marks: Mark[] }[]
+  marks: MarkSource[]
 }
 
 /** The page's own run (the first) and others on the same slices and scans. */
@@ -50,14 +50,14 @@ export async function readOtherRuns(
     }
     if (!isFolder) {
       if (path.toLowerCase().endsWith('.csv'))
-        other.marks.push({ name, marks: (await readMarks(path, warnings)).marks })
+        other.marks.push({ ...(await readMarks(path, warnings)), name })
       else other.lists.push({ name, path })
       continue
     }
     const { predictions, detections } = findRunFiles(path)
     if (predictions !== undefined) other.lists.push({ name, path: predictions })
     if (detections !== undefined || predictions === undefined)
-      other.marks.push({ name, marks: (await readMarks(detections ?? path, warnings)).marks })
+      other.marks.push({ ...(await readMarks(detections ?? path, warnings)), name })
   }
   return other
 }

@@ -47,6 +47,10 @@ function millimeters<T>(title: string, value: (row: T) => number): Column<T> {
   return { title, number: true, text: (row) => value(row).toFixed(1), sort: value }
 }
 
+/** Of a true nodule; that of a finding without one is below 0. */
+export const diameterText = (millimeters: number): string =>
+  millimeters < 0 ? 'unknown diameter' : `${millimeters.toFixed(1)} mm`
+
 const shorten = (uid: string): string => (uid.length > 16 ? `…${uid.slice(-12)}` : uid)
 
 /** Rows that a page still scrolls well with. */
@@ -103,7 +107,11 @@ export function findingTable(rows: readonly FindingRow[]): string {
     ...(rows.some((row) => row.views.length > 0) ? [picture<FindingRow>()] : []),
     { title: 'Patient', text: (row) => row.patientId },
     { title: 'Nodule', text: (row) => row.outcome.id },
-    millimeters('Equivalent diameter (mm)', (row) => row.outcome.equivalentDiameterMm),
+    {
+      ...millimeters('Equivalent diameter (mm)', (row: FindingRow) => row.outcome.equivalentDiameterMm),
+      text: ({ outcome }) =>
+        outcome.equivalentDiameterMm < 0 ? null : outcome.equivalentDiameterMm.toFixed(1),
+    },
     millimeters('x (mm)', (row) => row.outcome.x),
     millimeters('y (mm)', (row) => row.outcome.y),
     millimeters('z (mm)', (row) => row.outcome.z),

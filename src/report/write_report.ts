@@ -4,8 +4,8 @@ import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
-import { evaluateListFiles, readDetectionFolder, readReferences } from '../evaluation/index.js'
-import { readFindingsCsv } from '../formats/luna.js'
+import { evaluateListFiles, readDetectionFolder, readFindings, readReferences } from '../evaluation/index.js'
+import type { SliceEvaluation } from '../evaluation/index.js'
 import { hideFolders, writeFileAtomic } from '../files.js'
 import { parseJson } from '../json.js'
 import type { SeriesDetections } from '../inference/detections.js'
@@ -82,6 +82,12 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   const own = options.run ?? files.predictions ?? files.detections ?? options.output
   const other =
     options.compare === undefined ? undefined : await readOtherRuns(own, options.compare, warnings)
+  if (options.excluded !== undefined && options.reference === undefined)
+    throw new NoduleError('INVALID_PARAMETER', 'excluded findings belong to a table of true nodules', {
+      parameter: 'excluded',
+      expected: 'a reference',
+      actual: 'none',
+    })
   const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
   const training = files.log === undefined ? undefined : readTrainingLog(files.log)
   const detections =
@@ -92,6 +98,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
       : await scanPart(
           {
             detections,
+            path: files.detections!,
             frames: truth,
             other,
             maxPictures,
@@ -102,6 +109,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
           pictures,
           views,
         )
+  if (scans !== undefined) append(warnings, scans.warnings)
   if (scans?.evaluation !== undefined) append(warnings, scans.evaluation.warnings)
   const hypes = files.hypes === undefined ? undefined : readJson(files.hypes)
   if (slices === undefined && scans === undefined && (training?.length ?? 0) === 0) {
@@ -240,7 +248,18 @@ async function readSlices(
     return part
   }
   if (files.evaluation === undefined) return undefined
-  const evaluation = readSliceEvaluation(files.evaluation)
+  let evaluation: SliceEvaluation
+  try {
+    evaluation = readSliceEvaluation(files.evaluation)
+  } catch (error) {
+    // Nobody named the file: it only lies there, beside other things to report, and may be of whole scans.
+    const isFound = options.evaluation === undefined
+    const isAlone = files.log === undefined && files.detections === undefined
+    if (!(error instanceof NoduleError) || !isFound || isAlone) throw error
+    warnings.push(`left out: ${error.message}`)
+    delete files.evaluation
+    return undefined
+  }
   warnings.push('the page has no slices: it needs the list of true boxes and the predictions')
   return { evaluation, images: [] }
 }
@@ -248,14 +267,11 @@ async function readSlices(
 async function readTrueNodules(
   options: ReportOptions,
   warnings: string[],
-): Promise<Pick<Parameters<typeof scanPart>[0], 'references' | 'findings' | 'series'>> {
+): Promise<Pick<Parameters<typeof scanPart>[0], 'references' | 'tables' | 'series'>> {
   const { scans, reference, excluded } = options
   if (reference !== undefined) {
     return {
-      findings: [
-        ...readFindingsCsv(reference, false),
-        ...(excluded === undefined ? [] : readFindingsCsv(excluded, true)),
-      ],
+      tables: readFindings(reference, excluded),
       ...(scans === undefined ? {} : { series: (await findSeries(scans)).series }),
     }
   }

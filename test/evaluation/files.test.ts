@@ -4,10 +4,13 @@ import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { distinctNames, evaluateFiles, readReferences, readerPoints } from '../../src/evaluation/index.js'
 import { readFindingsCsv } from '../../src/formats/luna.js'
-import { readMarks } from '../../src/evaluation/scans/marks.js'
+import { marksOf, readMarks } from '../../src/evaluation/scans/marks.js'
 import { pythonFloat, tensorBoxText } from '../../src/evaluation/slices/slice_runs.js'
 import type { Finding } from '../../src/formats/index.js'
 import type { GroupRow, ScanRun, SliceRun, SliceRuns } from '../../src/evaluation/index.js'
+import { withKeys } from '../../src/evaluation/scans/references.js'
+import { findSeries } from '../../src/dicom/index.js'
+import { writeTinyScan } from '../inference/tiny_scan.js'
 import { realData } from '../real_data.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-evaluate-'))
@@ -196,9 +199,9 @@ test('names of runs differ', () => {
 })
 
 describe('a folder of detections', () => {
-  const detection = (uid: string): object => ({
+  const detection = (uid: string, patientId = 'P'): object => ({
     format: 'nodule-detections/1',
-    patientId: 'P',
+    patientId,
     studyInstanceUid: '1',
     seriesInstanceUid: uid,
     model: { path: 'a.onnx', sha256: 'a', step: 1, codeVersion: '1' },
@@ -227,17 +230,71 @@ describe('a folder of detections', () => {
     file('found/a.json', detection('1.1'))
     file('found/b.json', { format: 'else' })
     const warnings: string[] = []
-    expect(await readMarks(place, warnings)).toEqual({
+    expect(marksOf(await readMarks(place, warnings), new Set())).toEqual({
       name: 'found',
       marks: [{ seriesUid: '1.1', id: '1.1 4', x: 1, y: 2, z: 3, probability: 0.5, measuredDiameterMm: 7 }],
       series: ['1.1'],
     })
     expect(warnings).toEqual([`1 JSON file of ${place} is not nodule-detections/1, first b.json`])
     file('found/c.json', detection('1.1'))
-    await expect(readMarks(place, [])).rejects.toThrow(/c\.json: two files hold detections of one series/)
+    await expect(readMarks(place, [])).rejects.toThrow(
+      /c\.json: two files hold detections of one patient's series: .*as in a\.json/,
+    )
     file('found/c.json', { ...detection('1.3'), nodules: [{}] })
     await expect(readMarks(place, [])).rejects.toThrow(/c\.json: \/nodules\/0/)
   })
+
+  test('holds one series UID of several patients; a table that says the UID only is refused there', async () => {
+    const place = join(folder, 'shared')
+    mkdirSync(place)
+    file('shared/a.json', detection('1.1', 'A'))
+    file('shared/b.json', detection('1.1', 'B'))
+    file('shared/c.json', detection('1.2', 'A'))
+    const source = await readMarks(place, [])
+    expect(marksOf(source, new Set(['1.1']))).toMatchObject({
+      series: ['1.1 (A)', '1.1 (B)', '1.2'],
+      marks: [{ id: '1.1 (A) 4' }, { id: '1.1 (B) 4' }, { id: '1.2 4' }],
+    })
+    const truth = (uid: string): string =>
+      file(`of-${uid}.csv`, `seriesuid,coordX,coordY,coordZ,diameter_mm\n${uid},1,2,3,10\n`)
+    const options = { predictions: [place], bootstraps: 0 }
+    await expect(evaluateFiles({ ...options, truth: truth('1.1') })).rejects.toThrow(
+      /of-1\.1\.csv: the file does not tell which patient a series is of.*received 1\.1/,
+    )
+    const { json } = await evaluateFiles({ ...options, truth: truth('1.2') })
+    expect(json).toMatchObject({ scans: 3, counts: { tp: 1, fp: 2 } })
+    const series = file('shared.txt', '1.1\n1.2\n')
+    const listed = await evaluateFiles({ ...options, truth: truth('1.2'), series })
+    expect(listed.json).toMatchObject({ scans: 3, counts: { tp: 1, fp: 2 } })
+  })
+})
+
+test('one XML that two patients of a series UID get is said; their findings are told apart', async () => {
+  const place = join(folder, 'two patients')
+  const patient = { seriesInstanceUid: '1.2.826.0.1.5', slices: 4 }
+  const both = ['A', 'B'].map((patientId) => ({ ...patient, patientId }))
+  for (const one of both) await writeTinyScan(join(place, one.patientId), one)
+  const { series } = await findSeries([place])
+  const contour = [
+    [20, 20],
+    [26, 20],
+    [26, 26],
+    [20, 26],
+  ].map(([x, y]) => `<edgeMap><xCoord>${x}</xCoord><yCoord>${y}</yCoord></edgeMap>`)
+  const roi = `<roi><imageZposition>-90</imageZposition><imageSOP_UID>1.2.826.0.1.9.2</imageSOP_UID><inclusion>TRUE</inclusion>${contour.join('')}</roi>`
+  const session = `<readingSession><annotationVersion>3</annotationVersion><servicingRadiologistID>1</servicingRadiologistID><unblindedReadNodule><noduleID>1</noduleID>${roi}</unblindedReadNodule></readingSession>`
+  const xml = file(
+    'both.xml',
+    `<LidcReadMessage><ResponseHeader><SeriesInstanceUid>${patient.seriesInstanceUid}</SeriesInstanceUid></ResponseHeader>${session}</LidcReadMessage>`,
+  )
+  const { scans, warnings } = await readReferences([place], [xml], { minReaders: 1 })
+  expect(series).toHaveLength(2)
+  expect(warnings).toEqual([expect.stringContaining('both.xml: taken for A and B') as string])
+  const keyed = withKeys(scans, new Set([patient.seriesInstanceUid]))
+  expect(keyed.map((scan) => [scan.key, scan.findings[0]!.seriesUid])).toEqual([
+    ['1.2.826.0.1.5 (A)', '1.2.826.0.1.5 (A)'],
+    ['1.2.826.0.1.5 (B)', '1.2.826.0.1.5 (B)'],
+  ])
 })
 
 const lidc = [realData('lidc-idri-0001'), realData('lidc-idri-0003')].filter((one) => one !== undefined)

@@ -97,6 +97,50 @@ describe('the page', () => {
   })
 })
 
+describe('judged as evaluate does', () => {
+  const output = join(temporary, 'judged.html')
+  const scansOf = (report: { figures: object }): { evaluation: { counts: object; sensitivity: number } } =>
+    (report.figures as { scans: { evaluation: { counts: object; sensitivity: number } } }).scans
+
+  test('a scan without detections counts as missed, and is named', async () => {
+    const reference = join(temporary, 'two.csv')
+    writeFileSync(reference, `${readFileSync(join(run, 'reference.csv'), 'utf8')}1.2.9,0,0,0,-1\n`)
+    const report = await writeReport({
+      detections: join(run, 'detections'),
+      reference,
+      output,
+      bootstraps: 0,
+    })
+    expect(scansOf(report).evaluation).toMatchObject({ scans: 2, counts: { tp: 1, fn: 2 } })
+    expect(report.warnings).toContain(
+      '1 of 2 scans have no file in detections: their nodules count as missed',
+    )
+    const html = readFileSync(output, 'utf8')
+    expect(html).toContain('1.2.9')
+    expect(html).not.toContain('>-1.0<')
+  })
+
+  test('excluded findings without a reference are refused', async () => {
+    const excluded = join(run, 'reference.csv')
+    await expect(
+      writeReport({ detections: join(run, 'detections'), excluded, output }),
+    ).rejects.toMatchObject({ code: 'INVALID_PARAMETER', parameters: ['excluded'] })
+  })
+
+  test('an evaluation of whole scans that lies in the folder is left out; a named one is refused', async () => {
+    const folder = join(temporary, 'with scans')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'log.jsonl'), readFileSync(join(run, 'log.jsonl')))
+    const evaluation = join(folder, 'evaluation.json')
+    writeFileSync(evaluation, JSON.stringify({ format: 'nodule-evaluation/1', kind: 'scans' }))
+    const report = await writeReport({ run: folder, output })
+    expect(report.warnings).toEqual([
+      expect.stringMatching(/^left out: .*evaluation\.json: .*received "scans"/) as string,
+    ])
+    await expect(writeReport({ run: folder, evaluation, output })).rejects.toThrow(/slice-level evaluation/)
+  })
+})
+
 describe('runs side by side', () => {
   const output = join(temporary, 'side by side.html')
   const options = { run, reference: join(run, 'reference.csv'), output, bootstraps: 30 }
@@ -110,7 +154,7 @@ describe('runs side by side', () => {
     writeFileSync(csv, 'seriesuid,coordX,coordY,coordZ,probability\n1.2.3,200,0,0,0.9\n1.2.4,0,0,0,1\n')
     const plots = join(temporary, 'side-by-side-plots')
     const report = await writeReport({ ...options, plots, compare: [other, csv] })
-    expect(report.warnings).toContain('marks.csv: 1 mark of 1 series that are not in the list is left out')
+    expect(report.warnings).toContainEqual(expect.stringMatching(/no list of series: the 2 that /))
     const page = readFileSync(output, 'utf8')
     expect(page).toMatch(
       /AP, first run - second run: [+-]\d\.\d{3} \(.*p [=<] 0?\.?\d+.*30 paired bootstraps\)/,

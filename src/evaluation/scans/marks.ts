@@ -4,13 +4,14 @@ import { NoduleError, fileError } from '../../errors.js'
 import { DETECTIONS_FORMAT, readDetections } from '../../inference/detections.js'
 import type { SeriesDetections } from '../../inference/detections.js'
 import { detectionMarks } from '../../inference/marks.js'
+import { scanKey } from '../../inference/scan_keys.js'
 import { readMarksCsv } from '../../formats/luna.js'
 import type { Mark } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
 
 /**
- * Reads the detection files of a folder, by series UID; other JSON files in it are named in `warnings`.
- * Throws NoduleError (FILE, FORMAT), also for a series that two files hold.
+ * Reads the detection files of a folder; other JSON files in it are named in `warnings`.
+ * Throws NoduleError (FILE, FORMAT), also for a patient's series that two files hold.
  */
 export async function readDetectionFolder(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
   let names: string[]
@@ -19,7 +20,7 @@ export async function readDetectionFolder(folder: string, warnings: string[]): P
   } catch (error) {
     throw fileError(folder, 'read detections', error)
   }
-  const bySeries = new Map<string, SeriesDetections>()
+  const bySeries = new Map<string, { name: string; detections: SeriesDetections }>()
   const other: string[] = []
   for (const name of names.sort()) {
     const path = join(folder, name)
@@ -32,29 +33,30 @@ export async function readDetectionFolder(folder: string, warnings: string[]): P
       other.push(name)
       continue
     }
-    if (bySeries.has(detections.seriesInstanceUid)) {
-      throw new NoduleError('FORMAT', 'two files hold detections of one series', {
+    const { patientId, seriesInstanceUid } = detections
+    const key = JSON.stringify([patientId, seriesInstanceUid])
+    const same = bySeries.get(key)
+    if (same !== undefined) {
+      throw new NoduleError('FORMAT', "two files hold detections of one patient's series", {
         path,
-        expected: 'one file per series',
-        actual: detections.seriesInstanceUid,
+        expected: 'one file per patient and series',
+        actual: `${patientId} ${seriesInstanceUid}, as in ${same.name}`,
       })
     }
-    bySeries.set(detections.seriesInstanceUid, detections)
+    bySeries.set(key, { name, detections })
   }
   if (other.length > 0)
     warnings.push(
       `${count(other.length, 'JSON file')} of ${folder} ${agree(other.length, 'is', 'are')} not ${DETECTIONS_FORMAT}, first ${other[0]!}`,
     )
   if (bySeries.size === 0) warnings.push(`${folder} holds no detections`)
-  return [...bySeries.values()]
+  return [...bySeries.values()].map(({ detections }) => detections)
 }
 
-/** Marks and, where the source says it, the series that were examined. */
-export interface MarkSource {
-  name: string
-  marks: Mark[]
-  series: string[] | undefined
-}
+/** A detector's marks on scans: `nodule detect`'s files, which say the scans that were examined, or a table. */
+export type MarkSource = { name: string; path: string } & (
+  { detections: SeriesDetections[] } | { marks: Mark[] }
+)
 
 /** Reads marks: a folder of `nodule detect`'s files, or a CSV in LUNA16's format. Throws NoduleError. */
 export async function readMarks(path: string, warnings: string[]): Promise<MarkSource> {
@@ -64,11 +66,41 @@ export async function readMarks(path: string, warnings: string[]): Promise<MarkS
   } catch (error) {
     throw fileError(path, 'read marks', error)
   }
-  if (!isFolder) return { name: basename(path), marks: readMarksCsv(path), series: undefined }
-  const detections = await readDetectionFolder(path, warnings)
-  return {
-    name: basename(path),
-    marks: detectionMarks(detections),
-    series: detections.map((one) => one.seriesInstanceUid),
+  const source = { name: basename(path), path }
+  if (!isFolder) return { ...source, marks: readMarksCsv(path) }
+  return { ...source, detections: await readDetectionFolder(path, warnings) }
+}
+
+/**
+ * The marks and, where the source says it, the scans that were examined, all by `scanKey`.
+ * @param shared series UIDs of several patients
+ * Throws NoduleError (FORMAT) for a table with marks on such a series.
+ */
+export function marksOf(
+  source: MarkSource,
+  shared: ReadonlySet<string>,
+): { name: string; marks: Mark[]; series: string[] | undefined } {
+  const { name } = source
+  if ('detections' in source) {
+    const { detections } = source
+    const series = detections.map((scan) => scanKey(scan, shared))
+    return { name, marks: detectionMarks(detections, shared), series }
   }
+  refuseShared(source.path, source.marks, shared)
+  return { name, marks: source.marks, series: undefined }
+}
+
+/** A table names scans by their series UID alone. Throws NoduleError (FORMAT) where several patients have it. */
+export function refuseShared(
+  path: string,
+  rows: readonly { seriesUid: string }[],
+  shared: ReadonlySet<string>,
+): void {
+  const first = rows.find(({ seriesUid }) => shared.has(seriesUid))
+  if (first === undefined) return
+  throw new NoduleError('FORMAT', 'the file does not tell which patient a series is of', {
+    path,
+    expected: 'series UIDs of one patient each',
+    actual: `${first.seriesUid}, which several patients have`,
+  })
 }

@@ -6,6 +6,7 @@ import type { Series } from '../../dicom/index.js'
 import { ctObstacle } from '../../scans/index.js'
 import { voxelToPatient } from '../../geometry/patient.js'
 import type { Finding } from '../../formats/luna.js'
+import { scanKey } from '../../inference/scan_keys.js'
 import { agree, count } from '../../words.js'
 import { greatest } from '../../lists.js'
 
@@ -19,6 +20,8 @@ export interface ReferenceOptions {
 /** A scan and what its readers marked. */
 export interface ScanReference {
   series: Series
+  /** What findings call the scan (`seriesUid`): its series UID, unless several patients have that (`scanKey`). */
+  key: string
   /** Nodules that count first, then excluded findings. */
   findings: Finding[]
   /** Every outlined nodule; a finding's id `nodule N` is the id here. */
@@ -48,6 +51,7 @@ export async function readReferences(
     warnings.push(`${damaged.length} damaged files, first ${damaged[0]!.path}: ${damaged[0]!.reason}`)
   const scans: ScanReference[] = []
   const without: Series[] = []
+  const patientOf = new Map<string, string>()
   for (const series of all) {
     if (ctObstacle(series) !== undefined) continue
     const reading = await readAnnotationsFor(series, [...xmlPaths])
@@ -55,6 +59,13 @@ export async function readReferences(
       without.push(series)
       continue
     }
+    const reader = patientOf.get(reading.path) ?? series.patientId
+    patientOf.set(reading.path, reader)
+    // XML says the series UID and no patient.
+    if (reader !== series.patientId)
+      warnings.push(
+        `${reading.path}: taken for ${reader} and ${series.patientId}, who have the same series UID; it may be of one of them only`,
+      )
     const placed = placeOnSeries(reading, series)
     if (placed.unplaced.length > 0)
       warnings.push(
@@ -101,6 +112,7 @@ export function referenceOf(
     })
   return {
     series,
+    key: seriesUid,
     findings: [
       ...included,
       ...excluded,
@@ -110,6 +122,14 @@ export function referenceOf(
     consensus,
     sessions: placed.sessions,
   }
+}
+
+/** The references under the names that tell the patients of `shared` series UIDs apart. */
+export function withKeys(scans: readonly ScanReference[], shared: ReadonlySet<string>): ScanReference[] {
+  return scans.map((scan) => {
+    const key = scanKey(scan.series, shared)
+    return { ...scan, key, findings: scan.findings.map((finding) => ({ ...finding, seriesUid: key })) }
+  })
 }
 
 export interface ReaderPoint {

@@ -5,9 +5,11 @@ import type { GroupRow } from '../breakdown.js'
 import { blandAltman, compareCpm, foundAt, mcNemar } from '../compare.js'
 import type { BlandAltman, Difference, McNemar } from '../compare.js'
 import { readFindingsCsv, readSeriesList } from '../../formats/luna.js'
-import { readMarks } from './marks.js'
+import { scanKey, sharedUids } from '../../inference/scan_keys.js'
+import type { ScanIdentity } from '../../inference/scan_keys.js'
+import { marksOf, readMarks, refuseShared } from './marks.js'
 import type { MarkSource } from './marks.js'
-import { readReferences, readerPoints } from './references.js'
+import { readReferences, readerPoints, withKeys } from './references.js'
 import type { ReaderPoint, ReferenceOptions, ScanReference } from './references.js'
 import { evaluateScans } from './scans.js'
 import { distinctNames } from '../slices/slice_runs.js'
@@ -56,15 +58,63 @@ export interface ScanRuns {
 /** Evaluates one or more detectors on the same scans and compares each pair. Throws NoduleError (FILE, FORMAT). */
 export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRuns> {
   const warnings: string[] = []
-  const references = await readTruth(options, warnings)
+  const truth = await readTruth(options, warnings)
   const sources: MarkSource[] = []
   for (const path of options.predictions) sources.push(await readMarks(path, warnings))
-  const series = listSeries(options, references, sources, warnings)
-  const { findings } = references
   const names = distinctNames(options.predictions)
-  const named = sources.map(({ marks }, index) => ({ name: names[index]!, marks }))
-  const compared = compareMarks(series, findings, named, references.scans, options)
-  return { ...compared, readers: readerPoints(references.scans), warnings }
+  const named = sources.map((source, index) => ({ ...source, name: names[index]! }))
+  const { series, findings, scans, marks } = bringTogether(truth, named, options, warnings)
+  const compared = compareMarks(series, findings, marks, scans, options)
+  return { ...compared, readers: readerPoints(scans), warnings }
+}
+
+/** What is true of scans: tables of findings, or the readers' marks. */
+export interface ScanTruth {
+  tables: { path: string; findings: Finding[] }[]
+  scans: ScanReference[]
+}
+
+/** Truth and marks by the same names of scans (`scanKey`). */
+export interface ScansTogether {
+  /** The scans that count. */
+  series: string[]
+  findings: Finding[]
+  scans: ScanReference[]
+  marks: { name: string; marks: Mark[] }[]
+  /** Series UIDs of several patients. */
+  shared: ReadonlySet<string>
+}
+
+/**
+ * Brings truth and marks together by patient and series UID, and says in `warnings` what scans are missing on one side.
+ * @param options.series see `ScanRunOptions`
+ * Throws NoduleError (FILE, FORMAT), also where a table names a series UID that several patients have.
+ */
+export function bringTogether(
+  truth: ScanTruth,
+  sources: readonly MarkSource[],
+  options: Pick<ScanRunOptions, 'series' | 'official'>,
+  warnings: string[],
+): ScansTogether {
+  const known: ScanIdentity[] = [
+    ...truth.scans.map(({ series }) => series),
+    ...sources.flatMap((source) => ('detections' in source ? source.detections : [])),
+  ]
+  const shared = sharedUids(known)
+  for (const { path, findings } of truth.tables) refuseShared(path, findings, shared)
+  const scans = withKeys(truth.scans, shared)
+  const findings = [
+    ...scans.flatMap((scan) => scan.findings),
+    ...truth.tables.flatMap((table) => table.findings),
+  ]
+  const marks = sources.map((source) => marksOf(source, shared))
+  const listed = options.series === undefined ? undefined : readSeriesList(options.series, options.official)
+  const keysOf = (uid: string): string[] =>
+    shared.has(uid)
+      ? [...new Set(known.filter((one) => one.seriesInstanceUid === uid).map((one) => scanKey(one, shared)))]
+      : [uid]
+  const series = listed?.flatMap(keysOf) ?? listSeries({ findings, scans }, marks, warnings)
+  return { series, findings, scans, marks, shared }
 }
 
 /** The evaluation of several detectors' marks on the same scans, and the difference of each pair. */
@@ -129,41 +179,44 @@ export function evaluateScansInDetail(
   }
 }
 
-async function readTruth(
-  options: ScanRunOptions,
-  warnings: string[],
-): Promise<{ findings: Finding[]; scans: ScanReference[] }> {
+async function readTruth(options: ScanRunOptions, warnings: string[]): Promise<ScanTruth> {
   if (options.scans !== undefined) {
     const { scans, warnings: read } = await readReferences(options.scans, [], options)
     append(warnings, read)
     if (scans.length === 0)
       throw invalidParameter('scans', 'folders of CT series with LIDC XML', options.scans)
-    return { findings: scans.flatMap((scan) => scan.findings), scans }
+    return { tables: [], scans }
   }
   if (options.truth === undefined) throw invalidParameter('truth', 'a CSV of nodules, or scans', undefined)
-  const findings = readFindingsCsv(options.truth, false)
-  if (options.excluded !== undefined) append(findings, readFindingsCsv(options.excluded, true))
-  return { findings, scans: [] }
+  return { tables: readFindings(options.truth, options.excluded), scans: [] }
+}
+
+/** Nodules, and findings that count neither way, in LUNA16's format. Throws NoduleError (FILE, FORMAT). */
+export function readFindings(truth: string, excluded: string | undefined): ScanTruth['tables'] {
+  return [
+    { path: truth, findings: readFindingsCsv(truth, false) },
+    ...(excluded === undefined ? [] : [{ path: excluded, findings: readFindingsCsv(excluded, true) }]),
+  ]
 }
 
 function listSeries(
-  options: ScanRunOptions,
   references: { findings: readonly Finding[]; scans: readonly ScanReference[] },
-  sources: readonly MarkSource[],
+  sources: readonly ReturnType<typeof marksOf>[],
   warnings: string[],
 ): string[] {
-  if (options.series !== undefined) return readSeriesList(options.series, options.official)
-  if (references.scans.length > 0) {
-    const all = references.scans.map((scan) => scan.series.seriesInstanceUid)
-    for (const { name, series } of sources) {
-      const missing = series === undefined ? [] : all.filter((uid) => !series.includes(uid))
-      if (missing.length > 0)
-        warnings.push(
-          `${missing.length} of ${count(all.length, 'scan')} have no file in ${name}: their nodules count as missed`,
-        )
-    }
-    return all
+  const ofScans = references.scans.length > 0
+  const all = ofScans
+    ? references.scans.map((scan) => scan.key)
+    : [...new Set(references.findings.flatMap((finding) => (finding.excluded ? [] : [finding.seriesUid])))]
+  for (const { name, series } of sources) {
+    const examined = new Set(series)
+    const missing = series === undefined ? [] : all.filter((uid) => !examined.has(uid))
+    if (missing.length > 0)
+      warnings.push(
+        `${missing.length} of ${count(all.length, 'scan')} have no file in ${name}: their nodules count as missed`,
+      )
   }
+  if (ofScans) return all
   const uids = new Set<string>()
   for (const finding of references.findings) uids.add(finding.seriesUid)
   for (const { marks, series } of sources) {
@@ -179,10 +232,9 @@ function listSeries(
 /** Type by series and finding. */
 function textureOf(scans: readonly ScanReference[]): Map<string, string> {
   const types = new Map<string, string>()
-  for (const { series, consensus } of scans)
+  for (const { key, consensus } of scans)
     for (const { id, ratings } of consensus)
-      if (ratings !== undefined)
-        types.set(`${series.seriesInstanceUid} nodule ${id}`, textureType(ratings.texture.mean))
+      if (ratings !== undefined) types.set(`${key} nodule ${id}`, textureType(ratings.texture.mean))
   return types
 }
 

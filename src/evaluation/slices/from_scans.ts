@@ -1,11 +1,13 @@
 import { statSync } from 'node:fs'
 import { NoduleError, fileError } from '../../errors.js'
 import { readList } from '../../dataset/list.js'
-import type { FrameList } from '../../dataset/list.js'
+import type { FrameList, FrameSource } from '../../dataset/list.js'
 import { imageToFrame } from '../../geometry/frame.js'
 import type { ScoredBox } from '../../geometry/box.js'
-import type { DetectedBox, SeriesDetections } from '../../inference/detections.js'
+import type { DetectedBox, DetectedSlice, SeriesDetections } from '../../inference/detections.js'
+import { scanKey, sharedUids } from '../../inference/scan_keys.js'
 import { greatest } from '../../lists.js'
+import { agree, count } from '../../words.js'
 import { readDetectionFolder } from '../scans/marks.js'
 import type { EvaluatedEntry } from './pairs.js'
 
@@ -30,7 +32,7 @@ export async function readPredictions(path: string, truth: FrameList): Promise<P
   }
   if (!isFolder) return readList(path)
   const warnings: string[] = []
-  const entries = framesOfScans(truth, await readDetectionFolder(path, warnings))
+  const entries = framesOfScans(truth, await readDetectionFolder(path, warnings), sliceConfidence, warnings)
   return { entries, dir: truth.dir, warnings }
 }
 
@@ -39,36 +41,64 @@ type Ranking = (scan: SeriesDetections) => (box: DetectedBox) => number | undefi
 
 /**
  * The boxes of scans on the frames of a list, by default without those of no listed nodule (`sliceConfidence`).
- * Frames of series that are not among the scans get no entry.
+ * Frames of series that are not among the scans get no entry; those of slices that were not examined an empty one, which
+ * `warnings` tell.
  * @throws NoduleError (FORMAT) where the list does not say which slice a frame is
  */
 export function framesOfScans(
   truth: FrameList,
   scans: readonly SeriesDetections[],
   ranking: Ranking = sliceConfidence,
+  warnings: string[] = [],
 ): EvaluatedEntry[] {
+  const shared = sharedUids([...scans, ...truth.entries.flatMap(({ nodule }) => nodule ?? [])])
   const bySeries = new Map(
     scans.map((scan) => [
-      scan.seriesInstanceUid,
-      { slices: new Map(scan.slices.map((slice) => [slice.k, slice])), confidence: ranking(scan) },
+      scanKey(scan, shared),
+      { sliceOf: sliceFinder(scan.slices), confidence: ranking(scan) },
     ]),
   )
-  return truth.entries.flatMap(({ image_path, nodule }, index) => {
+  const absent: string[] = []
+  const entries = truth.entries.flatMap(({ image_path, nodule }, index) => {
     if (nodule === undefined)
       throw new NoduleError('FORMAT', 'the list does not say which slices its images are', {
         path: truth.path,
         place: `/${index}/nodule`,
         expected: 'a list of nodule prepare, to compare with whole scans',
       })
-    const scan = bySeries.get(nodule.seriesInstanceUid)
+    const scan = bySeries.get(scanKey(nodule, shared))
     if (scan === undefined) return []
-    const boxes = scan.slices.get(nodule.k)?.boxes ?? []
-    const rects = boxes.flatMap((box): ScoredBox[] => {
+    const slice = scan.sliceOf(nodule)
+    if (slice === undefined) absent.push(image_path)
+    const rects = (slice?.boxes ?? []).flatMap((box): ScoredBox[] => {
       const score = scan.confidence(box)
       return score === undefined ? [] : [{ ...imageToFrame(nodule.mapping, box), score }]
     })
     return [{ image_path, rects }]
   })
+  if (absent.length > 0)
+    warnings.push(
+      `${count(absent.length, 'image')} ${agree(absent.length, 'is of a slice', 'are of slices')} that detection did not examine (unreadable, or outside of the lungs), so that nothing is found there, first ${absent[0]!}`,
+    )
+  return entries
+}
+
+/**
+ * Finds slices by SOP Instance UID: where detection left an unreadable slice out, the others have moved up. By index
+ * where a UID is not known, and within a file of several slices.
+ */
+function sliceFinder(
+  slices: readonly DetectedSlice[],
+): (from: Pick<FrameSource, 'k' | 'sopInstanceUid'>) => DetectedSlice | undefined {
+  const bySop = new Map<string, DetectedSlice[]>()
+  // Files of the first versions have none.
+  const uidOf = (slice: Partial<DetectedSlice>): string => slice.sopInstanceUid ?? ''
+  for (const slice of slices) bySop.set(uidOf(slice), [...(bySop.get(uidOf(slice)) ?? []), slice])
+  return ({ k, sopInstanceUid: uid }) => {
+    if (uid === '' || bySop.has('')) return slices.find((slice) => slice.k === k)
+    const same = bySop.get(uid) ?? []
+    return same.length > 1 ? same.find((slice) => slice.k === k) : same[0]
+  }
 }
 
 /**

@@ -72,8 +72,52 @@ describe('boxes of scans as predictions of a list of frames', () => {
     const { json, warnings } = await evaluateFiles({ truth, predictions: [found], bootstraps: 0 })
     // The false mark scored higher in the first stage.
     expect(json).toMatchObject({ kind: 'slices', ap: 1, detections: 3 })
-    expect(warnings).toEqual([])
+    expect(warnings).toEqual([expect.stringMatching(/^1 image is of a slice that .*k3-1\.5\.png$/) as string])
     expect(JSON.stringify(json)).not.toContain(folder)
+  })
+
+  test('slices are found by SOP Instance UID where detection left one out, by index where none is known', () => {
+    const [first, second] = scan.slices
+    const moved = (slices: object[]): SeriesDetections => ({ ...scan, slices }) as unknown as SeriesDetections
+    const sides = (slices: object[], warnings: string[] = []): number[] =>
+      framesOfScans(readList(truth), [moved(slices)], sliceConfidence, warnings).map(
+        ({ rects }) => rects.length,
+      )
+    const warnings: string[] = []
+    // Slice 1 was unreadable: 2 and 3 moved up.
+    const third = { ...first!, sopInstanceUid: '1.5.3' }
+    expect(
+      sides(
+        [
+          { ...second!, k: 1 },
+          { ...third, k: 2 },
+        ],
+        warnings,
+      ),
+    ).toEqual([0, 1, 2])
+    expect(warnings).toEqual([expect.stringMatching(/^1 image is of a slice .*k1-1\.5\.png$/) as string])
+    const { sopInstanceUid: _, ...bare } = first!
+    expect(sides([bare, second!])).toEqual([2, 1, 0])
+    // Slices of one file have one UID.
+    const file = { sopInstanceUid: '1.5.2' }
+    expect(
+      sides([
+        { ...first!, ...file },
+        { ...second!, ...file },
+      ]),
+    ).toEqual([0, 1, 0])
+  })
+
+  test('two patients of one series UID have their own frames', () => {
+    const other = { ...scan, patientId: 'Q', slices: [] } as unknown as SeriesDetections
+    const own = scan as unknown as SeriesDetections
+    const of = (scans: SeriesDetections[]): number[] =>
+      framesOfScans(readList(truth), scans).map(({ rects }) => rects.length)
+    expect(of([own, other])).toEqual([2, 1, 0])
+    expect(of([other, own])).toEqual([2, 1, 0])
+    expect(of([other])).toEqual([])
+    // Volume files have no patient of their own.
+    expect(of([{ ...own, patientId: '1.5' }])).toEqual([2, 1, 0])
   })
 
   test('series without detections follow --mismatch', async () => {

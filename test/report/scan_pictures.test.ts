@@ -1,0 +1,76 @@
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { findSeries } from '../../src/dicom/index.js'
+import type { Series } from '../../src/dicom/index.js'
+import type { ScanReference } from '../../src/evaluation/index.js'
+import type { SeriesDetections } from '../../src/inference/index.js'
+import type { Picture } from '../../src/report/pictures.js'
+import { ScanPictures } from '../../src/report/scan_pictures.js'
+import { writeTinyScan } from '../inference/tiny_scan.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'nodule-scan-pictures-'))
+const box = { x1: 10, y1: 10, x2: 20, y2: 20 }
+const pictures: Picture[] = []
+const kinds = { isWrong: () => false, isMissed: () => false }
+let series: Series
+let detection: SeriesDetections
+
+beforeAll(async () => {
+  const paths = await writeTinyScan(folder, { slices: 6 })
+  series = (await findSeries([folder])).series[0]!
+  // Its header was read, its pixels cannot be.
+  truncateSync(paths[2]!, 3000)
+  const uids = series.slices.map(({ sopInstanceUid }) => sopInstanceUid).filter((_, k) => k !== 2)
+  const slices = uids.map((sopInstanceUid, k) => ({
+    ...{ k, sopInstanceUid, z: 0 },
+    boxes: k === 3 ? [{ ...box, score: 0.9, nodule: 1 }] : [],
+  }))
+  const { patientId, seriesInstanceUid, geometry } = series
+  const slicePositions = geometry.slicePositions.filter((_, k) => k !== 2)
+  detection = {
+    ...{ patientId, seriesInstanceUid, slices },
+    volume: { geometry: { ...geometry, slicePositions } },
+  } as unknown as SeriesDetections
+})
+
+afterAll(() => {
+  rmSync(folder, { recursive: true })
+})
+
+const source = (detections: SeriesDetections[]): ScanPictures => {
+  const consensus = [{ id: 1, boxes: [{ k: 4, box }] }]
+  const references = [{ series, consensus }] as unknown as ScanReference[]
+  return new ScanPictures({ detections, references, maxPictures: 10 }, pictures, kinds)
+}
+
+test('detected slices are found in the series although an unreadable one was left out', async () => {
+  const own = source([detection])
+  const scan = own.scan(detection)
+  expect([0, 1, 2, 3, 4].map((k) => scan.sliceOf(k))).toEqual([0, 1, 3, 4, 5])
+  const view = await own.view(scan, [scan.sliceOf(3)], scan.sliceOf(3), box, 'a')
+  // The readers' box lies on the same slice, and the picture is that slice's.
+  expect(view!.boxes.map(({ kind }) => kind)).toEqual(['truth', 'hit'])
+  expect(view!.caption).toBe('a (slice 3)')
+  // Slices of one file share their UID: then their places in the patient decide.
+  const slices = detection.slices.map((slice) => ({ ...slice, sopInstanceUid: '' }))
+  const placed = source([{ ...detection, slices }]).scan(detection)
+  expect([0, 1, 2, 3, 4].map((k) => placed.sliceOf(k))).toEqual([0, 1, 3, 4, 5])
+})
+
+test('a picture that cannot be made is counted, and the nearest one shown', async () => {
+  const own = source([detection])
+  const scan = own.scan(detection)
+  expect(await own.view(scan, [2], 2, box, 'b')).toBeUndefined()
+  const view = await own.view(scan, [2, 3], 2, box, 'b')
+  expect(view!.caption).toBe('b (slice 2)')
+  expect(own.warnings()).toEqual([expect.stringMatching(/^1 picture cannot be shown, first: .*003\.dcm/)])
+})
+
+test('scans without detections have pictures too', async () => {
+  const own = source([])
+  const view = await own.view(own.scan(series), [4], 4, box, 'c')
+  expect(view!.boxes.map(({ kind }) => kind)).toEqual(['truth'])
+  expect(view!.caption).toBe('c (slice 4 of the scan, not examined)')
+})
