@@ -147,6 +147,16 @@ describe('nodule', () => {
       [['phantom', '-o', join(folder, 'p'), '--nodules', '99'], /Expected .* for --nodules but received 99/],
       [['prepare', folder, '-o', join(folder, 'p'), '--min-box', '-1'], /for --min-box but received -1/],
       [['evaluate', '--predictions', join(folder, 'p.json')], /\(--truth, --scans, --labels\): expected one/],
+      ...['--second=a.onnx', '--min-confidence=0.5', '--region=all', '--all-slices', '--resume'].map(
+        (option): [string[], RegExp] => [
+          ['detect', '--list', file('l.json', '[]'), option, '-o', join(folder, 'found.json')],
+          new RegExp(`l\\.json: ${option.split('=')[0]!} is for scans; this is a list of images`),
+        ],
+      ),
+      [
+        ['evaluate', '--truth', file('t.csv', ''), '--predictions', file('p.csv', ''), '--rpc', 'x'],
+        /no effect here \(--rpc\): expected a JSON list of true boxes/,
+      ],
       [['anonymize', folder, '-o', join(folder, 'copies')], /copies: the results would lie among the inputs/],
       [['dump', join(folder, 'absent.dcm')], /absent\.dcm: .*no such file/],
       [['annotations', join(folder, 'nowhere')], /nowhere: .*no such file or folder/],

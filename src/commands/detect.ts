@@ -44,7 +44,7 @@ interface Flags {
   jobs: number | undefined
   overlay: boolean
   resume: boolean
-  region: Region
+  region: Region | undefined
   'all-slices': boolean
 }
 
@@ -126,9 +126,8 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('region', {
         choices: REGIONS,
-        default: DETECT_DEFAULTS.region,
         describe:
-          'What of a volume is examined; all: as it is, without looking for lungs, which may be a crop or one image',
+          'What of a volume is examined; all: as it is, without looking for lungs, which may be a crop or one image [lungs]',
       })
       .option('all-slices', { type: 'boolean', default: false, describe: 'The same as --region all' })
       .check(
@@ -147,9 +146,9 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 detect --list test.json -m model.onnx -o predictions.json', 'boxes for nodule evaluate'),
   handler: async (flags) => {
     const { device, threads } = flags
+    if (flags.list !== undefined) refuseScanOptions(flags, flags.list)
     const model = flags.model ?? shippedModel(device)
     await checkNoInput(flags.output, [model, flags.list])
-    // In images of a list there are no cubes.
     const second = flags.list === undefined ? flags.second : 'none'
     const session = await openStages(model, second, {
       device,
@@ -171,6 +170,17 @@ export const command: CommandModule<object, Flags> = {
   },
 }
 
+/** In images of a list there are no cubes, nodules and volumes. */
+function refuseScanOptions(flags: Flags, list: string): void {
+  const given = (['second', 'min-confidence', 'region', 'all-slices', 'resume'] as const).find(
+    (name) => flags[name] !== undefined && flags[name] !== false && flags[name] !== 'none',
+  )
+  if (given !== undefined)
+    throw new NoduleError('INVALID_PARAMETER', `--${given} is for scans; this is a list of images`, {
+      path: list,
+    })
+}
+
 function stitching(flags: Flags, session: Session): StitchParameters {
   const { stitch, overlap } = flags
   const minScore = flags['min-score'] ?? defaultConfidences(session).minScore
@@ -187,7 +197,7 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
         ...DETECT_DEFAULTS.link,
         minConfidence: flags['min-confidence'] ?? defaultConfidences(session).minConfidence,
       },
-      region: flags['all-slices'] ? 'all' : flags.region,
+      region: flags['all-slices'] ? 'all' : (flags.region ?? DETECT_DEFAULTS.region),
     },
     overlay: flags.overlay,
     resume: flags.resume,

@@ -12,15 +12,15 @@ interface Flags {
   labels: string | undefined
   excluded: string | undefined
   series: string | undefined
-  iou: number
+  iou: number | undefined
   'min-score': number | undefined
   tau: number | undefined
-  mismatch: 'error' | 'miss' | 'skip'
+  mismatch: 'error' | 'miss' | 'skip' | undefined
   'ignore-excluded': boolean
-  'max-marks': number
-  'min-readers': number
+  'max-marks': number | undefined
+  'min-readers': number | undefined
   official: boolean
-  threshold: number
+  threshold: number | undefined
   bootstraps: number
   by: Draw['by'] | undefined
   seed: number
@@ -54,39 +54,43 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         describe: 'Instead: CSV with a column label (0 or 1) and columns probability... to judge scores',
       })
-      .option('excluded', { type: 'string', describe: 'CSV of findings that count neither way' })
-      .option('series', { type: 'string', describe: 'File with the series that count, one a line' })
-      .option('iou', { type: 'number', default: 0.5, describe: 'Overlap from which a box is a hit' })
+      .option('excluded', {
+        type: 'string',
+        describe: 'With a CSV of nodules: CSV of findings that count neither way',
+      })
+      .option('series', {
+        type: 'string',
+        describe: 'With whole scans: file with the series that count, one a line',
+      })
+      .option('iou', { type: 'number', describe: 'With lists: overlap from which a box is a hit [0.5]' })
       .option('min-score', {
         type: 'number',
         alias: 'min-conf',
-        describe: 'Leave out boxes below this confidence',
+        describe: 'With lists: leave out boxes below this confidence',
       })
       .option('tau', {
         type: 'number',
         describe:
-          'Stitch raw boxes first: of those that share this part of the smaller one the most confident counts (nodule detect has done it, by its --overlap)',
+          'With lists: stitch raw boxes first: of those that share this part of the smaller one the most confident counts (nodule detect has done it, by its --overlap)',
       })
       .option('mismatch', {
         choices: ['error', 'miss', 'skip'] as const,
-        default: 'error' as const,
-        describe: 'Images without predictions: refuse, count as missed, or leave out as TensorBox does',
+        describe:
+          'With lists: images without predictions: refuse, count as missed, or leave out as TensorBox does [error]',
       })
       .option('ignore-excluded', {
         type: 'boolean',
         default: false,
         describe:
-          'Boxes on findings that the list of true boxes names as excluded (too few readers, too small) count neither way; TensorBox counts them as false positives',
+          'With lists: boxes on findings that the list of true boxes names as excluded (too few readers, too small) count neither way; TensorBox counts them as false positives',
       })
       .option('max-marks', {
         type: 'number',
-        default: 100,
-        describe: 'Most probable marks of a scan that count',
+        describe: 'With whole scans: most probable marks of a scan that count; 0: all [100]',
       })
       .option('min-readers', {
         type: 'number',
-        default: 3,
-        describe: 'With --scans: readers who must have outlined a nodule',
+        describe: 'With --scans: readers who must have outlined a nodule [3]',
       })
       .option('official', {
         type: 'boolean',
@@ -96,8 +100,7 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('threshold', {
         type: 'number',
-        default: 0.5,
-        describe: 'With --labels: score that is called positive',
+        describe: 'With --labels: score that is called positive [0.5]',
       })
       .option('bootstraps', {
         type: 'number',
@@ -144,6 +147,7 @@ export const command: CommandModule<object, Flags> = {
       ignoreExcluded: flags['ignore-excluded'],
       maxMarks: flags['max-marks'],
       minReaders: flags['min-readers'],
+      lunaOutput: flags['luna-output'],
     })
     for (const warning of warnings) printNote(`warning: ${warning}`)
     if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json)}\n`)

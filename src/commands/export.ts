@@ -111,9 +111,10 @@ export const command: CommandModule<object, Flags> = {
 
 /** A classifier of cubes; the options that are about frames are not for it. */
 async function secondStage(flags: Flags): Promise<void> {
-  const given = (['frame', 'frames', 'quantize'] as const).find(
-    (name) => flags[name] !== undefined && flags[name] !== false,
-  )
+  const given = (['frame', 'frames', 'quantize', 'set'] as const).find((name) => {
+    const value = flags[name]
+    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
+  })
   if (given !== undefined)
     throw new NoduleError('INVALID_PARAMETER', `--${given} is for detectors; this is a second stage`, {
       path: flags.checkpoint,

@@ -61,13 +61,15 @@ function classOf(value: number, bounds: readonly number[], unit: string): { inde
   return { index, name }
 }
 
-/** Found and missed nodules by class of the equivalent diameter. */
+const UNKNOWN_DIAMETER = 'diameter unknown'
+
+/** Found and missed nodules by class of the equivalent diameter; those of none (below 0) stand in a group of their own. */
 export function byEquivalentDiameter(findings: readonly FindingOutcome[]): GroupRow[] {
-  return DIAMETER_CLASSES.map((bound, index) => {
-    const members = findings.filter(
-      (finding) => classOf(finding.equivalentDiameterMm, DIAMETER_CLASSES, 'mm').index === index,
-    )
-    const name = diameterClass(bound)
+  const groupOf = ({ equivalentDiameterMm: diameter }: FindingOutcome): string =>
+    diameter < 0 ? UNKNOWN_DIAMETER : diameterClass(diameter)
+  const isAnyUnknown = findings.some((finding) => groupOf(finding) === UNKNOWN_DIAMETER)
+  return [...DIAMETER_CLASSES.map(diameterClass), ...(isAnyUnknown ? [UNKNOWN_DIAMETER] : [])].map((name) => {
+    const members = findings.filter((finding) => groupOf(finding) === name)
     return row(name, members.length, members.filter((finding) => finding.score !== null).length)
   })
 }
@@ -141,8 +143,8 @@ export function byMeasures(
     byType: group([...TEXTURE_TYPES, 'type unknown'], (measured) =>
       measured?.texture === undefined ? 'type unknown' : textureType(measured.texture),
     ),
-    byAxialDiameter: group([...DIAMETER_CLASSES.map(diameterClass), 'diameter unknown'], (measured) =>
-      measured === undefined ? 'diameter unknown' : diameterClass(measured.axialDiameterMm),
+    byAxialDiameter: group([...DIAMETER_CLASSES.map(diameterClass), UNKNOWN_DIAMETER], (measured) =>
+      measured === undefined ? UNKNOWN_DIAMETER : diameterClass(measured.axialDiameterMm),
     ),
   }
 }

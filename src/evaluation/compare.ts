@@ -1,7 +1,7 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { createRandom } from '../random.js'
 import { FrocSampler, drawScans, summarize } from './scans/bootstrap.js'
-import { FROC_RATES } from './scans/froc.js'
+import { FROC_RATES, cpmOf } from './scans/froc.js'
 import { GrowingMatch, isOnExcluded } from './slices/match.js'
 import type { ImagePair } from './slices/pairs.js'
 import { prepareScans } from './scans/scans.js'
@@ -62,15 +62,12 @@ export function compareCpm(
   findings: readonly Finding[],
   first: readonly Mark[],
   second: readonly Mark[],
-  options: ComparisonOptions & Pick<ScanOptions, 'maxMarks'> = {},
+  options: ComparisonOptions & Pick<ScanOptions, 'maxMarks' | 'official'> = {},
 ): Difference {
   const { samples, seed, confidence } = checkOptions(options)
-  const prepared = [first, second].map((marks) =>
-    prepareScans(series, findings, marks, { maxMarks: options.maxMarks }),
-  )
+  const prepared = [first, second].map((marks) => prepareScans(series, findings, marks, options))
   const scanOfDraw = prepared[0]!.scanOfDraw
   const samplers = prepared.map((one) => new FrocSampler(one.vectors, scanOfDraw))
-  const whole = new Int32Array(scanOfDraw.length).fill(1)
   const cpm = (sampler: FrocSampler, weights: Int32Array): number | undefined => {
     if (!sampler.load(weights)) return undefined
     let sum = 0
@@ -79,9 +76,13 @@ export function compareCpm(
     })
     return sum / FROC_RATES.length
   }
-  const [a, b] = samplers.map((sampler) => cpm(sampler, whole))
-  if (a === undefined || b === undefined)
+  if (prepared[0]!.counts.nodules === 0)
     throw invalidParameter('findings', 'at least one nodule', findings.length)
+  // As the runs' own figures are counted.
+  const [a, b] = prepared.map(({ vectors, listed }) => cpmOf(vectors, listed.length, options.official)) as [
+    number,
+    number,
+  ]
   if (prepared[0]!.counts.scansWithNodules < 2) return bareDifference(a, b)
   const random = createRandom(seed)
   const sampled = new Float64Array(samples)

@@ -25,6 +25,9 @@ export interface EvaluateOptions extends Omit<ScanRunOptions, 'predictions'> {
   by?: Draw['by'] | undefined
   threshold?: number | undefined
   bins?: number | undefined
+  /** What the caller writes of the results, by `tensorBoxText` and `writeOfficialFiles`: refused where there is none. */
+  rpc?: string | undefined
+  lunaOutput?: string | undefined
 }
 
 export interface Evaluated {
@@ -52,12 +55,7 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
     })
   }
   const lists = truth !== undefined && !truth.toLowerCase().endsWith('.csv')
-  if (options.by !== undefined && !lists)
-    throw new NoduleError('INVALID_PARAMETER', 'only lists can be drawn by patient or image', {
-      parameter: 'by',
-      expected: 'a JSON list of true boxes',
-      actual: labels === undefined ? 'whole scans, which are drawn as such' : 'labels',
-    })
+  refuseOthers(options, labels !== undefined ? 'labels' : lists ? 'slices' : 'scans')
   if (labels !== undefined) {
     const results = { labels: evaluateLabelFile(labels, options) }
     return finish(results, labelTable(results.labels), results.labels, [], [labels])
@@ -76,6 +74,55 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
     ...[truth, excluded, series].flatMap((path) => path ?? []),
   ]
   return finish({ scans: result }, scanTable(result), result, warnings, inputs)
+}
+
+/** What is judged at a level, in words. */
+const JUDGED = {
+  slices: 'a JSON list of true boxes',
+  scans: 'whole scans',
+  labels: 'labels',
+} as const
+
+/** The options that only one level, or two, have. */
+const LEVELS: Partial<Record<keyof EvaluateOptions, readonly (keyof typeof JUDGED)[]>> = {
+  predictions: ['slices', 'scans'],
+  by: ['slices'],
+  iou: ['slices'],
+  minScore: ['slices'],
+  tau: ['slices'],
+  mismatch: ['slices'],
+  ignoreExcluded: ['slices'],
+  rpc: ['slices'],
+  excluded: ['scans'],
+  series: ['scans'],
+  maxMarks: ['scans'],
+  official: ['scans'],
+  minReaders: ['scans'],
+  minAxialDiameterMm: ['scans'],
+  lunaOutput: ['scans'],
+  threshold: ['labels'],
+  bins: ['labels'],
+}
+
+/** Options that would have no effect. Throws NoduleError (INVALID_PARAMETER). */
+function refuseOthers(options: EvaluateOptions, level: keyof typeof JUDGED): void {
+  const isGiven = (name: keyof EvaluateOptions): boolean =>
+    options[name] !== undefined && options[name] !== false
+  const refuse = (parameter: string, expected: string, actual: string): never => {
+    throw new NoduleError('INVALID_PARAMETER', 'the option has no effect here', {
+      parameter,
+      expected,
+      actual,
+    })
+  }
+  for (const [name, levels] of Object.entries(LEVELS) as [keyof EvaluateOptions, (keyof typeof JUDGED)[]][])
+    if (isGiven(name) && !levels.includes(level))
+      refuse(name, levels.map((one) => JUDGED[one]).join(' or '), JUDGED[level])
+  // Either a table says what is excluded, or the readers do.
+  if (options.scans !== undefined && isGiven('excluded')) refuse('excluded', 'a CSV of nodules', 'scans')
+  if (options.scans === undefined)
+    for (const name of ['minReaders', 'minAxialDiameterMm'] as const)
+      if (isGiven(name)) refuse(name, 'scans with LIDC XML', JUDGED[level])
 }
 
 /** A run as it is written: its sources and warnings without the folders of this machine. */

@@ -10,6 +10,7 @@ import {
 } from '../../src/evaluation/compare.js'
 import type { ImagePair } from '../../src/evaluation/slices/pairs.js'
 import { evaluateScans } from '../../src/evaluation/scans/scans.js'
+import { compareMarks } from '../../src/evaluation/scans/scan_runs.js'
 import type { Finding, Mark } from '../../src/formats/luna.js'
 import type { FindingOutcome } from '../../src/evaluation/scans/scans.js'
 import { evaluatePairs } from '../../src/evaluation/slices/slices.js'
@@ -95,6 +96,21 @@ describe('paired bootstrap', () => {
     const { series, findings, first, second } = scans(60)
     const self = compareCpm(series, findings, first, first, { bootstraps: 50 })
     expect(self).toMatchObject({ difference: 0, low: 0, high: 0, p: 1 })
+    // Officially a series that is listed twice counts twice, as in the runs' own figures.
+    const twice = [...series, ...series.slice(0, 9)]
+    for (const official of [true, false]) {
+      const options = { bootstraps: 0, official }
+      const { first: own } = compareCpm(twice, findings, second, first, { bootstraps: 10, official })
+      expect(own).toBe(evaluateScans(twice, findings, second, options).cpm!.value)
+    }
+    const [both] = compareMarks(
+      twice,
+      findings,
+      [first, second].map((marks, index) => ({ name: `${index}`, marks })),
+      [],
+      { bootstraps: 10, official: true },
+    ).comparisons
+    expect(both!.cpm.first).toBe(evaluateScans(twice, findings, first, { official: true }).cpm!.value)
     const worse = compareCpm(series, findings, first, second, { bootstraps: 500 })
     expect(worse.low).toBeGreaterThan(0)
     expect(worse.p).toBeLessThan(0.05)
@@ -204,6 +220,12 @@ test('groups', () => {
     ['15 to 30 mm', 0, 0],
     ['30 mm and more', 1, 0],
   ])
+  expect(byEquivalentDiameter([finding(-1, 0.5), finding(3, null)]).filter(({ total }) => total > 0)).toEqual(
+    [
+      expect.objectContaining({ group: 'below 4 mm', total: 1, found: 0 }),
+      expect.objectContaining({ group: 'diameter unknown', total: 1, found: 1 }),
+    ],
+  )
   expect(
     byType(findings, (item) =>
       item.equivalentDiameterMm > 30 ? undefined : textureType(item.equivalentDiameterMm - 2),

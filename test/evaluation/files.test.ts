@@ -7,7 +7,7 @@ import { readFindingsCsv } from '../../src/formats/luna.js'
 import { marksOf, readMarks } from '../../src/evaluation/scans/marks.js'
 import { pythonFloat, tensorBoxText } from '../../src/evaluation/slices/slice_runs.js'
 import type { Finding } from '../../src/formats/index.js'
-import type { GroupRow, ScanRun, SliceRun, SliceRuns } from '../../src/evaluation/index.js'
+import type { EvaluateOptions, GroupRow, ScanRun, SliceRun, SliceRuns } from '../../src/evaluation/index.js'
 import { withKeys } from '../../src/evaluation/scans/references.js'
 import { findSeries } from '../../src/dicom/index.js'
 import { writeTinyScan } from '../inference/tiny_scan.js'
@@ -144,6 +144,11 @@ describe('what the files are decides the level', () => {
     expect(table).toContain('1.2 nodule 2')
     expect(warnings).toHaveLength(1)
     expect(warnings[0]).toMatch(/no list of series: the 3 that/)
+    // Without a diameter, in LUNA16's way.
+    const unknown = file('unknown.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n1.1,0,0,0,-1\n')
+    const sizeless = await evaluateFiles({ truth: unknown, predictions: [marksA], bootstraps: 0 })
+    expect(sizeless.json).toMatchObject({ sizes: null })
+    expect(sizeless.table).toMatch(/diameter unknown +1 +1/)
     const series = file('series.csv', '1.1\n1.2\n')
     const listed = await evaluateFiles({ truth: nodules, predictions: [marksA], series, bootstraps: 0 })
     expect(listed.warnings).toEqual(['1 mark of 1 series that are not in the list is left out'])
@@ -176,6 +181,25 @@ describe('what the files are decides the level', () => {
     await expect(evaluateFiles({ predictions: [good] })).rejects.toThrow(/said once.*0 of them/)
     await expect(evaluateFiles({ truth, scans: ['x'] })).rejects.toThrow(/2 of them/)
     await expect(evaluateFiles({ truth })).rejects.toThrow(/for predictions/)
+    const scans = { truth: nodules, predictions: [marksA] }
+    const without: [EvaluateOptions, string][] = [
+      [{ ...scans, minScore: 0.5 }, 'minScore'],
+      [{ ...scans, iou: 0.5 }, 'iou'],
+      [{ ...scans, rpc: 'x' }, 'rpc'],
+      [{ ...scans, minReaders: 2 }, 'minReaders'],
+      [{ scans: ['x'], predictions: [marksA], excluded: 'nonexist.csv' }, 'excluded'],
+      [{ truth, predictions: [good], lunaOutput: 'x' }, 'lunaOutput'],
+      [{ truth, predictions: [good], series: 'x' }, 'series'],
+      [{ truth, predictions: [good], excluded: 'x' }, 'excluded'],
+      [{ truth, predictions: [good], maxMarks: 5 }, 'maxMarks'],
+      [{ truth, predictions: [good], threshold: 0.5 }, 'threshold'],
+      [{ labels: 'x.csv', predictions: [good] }, 'predictions'],
+      [{ labels: 'x.csv', official: true }, 'official'],
+    ]
+    for (const [options, name] of without)
+      await expect(evaluateFiles(options)).rejects.toThrow(
+        `the option has no effect here (${name}): expected`,
+      )
     await expect(evaluateFiles({ truth: join(folder, 'no.csv'), predictions: [marksA] })).rejects.toThrow(
       /no such/,
     )

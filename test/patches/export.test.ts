@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { command } from '../../src/commands/export.js'
 import { parseHypes } from '../../src/config/hypes.js'
 import { NoduleError } from '../../src/errors.js'
 import {
@@ -58,6 +59,12 @@ describe('the exported second stage', () => {
     expect(difference).toBeLessThanOrEqual(EXPORT_TOLERANCE * scale)
     expect(compared).toBe(3)
     expect(result.step).toBe(60)
+  })
+
+  it('has no key of a detector to set', async () => {
+    const flags = { checkpoint, output: join(root, 'set.onnx'), set: ['data.window_low_hu=0'] }
+    const error = await refused(Promise.resolve(command.handler(flags as never)))
+    expect(error.message).toContain('--set is for detectors; this is a second stage')
   })
 
   it('tells balls from rods in onnxruntime', async () => {

@@ -80,6 +80,12 @@ export function sensitivityAt(curve: readonly FrocPoint[], rate: number): number
   return a.sensitivity + part * (b.sensitivity - a.sensitivity)
 }
 
+/** The mean of the sensitivities at `FROC_RATES`. */
+export function cpmOf(vectors: FrocVectors, scans: number, official?: boolean): number {
+  const curve = frocCurve(vectors, scans, official)
+  return FROC_RATES.reduce((sum, rate) => sum + sensitivityAt(curve, rate), 0) / FROC_RATES.length
+}
+
 /**
  * The curve without the points that lie on the straight line between their neighbors in counts, which is what the
  * official script writes (scikit-learn's `drop_intermediate`).

@@ -138,6 +138,7 @@ export function compareMarks(
         seed: options.seed,
         confidence: options.confidence,
         maxMarks: options.maxMarks,
+        official: options.official,
       }),
       mcNemar: mcNemar(
         foundAt(first, thresholdAtRate(first, 1)),
@@ -161,7 +162,8 @@ export function evaluateScansInDetail(
   const diameters = new Map(marks.map((mark) => [`${mark.seriesUid} ${mark.id}`, mark.measuredDiameterMm]))
   const pairs = evaluation.findings.flatMap((finding) => {
     const measured = diameters.get(`${finding.seriesUid} ${finding.hitBy}`)
-    return measured === undefined || finding.hitBy === null
+    // Below 0: unknown.
+    return measured === undefined || measured < 0 || finding.equivalentDiameterMm < 0
       ? []
       : [[measured, finding.equivalentDiameterMm] as const]
   })

@@ -83,7 +83,7 @@ describe('what the bootstrap of slices draws', () => {
 
   it('is asked for of lists only', async () => {
     await expect(evaluateFiles({ truth: 'a.csv', predictions: ['b.csv'], by: 'image' })).rejects.toThrow(
-      /only lists can be drawn by patient or image.*whole scans/s,
+      /no effect here \(by\): expected a JSON list of true boxes but received whole scans/,
     )
     await expect(evaluateFiles({ ...many(), by: 'slice' as never })).rejects.toThrow(
       /one of patient, image for by but received "slice"/,
