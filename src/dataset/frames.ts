@@ -47,8 +47,8 @@ export function lungFrame(
     y2: y[1] + margin / spacingY,
   }
   return mmPerPixel > 0
-    ? canvasFrame(region, spacingX / mmPerPixel)
-    : fitFrame(region, hypes.image_width, hypes.image_height)
+    ? canvasFrame(region, spacingX / mmPerPixel, spacingY / mmPerPixel)
+    : fitFrame(region, hypes.image_width, hypes.image_height, 0, spacingY / spacingX)
 }
 
 /** Buffers for images of one size in one frame; to be reused for all slices. */

@@ -217,6 +217,7 @@ const SOURCE: Shape = {
     originX: 'number',
     originY: 'number',
     scale: 'number',
+    'scaleY?': 'number',
     frameWidth: 'number',
     frameHeight: 'number',
   },

@@ -56,10 +56,10 @@ export function triangleTaps(inputSize: number, outputSize: number, scale: numbe
 
 /** The weights of both axes that put images of one size into their frame. */
 export function frameTaps(mapping: FrameMapping, rows: number, columns: number): { x: Taps; y: Taps } {
-  const { originX, originY, scale, frameWidth, frameHeight } = mapping
+  const { originX, originY, scale, scaleY = scale, frameWidth, frameHeight } = mapping
   return {
     x: triangleTaps(columns, frameWidth, scale, originX),
-    y: triangleTaps(rows, frameHeight, scale, originY),
+    y: triangleTaps(rows, frameHeight, scaleY, originY),
   }
 }
 

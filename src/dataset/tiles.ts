@@ -34,7 +34,7 @@ export function tilesOf(
       : [canvas]
   const areas = mappings.map((mapping) => {
     const x1 = Math.round((mapping.originX - canvas.originX) * canvas.scale)
-    const y1 = Math.round((mapping.originY - canvas.originY) * canvas.scale)
+    const y1 = Math.round((mapping.originY - canvas.originY) * (canvas.scaleY ?? canvas.scale))
     return { x1, y1, x2: x1 + mapping.frameWidth, y2: y1 + mapping.frameHeight }
   })
   const columns = coresOf(areas.map(({ x1, x2 }) => [x1, x2]))

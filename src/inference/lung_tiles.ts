@@ -63,9 +63,9 @@ export function wholeTile(
   if (Math.max(frameWidth, frameHeight) > MAX_SIDE_PX) return undefined
   const area = { x1, y1, x2, y2 }
   const mapping = {
+    ...canvas,
     originX: canvas.originX + x1 / canvas.scale,
-    originY: canvas.originY + y1 / canvas.scale,
-    scale: canvas.scale,
+    originY: canvas.originY + y1 / (canvas.scaleY ?? canvas.scale),
     frameWidth,
     frameHeight,
   }

@@ -1,20 +1,22 @@
 /** What names a scan. */
 export interface ScanIdentity {
-  patientId: string
+  /** Lists of other tools do not say it. */
+  patientId?: string | undefined
   seriesInstanceUid: string
 }
 
 /** Volume files have no patient of their own: they are called after the series. */
-const isPatientKnown = ({ patientId, seriesInstanceUid: uid }: ScanIdentity): boolean =>
-  patientId !== '' && patientId !== uid
+const knownPatient = ({ patientId, seriesInstanceUid: uid }: ScanIdentity): string | undefined =>
+  patientId === '' || patientId === uid ? undefined : patientId
 
 /** The series UIDs that several patients have, whatever became of the UIDs when somebody anonymized them. */
 export function sharedUids(scans: Iterable<ScanIdentity>): Set<string> {
   const patientOf = new Map<string, string>()
   const shared = new Set<string>()
   for (const scan of scans) {
-    if (!isPatientKnown(scan)) continue
-    const { patientId, seriesInstanceUid: uid } = scan
+    const patientId = knownPatient(scan)
+    if (patientId === undefined) continue
+    const { seriesInstanceUid: uid } = scan
     const first = patientOf.get(uid)
     if (first === undefined) patientOf.set(uid, patientId)
     else if (first !== patientId) shared.add(uid)
@@ -24,6 +26,7 @@ export function sharedUids(scans: Iterable<ScanIdentity>): Set<string> {
 
 /** What scans are told apart by: the series UID; for `shared` UIDs the UID and, in brackets, the patient. */
 export function scanKey(scan: ScanIdentity, shared: ReadonlySet<string>): string {
-  const { patientId, seriesInstanceUid: uid } = scan
-  return shared.has(uid) && isPatientKnown(scan) ? `${uid} (${patientId})` : uid
+  const { seriesInstanceUid: uid } = scan
+  const patientId = knownPatient(scan)
+  return shared.has(uid) && patientId !== undefined ? `${uid} (${patientId})` : uid
 }

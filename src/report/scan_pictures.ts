@@ -17,6 +17,7 @@ import type { Picture } from './pictures.js'
 
 /** A scan of the page. Slices of pictures are counted as its series has them, or, without one, its detections. */
 export interface PictureScan extends ScanIdentity {
+  patientId: string
   detection: SeriesDetections | undefined
   series: Series | undefined
   reference: ScanReference | undefined
@@ -146,7 +147,7 @@ export class ScanPictures {
     const series = this.series.get(key)
     const sliceOf = detection === undefined ? (k: number) => k : sliceMap(detection, series)
     const scan: PictureScan = {
-      patientId: series?.patientId ?? identity.patientId,
+      patientId: series?.patientId ?? identity.patientId ?? '',
       seriesInstanceUid: identity.seriesInstanceUid,
       detection,
       series,

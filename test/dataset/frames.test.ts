@@ -8,6 +8,7 @@ import {
   renderPlane,
   renderPlaneHu,
   renderSliceFrames,
+  tilesOf,
 } from '../../src/dataset/index.js'
 import { frameToImage, imageToFrame } from '../../src/geometry/frame.js'
 import type { FrameMapping } from '../../src/geometry/frame.js'
@@ -121,6 +122,60 @@ describe('lungFrame', () => {
         },
       ),
     )
+  })
+})
+
+describe('pixels that are not square', () => {
+  const lungs = { box: { x: [20, 100] as const, y: [10, 60] as const } }
+  // Rows 1.2 mm apart, columns 0.6: a ball of 12 mm is 20 pixels wide and 10 high.
+  const geometry = { spacing: [2.5, 1.2, 0.6] as const }
+  const ball = { x1: 50, y1: 30, x2: 70, y2: 40 }
+  const hypes = parseHypes({})
+  const sized = (mmPerPixel: number): FrameMapping =>
+    lungFrame({ geometry: { spacing: [...geometry.spacing] } }, lungs, {
+      ...hypes,
+      data: { ...hypes.data, mm_per_pixel: mmPerPixel },
+    })
+
+  it('are so in frames: what is round stays round', () => {
+    for (const mmPerPixel of [0, 0.5]) {
+      const mapping = sized(mmPerPixel)
+      const seen = imageToFrame(mapping, ball)
+      expect(seen.x2 - seen.x1).toBeCloseTo(seen.y2 - seen.y1, 9)
+      if (mmPerPixel > 0) expect(seen.x2 - seen.x1).toBeCloseTo(12 / mmPerPixel, 9)
+      const back = frameToImage(mapping, seen)
+      for (const key of ['x1', 'y1', 'x2', 'y2'] as const) expect(back[key]).toBeCloseTo(ball[key], 9)
+    }
+  })
+
+  it('in tiles too, and in what is rendered', () => {
+    const canvas = sized(0.5)
+    const tiles = tilesOf(canvas, {
+      image_width: 64,
+      image_height: 64,
+      data: { mm_per_pixel: 0.5, tile_overlap_mm: 8 },
+    })
+    expect(tiles.length).toBeGreaterThan(2)
+    for (const { mapping, area } of tiles) {
+      const { x1, y1 } = frameToImage(canvas, area)
+      expect([x1, y1]).toEqual([
+        expect.closeTo(mapping.originX, 9) as number,
+        expect.closeTo(mapping.originY, 9) as number,
+      ])
+      expect(mapping.scaleY).toBe(canvas.scaleY)
+    }
+    const data = new Int16Array(80 * 120).fill(-1000)
+    for (let y = ball.y1; y < ball.y2; y++) data.fill(0, y * 120 + ball.x1, y * 120 + ball.x2)
+    const plane = renderPlaneHu(volumeOf(data, 80, 120), 0, canvas)
+    const inside = [...plane.keys()].filter((at) => plane[at]! > -500)
+    const columns = new Set(inside.map((at) => at % canvas.frameWidth)).size
+    expect(columns).toBe(24)
+    expect(inside.length / columns).toBe(24)
+  })
+
+  it('square ones have one scale, as ever', () => {
+    const mapping = lungFrame({ geometry: { spacing: [2.5, 0.6, 0.6] } }, lungs, hypes)
+    expect(mapping).not.toHaveProperty('scaleY')
   })
 })
 

@@ -211,7 +211,11 @@ describe('detectFolders', () => {
     await mkdir(earlier)
     await writeFile(table, 'of an earlier run')
     const stop = new AbortController()
-    const result = await detect([scans], { output: earlier, signal: stop.signal, onProgress: () => stop.abort() })
+    const result = await detect([scans], {
+      output: earlier,
+      signal: stop.signal,
+      onProgress: () => stop.abort(),
+    })
     expect(result).toMatchObject({ interrupted: true, scans: [] })
     expect(await readFile(table, 'utf8')).toBe('of an earlier run')
   })
