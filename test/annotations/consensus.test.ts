@@ -241,15 +241,15 @@ describe('fillContours', () => {
           shape: [3, 3, 3] as const,
           voxels: Uint8Array.from(cells, Number),
         }
-        const area = surfaceArea(mask, 1, 1)
+        const area = surfaceArea(mask, [1, 1, 1])
         expect(area === 0).toBe(!cells.includes(true))
-        expect(surfaceArea(mask, 3, 3)).toBeCloseTo(9 * area, 6)
+        expect(surfaceArea(mask, [3, 3, 3])).toBeCloseTo(9 * area, 6)
       }),
       { seed: 1 },
     )
     const one = { k0: 0, j0: 0, i0: 0, shape: [1, 1, 1] as const, voxels: Uint8Array.of(1) }
     // A single voxel is an octahedron.
-    expect(surfaceArea(one, 1, 1)).toBeCloseTo(Math.sqrt(3), 9)
+    expect(surfaceArea(one, [1, 1, 1])).toBeCloseTo(Math.sqrt(3), 9)
   })
 })
 
