@@ -197,4 +197,6 @@ export interface AnnotatedSeries {
   reading: LidcReading
   placed: PlacedReading
   nodules: ConsensusNodule[]
+  /** Counts of what was left out of them: first nodules of too few readers, then what a condition does not hold for. */
+  leftOut?: { byReaders: number; byCondition: number }
 }

@@ -288,6 +288,16 @@ describe('annotateFolders', () => {
     expect(json.series[0]!.nodules[0]!.marks[1]!.contours[0]!.points[0]).toEqual([9, 10])
   })
 
+  it('says what left no nodule', async () => {
+    const table = async (o: { where?: string; minReaders?: number }): Promise<string> =>
+      annotationTable(await annotateFolders([folder], o))
+    expect(await table({ where: 'malignancy > 5' })).toContain('\n  none of 1 nodule meets the condition\n')
+    expect(await table({ minReaders: 3 })).toContain('\n  none of 1 nodule has enough readers\n')
+    expect(await table({ where: 'malignancy == 4' })).not.toContain('none of')
+    await expect(annotateFolders([folder], { where: 'malignancy' })).rejects.toThrow('expected a condition')
+    expect(await table({ where: "patient != 'nobody' && series == '1.2.3.4'" })).not.toContain('none of')
+  })
+
   it('reads only the XML of the series that are there', async () => {
     const other = message(session()).replace('1.2.3.4', '9.9.9')
     writeFileSync(join(folder, 'z.xml'), other)

@@ -28,7 +28,8 @@ function sorted(session: LidcReading['sessions'][number]): unknown {
 
 describe('compileWhere', () => {
   const fields = { malignancy: 4.5, readers: 3, diameter: 8, patient: 'P1', missing: undefined }
-  const holds = (expression: string): boolean => compileWhere(expression, Object.keys(fields))(fields)
+  const holds = (expression: string): boolean =>
+    compileWhere(expression, Object.keys(fields), {}, ['patient'])(fields)
 
   it.each([
     ['malignancy >= 4 && readers >= 3 && diameter > 7', true],
@@ -42,7 +43,7 @@ describe('compileWhere', () => {
     ['missing < 1', false],
     ['missing >= 1', false],
     ['missing == missing', false],
-    ['readers', false],
+    ["(patient == 'P1') == (readers > 2)", true],
   ])('%s is %s', (expression, expected) => {
     expect(holds(expression)).toBe(expected)
   })
@@ -60,6 +61,16 @@ describe('compileWhere', () => {
     ['true', /but received true/],
     ['1'.repeat(2000), /at most 1000 characters/],
     ['__proto__ > 1', /but received __proto__/],
+    ['malignancy', /expected a condition, such as readers >= 3 but received a number/],
+    ['malignancy - 3', /expected a condition, .* but received a number/],
+    ['patient', /expected a condition, .* but received a text/],
+    ["malignancy >= '3'", /expected two numbers beside >= but received a number and a text/],
+    ["patient > 'P1'", /expected two numbers beside > but received a text and a text/],
+    ['patient == 1', /expected two like values beside == but received a text and a number/],
+    ['readers >= 3 && malignancy', /expected two conditions beside && but received a condition and a number/],
+    ['1 < readers < 5', /expected two numbers beside < but received a condition and a number/],
+    ['!readers', /expected a condition behind ! but received a number/],
+    ['-patient == 1', /expected a number behind - but received a text/],
   ])('refuses %s', (expression, message) => {
     expect(() => holds(expression)).toThrow(NoduleError)
     expect(() => holds(expression)).toThrow(message)
