@@ -60,8 +60,10 @@ export function placeOnSeries(reading: LidcReading, series: SeriesFrame): Placed
     return undefined
   }
   const inside = (session: number, id: string, roi: PlacedContour | PlacedPoint): boolean => {
-    const points = 'points' in roi ? roi.points : [roi]
-    if (points.every(({ x, y }) => x < columns && y < rows)) return true
+    // The line around a nodule at the border of the image lies beside the image.
+    const [points, beside] = 'points' in roi ? [roi.points, isUnbroken(roi.points) ? 1 : 0] : [[roi], 0]
+    const within = (at: number, size: number): boolean => at >= -beside && at < size + beside
+    if (points.every(({ x, y }) => within(x, columns) && within(y, rows))) return true
     if (byUid.has(roi.sopInstanceUid)) placedByUid--
     else placedByZ--
     const { sopInstanceUid, z } = roi
@@ -109,6 +111,14 @@ export function placeOnSeries(reading: LidcReading, series: SeriesFrame): Placed
     placedByZ,
     unplaced,
   }
+}
+
+/** Each pixel of a line touches the one before: what it encloses without itself lies off its outermost pixels. */
+function isUnbroken(points: PlacedContour['points']): boolean {
+  return points.every(({ x, y }, n) => {
+    const before = points.at(n - 1)!
+    return Math.abs(x - before.x) <= 1 && Math.abs(y - before.y) <= 1
+  })
 }
 
 /** Index of the value nearest to z; the first of equals. */

@@ -27,7 +27,10 @@ export interface Contour {
   z: number
   /** false: what the line encloses is not nodule. */
   inclusion: boolean
-  /** Pixel indices as in the XML: x = column, y = row, both from 0; they name pixel centers. */
+  /**
+   * Pixel indices as in the XML: x = column, y = row, both from 0 (-1 and the image's size: the line lies beside it);
+   * they name pixel centers.
+   */
   points: readonly { x: number; y: number }[]
 }
 

@@ -81,6 +81,21 @@ describe('placeOnSeries', () => {
   })
 })
 
+describe('lines beside the image', () => {
+  const place = (points: [number, number][]): unknown[] =>
+    placeOnSeries(
+      reading(session(nodule('7', characteristics(), roi(0, points, 'TRUE', 'uid0')))),
+      frame(),
+    ).unplaced.map(({ reason }) => reason)
+
+  it('are placed where they go around pixels at the border, pixel by pixel', () => {
+    expect(place(square(0, 0, 64))).toEqual([])
+    expect(place(square(60, 61, 4))).toEqual(['outside of the 64 x 64 image'])
+    // Edges of such a line would be filled in part.
+    expect(place([[60, 10], [64, 10], [64, 20], [60, 20]])).toEqual(['outside of the 64 x 64 image']) // prettier-ignore
+  })
+})
+
 describe('a SOP Instance UID of several slices', () => {
   it('names none of them: z decides', () => {
     const series = frame()

@@ -42,10 +42,7 @@ describe('pixels that are not square', () => {
     const measures = measureMark(mark, geometry(0.5, 2), 2)
     expect(measures.axialDiameterMm).toBeCloseTo(Math.hypot(5 * 2, 9 * 0.5), 9)
     expect(measures.contourVolumeMm3).toBeCloseTo(5 * 2 * (9 * 0.5) * 2, 9)
-    expect(measureMark(mark, geometry(2, 0.5), 2).axialDiameterMm).toBeCloseTo(
-      Math.hypot(5 * 0.5, 9 * 2),
-      9,
-    )
+    expect(measureMark(mark, geometry(2, 0.5), 2).axialDiameterMm).toBeCloseTo(Math.hypot(5 * 0.5, 9 * 2), 9)
   })
 
   it('give a voxel the surface of an octahedron with half axes of half a voxel', () => {
