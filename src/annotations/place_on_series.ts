@@ -11,12 +11,13 @@ import type {
 
 /** What placing needs to know of a series. */
 export type SeriesFrame = Pick<Series, 'seriesInstanceUid' | 'geometry' | 'thickness'> & {
-  slices: readonly Pick<SliceHeader, 'sopInstanceUid' | 'imagePosition' | 'rows' | 'columns'>[]
+  slices: readonly Pick<SliceHeader, 'sopInstanceUid' | 'imagePosition' | 'rows' | 'columns' | 'volume'>[]
 }
 
 /**
  * Finds the slice of every contour and point: by SOP Instance UID, else the slice nearest in z within half a slice
- * distance (some UIDs in LIDC name no slice of the series). What finds none is listed, not lost.
+ * distance (some UIDs in LIDC name no slice of the series). What finds none is listed, not lost. Columns and rows are
+ * those of the DICOM images: a volume file whose order of pixels leaves them in doubt gives a warning.
  */
 export function placeOnSeries(reading: LidcReading, series: SeriesFrame): PlacedReading {
   const spacing = series.geometry.spacing[0]
@@ -110,8 +111,14 @@ export function placeOnSeries(reading: LidcReading, series: SeriesFrame): Placed
     placedByUid,
     placedByZ,
     unplaced,
+    warnings: series.slices[0]?.volume?.mirrorX === true ? [MIRRORED] : [],
   }
 }
+
+/** dcm2niix turns rows of pixels around but keeps columns, tools that reorder to RAS turn both: who lay prone is unknown. */
+const MIRRORED =
+  "the columns of the volume file run to the patient's right and were turned around to place the annotations: " +
+  'of a patient who lay prone they are mirrored; read the DICOM files or a MetaImage made of them'
 
 /** Each pixel of a line touches the one before: what it encloses without itself lies off its outermost pixels. */
 function isUnbroken(points: PlacedContour['points']): boolean {

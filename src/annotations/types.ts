@@ -134,6 +134,8 @@ export interface PlacedReading {
   placedByUid: number
   placedByZ: number
   unplaced: readonly UnplacedRoi[]
+  /** Why places may be wrong. */
+  warnings: readonly string[]
 }
 
 /** Measures of one reader's outline, as pylidc defines them. */

@@ -85,7 +85,7 @@ export function annotationJson(run: AnnotatedFolders): unknown {
       slices: series.slices.length,
       sessions: reading.sessions.map(({ readerId }) => ({ readerId })),
       rois: { placedByUid: placed.placedByUid, placedByZ: placed.placedByZ, unplaced: placed.unplaced },
-      warnings: reading.warnings,
+      warnings: [...reading.warnings, ...placed.warnings],
       nodules: nodules.map((nodule) => noduleJson(nodule, series.slices)),
       smallNodules: placed.smallNodules,
       nonNodules: placed.nonNodules,
