@@ -24,7 +24,9 @@ describe('slices that a conversion loses', () => {
     const path = put('6.dcm', whole.subarray(0, whole.length - 8))
     const output = join(folder, 'a.mha')
     const { damaged, warnings } = await convertSeries([folder], output)
-    expect(damaged).toEqual([{ path, reason: expect.stringContaining('ends inside the pixel data') as string }])
+    expect(damaged).toEqual([
+      { path, reason: expect.stringContaining('ends inside the pixel data') as string },
+    ])
     expect(warnings).toEqual([])
     expect((await findSeries([output])).series[0]!.slices).toHaveLength(6)
   })
