@@ -56,6 +56,7 @@ export async function readReferences(
       continue
     }
     const placed = placeOnSeries(reading, series)
+    for (const warning of placed.warnings) warnings.push(`${reading.path}: ${warning}`)
     if (placed.unplaced.length > 0)
       warnings.push(
         `${reading.path}: ${count(placed.unplaced.length, 'mark')} ${agree(placed.unplaced.length, 'lies', 'lie')} on no slice of the series`,
