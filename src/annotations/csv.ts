@@ -64,6 +64,9 @@ export const NODULE_FIELDS: readonly string[] = [
   ...RATING_NAMES.flatMap((name) => [name, `${name}Median`]),
 ]
 
+/** Those of `NODULE_FIELDS` that are texts. */
+export const TEXT_FIELDS: readonly string[] = ['patient', 'series']
+
 /** Short names that conditions may use, and the field that each stands for. */
 export const FIELD_ALIASES: Readonly<Record<string, string>> = {
   diameter: 'equivalentDiameter',

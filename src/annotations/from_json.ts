@@ -11,16 +11,25 @@ type Json = Record<string, unknown>
 
 /**
  * Writes our own JSON as LIDC XML, which other LIDC tools read: readers' marks ("nodule-annotations/2"; /1 had other names for measures) as they were;
- * detections ("nodule-detections/1") as one reading without ratings, each slice box as the pixels around it.
+ * detections ("nodule-detections/1") as one reading without ratings, each slice box as the pixels around it, which at the
+ * borders of the image lie beside it (-1, columns, rows).
  *
- * @returns the files written, one per series, `SERIESUID.xml`
+ * @param taken paths that hold other series already; those that are written are added
+ * @returns the files written, one per series: `SERIESUID.xml`, or `SERIESUID-2.xml` where that one is taken
  * @throws NoduleError FILE, FORMAT with the JSON pointer
  */
-export async function jsonToXml(path: string, directory: string): Promise<string[]> {
+export async function jsonToXml(
+  path: string,
+  directory: string,
+  taken = new Set<string>(),
+): Promise<string[]> {
   const written: string[] = []
   for (const message of await readMessages(path)) {
-    const name = `${message.seriesInstanceUid.replaceAll(/[^\w.-]/g, '_')}.xml`
-    const target = join(directory, name)
+    // Two patients may have one UID.
+    const name = message.seriesInstanceUid.replaceAll(/[^\w.-]/g, '_')
+    let target = join(directory, `${name}.xml`)
+    for (let n = 2; taken.has(target); n++) target = join(directory, `${name}-${n}.xml`)
+    taken.add(target)
     await writeLidcXml(target, message)
     written.push(target)
   }
@@ -184,11 +193,11 @@ function detections(reader: Reader, file: Json): LidcXmlToWrite {
   }
 }
 
-/** The first pixels outside of the pixels [x1, x2) x [y1, y2), in order. */
+/** The first pixels outside of the pixels [x1, x2) x [y1, y2), in order; from -1 on. */
 function around(x1: number, y1: number, x2: number, y2: number): { x: number; y: number }[] {
   const [left, top, right, bottom] = [
-    Math.max(0, x1 - 1),
-    Math.max(0, y1 - 1),
+    Math.max(-1, x1 - 1),
+    Math.max(-1, y1 - 1),
     Math.max(x1, x2),
     Math.max(y1, y2),
   ]

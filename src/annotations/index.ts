@@ -1,7 +1,7 @@
 export { clusterMarks } from './cluster.js'
 export { consensusNodules } from './consensus.js'
 export type { ConsensusOptions } from './consensus.js'
-export { FIELD_ALIASES, NODULE_FIELDS, lunaCsv, noduleFields, nodulesCsv } from './csv.js'
+export { FIELD_ALIASES, NODULE_FIELDS, TEXT_FIELDS, lunaCsv, noduleFields, nodulesCsv } from './csv.js'
 export { indexAnnotations, readAnnotationsFor, xmlHead } from './find.js'
 export type { AnnotationIndex } from './find.js'
 export { jsonToXml } from './from_json.js'

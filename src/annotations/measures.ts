@@ -11,12 +11,12 @@ import type { MarkMeasures, PlacedMark, VoxelMask } from './types.js'
  * @param thickness slice thickness, mm: used for the surface, and for the volume of a mark on one slice
  */
 export function measureMark(mark: PlacedMark, geometry: VolumeGeometry, thickness: number): MarkMeasures {
-  const pixel = geometry.spacing[1]
+  const [, rowDistance, columnDistance] = geometry.spacing
   const mask = fillContours(mark.contours, contourExtent(mark.contours))
   return {
-    axialDiameterMm: diameterOf(mark) * pixel,
-    contourVolumeMm3: volumeOf(mark, pixel, thickness),
-    surfaceMm2: surfaceArea(mask, pixel, thickness),
+    axialDiameterMm: diameterOf(mark, rowDistance / columnDistance) * columnDistance,
+    contourVolumeMm3: volumeOf(mark, [thickness, rowDistance, columnDistance]),
+    surfaceMm2: surfaceArea(mask, [thickness, rowDistance, columnDistance]),
     centroidVoxel: centroidOf(mark),
   }
 }
@@ -36,14 +36,14 @@ function centroidOf(mark: PlacedMark): Vector3 {
   return [sum[0] / count, sum[1] / count, sum[2] / count]
 }
 
-/** Greatest distance of two points of one contour, pixels. */
-function diameterOf(mark: PlacedMark): number {
+/** Greatest distance of two points of one contour, column distances; `aspect`: column distances from row to row. */
+function diameterOf(mark: PlacedMark, aspect: number): number {
   let greatest = 0
   for (const { points } of mark.contours) {
     for (let a = 0; a < points.length; a++) {
       for (let b = a + 1; b < points.length; b++) {
         const x = points[a]!.x - points[b]!.x
-        const y = points[a]!.y - points[b]!.y
+        const y = (points[a]!.y - points[b]!.y) * aspect
         const squared = x * x + y * y
         if (squared > greatest) greatest = squared
       }
@@ -52,8 +52,12 @@ function diameterOf(mark: PlacedMark): number {
   return Math.sqrt(greatest)
 }
 
-/** Shoelace area of each contour times half the distance to the neighboring contour planes on either side. */
-function volumeOf(mark: PlacedMark, pixel: number, thickness: number): number {
+/**
+ * Shoelace area of each contour times half the distance to the neighboring contour planes on either side, mm3.
+ *
+ * @param spacing thickness, distance of rows, distance of columns, mm
+ */
+function volumeOf(mark: PlacedMark, [thickness, rowDistance, columnDistance]: Vector3): number {
   const heights = [...new Set(mark.contours.map((contour) => contour.z))].sort((a, b) => a - b)
   let volume = 0
   for (const { points, z, inclusion } of mark.contours) {
@@ -63,7 +67,7 @@ function volumeOf(mark: PlacedMark, pixel: number, thickness: number): number {
       doubled += from.x * to.y - to.x * from.y
       from = to
     }
-    const area = (Math.abs(doubled) / 2) * pixel * pixel
+    const area = (Math.abs(doubled) / 2) * rowDistance * columnDistance
     const k = heights.indexOf(z)
     const last = heights.length - 1
     const below = k > 0 ? heights[k]! - heights[k - 1]! : last > 0 ? heights[1]! - heights[0]! : thickness
@@ -84,9 +88,11 @@ const VERTICES: readonly Vector3[] = Array.from({ length: 27 }, (_, at): Vector3
 /**
  * Area of the triangulated surface of a mask, mm2, by marching cubes as scikit-image has it; the axes are taken in
  * pylidc's order (row, column, slice), on which ambiguous cells depend.
+ *
+ * @param spacing of the voxels along z, y, x, mm
  */
-export function surfaceArea(mask: VoxelMask, pixel: number, thickness: number): number {
-  const areas = caseAreas(pixel, thickness)
+export function surfaceArea(mask: VoxelMask, spacing: Vector3): number {
+  const areas = caseAreas(spacing)
   const [depth, height, width] = mask.shape
   // A rim of empty voxels closes the surface.
   const row = width + 2
@@ -117,17 +123,17 @@ export function surfaceArea(mask: VoxelMask, pixel: number, thickness: number): 
   return area
 }
 
-let known: { pixel: number; thickness: number; areas: number[] } | undefined
+let known: { spacing: Vector3; areas: number[] } | undefined
 
 /** Area of each cell case, mm2; those of the last voxel size are kept, since all outlines of a series have one. */
-function caseAreas(pixel: number, thickness: number): number[] {
-  if (known?.pixel !== pixel || known.thickness !== thickness)
-    known = { pixel, thickness, areas: computeCaseAreas(pixel, thickness) }
+function caseAreas(spacing: Vector3): number[] {
+  if (known === undefined || spacing.some((value, axis) => value !== known!.spacing[axis]))
+    known = { spacing, areas: computeCaseAreas(spacing) }
   return known.areas
 }
 
-function computeCaseAreas(pixel: number, thickness: number): number[] {
-  const scale: Vector3 = [pixel / 2, pixel / 2, thickness / 2]
+function computeCaseAreas([z, y, x]: Vector3): number[] {
+  const scale: Vector3 = [y / 2, x / 2, z / 2]
   const vertices = VERTICES.map((vertex) => vertex.map((value, axis) => value * scale[axis]!))
   return SURFACE_CASES.map((letters) => {
     let area = 0

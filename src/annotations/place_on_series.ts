@@ -11,12 +11,13 @@ import type {
 
 /** What placing needs to know of a series. */
 export type SeriesFrame = Pick<Series, 'seriesInstanceUid' | 'geometry' | 'thickness'> & {
-  slices: readonly Pick<SliceHeader, 'sopInstanceUid' | 'imagePosition' | 'rows' | 'columns'>[]
+  slices: readonly Pick<SliceHeader, 'sopInstanceUid' | 'imagePosition' | 'rows' | 'columns' | 'volume'>[]
 }
 
 /**
  * Finds the slice of every contour and point: by SOP Instance UID, else the slice nearest in z within half a slice
- * distance (some UIDs in LIDC name no slice of the series). What finds none is listed, not lost.
+ * distance (some UIDs in LIDC name no slice of the series). What finds none is listed, not lost. Columns and rows are
+ * those of the DICOM images: a volume file whose order of pixels leaves them in doubt gives a warning.
  */
 export function placeOnSeries(reading: LidcReading, series: SeriesFrame): PlacedReading {
   const spacing = series.geometry.spacing[0]
@@ -60,8 +61,10 @@ export function placeOnSeries(reading: LidcReading, series: SeriesFrame): Placed
     return undefined
   }
   const inside = (session: number, id: string, roi: PlacedContour | PlacedPoint): boolean => {
-    const points = 'points' in roi ? roi.points : [roi]
-    if (points.every(({ x, y }) => x < columns && y < rows)) return true
+    // The line around a nodule at the border of the image lies beside the image.
+    const [points, beside] = 'points' in roi ? [roi.points, isUnbroken(roi.points) ? 1 : 0] : [[roi], 0]
+    const within = (at: number, size: number): boolean => at >= -beside && at < size + beside
+    if (points.every(({ x, y }) => within(x, columns) && within(y, rows))) return true
     if (byUid.has(roi.sopInstanceUid)) placedByUid--
     else placedByZ--
     const { sopInstanceUid, z } = roi
@@ -108,7 +111,21 @@ export function placeOnSeries(reading: LidcReading, series: SeriesFrame): Placed
     placedByUid,
     placedByZ,
     unplaced,
+    warnings: series.slices[0]?.volume?.mirrorX === true ? [MIRRORED] : [],
   }
+}
+
+/** dcm2niix turns rows of pixels around but keeps columns, tools that reorder to RAS turn both: who lay prone is unknown. */
+const MIRRORED =
+  "the columns of the volume file run to the patient's right and were turned around to place the annotations: " +
+  'of a patient who lay prone they are mirrored; read the DICOM files or a MetaImage made of them'
+
+/** Each pixel of a line touches the one before: what it encloses without itself lies off its outermost pixels. */
+function isUnbroken(points: PlacedContour['points']): boolean {
+  return points.every(({ x, y }, n) => {
+    const before = points.at(n - 1)!
+    return Math.abs(x - before.x) <= 1 && Math.abs(y - before.y) <= 1
+  })
 }
 
 /** Index of the value nearest to z; the first of equals. */

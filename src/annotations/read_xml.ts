@@ -19,6 +19,8 @@ const MAX_BYTES = 64 * 1024 * 1024
 const MAX_DEPTH = 32
 /** No image is larger. */
 const MAX_COORDINATE = 65535
+/** The line around a nodule at the border of an image lies beside the image. */
+const MIN_OUTLINE = -1
 
 /** Highest value of each rating; the lowest is 1. */
 const RATING_LIMITS: Record<RatingName, number> = {
@@ -136,10 +138,10 @@ function parseRoot(content: string, path: string): [string, Node] {
 function joinPoints(text: string): string {
   return text
     .replace(
-      /<edgeMap>\s*<xCoord>\s*(\d{1,9})\s*<\/xCoord>\s*<yCoord>\s*(\d{1,9})\s*<\/yCoord>\s*<\/edgeMap>/g,
+      /<edgeMap>\s*<xCoord>\s*(-?\d{1,9})\s*<\/xCoord>\s*<yCoord>\s*(-?\d{1,9})\s*<\/yCoord>\s*<\/edgeMap>/g,
       '<edgeMap>$1 $2</edgeMap>',
     )
-    .replace(/(?<=<edgeMap>\d{1,9} \d{1,9})<\/edgeMap>\s*<edgeMap>(?=\d{1,9} \d{1,9}<)/g, ';')
+    .replace(/(?<=<edgeMap>-?\d{1,9} -?\d{1,9})<\/edgeMap>\s*<edgeMap>(?=-?\d{1,9} -?\d{1,9}<)/g, ';')
 }
 
 /** A quick bound before the real parser sees the text: LIDC nests 6 deep. */
@@ -230,7 +232,7 @@ function readRoi(roi: Node, context: Context): Contour {
 function readPoints(roi: Node, context: Context): { x: number; y: number }[] {
   const points: { x: number; y: number }[] = []
   const add = (edge: Node): void => {
-    points.push(readPoint(edge, context, `edgeMap[${points.length + 1}]`))
+    points.push(readPoint(edge, context, `edgeMap[${points.length + 1}]`, MIN_OUTLINE))
   }
   const edges = roi['edgeMap']
   for (const edge of Array.isArray(edges) ? (edges as unknown[]) : [edges]) {
@@ -265,12 +267,12 @@ function readPlane(element: Node, context: Context): { sopInstanceUid: string; z
   }
 }
 
-function readPoint(element: Node, context: Context, name: string): { x: number; y: number } {
+function readPoint(element: Node, context: Context, name: string, least = 0): { x: number; y: number } {
   const read = (key: string): number => {
     const place = `${context.place}/${name}/${key}`
     const value = readNumber(element[key], place, context.path)
-    if (value < 0 || value > MAX_COORDINATE) {
-      throw wrong(context.path, place, `a pixel index from 0 to ${MAX_COORDINATE}`, String(value))
+    if (value < least || value > MAX_COORDINATE) {
+      throw wrong(context.path, place, `a pixel index from ${least} to ${MAX_COORDINATE}`, String(value))
     }
     return value
   }

@@ -27,7 +27,10 @@ export interface Contour {
   z: number
   /** false: what the line encloses is not nodule. */
   inclusion: boolean
-  /** Pixel indices as in the XML: x = column, y = row, both from 0; they name pixel centers. */
+  /**
+   * Pixel indices as in the XML: x = column, y = row, both from 0 (-1 and the image's size: the line lies beside it);
+   * they name pixel centers.
+   */
   points: readonly { x: number; y: number }[]
 }
 
@@ -131,6 +134,8 @@ export interface PlacedReading {
   placedByUid: number
   placedByZ: number
   unplaced: readonly UnplacedRoi[]
+  /** Why places may be wrong. */
+  warnings: readonly string[]
 }
 
 /** Measures of one reader's outline, as pylidc defines them. */
@@ -197,4 +202,6 @@ export interface AnnotatedSeries {
   reading: LidcReading
   placed: PlacedReading
   nodules: ConsensusNodule[]
+  /** Counts of what was left out of them: first nodules of too few readers, then what a condition does not hold for. */
+  leftOut?: { byReaders: number; byCondition: number }
 }

@@ -135,6 +135,7 @@ async function printNodules(flags: Flags): Promise<void> {
     })
   }
   for (const { reading, placed } of run.annotated) {
+    for (const warning of placed.warnings) printNote(`warning: ${reading.path}: ${warning}`)
     if (flags.warnings) for (const warning of reading.warnings) printNote(`${reading.path}: ${warning}`)
     report(placed.unplaced.map((roi) => `${reading.path}: ${roi.noduleId}: not placed: ${roi.reason}`))
   }

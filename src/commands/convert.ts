@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs'
-import { printNote, printResult } from '../terminal/output.js'
+import { failedItems } from '../terminal/long_work.js'
+import { printFailure, printNote, printResult } from '../terminal/output.js'
 import { convertSeries } from '../scans/index.js'
 
 interface Flags {
@@ -34,8 +35,11 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 convert LIDC-IDRI-0001 -o 0001.nii.gz', 'for viewers and Python')
       .example('$0 convert LIDC-IDRI-0001 -o 0001.mhd', "as LUNA16's files"),
   handler: async ({ inputs, output, series, compress }) => {
-    const { paths, warnings } = await convertSeries(inputs, output, { series, compress })
+    const { paths, warnings, damaged } = await convertSeries(inputs, output, { series, compress })
+    const lost = damaged.map(({ path, reason }) => `${path}: ${reason}`)
+    for (const line of lost) printFailure(`failed: ${line}`)
     for (const warning of warnings) printNote(`warning: ${warning}`)
-    printResult({ paths, warnings }, paths.map((path) => `${path}\n`).join(''))
+    printResult({ paths, warnings: [...lost, ...warnings] }, paths.map((path) => `${path}\n`).join(''))
+    if (lost.length > 0) failedItems()
   },
 }

@@ -29,9 +29,10 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 to-xml detections/*.json -o xml', 'what was found, for other LIDC tools'),
   handler: async ({ files, output }) => {
     const written: string[] = []
+    const taken = new Set<string>()
     for (const file of files) {
       try {
-        append(written, await jsonToXml(file, output))
+        append(written, await jsonToXml(file, output, taken))
       } catch (error) {
         if (files.length === 1) throw error
         printFailure(describeError(error))

@@ -114,13 +114,17 @@ export async function detectVolume(
       slices.push(detectedSlice(volume, k, stitchTiles(parts, tileOverlap(parameters)), examined))
     clock('stitch')
   }
-  const linked = linkBoxes(slices, volume.geometry, parameters.link, examined.stepMm)
-  clock('link')
   const { second } = session
+  const { minConfidence: least } = parameters.link
   const rescore =
-    o.rescore ?? (second && (async (marks): Promise<Nodule3d[]> => rescoreNodules(marks, volume, second)))
+    o.rescore ??
+    (second && (async (marks): Promise<Nodule3d[]> => rescoreNodules(marks, volume, second, least)))
+  // What the list leaves out is decided by the second stage's confidence where there is one.
+  const link = rescore === undefined ? parameters.link : { ...parameters.link, minConfidence: 0 }
+  const linked = linkBoxes(slices, volume.geometry, link, examined.stepMm)
+  clock('link')
   const rescored = rescore === undefined ? linked : await rescore(linked, volume)
-  const nodules = listed(rankNodules(rescored, parameters.link.minConfidence), slices)
+  const nodules = listed(rankNodules(rescored, least), slices)
   clock('rescore')
   return { frame: examined.canvas, slices, nodules, timing, warnings: examined.warnings }
 }

@@ -1,5 +1,5 @@
 import type { Calibration, PatchMetadata } from '../onnx/patch_metadata.js'
-import type { CubeSpec } from '../patches/index.js'
+import type { CubeSpec, Mirror } from '../patches/index.js'
 
 /** A classifier of cubes, ready to run. */
 export interface PatchSession {
@@ -9,10 +9,11 @@ export interface PatchSession {
   metadata: PatchMetadata
   spec: CubeSpec
   /**
-   * Logits of 'nodule', means over mirror images (`VIEWS`), for cubes of `spec`, uint8 [n, planes, size, size].
+   * Logits of 'nodule', means over mirror images, for cubes of `spec`, uint8 [n, planes, size, size].
+   * @param views default `VIEWS`
    * @throws NoduleError (NUMERIC) where the model fails or gives no numbers
    */
-  run: (cubes: Uint8Array) => Promise<Float32Array>
+  run: (cubes: Uint8Array, views?: readonly Mirror[]) => Promise<Float32Array>
   release: () => Promise<void>
 }
 

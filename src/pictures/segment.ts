@@ -41,9 +41,10 @@ export interface SegmentFoldersOptions extends WorkOptions {
 }
 
 /**
- * Segments the lungs of every CT volume below the folders. A series that fails is warned of and the rest goes on.
+ * Segments the lungs of every CT volume below the folders. A series that fails, or a file that is damaged, is warned of and
+ * the rest goes on.
  *
- * @returns what was done and the number of series that failed
+ * @returns what was done and the number of series and files that failed
  * @throws NoduleError FILE where a folder does not exist
  */
 export async function segmentFolders(
@@ -51,7 +52,8 @@ export async function segmentFolders(
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
   const { series, skipped } = await findSeries(folders, { signal: o.signal })
-  for (const file of skipped) if (file.kind === 'damaged') o.onWarning?.(`${file.path}: ${file.reason}`)
+  const damaged = skipped.filter(({ kind }) => kind === 'damaged')
+  for (const { path, reason } of damaged) o.onWarning?.(`${path}: ${reason}`)
   const scans = series.filter((one) => {
     const obstacle = ctObstacle(one)
     if (obstacle?.kind === 'not-axial' && one.isVolume)
@@ -66,7 +68,7 @@ export async function segmentFolders(
     })
   const names = fileNames(scans)
   const done: SegmentedSeries[] = []
-  let failed = 0
+  let failed = damaged.length
   let reuse: Int16Array | undefined
   for (const [n, scan] of scans.entries()) {
     if (isStopped(o.signal)) break

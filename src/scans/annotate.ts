@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
+import { clusterMarks } from '../annotations/cluster.js'
 import { consensusNodules } from '../annotations/consensus.js'
 import type { ConsensusOptions } from '../annotations/consensus.js'
-import { FIELD_ALIASES, NODULE_FIELDS, noduleFields } from '../annotations/csv.js'
+import { FIELD_ALIASES, NODULE_FIELDS, TEXT_FIELDS, noduleFields } from '../annotations/csv.js'
 import { indexAnnotations } from '../annotations/find.js'
 import { placeOnSeries } from '../annotations/place_on_series.js'
 import type { AnnotatedSeries } from '../annotations/types.js'
@@ -41,7 +42,8 @@ export async function annotateFolders(
   folders: readonly string[],
   o: AnnotateFoldersOptions = {},
 ): Promise<AnnotatedFolders> {
-  const where = o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES)
+  const where =
+    o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES, TEXT_FIELDS)
   const { series, skipped } = await findSeries(folders, {
     onProgress: (done, total) => o.onProgress?.(done, total, 'headers'),
     signal: o.signal,
@@ -67,7 +69,13 @@ export async function annotateFolders(
     const placed = placeOnSeries(reading, one)
     const all = { series: one, reading, placed, nodules: consensusNodules(placed, one.geometry, o) }
     const nodules = all.nodules.filter((nodule) => where?.(noduleFields(all, nodule)) ?? true)
-    run.annotated.push({ ...all, nodules })
+    const ofAnyReaders =
+      (o.minReaders ?? 1) > 1 ? clusterMarks(placed.nodules, placed.thickness).length : all.nodules.length
+    const leftOut = {
+      byReaders: ofAnyReaders - all.nodules.length,
+      byCondition: all.nodules.length - nodules.length,
+    }
+    run.annotated.push({ ...all, nodules, leftOut })
   }
   return run
 }

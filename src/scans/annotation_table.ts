@@ -24,13 +24,25 @@ export function annotationTable(run: AnnotatedFolders): string {
   return run.annotated.map(seriesBlock).join('\n')
 }
 
-function seriesBlock({ series, reading, placed, nodules }: AnnotatedSeries): string {
+function seriesBlock(annotated: AnnotatedSeries): string {
+  const { series, reading, placed, nodules } = annotated
   const rows = nodules.map(row)
   return [
     `${series.patientId}  ${series.seriesInstanceUid}\n`,
     `  ${count(series.slices.length, 'slice')}, ${count(reading.sessions.length, 'reader')}, ${placementText(placed)}\n`,
-    rows.length > 0 ? alignColumns([COLUMNS, ...rows], { left: 0 }) : '  no nodule of 3 mm or more\n',
+    rows.length > 0 ? alignColumns([COLUMNS, ...rows], { left: 0 }) : `  ${whyNone(annotated)}\n`,
   ].join('')
+}
+
+/** Why a series has no nodule to show. */
+function whyNone({ leftOut }: AnnotatedSeries): string {
+  const { byReaders, byCondition } = leftOut ?? { byReaders: 0, byCondition: 0 }
+  if (byReaders + byCondition === 0) return 'no nodule of 3 mm or more'
+  const lacks = [
+    ...(byReaders > 0 ? ['has enough readers'] : []),
+    ...(byCondition > 0 ? ['meets the condition'] : []),
+  ]
+  return `none of ${count(byReaders + byCondition, 'nodule')} ${lacks.join(' and ')}`
 }
 
 /** "54 of 54 ROIs placed on their slices (54 by UID, 0 by z)" */
@@ -73,7 +85,7 @@ export function annotationJson(run: AnnotatedFolders): unknown {
       slices: series.slices.length,
       sessions: reading.sessions.map(({ readerId }) => ({ readerId })),
       rois: { placedByUid: placed.placedByUid, placedByZ: placed.placedByZ, unplaced: placed.unplaced },
-      warnings: reading.warnings,
+      warnings: [...reading.warnings, ...placed.warnings],
       nodules: nodules.map((nodule) => noduleJson(nodule, series.slices)),
       smallNodules: placed.smallNodules,
       nonNodules: placed.nonNodules,

@@ -1,5 +1,5 @@
 import { findSeries } from '../dicom/index.js'
-import type { FoundSeries, Series } from '../dicom/index.js'
+import type { FoundSeries, Series, SeriesProblem, SkippedFile } from '../dicom/index.js'
 import { dataName, writeMetaImage } from '../formats/meta_image.js'
 import { NoduleError } from '../errors.js'
 import { checkNoInput } from '../files.js'
@@ -12,7 +12,10 @@ import { WhyNone } from './why_none.js'
 export interface Conversion {
   series: Series
   paths: string[]
+  /** Slices that were left out, and what the format cannot hold. */
   warnings: string[]
+  /** Files that should have been slices, of this volume perhaps, and cannot be read. */
+  damaged: Pick<SkippedFile, 'path' | 'reason'>[]
 }
 
 /**
@@ -53,21 +56,43 @@ export async function convertSeries(
   const written = /\.mhd$/i.test(output) ? [output, dataName(output, o.compress === true)] : [output]
   const read = series.slices.flatMap((slice) => [slice.path, slice.volume?.file.dataPath])
   for (const path of written) await checkNoInput(path, [...new Set(read)])
+  const damaged = found.skipped
+    .filter(({ kind }) => kind === 'damaged')
+    .map(({ path, reason }) => ({ path, reason }))
   const { volume, note } = evenSlices(await loadVolume(series))
   const warnings = series.problems
-    .filter(({ kind }) => ['gap', 'uneven-spacing', 'no-position', 'several-reconstructions'].includes(kind))
-    .map(({ kind, message }) =>
-      kind === 'no-position' || kind === 'several-reconstructions'
-        ? message
-        : `the file has one slice distance for all, ${volume.geometry.spacing[0]} mm: ${message}`,
-    )
+    .map((problem) => warningOf(problem, volume.geometry.spacing[0]))
+    .filter((warning) => warning !== undefined)
   if (note !== undefined) warnings.push(note)
   if (!/\.mh[ad]$/i.test(output)) {
     await writeNifti(output, { ...volume, description: `HU of ${volume.seriesInstanceUid}` })
-    return { series, paths: [output], warnings }
+    return { series, paths: [output], warnings, damaged }
   }
-  return { series, paths: await writeMetaImage(output, volume, o.compress === true), warnings }
+  return { series, paths: await writeMetaImage(output, volume, o.compress === true), warnings, damaged }
 }
+
+/** Files that a warning names. */
+const MAX_NAMED = 10
+
+/** What a problem of a series costs the file; undefined where it costs nothing. `distance` of the slices, mm. */
+function warningOf({ kind, message, paths = [] }: SeriesProblem, distance: number): string | undefined {
+  if (kind === 'no-position') return message
+  if (kind === 'gap' || kind === 'uneven-spacing')
+    return `the file has one slice distance for all, ${distance} mm: ${message}`
+  if (!LEFT_OUT.includes(kind)) return undefined
+  // Frames of one file have one path.
+  const files = [...new Set(paths)]
+  const more = files.length > MAX_NAMED ? ` and ${files.length - MAX_NAMED} more` : ''
+  return `${message}: ${files.slice(0, MAX_NAMED).join(', ')}${more}`
+}
+
+/** Problems whose images are no part of the volume. */
+const LEFT_OUT: readonly SeriesProblem['kind'][] = [
+  'several-reconstructions',
+  'mixed-size',
+  'four-dimensional',
+  'duplicate',
+]
 
 /** "none", and why what is there is no volume. */
 function noneOf({ series, skipped }: FoundSeries, wanted: string | undefined): string {

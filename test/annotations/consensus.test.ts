@@ -81,6 +81,21 @@ describe('placeOnSeries', () => {
   })
 })
 
+describe('lines beside the image', () => {
+  const place = (points: [number, number][]): unknown[] =>
+    placeOnSeries(
+      reading(session(nodule('7', characteristics(), roi(0, points, 'TRUE', 'uid0')))),
+      frame(),
+    ).unplaced.map(({ reason }) => reason)
+
+  it('are placed where they go around pixels at the border, pixel by pixel', () => {
+    expect(place(square(0, 0, 64))).toEqual([])
+    expect(place(square(60, 61, 4))).toEqual(['outside of the 64 x 64 image'])
+    // Edges of such a line would be filled in part.
+    expect(place([[60, 10], [64, 10], [64, 20], [60, 20]])).toEqual(['outside of the 64 x 64 image']) // prettier-ignore
+  })
+})
+
 describe('a SOP Instance UID of several slices', () => {
   it('names none of them: z decides', () => {
     const series = frame()
@@ -241,15 +256,15 @@ describe('fillContours', () => {
           shape: [3, 3, 3] as const,
           voxels: Uint8Array.from(cells, Number),
         }
-        const area = surfaceArea(mask, 1, 1)
+        const area = surfaceArea(mask, [1, 1, 1])
         expect(area === 0).toBe(!cells.includes(true))
-        expect(surfaceArea(mask, 3, 3)).toBeCloseTo(9 * area, 6)
+        expect(surfaceArea(mask, [3, 3, 3])).toBeCloseTo(9 * area, 6)
       }),
       { seed: 1 },
     )
     const one = { k0: 0, j0: 0, i0: 0, shape: [1, 1, 1] as const, voxels: Uint8Array.of(1) }
     // A single voxel is an octahedron.
-    expect(surfaceArea(one, 1, 1)).toBeCloseTo(Math.sqrt(3), 9)
+    expect(surfaceArea(one, [1, 1, 1])).toBeCloseTo(Math.sqrt(3), 9)
   })
 })
 
@@ -286,6 +301,16 @@ describe('annotateFolders', () => {
       x2: 16,
     })
     expect(json.series[0]!.nodules[0]!.marks[1]!.contours[0]!.points[0]).toEqual([9, 10])
+  })
+
+  it('says what left no nodule', async () => {
+    const table = async (o: { where?: string; minReaders?: number }): Promise<string> =>
+      annotationTable(await annotateFolders([folder], o))
+    expect(await table({ where: 'malignancy > 5' })).toContain('\n  none of 1 nodule meets the condition\n')
+    expect(await table({ minReaders: 3 })).toContain('\n  none of 1 nodule has enough readers\n')
+    expect(await table({ where: 'malignancy == 4' })).not.toContain('none of')
+    await expect(annotateFolders([folder], { where: 'malignancy' })).rejects.toThrow('expected a condition')
+    expect(await table({ where: "patient != 'nobody' && series == '1.2.3.4'" })).not.toContain('none of')
   })
 
   it('reads only the XML of the series that are there', async () => {

@@ -1,6 +1,6 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import {
@@ -11,6 +11,7 @@ import {
   lunaNodule,
   noduleFields,
   nodulesCsv,
+  placeOnSeries,
   readLidcXml,
 } from '../../src/annotations/index.js'
 import { annotateFolders, annotationJson } from '../../src/scans/index.js'
@@ -19,6 +20,7 @@ import { boxesOf } from '../../src/annotations/consensus.js'
 import { contourExtent, fillContours } from '../../src/annotations/mask.js'
 import { writeLidcXml } from '../../src/annotations/writer.js'
 import { NoduleError } from '../../src/errors.js'
+import type { VolumeGeometry } from '../../src/geometry/patient.js'
 import { realData } from '../real_data.js'
 
 /** Nodules go by place in the JSON, by reader in the XML. */
@@ -28,7 +30,8 @@ function sorted(session: LidcReading['sessions'][number]): unknown {
 
 describe('compileWhere', () => {
   const fields = { malignancy: 4.5, readers: 3, diameter: 8, patient: 'P1', missing: undefined }
-  const holds = (expression: string): boolean => compileWhere(expression, Object.keys(fields))(fields)
+  const holds = (expression: string): boolean =>
+    compileWhere(expression, Object.keys(fields), {}, ['patient'])(fields)
 
   it.each([
     ['malignancy >= 4 && readers >= 3 && diameter > 7', true],
@@ -42,7 +45,7 @@ describe('compileWhere', () => {
     ['missing < 1', false],
     ['missing >= 1', false],
     ['missing == missing', false],
-    ['readers', false],
+    ["(patient == 'P1') == (readers > 2)", true],
   ])('%s is %s', (expression, expected) => {
     expect(holds(expression)).toBe(expected)
   })
@@ -60,6 +63,16 @@ describe('compileWhere', () => {
     ['true', /but received true/],
     ['1'.repeat(2000), /at most 1000 characters/],
     ['__proto__ > 1', /but received __proto__/],
+    ['malignancy', /expected a condition, such as readers >= 3 but received a number/],
+    ['malignancy - 3', /expected a condition, .* but received a number/],
+    ['patient', /expected a condition, .* but received a text/],
+    ["malignancy >= '3'", /expected two numbers beside >= but received a number and a text/],
+    ["patient > 'P1'", /expected two numbers beside > but received a text and a text/],
+    ['patient == 1', /expected two like values beside == but received a text and a number/],
+    ['readers >= 3 && malignancy', /expected two conditions beside && but received a condition and a number/],
+    ['1 < readers < 5', /expected two numbers beside < but received a condition and a number/],
+    ['!readers', /expected a condition behind ! but received a number/],
+    ['-patient == 1', /expected a number behind - but received a text/],
   ])('refuses %s', (expression, message) => {
     expect(() => holds(expression)).toThrow(NoduleError)
     expect(() => holds(expression)).toThrow(message)
@@ -111,6 +124,75 @@ describe('jsonToXml', () => {
     expect(boxesOf(fillContours(contours, contourExtent(contours)))).toEqual([
       { k: 0, box: { x1: 10, y1: 20, x2: 14, y2: 25 } },
     ])
+  })
+
+  it('boxes at every border of the image come back as they were', async () => {
+    const boxes = [
+      { x1: 0, y1: 0, x2: 4, y2: 5 },
+      { x1: 60, y1: 40, x2: 64, y2: 48 },
+      { x1: 20, y1: 45, x2: 30, y2: 48 },
+      { x1: 0, y1: 0, x2: 64, y2: 48 },
+      { x1: 63, y1: 0, x2: 64, y2: 1 },
+    ]
+    const slices = boxes.map((box, k) => ({
+      sopInstanceUid: `1.2.${k}`,
+      z: 50 * k,
+      boxes: [{ ...box, score: 0.9, nodule: k }],
+    }))
+    const path = put({
+      format: 'nodule-detections/1',
+      studyInstanceUid: '1.2',
+      seriesInstanceUid: '1.2.3',
+      slices,
+      nodules: slices.map((_, id) => ({ id })),
+    })
+    const [xml] = await jsonToXml(path, folder)
+    const heights = slices.map(({ z }) => z)
+    const geometry: VolumeGeometry = {
+      origin: [0, 0, 0],
+      rowDirection: [1, 0, 0],
+      columnDirection: [0, 1, 0],
+      sliceDirection: [0, 0, 1],
+      spacing: [50, 0.5, 0.5],
+      slicePositions: heights,
+    }
+    const placed = placeOnSeries((await readLidcXml(xml!)) as LidcReading, {
+      seriesInstanceUid: '1.2.3',
+      thickness: 1,
+      geometry,
+      slices: slices.map(({ sopInstanceUid, z }) => ({
+        sopInstanceUid,
+        imagePosition: [0, 0, z] as const,
+        rows: 48,
+        columns: 64,
+      })),
+    })
+    expect(placed.unplaced).toEqual([])
+    expect(
+      placed.nodules.flatMap(({ contours }) => boxesOf(fillContours(contours, contourExtent(contours)))),
+    ).toEqual(boxes.map((box, k) => ({ k, box })))
+  })
+
+  it('two series of one UID become two files, of one input or of several', async () => {
+    const series = (readerId: string): unknown => ({
+      studyInstanceUid: '1.2',
+      seriesInstanceUid: '1.2.3',
+      sessions: [{ readerId }],
+      nodules: [],
+      smallNodules: [],
+      nonNodules: [],
+    })
+    const two = { format: 'nodule-annotations/2', series: [series('A'), series('B')] }
+    const one = { format: 'nodule-annotations/2', series: [series('C')] }
+    const taken = new Set<string>()
+    const output = join(folder, 'unique')
+    const paths = [
+      ...(await jsonToXml(put(two), output, taken)),
+      ...(await jsonToXml(put(one), output, taken)),
+    ]
+    expect(paths.map((path) => basename(path))).toEqual(['1.2.3.xml', '1.2.3-2.xml', '1.2.3-3.xml'])
+    for (const [n, path] of paths.entries())
+      expect(((await readLidcXml(path)) as LidcReading).sessions[0]!.readerId).toBe('ABC'[n])
   })
 
   it.each<[unknown, RegExp]>([

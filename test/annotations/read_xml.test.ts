@@ -158,8 +158,13 @@ describe('parseLidcXml', () => {
     ],
     [
       'a negative pixel',
-      good.replace('<xCoord>0</xCoord>', '<xCoord>-1</xCoord>'),
-      /a pixel index from 0 to 65535/,
+      good.replace('<xCoord>0</xCoord>', '<xCoord>-2</xCoord>'),
+      /a pixel index from -1 to 65535/,
+    ],
+    [
+      'a negative point',
+      message(session(nonNodule(1, -1, 0))),
+      /locus\/xCoord: .*a pixel index from 0 to 65535/,
     ],
     ['no inclusion', good.replace('TRUE', 'maybe'), /inclusion: .*TRUE or FALSE but received "maybe"/],
     [
@@ -192,7 +197,7 @@ describe('parseLidcXml', () => {
   })
 
   it('any points come back as they were written', () => {
-    const point = fc.tuple(fc.integer({ min: 0, max: 511 }), fc.integer({ min: 0, max: 511 }))
+    const point = fc.tuple(fc.integer({ min: -1, max: 512 }), fc.integer({ min: -1, max: 512 }))
     fc.assert(
       fc.property(
         fc.array(point, { minLength: 2, maxLength: 30 }),

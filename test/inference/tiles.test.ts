@@ -217,6 +217,25 @@ describe('detectVolume with data.mm_per_pixel', () => {
     expect(boxes.filter(({ nodule }) => nodule === undefined)).toHaveLength(3)
     expect(boxes.filter(({ nodule }) => nodule === 1)).toHaveLength(3)
   })
+
+  test('the second stage judges what the first is unsure of too: only the list ends at the confidence asked for', async () => {
+    const volume = ballVolume(5, [3, 100, 120])
+    const run = async (minConfidence: number, rescored: boolean) =>
+      detectVolume(volume, diskSession(tileHypes()), {
+        parameters: { ...parameters, link: { ...parameters.link, minConfidence } },
+        ...(rescored
+          ? {
+              rescore: async (nodules) =>
+                Promise.resolve(nodules.map((nodule) => ({ ...nodule, confidence: 0.99 }))),
+            }
+          : {}),
+      })
+    const { nodules } = await run(0, false)
+    const high = 0.98
+    expect(Math.min(...nodules.map(({ confidence }) => confidence))).toBeLessThan(high)
+    expect((await run(high, true)).nodules).toHaveLength(nodules.length)
+    expect((await run(high, false)).nodules.length).toBeLessThan(nodules.length)
+  })
 })
 
 describe('examinedRegion', () => {

@@ -57,6 +57,28 @@ describe('segmentFolders', () => {
     expect(problems.join('\n')).toContain('PHANTOM-0001')
   })
 
+  it('counts a damaged slice as failed, and goes on without it', async () => {
+    const [patient] = await writePhantoms(join(folder, 'slice'), {
+      patients: 1,
+      matrix: 64,
+      spacing: 10,
+      slices: 12,
+    })
+    const name = (await readdir(patient!.folder)).filter((entry) => entry.endsWith('.dcm')).sort()[0]!
+    const path = join(patient!.folder, name)
+    await writeFile(path, (await readFile(path)).subarray(0, -100))
+    const problems: string[] = []
+    const { done, failed } = await segmentFolders([join(folder, 'slice')], {
+      output: join(folder, 'out3'),
+      montage: false,
+      nifti: false,
+      onWarning: (message) => problems.push(message),
+    })
+    expect(done).toHaveLength(1)
+    expect(failed).toBe(1)
+    expect(problems[0]).toContain(path)
+  })
+
   it('ends when it is told to, while it reads headers too', async () => {
     const output = join(folder, 'none')
     const asked = { output, signal: AbortSignal.abort() }

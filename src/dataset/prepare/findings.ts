@@ -26,7 +26,7 @@ export async function readFindings(
       actual: reading.kind,
     })
   const placed = placeOnSeries(reading, series)
-  const warnings = [...reading.warnings]
+  const warnings = [...reading.warnings, ...placed.warnings.map((warning) => `${path}: ${warning}`)]
   if (placed.unplaced.length > 0) warnings.push(`${path}: ${placed.unplaced.length} outlines lie on no slice`)
   if (placed.sessions < rule.minReaders) {
     warnings.push(

@@ -54,7 +54,8 @@ function distinctNames(paths: readonly string[]): [string, string][] {
 
 /**
  * Reads the header of a volume file as slices: a series of its own, in HU. Rows that run to the patient's right and
- * columns that run to the front are turned around, as DICOM has them.
+ * columns that run to the front are turned around, as DICOM has them, but where both do so in a MetaImage: that is the
+ * DICOM order of a prone patient, which ITK keeps.
  *
  * @param name of the series; default: the file's name without its ending
  * @throws NoduleError FILE, FORMAT, UNSUPPORTED
@@ -67,8 +68,9 @@ export async function readVolumeHeaders(
   await checkVoxels(file)
   const [depth, rows, columns] = file.shape
   const [x, y, z] = file.axes
-  const mirrorX = isAlong(x, 0) && x[0] < 0
-  const mirrorY = isAlong(y, 1) && y[1] < 0
+  const [toRight, toFront] = [isAlong(x, 0) && x[0] < 0, isAlong(y, 1) && y[1] < 0]
+  const isProne = file.format === 'MetaImage' && toRight && toFront
+  const [mirrorX, mirrorY] = [toRight && !isProne, toFront && !isProne]
   const first = along(
     along(file.origin, x, mirrorX ? (columns - 1) * file.spacing[0] : 0),
     y,

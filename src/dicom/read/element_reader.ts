@@ -129,6 +129,9 @@ export class ElementReader {
     let at = from
     while (at < end && !this.finished) {
       if (end - at < 8) {
+        // Before the pixels they are what a cut left of an element; zeros and what follows the pixels are padding.
+        if (depth === 0 && dataSet.elements[PIXEL_DATA] === undefined && !this.isZero(at, end))
+          throw new Damage(`an element at byte ${at} is longer than the file`, at)
         this.o.warnings.push(`${end - at} bytes behind the last element`)
         return end
       }

@@ -14,6 +14,7 @@ import type { FrameKind } from './functional_groups.js'
 import { locatePixels, possibleFrames } from './locate_pixels.js'
 import type { PixelPlace } from './locate_pixels.js'
 import type { VolumeSlice } from '../../formats/volume_file.js'
+import { withoutPixels } from './without_pixels.js'
 import { decodedTexts, isGiven, numbersOf, text, texts, uint16 } from './values.js'
 import { plainText } from '../../clean.js'
 
@@ -158,19 +159,7 @@ function parseHead(bytes: Uint8Array, path: string, size: number, whole: boolean
 export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   const { dataSet, path } = file
   const pixelElement = dataSet.elements[PIXEL_DATA]
-  if (pixelElement === undefined) {
-    for (const [tag, place] of [
-      ['x7fe00008', '(7FE0,0008)'],
-      ['x7fe00009', '(7FE0,0009)'],
-    ] as const)
-      if (dataSet.elements[tag] !== undefined)
-        throw new NoduleError('UNSUPPORTED', 'cannot read floating-point pixels', { path, place })
-    const expected = 'Pixel Data (7FE0,0010)'
-    if (file.stopped !== undefined)
-      throw new NoduleError('FORMAT', 'damaged data set', { path, expected, actual: file.stopped })
-    const actual = `${text(dataSet, 'x00080060') ?? 'an object'} without pixels`
-    throw new NoduleError('FORMAT', 'no image in the file', { fault: 'no-image', path, expected, actual })
-  }
+  if (pixelElement === undefined) throw withoutPixels(file)
   const rows = uint16(dataSet, 'x00280010') ?? 0
   const columns = uint16(dataSet, 'x00280011') ?? 0
   if (rows < 1 || columns < 1) {

@@ -90,6 +90,8 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
   }
   await eachAtOnce(files, o.atOnce ?? 16, read, o.signal)
   skipped.sort((a, b) => compare(a.path, b.path))
+  // Files come in as fast as they are read; which of two equal groups is kept must not depend on that.
+  headers.sort((a, b) => compare(a.path, b.path) || a.frame - b.frame)
   const series = groupBySeries(headers).map((group) => buildSeries(group))
   const key = (s: Series): string =>
     `${s.patientId}\n${s.studyInstanceUid}\n${s.seriesInstanceUid}\n${s.folder}`

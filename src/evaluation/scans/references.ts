@@ -67,6 +67,7 @@ export async function readReferences(
         `${reading.path}: taken for ${reader} and ${series.patientId}, who have the same series UID; it may be of one of them only`,
       )
     const placed = placeOnSeries(reading, series)
+    for (const warning of placed.warnings) warnings.push(`${reading.path}: ${warning}`)
     if (placed.unplaced.length > 0)
       warnings.push(
         `${reading.path}: ${count(placed.unplaced.length, 'mark')} ${agree(placed.unplaced.length, 'lies', 'lie')} on no slice of the series`,

@@ -56,7 +56,7 @@ describe('seriesTable', () => {
     try {
       for (const z of [0, 2, 4, 10]) writeFileSync(join(folder, `${z}.dcm`), sliceFile({ z, uid: `1.${z}` }))
       writeFileSync(join(folder, 'notes.txt'), 'x')
-      writeFileSync(join(folder, 'report.dcm'), sliceFile({ without: ['7fe00010'] }))
+      writeFileSync(join(folder, 'report.dcm'), sliceFile({ without: ['00200032'] }))
       writeFileSync(join(folder, 'cut.dcm'), sliceFile().subarray(0, -4))
       const found = await findSeries([folder])
       const lines = seriesTable(found).trimEnd().split('\n')
@@ -64,7 +64,7 @@ describe('seriesTable', () => {
       expect(lines[2]).toMatch(/^ {2}gap: about 2 slices missing/)
       expect(lines[3]).toBe('1 patient, 1 study, 1 series, 1 of them volumes')
       expect(lines[4]).toBe('2 files without a slice: 1 foreign, 1 CT')
-      expect(lines[5]).toMatch(/^ {2}1 CT: no image in the file: .*, such as .*report\.dcm$/)
+      expect(lines[5]).toMatch(/^ {2}1 CT: .*no place in the patient.*, such as .*report\.dcm$/)
       expect(lines[6]).toMatch(/^damaged: .*cut\.dcm: \(7FE0,0010\): file ends inside the pixel data/)
       expect(seriesJson(found)).toMatchObject({
         format: 'nodule-series/1',

@@ -172,14 +172,14 @@ describe('MetaImage', () => {
 
   it('turns rows and columns to the directions of DICOM', async () => {
     put('a.raw', RAW)
-    const turned = MHD.replace('= 1 0 0 0 1 0 0 0 1', '= -1 0 0 0 -1 0 0 0 1')
+    const turned = MHD.replace('= 1 0 0 0 1 0 0 0 1', '= -1 0 0 0 1 0 0 0 1')
     const { series } = await findSeries([put('a.mhd', turned)])
     const { geometry } = series[0]!
     expect(geometry.rowDirection[0]).toBe(1)
     expect(geometry.columnDirection[1]).toBe(1)
-    expect([...(await loadVolume(series[0]!)).data.subarray(0, 6)]).toEqual([6, 5, 4, 3, 2, 1])
-    // The file's first voxel is now the last of the slice.
-    voxelToPatient(geometry, 0, 1, 2).forEach((value, axis) =>
+    expect([...(await loadVolume(series[0]!)).data.subarray(0, 6)]).toEqual([3, 2, 1, 6, 5, 4])
+    // The file's first voxel is now the last of its row.
+    voxelToPatient(geometry, 0, 0, 2).forEach((value, axis) =>
       expect(value).toBeCloseTo([-10, -20, -30][axis]!, 9),
     )
   })

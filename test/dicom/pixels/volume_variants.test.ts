@@ -53,6 +53,19 @@ describe('MetaImage', () => {
     expect(await read(put('a.mha', file(head)))).toMatchObject({ values: VALUES })
   })
 
+  it.each<[string, string, [number, number], number[]]>([
+    ['both axes back: DICOM of a prone patient', '-1 0 0 0 -1 0 0 0 1', [-1, -1], [1, 2, 3]],
+    ['columns to the right alone', '-1 0 0 0 1 0 0 0 1', [1, 1], [3, 2, 1]],
+    ['rows to the front alone', '1 0 0 0 -1 0 0 0 1', [1, 1], [4, 5, 6]],
+  ])('%s', async (_, matrix, directions, firstRow) => {
+    const head = `${HEAD}TransformMatrix = ${matrix}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n`
+    const found = await read(put('a.mha', Buffer.concat([Buffer.from(head), RAW])))
+    if (typeof found === 'string') throw new Error(found)
+    const { rowDirection, columnDirection } = found.series.geometry
+    expect([rowDirection[0], columnDirection[1]]).toEqual(directions)
+    expect(found.values.slice(0, 3)).toEqual(firstRow)
+  })
+
   function atByte(offset: number, head: string): Buffer {
     const start = Buffer.alloc(offset, 0x20)
     start.write(head)

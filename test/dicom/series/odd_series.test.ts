@@ -317,3 +317,13 @@ describe('patients', () => {
     expect(new Set(scans.map((scan) => resultName(scan))).size).toBe(2)
   })
 })
+
+it('of two equal groups the first by name is kept, however fast its files are read', async () => {
+  // Such a header takes several reads.
+  const long = { tag: '00091010', vr: 'OB', bytes: new Uint8Array(400_000) }
+  stack('a', grid(3, 2.5), () => ({ extra: [long] }))
+  stack('bb', grid(3, 2.5), () => ({ columns: 3 }))
+  const series = await only()
+  expect(series.slices.map(({ columns }) => columns)).toEqual([4, 4, 4])
+  expect(series.problems[0]!.paths).toEqual([0, 1, 2].map((n) => join(folder, `bb${n}.dcm`)))
+})

@@ -143,7 +143,7 @@ describe('findSeries', () => {
       'empty.dcm': 'damaged',
       'cut.dcm': 'damaged',
       dangling: 'damaged',
-      'no-pixels.dcm': 'not-a-slice',
+      'no-pixels.dcm': 'damaged',
       'no-place.dcm': 'not-a-slice',
       'turned.dcm': 'damaged',
     })
@@ -156,6 +156,7 @@ describe('findSeries', () => {
       'cut.dcm',
       'dangling',
       'empty.dcm',
+      'no-pixels.dcm',
       'turned.dcm',
     ])
   })
