@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -10,6 +10,7 @@ import type { Finding } from '../../src/formats/index.js'
 import type { EvaluateOptions, GroupRow, ScanRun, SliceRun, SliceRuns } from '../../src/evaluation/index.js'
 import { withKeys } from '../../src/evaluation/scans/references.js'
 import { findSeries } from '../../src/dicom/index.js'
+import { writeReport } from '../../src/report/write_report.js'
 import { writeTinyScan } from '../inference/tiny_scan.js'
 import { realData } from '../real_data.js'
 
@@ -319,6 +320,31 @@ test('one XML that two patients of a series UID get is said; their findings are 
     ['1.2.826.0.1.5 (A)', '1.2.826.0.1.5 (A)'],
     ['1.2.826.0.1.5 (B)', '1.2.826.0.1.5 (B)'],
   ])
+
+  // Each has an XML of its own, and only A's nodule is found.
+  for (const { patientId } of both) copyFileSync(xml, join(place, patientId, 'reading.xml'))
+  const found = join(folder, 'found of two')
+  mkdirSync(found)
+  const { x, y, z } = scans[0]!.findings[0]!
+  const nodule = { center: [x, y, z], centerVoxel: [1, 23, 23], boxDiameterMm: 30, slices: [1, 1] }
+  for (const { patientId, seriesInstanceUid } of both)
+    file(`found of two/${patientId}.json`, {
+      ...{ format: 'nodule-detections/1', patientId, studyInstanceUid: '1', seriesInstanceUid },
+      model: { path: 'a.onnx', sha256: 'a', step: 1, codeVersion: '1' },
+      versions: { nodule: '1', onnxruntime: '1', node: '1' },
+      ...{ parameters: {}, slices: [], warnings: [] },
+      nodules:
+        patientId === 'A'
+          ? [{ ...nodule, id: 1, confidence: 0.9, box: { x1: 20, y1: 20, x2: 26, y2: 26 } }]
+          : [],
+    })
+  const options = { scans: [place], predictions: [found], minReaders: 1, bootstraps: 0 }
+  const { json } = await evaluateFiles(options)
+  expect(json).toMatchObject({ scans: 2, counts: { nodules: 2, tp: 1, fn: 1, fp: 0 } })
+  const report = await writeReport({
+    ...{ detections: found, scans: [place], output: join(folder, 'two.html'), bootstraps: 0 },
+  })
+  expect(report.figures).toMatchObject({ scans: { nodules: [{ patientId: 'A' }] } })
 })
 
 const lidc = [realData('lidc-idri-0001'), realData('lidc-idri-0003')].filter((one) => one !== undefined)
