@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import sharp from 'sharp'
@@ -29,6 +29,23 @@ describe('drawGallery', () => {
     expect((forms.height - 24) % 176).toBe(0)
     const anatomy = await sharp(paths.find((path) => path.includes('.anatomy'))).metadata()
     expect([anatomy.width, anatomy.height]).toEqual([6 * 256, 2 * 256 + 24])
+  })
+
+  it('counts a damaged slice as failed, and goes on without it', async () => {
+    const [patient] = await writePhantoms(join(folder, 'slice'), {
+      ...{ patients: 1, matrix: 96, spacing: 8, nodules: 2, seed: 6 },
+    })
+    const name = (await readdir(patient!.folder)).filter((entry) => entry.endsWith('.dcm')).sort()[0]!
+    const path = join(patient!.folder, name)
+    await writeFile(path, (await readFile(path)).subarray(0, -100))
+    const problems: string[] = []
+    const { paths, failed } = await drawGallery([join(folder, 'slice')], {
+      ...{ output: join(folder, 'out2'), forms: false, contours: false },
+      onWarning: (message) => problems.push(message),
+    })
+    expect(paths).toHaveLength(1)
+    expect(failed).toBe(1)
+    expect(problems.join('\n')).toContain(path)
   })
 
   it('needs an annotated scan', async () => {
