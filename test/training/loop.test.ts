@@ -7,6 +7,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
 import { parsePatchHypes } from '../../src/config/patch_hypes.js'
+import { probeEngines } from '../../src/engine/start.js'
 import { NoduleError } from '../../src/errors.js'
 import { trainPatches } from '../../src/training/train_patches.js'
 import { loadCheckpoint, loadCheckpointOf } from '../../src/checkpoints/checkpoint.js'
@@ -17,6 +18,7 @@ import type { TrainOptions } from '../../src/training/train.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 import { SMALL, writeSmallCubes } from '../patches/small_cubes.js'
 
+const present = (await probeEngines()).flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
 const root = mkdtempSync(join(tmpdir(), 'nodule-loop-'))
 afterAll(() => rmSync(root, { recursive: true }))
 
@@ -143,16 +145,19 @@ describe('the loop', () => {
     expect([error.code, error.place]).toEqual(['FORMAT', 'solver.freeze[0]'])
   })
 
-  it('averages the gradients of solver.accumulate batches, resumed or not', async () => {
-    const set = ['solver.accumulate=3', 'batch_size=1']
-    const whole = await run('three', { set, steps: 4 })
-    await run('threeParts', { set, steps: 2 })
-    const parts = await run('threeParts', { set, steps: 4, resume: true })
-    const one = await run('one', { set: ['batch_size=1'], steps: 4 })
-    const [a, b, c] = await Promise.all([whole, parts, one].map(async (r) => loadCheckpoint(r.checkpoint)))
-    expect([...b!.tensors]).toEqual([...a!.tensors])
-    expect([...c!.tensors]).not.toEqual([...a!.tensors])
-  })
+  it.each(present)(
+    'averages the gradients of solver.accumulate batches, resumed or not, on %s',
+    async (engine) => {
+      const change = { engine, set: ['solver.accumulate=3', 'batch_size=1'] }
+      const whole = await run(`three-${engine}`, { ...change, steps: 4 })
+      await run(`threeParts-${engine}`, { ...change, steps: 2 })
+      const parts = await run(`threeParts-${engine}`, { ...change, steps: 4, resume: true })
+      const one = await run(`one-${engine}`, { engine, set: ['batch_size=1'], steps: 4 })
+      const [a, b, c] = await Promise.all([whole, parts, one].map(async (r) => loadCheckpoint(r.checkpoint)))
+      expect([...b!.tensors]).toEqual([...a!.tensors])
+      expect([...c!.tensors]).not.toEqual([...a!.tensors])
+    },
+  )
 })
 
 it('keeps the newest checkpoints and the best, and ends early', async () => {
