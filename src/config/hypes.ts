@@ -5,7 +5,7 @@ import { changeKey, readChanged } from './read_hypes.js'
 import { inOurWords } from './tensorbox.js'
 import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
-import { SOLVER_KEYS } from './solver_keys.js'
+import { SOLVER_KEYS, checkSolver } from './solver_keys.js'
 
 /**
  * Every key of a hypes file. Names are TensorBox's where TensorBox has the key, so that its files load; keys that
@@ -325,6 +325,7 @@ export function parseHypes(value: unknown, path = 'hypes', onWarning?: (warning:
       actual: show(hypes.data.window_high_hu),
     })
   }
+  checkSolver(hypes.solver, path)
   return hypes
 }
 
