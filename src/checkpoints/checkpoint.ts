@@ -63,7 +63,7 @@ export interface Progress {
 
 export type Variables = ReadonlyMap<string, tf.Variable>
 
-/** Writes a checkpoint; throws NoduleError (FILE). */
+/** Writes a checkpoint. Throws NoduleError: FILE; NUMERIC for tensors that are not finite, and writes nothing. */
 export async function saveCheckpoint(
   path: string,
   state: {
@@ -80,8 +80,21 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>()
   const add = (prefix: string, variables: Variables): void => {
-    for (const [name, variable] of variables)
-      tensors.set(prefix + name, { shape: variable.shape, data: variable.dataSync() as Float32Array })
+    for (const [name, variable] of variables) {
+      const data = variable.dataSync() as Float32Array
+      const bad = findNotFinite(data)
+      if (bad !== undefined)
+        throw new NoduleError(
+          'NUMERIC',
+          'the weights are not finite (a lower solver.learning_rate may help)',
+          {
+            place: `step ${state.step}`,
+            expected: 'finite numbers to save',
+            actual: `${prefix}${name}[${bad}] ${data[bad]}`,
+          },
+        )
+      tensors.set(prefix + name, { shape: variable.shape, data })
+    }
   }
   add('model/', state.weights)
   add('optimizer/', state.slots)
@@ -191,6 +204,24 @@ function isProgress(value: unknown): value is Progress {
   )
 }
 
+/** The first element that is NaN or infinite. */
+function findNotFinite(data: Float32Array): number | undefined {
+  // A loop: there are millions of them, at every checkpoint.
+  for (let n = 0; n < data.length; n++) if (!Number.isFinite(data[n])) return n
+  return undefined
+}
+
+/** Throws NoduleError (FORMAT) for a tensor of a file that holds what is not a number. */
+export function checkFinite({ data }: HostTensor, path: string, place: string): void {
+  const bad = findNotFinite(data)
+  if (bad === undefined) return
+  throw new NoduleError('FORMAT', 'a tensor holds what is not a number', {
+    path,
+    place: `${place}[${bad}]`,
+    actual: String(data[bad]),
+  })
+}
+
 /**
  * Copies the tensors `${prefix}${name}` into the variables. Throws NoduleError (FORMAT) where one is missing, has
  * another shape, or holds what is not a number.
@@ -214,14 +245,7 @@ export function restoreVariables(
         actual: show(tensor.shape),
       })
     }
-    const bad = tensor.data.findIndex((value) => !Number.isFinite(value))
-    if (bad >= 0) {
-      throw new NoduleError('FORMAT', 'a tensor holds what is not a number', {
-        path,
-        place: `${place}[${bad}]`,
-        actual: String(tensor.data[bad]),
-      })
-    }
+    checkFinite(tensor, path, place)
     const value = tf.tensor(tensor.data, tensor.shape, 'float32')
     variable.assign(value)
     value.dispose()

@@ -13,6 +13,7 @@ import { trainPatches } from '../../src/training/train_patches.js'
 import { loadCheckpoint, loadCheckpointOf } from '../../src/checkpoints/checkpoint.js'
 import { readSafeTensors } from '../../src/formats/safetensors.js'
 import { runLoop } from '../../src/training/loop.js'
+import type { EntryHead, Learner } from '../../src/training/loop.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
@@ -55,17 +56,19 @@ async function refused(work: Promise<unknown>): Promise<NoduleError> {
   return error as NoduleError
 }
 
-describe('the loop', () => {
-  it('ends where the loss is not finite, and saves what the step saw', async () => {
-    const output = join(root, 'diverges')
-    const seen: number[] = []
-    const hypes = parseHypes({ logging: { display_iter: 1, save_iter: 1, histogram_iter: 0 } })
-    const run = {
-      ...{ hypes, earlier: undefined, seed: 1, firstStep: 0, lastStep: 9 },
-      options: { hypes: 'h.json', output, engine: 'wasm' as const },
-      data: { train: ['list.json'], test: undefined },
-    }
-    const work = runLoop(run, () => ({
+type Fake = Learner<number, { loss: number }, object, EntryHead & { loss: number }>
+
+/** A run of nine steps of which only its newest checkpoint is kept; a batch is its number. */
+async function fakeRun(output: string, change: Partial<Fake>): Promise<unknown> {
+  const logging = { display_iter: 1, save_iter: 1, histogram_iter: 0, keep_checkpoints: 1 }
+  const run = {
+    ...{ hypes: parseHypes({ logging }), earlier: undefined, seed: 1, firstStep: 0, lastStep: 9 },
+    options: { hypes: 'h.json', output, engine: 'wasm' as const },
+    data: { train: ['list.json'], test: undefined },
+  }
+  return runLoop<typeof run.hypes, number, { loss: number }, object, EntryHead & { loss: number }>(
+    run,
+    () => ({
       kind: 'detector',
       weights: new Map([['w', tf.variable(tf.scalar(1), true)]]),
       loadStart: async () => undefined,
@@ -74,18 +77,29 @@ describe('the loop', () => {
         metadata: { number: String(n) },
         tensors: new Map([['x', { shape: [1], data: Float32Array.of(n) }]]),
       }),
-      step: ([n]) => {
-        seen.push(n!)
-        if (n === 2) throw new NoduleError('NUMERIC', 'the loss is not finite', { place: 'step 2' })
-        return { loss: 1 }
-      },
+      step: () => ({ loss: 1 }),
       look: () => ({ look: {} }),
       score: () => undefined,
       entry: (head, { loss }) => ({ ...head, loss }),
       tags: { lr: 'learning_rate', loss: 'train/loss' },
       line: ({ step }) => `Step: ${step}`,
       dispose: () => undefined,
-    }))
+      ...change,
+    }),
+  )
+}
+
+describe('the loop', () => {
+  it('ends where the loss is not finite, and saves what the step saw', async () => {
+    const output = join(root, 'diverges')
+    const seen: number[] = []
+    const work = fakeRun(output, {
+      step: ([n]) => {
+        seen.push(n!)
+        if (n === 2) throw new NoduleError('NUMERIC', 'the loss is not finite', { place: 'step 2' })
+        return { loss: 1 }
+      },
+    })
     const error = await refused(work)
     const path = join(output, 'batch-000002-0.safetensors')
     expect([error.code, error.message]).toEqual([
@@ -98,6 +112,25 @@ describe('the loop', () => {
       tensors: new Map([['x', { shape: [1], data: Float32Array.of(2) }]]),
     })
     expect(readdirSync(join(output, 'checkpoints'))).toContain('step-000002.safetensors')
+  })
+
+  it.each([Number.NaN, Infinity])('saves no weight that is %s, and keeps what was good', async (value) => {
+    const output = join(root, `worse${value}`)
+    const weight = tf.variable(tf.scalar(1), true)
+    // The loss is that of the weights before the step.
+    const step = ([n]: readonly number[]): { loss: number } => {
+      if (n === 2) weight.assign(tf.scalar(value))
+      return { loss: 1 }
+    }
+    const error = await refused(fakeRun(output, { step, weights: new Map([['w', weight]]) }))
+    expect([error.code, error.message]).toEqual([
+      'NUMERIC',
+      'step 3: the weights are not finite (a lower solver.learning_rate may help): expected finite numbers to save ' +
+        `but received model/w[0] ${value}`,
+    ])
+    const folder = join(output, 'checkpoints')
+    expect(readdirSync(folder).sort()).toEqual(['last.safetensors', 'step-000002.safetensors'])
+    expect((await loadCheckpoint(join(folder, 'last.safetensors'))).step).toBe(2)
   })
 
   it('leaves the last good checkpoint where the disk is full', async () => {
