@@ -10,10 +10,11 @@ import { parsePatchHypes } from '../../src/config/patch_hypes.js'
 import { probeEngines } from '../../src/engine/start.js'
 import { NoduleError } from '../../src/errors.js'
 import { trainPatches } from '../../src/training/train_patches.js'
-import { loadCheckpoint, loadCheckpointOf } from '../../src/checkpoints/checkpoint.js'
+import { loadCheckpoint, loadCheckpointOf, newestCheckpoint } from '../../src/checkpoints/checkpoint.js'
 import { readSafeTensors } from '../../src/formats/safetensors.js'
 import { runLoop } from '../../src/training/loop.js'
 import type { EntryHead, Learner } from '../../src/training/loop.js'
+import type { Run } from '../../src/training/start.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
@@ -59,12 +60,17 @@ async function refused(work: Promise<unknown>): Promise<NoduleError> {
 type Fake = Learner<number, { loss: number }, object, EntryHead & { loss: number }>
 
 /** A run of nine steps of which only its newest checkpoint is kept; a batch is its number. */
-async function fakeRun(output: string, change: Partial<Fake>): Promise<unknown> {
+async function fakeRun(
+  output: string,
+  change: Partial<Fake>,
+  { onWarning, ...place }: Partial<Run> & Pick<TrainOptions, 'onWarning'> = {},
+): Promise<unknown> {
   const logging = { display_iter: 1, save_iter: 1, histogram_iter: 0, keep_checkpoints: 1 }
   const run = {
     ...{ hypes: parseHypes({ logging }), earlier: undefined, seed: 1, firstStep: 0, lastStep: 9 },
-    options: { hypes: 'h.json', output, engine: 'wasm' as const },
+    options: { hypes: 'h.json', output, engine: 'wasm' as const, onWarning },
     data: { train: ['list.json'], test: undefined },
+    ...(place as object),
   }
   return runLoop<typeof run.hypes, number, { loss: number }, object, EntryHead & { loss: number }>(
     run,
@@ -131,6 +137,68 @@ describe('the loop', () => {
     const folder = join(output, 'checkpoints')
     expect(readdirSync(folder).sort()).toEqual(['last.safetensors', 'step-000002.safetensors'])
     expect((await loadCheckpoint(join(folder, 'last.safetensors'))).step).toBe(2)
+  })
+
+  it('looks at the whole test at the end, where the last step is logged anyway, and leaves no trace when it goes on', async () => {
+    const set = ['logging.display_iter=1', 'logging.validate_iter=100', 'solver.early_stopping=1']
+    const log = (folder: string): object[] =>
+      readFileSync(join(root, folder, 'log.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => ({ ...(JSON.parse(line) as { step: number; testAp?: number }), msPerImage: 0 }))
+    const looks = (folder: string): object[] =>
+      log(folder)
+        .map((entry) => ({ step: 0, testAp: undefined, ...entry }))
+        .map(({ step, testAp }) => [step, typeof testAp])
+    const part = await run('looks', { set, steps: 2 })
+    expect(looks('looks')).toEqual([
+      [0, 'undefined'],
+      [1, 'number'],
+    ])
+    expect(part.last!.testAp).toBeTypeOf('number')
+    const best = await loadCheckpoint(join(root, 'looks', 'checkpoints', 'best.safetensors'))
+    expect([best.step, best.progress!.best!.score]).toEqual([2, part.last!.testAp])
+
+    await run('looks', { set, steps: 4, resume: true })
+    await run('looksAtOnce', { set, steps: 4 })
+    expect(looks('looks').slice(-2)).toEqual([
+      [2, 'undefined'],
+      [3, 'number'],
+    ])
+    expect(log('looks')).toEqual(log('looksAtOnce'))
+  })
+
+  it('a run that goes on keeps the best model of the look after its last checkpoint', async () => {
+    const output = join(root, 'better')
+    const path = join(output, 'checkpoints', 'best.safetensors')
+    const scored = (scores: readonly number[]): Partial<Fake> => {
+      let n = 0
+      return {
+        look: () => ({ look: { score: scores[n++] } }),
+        score: (look) => (look as { score?: number }).score,
+      }
+    }
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    const go = async (steps: number, scores: readonly number[], resume: boolean): Promise<number> => {
+      const load = async (): Promise<Run['earlier']> => {
+        const newest = (await newestCheckpoint(join(output, 'checkpoints')))!
+        return { ...(await loadCheckpoint(newest)), path: newest }
+      }
+      const from = resume ? await load() : undefined
+      const place = { earlier: from, firstStep: from?.step ?? 0, lastStep: steps }
+      await fakeRun(output, scored(scores), { ...place, onWarning })
+      return (await loadCheckpoint(path)).progress!.best!.score
+    }
+    expect(await go(2, [0.5, 0.9], false)).toBe(0.9)
+    expect(await go(2, [0.8], true)).toBe(0.9)
+    expect(await go(4, [0.8, 0.7, 0.6], true)).toBe(0.9)
+    // A file that cannot be read is no reason to stop.
+    writeFileSync(path, 'damaged')
+    expect(await go(5, [0.6, 0.95], true)).toBe(0.95)
+    expect(warnings).toEqual([
+      expect.stringMatching(/best\.safetensors: .*: the next best model replaces it$/),
+    ])
   })
 
   it('leaves the last good checkpoint where the disk is full', async () => {
