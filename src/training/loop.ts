@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { startEngine } from '../engine/start.js'
 import { describeFallbacks } from '../engine/onednn/engine.js'
@@ -154,9 +154,7 @@ export async function runLoop<
       engine: engine.name,
       seed,
       step: firstStep,
-      train:
-        run.data.train.length === 1 ? resolve(run.data.train[0]!) : run.data.train.map((p) => resolve(p)),
-      ...(run.data.test === undefined ? {} : { test: resolve(run.data.test) }),
+      ...run.data,
     })
 
     const means = new Means<Result>(earlier?.progress?.means)

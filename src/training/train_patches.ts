@@ -64,6 +64,8 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
   const load = async (path: string): Promise<Checkpoint<PatchHypes>> =>
     loadCheckpointOf(path, 'patches', parsePatchHypes)
   const run = await openRun(options, hypes, { train: trainPaths, test: options.test }, load)
+  if (hypes.solver.early_stopping > 0 && options.test === undefined)
+    options.onWarning?.(`${options.hypes}: solver.early_stopping has no effect without a test`)
   const workers = checkInteger('workers', options.workers ?? defaultWorkers(), 0, 64)
   const stores: CubeStore[] = []
   const open = async (paths: readonly string[]): Promise<CubeStore> => {

@@ -81,7 +81,10 @@ describe('training the second stage', () => {
       0, 4, 8, 10,
     ])
     // Without a test there is nothing to look at.
-    await run('noLooks', { set, steps: 5 })
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('noLooks', { set: [...set, 'solver.early_stopping=1'], steps: 5, onWarning })
+    expect(warnings).toEqual([`${hypes}: solver.early_stopping has no effect without a test`])
     const steps = readFileSync(join(root, 'noLooks', 'log.jsonl'), 'utf8').match(/"step":\d+/g)
     expect(steps).toEqual(['"step":0', '"step":4'])
   })
