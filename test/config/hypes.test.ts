@@ -72,6 +72,10 @@ describe('hypes', () => {
       '{"num_classes": 3}',
       'num_classes: several kinds of boxes cannot be trained: lists name none: expected 2 (background and nodule) but received 3',
     ],
+    [
+      '{"kind": "patches", "targets": ["nodule"]}',
+      'kind: these hypes are of a second stage: expected the hypes of a detector but received "patches"',
+    ],
     ['[1]', 'wrong type: expected object but received [1]'],
     ['{', 'not JSON: received'],
     ['{"base": 3}', 'base: wrong type: expected string but received 3'],
