@@ -138,7 +138,8 @@ function planParameters(
   { count, seed, magnifyMm }: InsertionPlan,
   donors: readonly StackEntry[],
 ): Record<string, unknown> {
-  const listed = donors.map(({ line: _, ...entry }) => entry)
+  // Without the lines of the index that they stand on.
+  const listed = donors.map((entry) => ({ ...entry, line: undefined }))
   return {
     ...(magnifyMm === undefined ? {} : { magnifyMm }),
     insertion: { count, seed, donors: sha256(JSON.stringify(listed)) },
