@@ -37,7 +37,7 @@ export async function lockFolder(folder: string, what: string): Promise<() => vo
   const own: Holder = {
     token: randomBytes(12).toString('hex'),
     pid: process.pid,
-    started: startOf(process.pid),
+    started: processOf(process.pid).started,
     system: thisSystem(),
     since: new Date().toISOString(),
   }
@@ -97,6 +97,7 @@ function held(path: string, { pid, since }: Holder, what: string): NoduleError {
     path,
     expected: `one process that is ${what} there at a time`,
     actual: `process ${pid} since ${since}`,
+    remedies: ['wait until it ends', 'remove the file, if you know that nobody writes there'],
   })
 }
 
@@ -128,24 +129,28 @@ function isAlive({ pid, started, system }: Holder, path: string): boolean {
       return false
     }
   }
-  if (pid === process.pid) return started === startOf(pid)
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    // EPERM: there is one, of another user.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
-  }
-  return started === startOf(pid)
+  if (pid !== process.pid)
+    try {
+      process.kill(pid, 0)
+    } catch (error) {
+      // EPERM: there is one, of another user.
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+    }
+  const now = processOf(pid)
+  // Killed, though its number stays until its parent asks for it: in containers nobody may.
+  if (now.state === 'Z' || now.state === 'X') return false
+  return started === now.started
 }
 
-/** Linux tells when a process started; elsewhere its number alone has to do. */
-function startOf(pid: number): string {
+/** Linux tells a process's state, and when it started; elsewhere its number alone has to do. */
+function processOf(pid: number): { state: string; started: string } {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     // The name in brackets may hold blanks and brackets.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { state: fields[0] ?? '', started: fields[19] ?? '' }
   } catch {
-    return ''
+    return { state: '', started: '' }
   }
 }
 

@@ -4,7 +4,7 @@ import type { HostTensor } from '../formats/safetensors.js'
 import { sha256 } from '../hash.js'
 import { readRegular } from '../read_files.js'
 import { invalidParameter, show } from '../check.js'
-import { CHECKPOINT_FORMAT } from './checkpoint.js'
+import { CHECKPOINT_FORMAT, checkFinite } from './checkpoint.js'
 
 export interface Averaged {
   path: string
@@ -19,7 +19,8 @@ export interface Averaged {
  * (Wortsman et al., Model soups, arXiv 2203.05482). The means of batch norms are those of none: some hundred steps at a low
  * rate from there put them right. The file has the last one's hypes, step and seed and no state of an optimizer.
  *
- * @throws NoduleError INVALID_PARAMETER for fewer than two; FILE; FORMAT where they are no checkpoints, or not of one network
+ * @throws NoduleError INVALID_PARAMETER for fewer than two; FILE; FORMAT where they are no checkpoints, not of one network, or hold what is not a
+ * number
  */
 export async function averageCheckpoints(paths: readonly string[], output: string): Promise<Averaged> {
   if (paths.length < 2) throw invalidParameter('files', 'two checkpoints or more', paths.length)
@@ -33,7 +34,9 @@ export async function averageCheckpoints(paths: readonly string[], output: strin
     metadata = checkHeader(content.metadata, path, sums.size === 0 ? undefined : metadata)
     const weights = [...content.tensors].filter(([name]) => name.startsWith('model/'))
     if (sums.size > 0) checkSame(weights, sums, path)
-    for (const [name, { shape, data }] of weights) {
+    for (const [name, tensor] of weights) {
+      checkFinite(tensor, path, name)
+      const { shape, data } = tensor
       const { sum } = sums.get(name) ?? { sum: new Float64Array(data.length) }
       for (let n = 0; n < data.length; n++) sum[n]! += data[n]!
       sums.set(name, { shape, sum })

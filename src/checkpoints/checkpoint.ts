@@ -63,7 +63,7 @@ export interface Progress {
 
 export type Variables = ReadonlyMap<string, tf.Variable>
 
-/** Writes a checkpoint; throws NoduleError (FILE). */
+/** Writes a checkpoint. Throws NoduleError: FILE; NUMERIC for tensors that are not finite, and writes nothing. */
 export async function saveCheckpoint(
   path: string,
   state: {
@@ -80,8 +80,21 @@ export async function saveCheckpoint(
 ): Promise<void> {
   const tensors = new Map<string, HostTensor>()
   const add = (prefix: string, variables: Variables): void => {
-    for (const [name, variable] of variables)
-      tensors.set(prefix + name, { shape: variable.shape, data: variable.dataSync() as Float32Array })
+    for (const [name, variable] of variables) {
+      const data = variable.dataSync() as Float32Array
+      const bad = findNotFinite(data)
+      if (bad !== undefined)
+        throw new NoduleError(
+          'NUMERIC',
+          'the weights are not finite (a lower solver.learning_rate may help)',
+          {
+            place: `step ${state.step}`,
+            expected: 'finite numbers to save',
+            actual: `${prefix}${name}[${bad}] ${data[bad]}`,
+          },
+        )
+      tensors.set(prefix + name, { shape: variable.shape, data })
+    }
   }
   add('model/', state.weights)
   add('optimizer/', state.slots)
@@ -191,9 +204,80 @@ function isProgress(value: unknown): value is Progress {
   )
 }
 
+/** The first element that is NaN or infinite. */
+function findNotFinite(data: Float32Array): number | undefined {
+  // A loop: there are millions of them, at every checkpoint.
+  for (let n = 0; n < data.length; n++) if (!Number.isFinite(data[n])) return n
+  return undefined
+}
+
+/** Throws NoduleError (FORMAT) for a tensor of a file that holds what is not a number. */
+export function checkFinite({ data }: HostTensor, path: string, place: string): void {
+  const bad = findNotFinite(data)
+  if (bad === undefined) return
+  throw new NoduleError('FORMAT', 'a tensor holds what is not a number', {
+    path,
+    place: `${place}[${bad}]`,
+    actual: String(data[bad]),
+  })
+}
+
+/**
+ * A tensor of a file, of the shape that a weight has. Throws NoduleError (FORMAT) where it is missing, has another shape,
+ * or holds what cannot be: no number, or a variance below 0.
+ */
+function checkedTensor(
+  tensors: ReadonlyMap<string, HostTensor>,
+  place: string,
+  shape: readonly number[],
+  path: string,
+): HostTensor {
+  const tensor = tensors.get(place)
+  if (tensor === undefined)
+    throw new NoduleError('FORMAT', 'a tensor is missing', { path, place, expected: show(shape) })
+  if (tensor.shape.join() !== shape.join())
+    throw new NoduleError('FORMAT', 'a tensor has the wrong shape', {
+      path,
+      place,
+      expected: show(shape),
+      actual: show(tensor.shape),
+    })
+  checkFinite(tensor, path, place)
+  const below = place.endsWith('/moving_variance') ? tensor.data.findIndex((value) => value < 0) : -1
+  if (below >= 0)
+    throw new NoduleError('FORMAT', 'a variance is below 0', {
+      path,
+      place: `${place}[${below}]`,
+      expected: '0 or more',
+      actual: String(tensor.data[below]),
+    })
+  return tensor
+}
+
+/**
+ * Checks that the tensors `model/...` of a checkpoint are the weights of its network, each in its shape, and no others.
+ * Throws NoduleError (FORMAT).
+ */
+export function checkModel(
+  weights: readonly { name: string; shape: readonly number[] }[],
+  tensors: ReadonlyMap<string, HostTensor>,
+  path: string,
+): void {
+  const own = new Set(weights.map(({ name }) => `model/${name}`))
+  for (const { name, shape } of weights) checkedTensor(tensors, `model/${name}`, shape, path)
+  const over = [...tensors.keys()].filter((name) => name.startsWith('model/') && !own.has(name))
+  if (over.length > 0)
+    throw new NoduleError('FORMAT', 'a checkpoint of other hypes than it names', {
+      path,
+      place: over[0],
+      expected: `only the ${weights.length} weights that the hypes make`,
+      actual: `${over.length} more`,
+    })
+}
+
 /**
  * Copies the tensors `${prefix}${name}` into the variables. Throws NoduleError (FORMAT) where one is missing, has
- * another shape, or holds what is not a number.
+ * another shape, or holds what is not a number or a variance below 0.
  */
 export function restoreVariables(
   variables: Variables,
@@ -202,27 +286,8 @@ export function restoreVariables(
   path: string,
 ): void {
   for (const [name, variable] of variables) {
-    const tensor = tensors.get(prefix + name)
-    const place = prefix + name
-    if (tensor === undefined)
-      throw new NoduleError('FORMAT', 'a tensor is missing', { path, place, expected: show(variable.shape) })
-    if (tensor.shape.join() !== variable.shape.join()) {
-      throw new NoduleError('FORMAT', 'a tensor has the wrong shape', {
-        path,
-        place,
-        expected: show(variable.shape),
-        actual: show(tensor.shape),
-      })
-    }
-    const bad = tensor.data.findIndex((value) => !Number.isFinite(value))
-    if (bad >= 0) {
-      throw new NoduleError('FORMAT', 'a tensor holds what is not a number', {
-        path,
-        place: `${place}[${bad}]`,
-        actual: String(tensor.data[bad]),
-      })
-    }
-    const value = tf.tensor(tensor.data, tensor.shape, 'float32')
+    const { data, shape } = checkedTensor(tensors, prefix + name, variable.shape, path)
+    const value = tf.tensor(data, shape, 'float32')
     variable.assign(value)
     value.dispose()
   }

@@ -1,11 +1,11 @@
 import { NoduleError } from '../errors.js'
 import { invalidParameter, show } from '../check.js'
 import { BACKBONE_NAMES } from './backbones.js'
-import { changeKey, readChanged } from './read_hypes.js'
+import { changeKey, isGroup, readChanged } from './read_hypes.js'
 import { inOurWords } from './tensorbox.js'
 import { choice, flag, integer, number, numbers, parseKeys, text } from './schema.js'
 import type { Parsed } from './schema.js'
-import { SOLVER_KEYS } from './solver_keys.js'
+import { SOLVER_KEYS, checkSolver } from './solver_keys.js'
 
 /**
  * Every key of a hypes file. Names are TensorBox's where TensorBox has the key, so that its files load; keys that
@@ -286,6 +286,13 @@ export function changeHypes(hypes: Hypes, changes: readonly string[], keys: read
 
 /** Checks an object against HYPES_KEYS and the keys against each other. `path` is for the error messages. */
 export function parseHypes(value: unknown, path = 'hypes', onWarning?: (warning: string) => void): Hypes {
+  if (isGroup(value) && value['kind'] === 'patches')
+    throw new NoduleError('FORMAT', 'these hypes are of a second stage', {
+      path,
+      place: 'kind',
+      expected: 'the hypes of a detector',
+      actual: show(value['kind']),
+    })
   const hypes = parseKeys(HYPES_KEYS, inOurWords(value, path, onWarning), path)
   requireEqual(
     path,
@@ -325,6 +332,7 @@ export function parseHypes(value: unknown, path = 'hypes', onWarning?: (warning:
       actual: show(hypes.data.window_high_hu),
     })
   }
+  checkSolver(hypes.solver, path)
   return hypes
 }
 

@@ -3,6 +3,7 @@ import { show } from '../check.js'
 import { readChanged } from './read_hypes.js'
 import { choice, choices, flag, integer, number, numbers, parseKeys, text, texts } from './schema.js'
 import type { Parsed } from './schema.js'
+import { checkSolver } from './solver_keys.js'
 
 /** What a patch classifier can say about a cube; src/patches/targets.ts says what each means. */
 export const PATCH_TARGETS = ['nodule'] as const
@@ -105,7 +106,13 @@ export const PATCH_HYPES_KEYS = {
       0,
       1,
     ),
-    epsilon: number('Added to the denominator of RMSProp and Adam.', 1e-8, '', 0, 1),
+    epsilon: number(
+      'Added to the denominator of RMSProp and Adam; with Adam at least 1e-20.',
+      1e-8,
+      '',
+      0,
+      1,
+    ),
     momentum: number('SGD: part of the last step that is taken again; 0: plain.', 0, '', 0, 0.9999),
     accumulate: integer('Batches whose gradients are averaged for one step.', 1, 'batches', 1, 1024),
     precision: choice(
@@ -184,5 +191,6 @@ export function parsePatchHypes(value: unknown, path = 'hypes'): PatchHypes {
       `at least ${2 ** (hypes.widths.length - 1)} for ${hypes.widths.length} stages`,
       size,
     )
+  checkSolver(hypes.solver, path)
   return hypes
 }

@@ -156,8 +156,11 @@ export function parseKeys<K extends Keys>(
   }
   const result: Record<string, unknown> = {}
   for (const [name, entry] of Object.entries(keys)) {
-    if (!isKey(entry)) result[name] = parseKeys(entry, given[name] ?? {}, path, `${place}${name}.`, all)
-    else if (!Object.hasOwn(given, name)) result[name] = structuredClone(entry.default)
+    if (!isKey(entry)) {
+      // null is no group: the keys that it replaces would be lost without a word.
+      const group = given[name] === undefined ? {} : given[name]
+      result[name] = parseKeys(entry, group, path, `${place}${name}.`, all)
+    } else if (!Object.hasOwn(given, name)) result[name] = structuredClone(entry.default)
     else if (entry.accepts(given[name])) result[name] = given[name]
     else {
       throw new NoduleError('FORMAT', 'wrong value', {

@@ -25,7 +25,7 @@ export interface Batch {
 }
 
 export interface BatchOptions {
-  /** Seed of order and jitter; default solver.rnd_seed. */
+  /** Seed of order, jitter and crops; default solver.rnd_seed. */
   seed?: number
   /** The first step to yield, for going on after a checkpoint. */
   startStep?: number
@@ -71,7 +71,7 @@ export async function openBatches(
   const ahead = checkInteger('ahead', options.ahead ?? Math.max(2, workers + 1), 0, 128)
   const passes = options.passes ?? Infinity
   if (!(passes > 0)) throw invalidParameter('passes', 'number above 0', passes)
-  const entries = hypes.data.truncate_data ? list.entries.slice(0, TRUNCATED_LENGTH) : list.entries
+  const { entries } = truncated(list, hypes)
   if (entries.length === 0) {
     throw new NoduleError('FORMAT', 'the list has no frames', {
       path: list.path,
@@ -97,7 +97,7 @@ export async function openBatches(
     const indices = numbers.map((number) => order.entry(Math.floor(number / crops)))
     const { frames, boxes, excluded, decoded } = await run({
       hypes,
-      jitterSeed: options.jitter === true ? seed : undefined,
+      ...{ seed, jitter: options.jitter === true },
       items: numbers.map((number, place) => {
         const index = indices[place]!
         return { number, image: cache.get(index) ?? images[index]! }
@@ -129,7 +129,10 @@ export async function* batches(
   }
 }
 
-/** What `data.truncate_data` leaves of a list, as in TensorBox. */
+/** What `data.truncate_data` leaves of a list: the first entries, as many as in TensorBox. */
+export function truncated(list: FrameList, { data }: Pick<Hypes, 'data'>): FrameList {
+  return data.truncate_data ? { ...list, entries: list.entries.slice(0, TRUNCATED_LENGTH) } : list
+}
 const TRUNCATED_LENGTH = 10
 
 /** Which entry each item is: pass after pass, each pass in an order of its own. */

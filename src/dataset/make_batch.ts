@@ -19,8 +19,10 @@ export interface LoadedFrame extends Canvas {
 /** A batch to be made, in whatever thread: nothing here depends on what was made before. */
 export interface BatchTask {
   hypes: Hypes
-  /** Seed of jitter and crops; undefined: frames as they are. */
-  jitterSeed: number | undefined
+  /** Of jitter and of crops. */
+  seed: number
+  /** Frames as the hypes vary them; false: as they are. */
+  jitter: boolean
   /** The item's number in the run, which seeds what is drawn for it, and its image. */
   items: readonly { number: number; image: CheckedImage | LoadedFrame }[]
 }
@@ -34,7 +36,7 @@ export interface MadeBatch {
   decoded: (LoadedFrame | undefined)[]
 }
 
-export async function makeBatch({ hypes, jitterSeed, items }: BatchTask): Promise<MadeBatch> {
+export async function makeBatch({ hypes, seed, jitter, items }: BatchTask): Promise<MadeBatch> {
   const { image_width: width, image_height: height, biggest_box_px: biggest } = hypes
   const values = width * height * hypes.data.channels
   const frames = new Float32Array(new SharedArrayBuffer(items.length * values * 4))
@@ -47,7 +49,8 @@ export async function makeBatch({ hypes, jitterSeed, items }: BatchTask): Promis
   const loaded = await Promise.all(items.map(async ({ image }) => reading.get(image)!))
   for (const [place, frame] of loaded.entries()) {
     const target = frames.subarray(place * values, (place + 1) * values)
-    const { boxes, excluded } = put(frame, hypes, jitterSeed, items[place]!.number, target)
+    const random = itemRandom(seed, items[place]!.number)
+    const { boxes, excluded } = put(frame, hypes, jitter, random, target)
     made.boxes.push(boxes.filter((box) => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest))
     made.excluded.push(excluded)
     made.decoded.push(frame === items[place]!.image ? undefined : frame)
@@ -83,23 +86,16 @@ interface Boxes {
 }
 
 /** Writes the network's frame: the whole one, moved or as it is, or a crop of the canvas. */
-function put(
-  frame: LoadedFrame,
-  hypes: Hypes,
-  jitterSeed: number | undefined,
-  item: number,
-  target: Float32Array,
-): Boxes {
+function put(frame: LoadedFrame, hypes: Hypes, jitter: boolean, random: Random, target: Float32Array): Boxes {
   const { image_width: width, image_height: height } = hypes
-  // Without jitter, crops are placed by the seed all the same, but not turned or changed.
-  const random = itemRandom(jitterSeed ?? hypes.solver.rnd_seed, item)
   const cut = (crop: Crop): Boxes => {
     cutCrop(frame, crop, width, height, random, target)
     const positive = cropBoxes(frame.boxes, crop, width, height)
     const excluded = cropBoxes(frame.excluded, crop, width, height)
     return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
   }
-  if (jitterSeed === undefined) {
+  if (!jitter) {
+    // Crops are placed by the seed all the same, but not turned or changed.
     if (hypes.data.mm_per_pixel > 0) return cut(drawCrop(frame, STILL, width, height, random))
     target.set(frame.data)
     return { boxes: frame.boxes, excluded: frame.excluded }
@@ -109,12 +105,12 @@ function put(
   )
 
   function jittered(): Boxes {
-    const jitter = drawJitter(random, hypes.jitter)
-    if (!isPlainJitter(hypes.jitter)) return cut(jitterCrop(jitter, hypes.jitter, width, height, random))
-    jitterFrame(frame.data, width, height, jitter, target)
+    const drawn = drawJitter(random, hypes.jitter)
+    if (!isPlainJitter(hypes.jitter)) return cut(jitterCrop(drawn, hypes.jitter, width, height, random))
+    jitterFrame(frame.data, width, height, drawn, target)
     return {
-      boxes: jitterBoxes(frame.boxes, width, height, jitter),
-      excluded: jitterBoxes(frame.excluded, width, height, jitter),
+      boxes: jitterBoxes(frame.boxes, width, height, drawn),
+      excluded: jitterBoxes(frame.excluded, width, height, drawn),
     }
   }
 

@@ -119,13 +119,15 @@ function moveOne({ weight, slots, gradient }: Moved, o: Move): tf.Tensor[] {
   return adam(weight, first!, second!, gradient, { ...o, beta1: o.decay, beta2: o.decay2 })
 }
 
-/** average * momentum + value * (1 - momentum) of every pair, assigned to the average. */
+/** average * momentum + value * (1 - momentum) of every pair, assigned to the average; each average once. */
 export function moveAverages(
   all: readonly { average: tf.Variable; value: tf.Tensor }[],
   momentum: number,
 ): void {
   if (all.length === 0) return
   const averages = all.map(({ average }) => average)
+  // Engines move all of them at once: a second value would be lost, or written at the same time.
+  if (new Set(averages).size < averages.length) throw new Error('an average is to be moved twice in one call')
   const inputs = numbered([...averages, ...all.map(({ value }) => value)])
   const outputs =
     run('NoduleMoveAverages', inputs, { momentum, count: all.length }) ??

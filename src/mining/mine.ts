@@ -2,8 +2,11 @@ import { checkInteger, checkNumber } from '../check.js'
 import { DEFAULT_BOX_RULE, readList } from '../dataset/index.js'
 import type { BoxRule } from '../dataset/index.js'
 import { checkBoxRule } from '../dataset/prepare/boxes.js'
+import type { InsertionPlan } from '../dataset/prepare/inserted_copy.js'
+import type { StackEntry } from '../dataset/stacks/read_index.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { NoduleError } from '../errors.js'
+import { sha256 } from '../hash.js'
 import type { Session } from '../inference/index.js'
 import { CUBES_FORMAT, cubeSpec, openCubes, storedSpec, writeCubes } from '../patches/index.js'
 import { writeHardMarks } from './hard_marks.js'
@@ -71,7 +74,7 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   const lists = (o.lists ?? []).map((path) => readList(path))
   const fine = cubeSpec(o.hypes).fine
   const spec = storedSpec(cubeSpec(o.hypes))
-  const sources = await findSources({ ...o, rule: boxes })
+  const { sources, stacks } = await findSources({ ...o, rule: boxes })
   const result: MineResult = {
     ...{ volumes: 0, failed: 0, nodules: 0, found: 0, falseMarks: 0, background: 0 },
     ...{ hardEntries: 0, interrupted: isStopped(o.signal) },
@@ -89,7 +92,7 @@ export async function mine(o: MineOptions): Promise<MineResult> {
         : { model: o.session.sha256, checkpoint: o.session.metadata.checkpointSha256 }),
       parameters: {
         ...{ ...rule, minReaders, minAxialDiameterMm },
-        ...(o.insertion?.magnifyMm === undefined ? {} : { magnifyMm: o.insertion.magnifyMm }),
+        ...(o.insertion === undefined ? {} : planParameters(o.insertion, stacks)),
       },
     },
     { resume: o.resume ?? false },
@@ -128,4 +131,17 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   }
   for (const list of lists) result.hardEntries += await writeHardMarks(list, store.sources)
   return result
+}
+
+/** What the copies of a scan depend on; more variants are more copies. */
+function planParameters(
+  { count, seed, magnifyMm }: InsertionPlan,
+  donors: readonly StackEntry[],
+): Record<string, unknown> {
+  // Without the lines of the index that they stand on.
+  const listed = donors.map((entry) => ({ ...entry, line: undefined }))
+  return {
+    ...(magnifyMm === undefined ? {} : { magnifyMm }),
+    insertion: { count, seed, donors: sha256(JSON.stringify(listed)) },
+  }
 }

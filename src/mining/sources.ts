@@ -65,8 +65,11 @@ export interface FindSourcesOptions extends Pick<WorkOptions, 'signal' | 'onWarn
 /**
  * Finds the scans that have LIDC XML, and the stacks. What cannot be used is told and left out.
  * Throws NoduleError (FILE) where nothing is left. Aborted, it gives what was found so far.
+ * @returns also the stacks that are wanted, in the order in which donors are drawn from them
  */
-export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> {
+export async function findSources(
+  o: FindSourcesOptions,
+): Promise<{ sources: MineSource[]; stacks: readonly StackEntry[] }> {
   const { bySeries, problems } = await xmlOfSeries(await findXml([...o.scans, ...o.xml]))
   for (const { path, reason } of problems) o.onWarning?.(`${path}: ${reason}`)
   const wanted = o.wanted ?? ((): boolean => true)
@@ -105,7 +108,7 @@ export async function findSources(o: FindSourcesOptions): Promise<MineSource[]> 
       path: [...o.scans, ...(o.stacks === undefined ? [] : [o.stacks])].join(', '),
       expected: 'CT series with LIDC XML files, or stacks, of the patients that are wanted',
     })
-  return sources
+  return { sources, stacks: chosen }
 }
 
 /** A scan with what says something of its nodules. */

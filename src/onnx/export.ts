@@ -5,7 +5,9 @@ import { startEngine } from '../engine/start.js'
 import type { EngineName } from '../engine/types.js'
 import { invalidParameter } from '../check.js'
 import { writeFileAtomic } from '../files.js'
-import { loadCheckpoint, modelTensors } from '../checkpoints/checkpoint.js'
+import { checkModel, loadCheckpoint, modelTensors } from '../checkpoints/checkpoint.js'
+import { buildBackbone } from '../model/backbones/registry.js'
+import { weightSpecs } from '../model/weights.js'
 import { quantizeWithFrames } from './calibrate.js'
 import type { QuantizationResult } from './calibrate.js'
 import { buildModel } from './detector.js'
@@ -74,6 +76,7 @@ export async function exportOnnx(
   const { step, seed, codeVersion } = checkpoint
   const framed = o.frame === undefined ? checkpoint.hypes : withFrame(checkpoint.hypes, o.frame)
   const hypes = changeHypes(framed, o.changes ?? [], DETECTION_KEYS)
+  checkModel(weightSpecs(hypes, buildBackbone(hypes)), checkpoint.tensors, checkpointPath)
   const tensors = modelTensors(checkpoint)
   const metadata = {
     hypes,

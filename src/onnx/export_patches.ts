@@ -6,16 +6,23 @@ import { startEngine } from '../engine/start.js'
 import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
-import { cubePlanes, cubeSpec, cubeTensor, createPatchModel } from '../patches/index.js'
+import {
+  cubePlanes,
+  cubeSpec,
+  cubeTensor,
+  createPatchModel,
+  patchGraph,
+  patchWeightSpecs,
+} from '../patches/index.js'
 import { readRegular } from '../read_files.js'
-import { loadCheckpointOf, modelTensors, restoreVariables } from '../checkpoints/checkpoint.js'
+import { checkModel, loadCheckpointOf, modelTensors, restoreVariables } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import { sha256 } from '../hash.js'
 import type { PatchOrigin } from './patch_metadata.js'
 import { buildPatchModel } from './patches.js'
 import { toPlanes } from './planes.js'
 import { encodeModel } from './proto.js'
-import { EXPORT_TOLERANCE, syntheticFrames } from './verify.js'
+import { EXPORT_TOLERANCE, runVerified, syntheticFrames } from './verify.js'
 
 export interface ExportPatchesOptions {
   /** Multiply batch norm into the convolutions; default true. */
@@ -77,6 +84,7 @@ interface Member {
 async function readMember(path: string, first: Member | undefined): Promise<Member> {
   const checkpoint = await loadCheckpointOf(path, 'patches', parsePatchHypes)
   const { hypes, step, seed, codeVersion } = checkpoint
+  checkModel(patchWeightSpecs(hypes, patchGraph(hypes)), checkpoint.tensors, path)
   const seen = (from: PatchHypes): string => JSON.stringify({ cube: from.cube, targets: from.targets })
   if (first !== undefined && seen(hypes) !== seen(first.origin.hypes))
     throw new NoduleError('FORMAT', 'a second stage of another cube or other targets than the first', {
@@ -112,9 +120,8 @@ async function verifyPatches(
     cubes.forEach((cube, index) => batch.set(toPlanes(cube, planes), index * pixels))
     const run = async (from: number, count: number): Promise<Float32Array> => {
       const part = batch.subarray(from * pixels, (from + count) * pixels)
-      const { outputs } = await session.run({
-        cubes: new ort.Tensor('uint8', part, [count, planes, size, size]),
-      })
+      const cubes = new ort.Tensor('uint8', part, [count, planes, size, size])
+      const { outputs } = await runVerified(session, { cubes }, path)
       return outputs!.data as Float32Array
     }
     const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1)

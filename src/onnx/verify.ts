@@ -98,13 +98,30 @@ async function compareFrames(
         }
       })
       const input = new ort.Tensor('uint8', toPlanes(frame, channels), [1, channels, height, width])
-      const actual = await session.run({ frames: input })
+      const actual = await runVerified(session, { frames: input }, path)
       compare('boxes', expected.boxes, actual['boxes']!.data as Float32Array)
       compare('confidences', expected.confidences, actual['confidences']!.data as Float32Array)
       result.frames++
     }
   } finally {
     detector.dispose()
+  }
+}
+
+/** One run. Throws NoduleError (NUMERIC) where it fails, as with weights that make what is no number of a place. */
+export async function runVerified(
+  session: ort.InferenceSession,
+  inputs: Record<string, ort.Tensor>,
+  path: string,
+): Promise<ort.InferenceSession.OnnxValueMapType> {
+  try {
+    return await session.run(inputs)
+  } catch (error) {
+    throw new NoduleError('NUMERIC', 'the exported model cannot be run', {
+      path,
+      actual: error instanceof Error ? error.message : String(error),
+      cause: error,
+    })
   }
 }
 

@@ -5,7 +5,6 @@ import type { Variables } from '../checkpoints/checkpoint.js'
 import { reduceFlat } from './flat_gradients.js'
 import type { ReduceGradients } from './flat_gradients.js'
 import type { Optimizer } from './optimizer.js'
-import { append } from '../lists.js'
 
 /** Where a training step stands. */
 export interface StepPlace {
@@ -32,12 +31,14 @@ export interface Forward<Numbers> {
 
 interface Model {
   readonly weights: Variables
+  /** Takes the statistics of one batch, and disposes of them. */
   updateAverages: (statistics: readonly BatchStatistics[]) => void
 }
 
 /**
  * One training step: forward, backward, clipping, weights and averages moved. Of several batches the gradients are
- * averaged: these means are all that machines which train together have to exchange (`place.reduce`).
+ * averaged: these means are all that machines which train together have to exchange (`place.reduce`). The averages of the
+ * batch norms move once for every batch, in order.
  *
  * Throws NoduleError (NUMERIC) where loss or gradients are not finite; the weights are then unchanged.
  * @param forward number: counts the batches of the run, from 0
@@ -51,14 +52,14 @@ export function gradientStep<Batch, Numbers extends object>(
 ): Numbers & { loss: number; gradientNorm: number } {
   const trainable = [...model.weights].filter(([, variable]) => variable.trainable)
   const all: (Numbers & { loss: number })[] = []
-  let statistics: BatchStatistics[] = []
+  const statistics: BatchStatistics[][] = []
   let gradients = new Map<string, tf.Tensor>()
   try {
     for (const [index, batch] of batches.entries()) {
       const { value, grads } = tf.variableGrads(
         () => {
           const result = forward(batch, place.step * batches.length + index)
-          append(statistics, result.statistics)
+          statistics.push(result.statistics)
           if (!Number.isFinite(result.numbers.loss)) throw notFinite(place.step, result.numbers)
           all.push(result.numbers)
           return result.loss
@@ -77,12 +78,12 @@ export function gradientStep<Batch, Numbers extends object>(
     if (place.observe !== undefined)
       for (const [name, gradient] of gradients) place.observe(`gradients/${name}`, gradient.dataSync())
     const gradientNorm = optimizer.apply(gradients, place.learningRate, place.step)
-    model.updateAverages(statistics)
-    statistics = []
+    // One batch after the other: each moves the averages that the one before left.
+    while (statistics.length > 0) model.updateAverages(statistics.shift()!)
     return { ...means(all), gradientNorm }
   } finally {
     tf.dispose([...gradients.values()])
-    tf.dispose(statistics.flatMap(({ mean, variance }) => [mean, variance]))
+    tf.dispose(statistics.flat().flatMap(({ mean, variance }) => [mean, variance]))
   }
 }
 

@@ -59,21 +59,47 @@ export interface RunStart {
   seed: number
   /** Steps done before. */
   step: number
-  /** Lists or folders of cubes; written relative to the run's folder: a run is passed on without the names of a machine. */
+  /** Lists or folders of cubes. */
+  train: readonly string[]
+  test: string | undefined
+}
+
+/** The data of a start as run.jsonl has them: relative to the run's folder, since a run is passed on without the names of a machine. */
+interface RecordedData {
   train: string | string[]
   test?: string
 }
 
+export function recordedData(
+  folder: string,
+  { train, test }: Pick<RunStart, 'train' | 'test'>,
+): RecordedData {
+  const near = (place: string): string => relative(resolve(folder), resolve(place))
+  const all = train.map(near)
+  return { train: all.length === 1 ? all[0]! : all, ...(test === undefined ? {} : { test: near(test) }) }
+}
+
+const RUN_FILE = 'run.jsonl'
+
+/** The data of the last start in a run's folder; undefined where run.jsonl does not tell. */
+export async function lastData(folder: string): Promise<RecordedData | undefined> {
+  try {
+    const content = await readRegular(join(folder, RUN_FILE), { limit: MAX_TEXT_BYTES })
+    const last = content.toString('utf8').trim().split('\n').at(-1)!
+    const { train, test } = JSON.parse(last) as Partial<RecordedData>
+    const places = [train, test ?? []].flat()
+    if (!places.every((place) => typeof place === 'string')) return undefined
+    return { train: train!, ...(test === undefined ? {} : { test }) }
+  } catch {
+    // It only serves a warning.
+    return undefined
+  }
+}
+
 /** Adds a line to run.jsonl in a run's folder; a run that begins anew begins the file anew. Throws NoduleError (FILE). */
 export async function recordStart(folder: string, start: RunStart): Promise<void> {
-  const path = join(folder, 'run.jsonl')
-  const near = (place: string): string => relative(resolve(folder), resolve(place))
-  const { train, test } = start
-  const shown = {
-    ...start,
-    train: typeof train === 'string' ? near(train) : train.map(near),
-    ...(test === undefined ? {} : { test: near(test) }),
-  }
+  const path = join(folder, RUN_FILE)
+  const shown = { ...start, ...recordedData(folder, start) }
   const line = `${JSON.stringify({ time: new Date().toISOString(), ...shown })}\n`
   if (start.step === 0) return writeFileAtomic(path, line)
   try {

@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { startEngine } from '../engine/start.js'
 import { describeFallbacks } from '../engine/onednn/engine.js'
@@ -16,7 +16,7 @@ import {
   saveCheckpoint,
 } from '../checkpoints/checkpoint.js'
 import type { ModelKind, Variables } from '../checkpoints/checkpoint.js'
-import { countLook, pruneCheckpoints } from './best.js'
+import { countLook, keptScore, pruneCheckpoints } from './best.js'
 import { createEma } from './ema.js'
 import { freeze } from './freeze.js'
 import type { Observe, StepPlace } from './gradient_step.js'
@@ -154,9 +154,7 @@ export async function runLoop<
       engine: engine.name,
       seed,
       step: firstStep,
-      train:
-        run.data.train.length === 1 ? resolve(run.data.train[0]!) : run.data.train.map((p) => resolve(p)),
-      ...(run.data.test === undefined ? {} : { test: resolve(run.data.test) }),
+      ...run.data,
     })
 
     const means = new Means<Result>(earlier?.progress?.means)
@@ -169,6 +167,9 @@ export async function runLoop<
     const head = { values: describeHypes(hypes, compared), graph: learner.graph?.() }
     const log = await openLog<Entry>(options.output, logged, learner.tags, head)
     let best = earlier?.progress?.best
+    // An earlier call may have looked once more after its last checkpoint, which does not know of it.
+    const bestPath = join(folder, 'best.safetensors')
+    let kept = earlier === undefined ? -Infinity : await keptScore(bestPath, learner.kind, options.onWarning)
     const save = async (path: string, at: number): Promise<string> => {
       const progress = { logged, means: means.state, best }
       const state = { hypes, step: at, seed, engine: engine.name, weights: model, slots, progress }
@@ -201,13 +202,25 @@ export async function runLoop<
       if (score === undefined) return
       const judged = countLook(best, score, stepsDone)
       best = judged.best
-      if (judged.improved) await save(join(folder, 'best.safetensors'), stepsDone)
+      if (!judged.improved || score <= kept) return
+      await save(bestPath, stepsDone)
+      kept = score
     }
 
     const { display_iter: displayEvery, save_iter: saveEvery, histogram_iter: histogramEvery } = hypes.logging
-    const isLogged = (at: number): boolean => at % displayEvery === 0 || learner.isDue?.(at) === true
+    const hasHistograms = (at: number): boolean => histogramEvery > 0 && at % histogramEvery === 0
+    const isLogged = (at: number): boolean =>
+      at % displayEvery === 0 || hasHistograms(at) || learner.isDue?.(at) === true
+    const logStep = async (at: number, histograms?: SummaryValue[]): Promise<void> => {
+      const looked = await report(at, false, histograms)
+      means.clear()
+      logged = at + 1
+      await judge(looked, at + 1)
+    }
     const { accumulate, early_stopping: patience } = hypes.solver
     const imagesOfStep = hypes.batch_size * accumulate
+    // A call that ended there had its last entry instead, after its checkpoint.
+    if (firstStep < lastStep && means.count > 0 && isLogged(firstStep - 1)) await logStep(firstStep - 1)
     const isStale = (): boolean => patience > 0 && best !== undefined && best.stale >= patience
     let saved = earlier?.path
     let step = firstStep
@@ -215,15 +228,14 @@ export async function runLoop<
     const begun = performance.now()
     // The first step builds kernels and fills caches: it is left out of the profile.
     let stopProfile: ReturnType<typeof startProfile> | undefined
+    let histograms: SummaryValue[] | undefined
     while (step < lastStep && options.signal?.aborted !== true && !isStale()) {
       const asked = performance.now()
       const batches: Batch[] = []
       for (let n = 0; n < accumulate; n++) batches.push(await learner.batch(step * accumulate + n))
       const started = performance.now()
       msWaited += started - asked
-      const due = isLogged(step)
-      const histograms: SummaryValue[] | undefined =
-        due && histogramEvery > 0 && step % histogramEvery === 0 ? [] : undefined
+      histograms = hasHistograms(step) ? [] : undefined
       const observe = histograms === undefined ? undefined : observeInto(histograms)
       const rate = learningRate(hypes.solver, step)
       const place = { step, learningRate: rate, observe, reduce: options.reduceGradients }
@@ -233,12 +245,8 @@ export async function runLoop<
       ema?.update(step)
       means.add(result, performance.now() - started)
 
-      if (due) {
-        const looked = await report(step, false, histograms)
-        means.clear()
-        logged = step + 1
-        await judge(looked, step + 1)
-      }
+      // The last step has its entry after the loop.
+      if (step + 1 < lastStep && isLogged(step)) await logStep(step, histograms)
       step++
       if (options.profile === true) stopProfile ??= startProfile()
       if (step % saveEvery === 0) saved = await saveStep(step)
@@ -254,7 +262,7 @@ export async function runLoop<
       )
     if (saved === undefined || (stepped && step % saveEvery !== 0)) saved = await saveStep(step)
     // The last step, whatever its number. After the checkpoint: a run that goes on does not know of this entry.
-    if (means.count > 0) await judge(await report(step - 1, !interrupted), step)
+    if (means.count > 0) await judge(await report(step - 1, !interrupted, histograms), step)
     if (stopProfile !== undefined && step > firstStep + 1) {
       for (const row of profileTable(stopProfile(), step - firstStep - 1).split('\n')) options.onLine?.(row)
       const share = (msWaited / (performance.now() - begun)) * 100

@@ -9,6 +9,7 @@ import type { WorkOptions } from '../work.js'
 import { newestCheckpoint } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import type { ReduceGradients } from './flat_gradients.js'
+import { lastData, recordedData } from './log.js'
 import { flatKeys } from './other_hypes.js'
 
 /** What a run of any model is told. */
@@ -91,11 +92,34 @@ export async function openRun<H extends RunHypes>(
 ): Promise<Run<H>> {
   const lastStep = checkInteger('steps', options.steps ?? hypes.solver.max_iter, 0, 1e9)
   if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
+  warnOfNoRate(options, hypes.solver, lastStep)
   const earlier = await findEarlier(options, hypes, load)
+  if (earlier !== undefined) await warnOfOtherData(options, data)
   const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
   return { options, hypes, earlier, seed, firstStep: earlier?.step ?? 0, lastStep, data }
 }
 
+function warnOfNoRate(options: RunOptions, solver: RunHypes['solver'], lastStep: number): void {
+  if (solver.schedule !== 'cosine' || lastStep <= solver.max_iter) return
+  options.onWarning?.(
+    `${options.hypes}: from step ${solver.max_iter} on the learning rate is 0 (solver.schedule is "cosine", and ends ` +
+      `there): for a run of ${lastStep} steps, --set solver.max_iter=${lastStep}`,
+  )
+}
+
+async function warnOfOtherData({ output, onWarning }: RunOptions, data: Run['data']): Promise<void> {
+  const before = await lastData(output)
+  if (before === undefined) return
+  const now = recordedData(output, data)
+  const shown = (value: string | string[] | undefined): string => [value ?? 'none'].flat().join(', ')
+  for (const key of ['train', 'test'] as const) {
+    const [old, given] = [shown(before[key]), shown(now[key])]
+    if (old === given) continue
+    onWarning?.(`${output}: the run goes on with other data: its --${key} was ${old}, and is ${given} now`)
+  }
+}
+
+/** Throws NoduleError (FORMAT) for an empty one. */
 export function required(path: string, file: string): string {
   if (path !== '') return path
   throw new NoduleError('FORMAT', 'no list of training frames', {

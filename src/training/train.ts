@@ -1,7 +1,7 @@
 import { findNear } from '../config/find_near.js'
 import { readHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
-import { openBatches } from '../dataset/batches.js'
+import { openBatches, truncated } from '../dataset/batches.js'
 import type { Batch, BatchSource } from '../dataset/batches.js'
 import { skipMissing } from '../dataset/check_images.js'
 import { readList, readLists } from '../dataset/list.js'
@@ -56,7 +56,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const run = await openRun(options, hypes, { train: trainPaths, test: testPath }, loadCheckpoint)
   const present = (list: FrameList): FrameList => (options.skipMissing === true ? skipMissing(list) : list)
   const trainList = present(readLists(trainPaths))
-  const testList = testPath === undefined ? undefined : present(readList(testPath))
+  // Here, since whole looks at it read it too.
+  const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)
+  if (hypes.solver.early_stopping > 0 && (testList === undefined || hypes.logging.validate_iter === 0))
+    options.onWarning?.(
+      `${options.hypes}: solver.early_stopping has no effect without looks at the whole test (a test list and ` +
+        'logging.validate_iter)',
+    )
 
   const { seed } = run
   const workers = options.workers ?? defaultWorkers()

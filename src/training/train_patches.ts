@@ -64,6 +64,8 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
   const load = async (path: string): Promise<Checkpoint<PatchHypes>> =>
     loadCheckpointOf(path, 'patches', parsePatchHypes)
   const run = await openRun(options, hypes, { train: trainPaths, test: options.test }, load)
+  if (hypes.solver.early_stopping > 0 && options.test === undefined)
+    options.onWarning?.(`${options.hypes}: solver.early_stopping has no effect without a test`)
   const workers = checkInteger('workers', options.workers ?? defaultWorkers(), 0, 64)
   const stores: CubeStore[] = []
   const open = async (paths: readonly string[]): Promise<CubeStore> => {
@@ -83,6 +85,8 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
     ahead = sampleAhead(sampler, source, workers)
     const { batch } = ahead
     const testStore = options.test === undefined ? undefined : await open([options.test])
+    const isTested = (step: number): boolean =>
+      testStore !== undefined && step % hypes.logging.test_iter === 0
     const build = (): Learner<PatchBatch, PatchResult, Look, PatchLogEntry> => {
       options.onLine?.(`cubes: ${sampler.nodules} nodules, ${sampler.others} others`)
       const model = createPatchModel(hypes, run.seed)
@@ -98,11 +102,9 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
         step: (batches, optimizer, place) => patchStep(model, optimizer, batches, place),
         batchTensors: (batch) => batchTensors(batch, hypes),
         look: ({ step, last }) => ({
-          look:
-            testStore !== undefined && (last || step % hypes.logging.test_iter === 0)
-              ? testPatches(model, testStore)
-              : {},
+          look: testStore !== undefined && (last || isTested(step)) ? testPatches(model, testStore) : {},
         }),
+        isDue: isTested,
         score: ({ testAuc }) => testAuc,
         entry: (head, means, look, msPerCube) => ({ ...head, ...means, ...look, msPerCube }),
         tags: TAGS,

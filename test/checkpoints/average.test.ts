@@ -61,6 +61,10 @@ describe('averageCheckpoints', () => {
     expect(longer.message).toContain('expected 2 but received 3')
     const other = await refused(a, await write('other', [1, 2], {}, 'model/v'))
     expect(other.message).toContain('model/w: a checkpoint of another network: expected 2 but received none')
+    const notFinite = await refused(a, await write('nan', [1, Number.NaN]))
+    expect(notFinite.message).toBe(
+      `${at('nan')}: model/w[1]: a tensor holds what is not a number: received NaN`,
+    )
     const kind = await refused(a, await write('cubes', [1, 2], { kind: 'patches' }))
     expect(kind.message).toContain('__metadata__.kind: not a checkpoint of the same kind')
     const foreign = await refused(await write('foreign', [1], { format: 'pt' }), a)

@@ -50,6 +50,11 @@ describe('hypes', () => {
     ['{"rnn_len": "5"}', 'rnn_len: wrong value: expected integer between 1 and 64 but received "5"'],
     ['{"rnn_len": 2.5}', 'rnn_len: wrong value: expected integer between 1 and 64 but received 2.5'],
     ['{"use_lstm": 1}', 'use_lstm: wrong value: expected true or false but received 1'],
+    ['{"solver": null}', 'solver: wrong type: expected object but received null'],
+    [
+      '{"solver": {"opt": "Adam", "epsilon": 0}}',
+      'solver.epsilon: wrong value: expected at least 1e-20 with solver.opt Adam but received 0',
+    ],
     ['{"solver": []}', 'solver: wrong type: expected object but received []'],
     [
       '{"solver": {"head_weights": [1]}}',
@@ -67,6 +72,10 @@ describe('hypes', () => {
       '{"num_classes": 3}',
       'num_classes: several kinds of boxes cannot be trained: lists name none: expected 2 (background and nodule) but received 3',
     ],
+    [
+      '{"kind": "patches", "targets": ["nodule"]}',
+      'kind: these hypes are of a second stage: expected the hypes of a detector but received "patches"',
+    ],
     ['[1]', 'wrong type: expected object but received [1]'],
     ['{', 'not JSON: received'],
     ['{"base": 3}', 'base: wrong type: expected string but received 3'],
@@ -74,6 +83,18 @@ describe('hypes', () => {
     const error = caught(() => readHypes(file('bad.json', content)))
     expect(error.message).toContain(message)
     expect(error.message).toContain('bad.json')
+  })
+
+  it('a change to null throws no group away', () => {
+    const path = file('group.json', '{"solver": {"opt": "SGD", "epsilon": 0}}')
+    expect(readHypes(path).solver).toMatchObject({ opt: 'SGD', epsilon: 0 })
+    expect(caught(() => readHypes(path, ['solver=null'])).message).toContain(
+      'solver: wrong type: expected object but received null',
+    )
+    const cubes = file('cubes.json', '{"kind": "patches"}')
+    expect(caught(() => readPatchHypes(cubes, ['solver.epsilon=0'])).message).toContain(
+      'cubes.json: solver.epsilon: wrong value: expected at least 1e-20 with solver.opt AdamW but received 0',
+    )
   })
 
   it('merges a base, group by group, and refuses loops', () => {

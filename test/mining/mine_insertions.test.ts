@@ -101,6 +101,23 @@ describe('mining copies of scans with nodules put in', () => {
     expect(read('other').equals(read('copies'))).toBe(false)
   })
 
+  it('adds no copies of another plan to those that are there, but more of the same', async () => {
+    const wanted = (patient: string): boolean => patient === 'P1' || patient === 'P2'
+    const more = { count: 2, variants: 3, seed: 4 }
+    expect(await run('copies', { wanted, insertion: more, resume: true })).toMatchObject({ volumes: 3 })
+    for (const other of [
+      { wanted, insertion: { ...more, count: 1 } },
+      { wanted, insertion: { ...more, seed: 5 } },
+      { insertion: more },
+      { wanted, insertion: undefined },
+    ])
+      await expect(run('copies', { ...other, resume: true })).rejects.toThrow(/were made otherwise/)
+
+    // Without copies nothing is told of them: cubes of before can be added to.
+    await run('plain', { wanted, insertion: undefined })
+    await opened('plain', ({ header }) => expect(header.parameters).not.toHaveProperty('insertion'))
+  })
+
   it('takes scans that nobody read where they are wanted: all of theirs is background', async () => {
     const result = await run('unread', { unread: true, insertion: undefined, stacks: undefined })
     expect(result).toMatchObject({ volumes: 2, nodules: 1 })

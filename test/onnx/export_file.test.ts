@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
+import { readSafeTensors, writeSafeTensors } from '../../src/formats/safetensors.js'
 import { encodeFrame } from '../../src/formats/images.js'
 import { encodePng } from '../../src/formats/index.js'
 import { writeList } from '../../src/dataset/index.js'
@@ -28,6 +29,7 @@ const hypes = parseHypes({
   lstm_size: 16,
   rnn_len: 2,
 })
+type Tensors = Awaited<ReturnType<typeof readSafeTensors>>['tensors']
 let folder: string
 let checkpoint: string
 
@@ -86,6 +88,52 @@ describe('exportOnnx', () => {
     const path = join(folder, 'other.onnx')
     await expect(exportOnnx(join(folder, 'frame.png'), path)).rejects.toMatchObject({ code: 'FORMAT' })
     await expect(exportOnnx(join(folder, 'missing'), path)).rejects.toMatchObject({ code: 'FILE' })
+    expect(await readdir(folder)).not.toContain('other.onnx')
+  })
+
+  test.each([
+    {
+      what: 'a variance below 0',
+      change: (tensors: Tensors) =>
+        (tensors.get('model/tiny/conv1/BatchNorm/moving_variance')!.data[1] = -0.5),
+      message:
+        'model/tiny/conv1/BatchNorm/moving_variance[1]: a variance is below 0: expected 0 or more but received -0.5',
+    },
+    {
+      what: 'tensors besides',
+      change: (tensors: Tensors) =>
+        tensors.set('model/decoder/box_ip/2', tensors.get('model/decoder/box_ip/1')!),
+      message:
+        /^model\/decoder\/box_ip\/2: a checkpoint of other hypes than it names: expected only the \d+ weights that the hypes make but received 1 more$/,
+    },
+    {
+      what: 'another shape',
+      change: (tensors: Tensors) =>
+        tensors.set('model/decoder/box_ip/1', { shape: [1], data: new Float32Array(1) }),
+      message: 'model/decoder/box_ip/1: a tensor has the wrong shape: expected [16,4] but received [1]',
+    },
+    {
+      what: 'a weight less',
+      change: (tensors: Tensors) => tensors.delete('model/decoder/box_ip/1'),
+      message: 'model/decoder/box_ip/1: a tensor is missing: expected [16,4]',
+    },
+    {
+      what: 'weights that make no boxes',
+      change: (tensors: Tensors) => tensors.get('model/decoder/box_ip/1')!.data.fill(3e38),
+      code: 'NUMERIC',
+      message: /^the exported model cannot be run: received /,
+    },
+  ])('a checkpoint with $what is refused with its name', async ({ change, message, code = 'FORMAT' }) => {
+    const path = join(folder, 'changed.safetensors')
+    const file = await readSafeTensors(checkpoint)
+    change(file.tensors)
+    await writeSafeTensors(path, file)
+    const error = await exportOnnx(path, join(folder, 'other.onnx'), { engine: 'wasm' }).catch(
+      (reason: unknown) => reason,
+    )
+    expect(error).toMatchObject({ name: 'NoduleError', code, path })
+    if (typeof message === 'string') expect((error as NoduleError).reason).toBe(message)
+    else expect((error as NoduleError).reason).toMatch(message)
     expect(await readdir(folder)).not.toContain('other.onnx')
   })
 

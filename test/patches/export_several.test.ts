@@ -2,6 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NoduleError } from '../../src/errors.js'
+import { readSafeTensors, writeSafeTensors } from '../../src/formats/safetensors.js'
 import { openPatchSession } from '../../src/inference/index.js'
 import { exportPatches } from '../../src/onnx/index.js'
 import { patchMetadata } from '../../src/onnx/patch_metadata.js'
@@ -73,6 +74,15 @@ describe('several second stages as one', () => {
     expect((error as NoduleError).message).toContain('a second stage of another cube or other targets')
     expect((error as NoduleError).message).toContain('"planes":7')
     expect(() => readFileSync(path)).toThrow('ENOENT')
+  })
+
+  it('must hold the weights of its hypes and no others', async () => {
+    const path = join(root, 'more.safetensors')
+    const file = await readSafeTensors(wider)
+    file.tensors.set('model/head/more/biases', { shape: [1], data: new Float32Array(1) })
+    await writeSafeTensors(path, file)
+    const work = exportPatches(one, join(root, 'never.onnx'), { engine: 'wasm', others: [path] })
+    await expect(work).rejects.toMatchObject({ code: 'FORMAT', path, place: 'model/head/more/biases' })
   })
 
   it.each(['{}', '[1]', '[{"step":1}]'])('whose list of networks is damaged are refused: %s', (others) => {

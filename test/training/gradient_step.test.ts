@@ -1,10 +1,15 @@
 import * as tf from '@tensorflow/tfjs'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
+import { moveAverages as moveAll } from '../../src/engine/fused_training.js'
+import { ENGINES } from '../../src/engine/start.js'
 import { NoduleError } from '../../src/errors.js'
+import { moveAverages } from '../../src/model/backbone.js'
 import { freeze } from '../../src/training/freeze.js'
 import { gradientStep } from '../../src/training/gradient_step.js'
 import { createOptimizer } from '../../src/training/optimizer.js'
+
+beforeAll(() => tf.setBackend('cpu'))
 
 const sgd = (solver: object = {}): ReturnType<typeof parseHypes> =>
   parseHypes({ clip_norm: 0, solver: { opt: 'SGD', ...solver } })
@@ -123,6 +128,56 @@ describe('gradientStep', () => {
     )
     expect([...model.weights.get('w')!.dataSync()]).toEqual([1, 1])
   })
+})
+
+const engines = await Promise.all(
+  ENGINES.map(async (engine) => ({ engine, name: engine.name, absent: await engine.probe() })),
+)
+describe.each(engines)('the averages of batch norms, on $name', ({ engine, absent }) => {
+  afterAll(() => tf.setBackend('cpu'))
+
+  it.skipIf(absent !== undefined)('move once for every batch, in order', async () => {
+    await engine.start()
+    const weight = tf.variable(tf.tensor1d([0]))
+    const [mean, variance] = [tf.variable(tf.tensor1d([0])), tf.variable(tf.tensor1d([1]))]
+    const averages = new Map([
+      ['c/BatchNorm/moving_mean', mean],
+      ['c/BatchNorm/moving_variance', variance],
+    ])
+    const model = {
+      weights: new Map([['w', weight]]),
+      updateAverages: (found: Parameters<typeof moveAverages>[1]) => moveAverages(averages, found, 0.5),
+    }
+    const optimizer = createOptimizer(sgd(), model.weights)
+    const tensors = tf.memory().numTensors
+    const found: number[] = []
+    // The second step finds the memory of the averages in the engine's hands.
+    for (const step of [0, 1]) {
+      gradientStep(
+        model,
+        optimizer,
+        [
+          [8, 4],
+          [2, 2],
+        ],
+        { step, learningRate: 1 },
+        ([a, b]) => ({
+          loss: tf.sum(weight) as tf.Scalar,
+          statistics: [{ name: 'c', mean: tf.keep(tf.tensor1d([a!])), variance: tf.keep(tf.tensor1d([b!])) }],
+          numbers: { loss: 0 },
+        }),
+      )
+      found.push(mean.dataSync()[0]!, variance.dataSync()[0]!)
+    }
+    expect(found).toEqual([3, 2.25, 3.75, 2.5625])
+    expect(tf.memory().numTensors).toBe(tensors)
+  })
+})
+
+it('one average is not moved twice in one call', () => {
+  const average = tf.variable(tf.tensor1d([0]))
+  const one = { average, value: tf.tensor1d([1]) }
+  expect(() => moveAll([one, one], 0.5)).toThrow('an average is to be moved twice in one call')
 })
 
 it('SGD with momentum goes on as TensorFlow has it: velocity = momentum * velocity + gradient', () => {

@@ -7,16 +7,20 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
 import { parsePatchHypes } from '../../src/config/patch_hypes.js'
+import { probeEngines } from '../../src/engine/start.js'
 import { NoduleError } from '../../src/errors.js'
 import { trainPatches } from '../../src/training/train_patches.js'
-import { loadCheckpoint, loadCheckpointOf } from '../../src/checkpoints/checkpoint.js'
+import { loadCheckpoint, loadCheckpointOf, newestCheckpoint } from '../../src/checkpoints/checkpoint.js'
 import { readSafeTensors } from '../../src/formats/safetensors.js'
 import { runLoop } from '../../src/training/loop.js'
+import type { EntryHead, Learner } from '../../src/training/loop.js'
+import type { Run } from '../../src/training/start.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 import { SMALL, writeSmallCubes } from '../patches/small_cubes.js'
 
+const present = (await probeEngines()).flatMap(({ name, reason }) => (reason === undefined ? [name] : []))
 const root = mkdtempSync(join(tmpdir(), 'nodule-loop-'))
 afterAll(() => rmSync(root, { recursive: true }))
 
@@ -53,17 +57,24 @@ async function refused(work: Promise<unknown>): Promise<NoduleError> {
   return error as NoduleError
 }
 
-describe('the loop', () => {
-  it('ends where the loss is not finite, and saves what the step saw', async () => {
-    const output = join(root, 'diverges')
-    const seen: number[] = []
-    const hypes = parseHypes({ logging: { display_iter: 1, save_iter: 1, histogram_iter: 0 } })
-    const run = {
-      ...{ hypes, earlier: undefined, seed: 1, firstStep: 0, lastStep: 9 },
-      options: { hypes: 'h.json', output, engine: 'wasm' as const },
-      data: { train: ['list.json'], test: undefined },
-    }
-    const work = runLoop(run, () => ({
+type Fake = Learner<number, { loss: number }, object, EntryHead & { loss: number }>
+
+/** A run of nine steps of which only its newest checkpoint is kept; a batch is its number. */
+async function fakeRun(
+  output: string,
+  change: Partial<Fake>,
+  { onWarning, ...place }: Partial<Run> & Pick<TrainOptions, 'onWarning'> = {},
+): Promise<unknown> {
+  const logging = { display_iter: 1, save_iter: 1, histogram_iter: 0, keep_checkpoints: 1 }
+  const run = {
+    ...{ hypes: parseHypes({ logging }), earlier: undefined, seed: 1, firstStep: 0, lastStep: 9 },
+    options: { hypes: 'h.json', output, engine: 'wasm' as const, onWarning },
+    data: { train: ['list.json'], test: undefined },
+    ...(place as object),
+  }
+  return runLoop<typeof run.hypes, number, { loss: number }, object, EntryHead & { loss: number }>(
+    run,
+    () => ({
       kind: 'detector',
       weights: new Map([['w', tf.variable(tf.scalar(1), true)]]),
       loadStart: async () => undefined,
@@ -72,18 +83,29 @@ describe('the loop', () => {
         metadata: { number: String(n) },
         tensors: new Map([['x', { shape: [1], data: Float32Array.of(n) }]]),
       }),
-      step: ([n]) => {
-        seen.push(n!)
-        if (n === 2) throw new NoduleError('NUMERIC', 'the loss is not finite', { place: 'step 2' })
-        return { loss: 1 }
-      },
+      step: () => ({ loss: 1 }),
       look: () => ({ look: {} }),
       score: () => undefined,
       entry: (head, { loss }) => ({ ...head, loss }),
       tags: { lr: 'learning_rate', loss: 'train/loss' },
       line: ({ step }) => `Step: ${step}`,
       dispose: () => undefined,
-    }))
+      ...change,
+    }),
+  )
+}
+
+describe('the loop', () => {
+  it('ends where the loss is not finite, and saves what the step saw', async () => {
+    const output = join(root, 'diverges')
+    const seen: number[] = []
+    const work = fakeRun(output, {
+      step: ([n]) => {
+        seen.push(n!)
+        if (n === 2) throw new NoduleError('NUMERIC', 'the loss is not finite', { place: 'step 2' })
+        return { loss: 1 }
+      },
+    })
     const error = await refused(work)
     const path = join(output, 'batch-000002-0.safetensors')
     expect([error.code, error.message]).toEqual([
@@ -96,6 +118,87 @@ describe('the loop', () => {
       tensors: new Map([['x', { shape: [1], data: Float32Array.of(2) }]]),
     })
     expect(readdirSync(join(output, 'checkpoints'))).toContain('step-000002.safetensors')
+  })
+
+  it.each([Number.NaN, Infinity])('saves no weight that is %s, and keeps what was good', async (value) => {
+    const output = join(root, `worse${value}`)
+    const weight = tf.variable(tf.scalar(1), true)
+    // The loss is that of the weights before the step.
+    const step = ([n]: readonly number[]): { loss: number } => {
+      if (n === 2) weight.assign(tf.scalar(value))
+      return { loss: 1 }
+    }
+    const error = await refused(fakeRun(output, { step, weights: new Map([['w', weight]]) }))
+    expect([error.code, error.message]).toEqual([
+      'NUMERIC',
+      'step 3: the weights are not finite (a lower solver.learning_rate may help): expected finite numbers to save ' +
+        `but received model/w[0] ${value}`,
+    ])
+    const folder = join(output, 'checkpoints')
+    expect(readdirSync(folder).sort()).toEqual(['last.safetensors', 'step-000002.safetensors'])
+    expect((await loadCheckpoint(join(folder, 'last.safetensors'))).step).toBe(2)
+  })
+
+  it('looks at the whole test at the end, where the last step is logged anyway, and leaves no trace when it goes on', async () => {
+    const set = ['logging.display_iter=1', 'logging.validate_iter=100', 'solver.early_stopping=1']
+    const log = (folder: string): object[] =>
+      readFileSync(join(root, folder, 'log.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => ({ ...(JSON.parse(line) as { step: number; testAp?: number }), msPerImage: 0 }))
+    const looks = (folder: string): object[] =>
+      log(folder)
+        .map((entry) => ({ step: 0, testAp: undefined, ...entry }))
+        .map(({ step, testAp }) => [step, typeof testAp])
+    const part = await run('looks', { set, steps: 2 })
+    expect(looks('looks')).toEqual([
+      [0, 'undefined'],
+      [1, 'number'],
+    ])
+    expect(part.last!.testAp).toBeTypeOf('number')
+    const best = await loadCheckpoint(join(root, 'looks', 'checkpoints', 'best.safetensors'))
+    expect([best.step, best.progress!.best!.score]).toEqual([2, part.last!.testAp])
+
+    await run('looks', { set, steps: 4, resume: true })
+    await run('looksAtOnce', { set, steps: 4 })
+    expect(looks('looks').slice(-2)).toEqual([
+      [2, 'undefined'],
+      [3, 'number'],
+    ])
+    expect(log('looks')).toEqual(log('looksAtOnce'))
+  })
+
+  it('a run that goes on keeps the best model of the look after its last checkpoint', async () => {
+    const output = join(root, 'better')
+    const path = join(output, 'checkpoints', 'best.safetensors')
+    const scored = (scores: readonly number[]): Partial<Fake> => {
+      let n = 0
+      return {
+        look: () => ({ look: { score: scores[n++] } }),
+        score: (look) => (look as { score?: number }).score,
+      }
+    }
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    const go = async (steps: number, scores: readonly number[], resume: boolean): Promise<number> => {
+      const load = async (): Promise<Run['earlier']> => {
+        const newest = (await newestCheckpoint(join(output, 'checkpoints')))!
+        return { ...(await loadCheckpoint(newest)), path: newest }
+      }
+      const from = resume ? await load() : undefined
+      const place = { earlier: from, firstStep: from?.step ?? 0, lastStep: steps }
+      await fakeRun(output, scored(scores), { ...place, onWarning })
+      return (await loadCheckpoint(path)).progress!.best!.score
+    }
+    expect(await go(2, [0.5, 0.9], false)).toBe(0.9)
+    expect(await go(2, [0.8], true)).toBe(0.9)
+    expect(await go(4, [0.8, 0.7, 0.6], true)).toBe(0.9)
+    // A file that cannot be read is no reason to stop.
+    writeFileSync(path, 'damaged')
+    expect(await go(5, [0.6, 0.95], true)).toBe(0.95)
+    expect(warnings).toEqual([
+      expect.stringMatching(/best\.safetensors: .*: the next best model replaces it$/),
+    ])
   })
 
   it('leaves the last good checkpoint where the disk is full', async () => {
@@ -143,16 +246,19 @@ describe('the loop', () => {
     expect([error.code, error.place]).toEqual(['FORMAT', 'solver.freeze[0]'])
   })
 
-  it('averages the gradients of solver.accumulate batches, resumed or not', async () => {
-    const set = ['solver.accumulate=3', 'batch_size=1']
-    const whole = await run('three', { set, steps: 4 })
-    await run('threeParts', { set, steps: 2 })
-    const parts = await run('threeParts', { set, steps: 4, resume: true })
-    const one = await run('one', { set: ['batch_size=1'], steps: 4 })
-    const [a, b, c] = await Promise.all([whole, parts, one].map(async (r) => loadCheckpoint(r.checkpoint)))
-    expect([...b!.tensors]).toEqual([...a!.tensors])
-    expect([...c!.tensors]).not.toEqual([...a!.tensors])
-  })
+  it.each(present)(
+    'averages the gradients of solver.accumulate batches, resumed or not, on %s',
+    async (engine) => {
+      const change = { engine, set: ['solver.accumulate=3', 'batch_size=1'] }
+      const whole = await run(`three-${engine}`, { ...change, steps: 4 })
+      await run(`threeParts-${engine}`, { ...change, steps: 2 })
+      const parts = await run(`threeParts-${engine}`, { ...change, steps: 4, resume: true })
+      const one = await run(`one-${engine}`, { engine, set: ['batch_size=1'], steps: 4 })
+      const [a, b, c] = await Promise.all([whole, parts, one].map(async (r) => loadCheckpoint(r.checkpoint)))
+      expect([...b!.tensors]).toEqual([...a!.tensors])
+      expect([...c!.tensors]).not.toEqual([...a!.tensors])
+    },
+  )
 })
 
 it('keeps the newest checkpoints and the best, and ends early', async () => {

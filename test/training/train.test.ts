@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
@@ -182,6 +182,56 @@ describe('train', () => {
     await expect(run('none', { seed: -1 })).rejects.toThrow(/for seed but received -1/)
     const { train: _, ...rest } = { hypes: hypesFile, train: list, output: join(root, 'none') }
     await expect(train({ ...rest, engine: 'wasm' })).rejects.toThrow(/data.train_idl/)
+  })
+
+  it('tells of other data than before, of steps without a rate and of a patience without looks', async () => {
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('told', { steps: 1, onWarning })
+    await run('told', { steps: 2, resume: true, onWarning })
+    expect(warnings).toEqual([])
+    const other = join(root, 'other-list.json')
+    writeFileSync(other, readFileSync(list))
+    await run('told', { steps: 3, resume: true, train: [list, other], test: undefined, onWarning })
+    const output = join(root, 'told')
+    expect(warnings.splice(0)).toEqual([
+      `${output}: the run goes on with other data: its --train was ../list.json, and is ../list.json, ../other-list.json now`,
+      `${output}: the run goes on with other data: its --test was ../list.json, and is none now`,
+    ])
+    // Whatever lies there.
+    writeFileSync(join(output, 'run.jsonl'), '{"train":[1]}\n')
+    await run('told', { steps: 3, resume: true, onWarning })
+    expect(warnings).toEqual([])
+
+    const set = ['solver.schedule=cosine', 'solver.max_iter=1', 'solver.early_stopping=2']
+    await run('rateless', { steps: 2, set, onWarning })
+    expect(warnings).toEqual([
+      `${hypesFile}: from step 1 on the learning rate is 0 (solver.schedule is "cosine", and ends there): for a run of 2 steps, --set solver.max_iter=2`,
+      `${hypesFile}: solver.early_stopping has no effect without looks at the whole test (a test list and logging.validate_iter)`,
+    ])
+  })
+
+  it('looks at the first frames of the test list alone where data.truncate_data says so', async () => {
+    const long = join(root, 'long.json')
+    const entries = JSON.parse(readFileSync(list, 'utf8')) as { image_path: string }[]
+    const copies = entries.map((entry) => ({ ...entry, image_path: `copy-${entry.image_path}` }))
+    for (const [n, { image_path: name }] of copies.entries())
+      copyFileSync(join(root, entries[n]!.image_path), join(root, name))
+    writeFileSync(long, JSON.stringify([...entries, ...copies, { image_path: 'absent.png', rects: [] }]))
+    const set = ['data.truncate_data=true', 'logging.validate_iter=1']
+    const { last } = await run('truncated', { test: long, steps: 2, set })
+    expect(last!.testAp).toBeTypeOf('number')
+  })
+
+  it('a seed is the same by the option and by the hypes', async () => {
+    const set = ['data.mm_per_pixel=0.7', 'solver.use_jitter=false', 'logging.display_iter=1']
+    const a = await run('bySeed', { seed: 8, steps: 2, set, test: undefined })
+    const b = await run('byKey', { steps: 2, set: [...set, 'solver.rnd_seed=8'], test: undefined })
+    const [one, two] = [await loadCheckpoint(a.checkpoint), await loadCheckpoint(b.checkpoint)]
+    // No list of a hundred thousand differences.
+    const bytes = ({ tensors }: typeof one): Buffer[] =>
+      [...tensors.values()].map(({ data }) => Buffer.from(data.buffer))
+    expect(Buffer.concat(bytes(one)).equals(Buffer.concat(bytes(two)))).toBe(true)
   })
 
   it('finds the newest checkpoint by its step', async () => {

@@ -69,6 +69,26 @@ describe('training the second stage', () => {
     )
   })
 
+  it('looks at the test every test_iter steps, and writes histograms, whatever display_iter is', async () => {
+    const set = ['logging.display_iter=5', 'logging.test_iter=4', 'logging.histogram_iter=6']
+    await run('looks', { test: others, set, steps: 11 })
+    const entries = readFileSync(join(root, 'looks', 'log.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { step: number; testAuc?: number })
+    expect(entries.map(({ step }) => step)).toEqual([0, 4, 5, 6, 8, 10])
+    expect(entries.filter(({ testAuc }) => testAuc !== undefined).map(({ step }) => step)).toEqual([
+      0, 4, 8, 10,
+    ])
+    // Without a test there is nothing to look at.
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('noLooks', { set: [...set, 'solver.early_stopping=1'], steps: 5, onWarning })
+    expect(warnings).toEqual([`${hypes}: solver.early_stopping has no effect without a test`])
+    const steps = readFileSync(join(root, 'noLooks', 'log.jsonl'), 'utf8').match(/"step":\d+/g)
+    expect(steps).toEqual(['"step":0', '"step":4'])
+  })
+
   it('gives the same weights when it is interrupted and resumed, moving averages included', async () => {
     const whole = await run('whole', { steps: 12 })
     await run('parts', { steps: 5 })
