@@ -97,19 +97,30 @@ function severalFiles(folder: string, key: keyof RunFiles, paths: readonly strin
   })
 }
 
-/** The test list of the run's last start; undefined where nothing tells it. */
-function testListOf(log: string | undefined): string | undefined {
-  const path = log === undefined ? undefined : join(dirname(log), STARTS)
-  if (path === undefined || !existsSync(path)) return undefined
+/** What run.jsonl, beside the log, tells of the run's last start; empty where nothing tells it. */
+function lastStart(log: string | undefined): { path: string; test?: unknown; seed?: unknown } {
+  const path = log === undefined ? '' : join(dirname(log), STARTS)
+  if (path === '' || !existsSync(path)) return { path }
   const lines = readText(path, "read the run's starts").trim().split('\n')
   try {
-    const { test } = JSON.parse(lines.at(-1)!) as { test?: unknown }
-    // Relative to the run's folder; absolute in older runs.
-    return typeof test === 'string' ? resolve(dirname(path), test) : undefined
+    return { ...(JSON.parse(lines.at(-1)!) as object), path }
   } catch {
     // Cut off when the machine stopped: as if it were absent.
-    return undefined
+    return { path }
   }
+}
+
+/** The seed of the run's last start, which `nodule train --seed` may have given; undefined where nothing tells it. */
+export function seedOf(log: string | undefined): number | undefined {
+  const { seed } = lastStart(log)
+  return typeof seed === 'number' ? seed : undefined
+}
+
+/** The test list of the run's last start; undefined where nothing tells it. */
+function testListOf(log: string | undefined): string | undefined {
+  const { path, test } = lastStart(log)
+  // Relative to the run's folder; absolute in older runs.
+  return typeof test === 'string' ? resolve(dirname(path), test) : undefined
 }
 
 function findTruth(folder: string, found: readonly string[], named: string | undefined): string | undefined {

@@ -21,7 +21,7 @@ import type { PageInput, PageView } from './page.js'
 import type { Picture } from './pictures.js'
 import { writePlots } from './plots.js'
 import { readSliceEvaluation } from './read_evaluation.js'
-import { findRunFiles } from './run_files.js'
+import { findRunFiles, seedOf } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
 import type { ScanPart } from './scan_part.js'
@@ -289,7 +289,8 @@ function provenance(
 ): [string, string][] {
   const rows: [string, string][] = [['Report by', `nodule ${VERSION}, Node ${process.versions.node}`]]
   const solver = (hypes as { solver?: { rnd_seed?: unknown; max_iter?: unknown } } | undefined)?.solver
-  if (solver?.rnd_seed !== undefined) rows.push(['Seed', show(solver.rnd_seed)])
+  const seed = seedOf(files.log) ?? solver?.rnd_seed
+  if (seed !== undefined) rows.push(['Seed', show(seed)])
   const models = new Map(detections.map((detection) => [detection.model.sha256, detection]))
   for (const [hash, { model, versions, device }] of models) {
     rows.push(

@@ -8,7 +8,7 @@ import { evaluatePairs, pairImages } from '../../src/evaluation/index.js'
 import type { EvaluatedEntry } from '../../src/evaluation/index.js'
 import { chartPng, chartSvg } from '../../src/report/chart.js'
 import { embedJson, escapeHtml, sortableTable } from '../../src/report/html.js'
-import { findRunFiles } from '../../src/report/run_files.js'
+import { findRunFiles, seedOf } from '../../src/report/run_files.js'
 import { writeReport } from '../../src/report/write_report.js'
 import { readTrainingLog } from '../../src/report/training_log.js'
 import { makeRun } from './made_run.js'
@@ -229,6 +229,18 @@ describe('files of a run', () => {
     expect(findRunFiles(folder).truth).toBe(elsewhere)
     starts('/gone/other.json')
     expect(() => findRunFiles(folder)).toThrow(/several files are called test\.json/)
+  })
+
+  test('the seed is that of the last start, which --seed may have given', () => {
+    const folder = join(temporary, 'seeds')
+    mkdirSync(folder)
+    const log = join(folder, 'log.jsonl')
+    expect(seedOf(log)).toBeUndefined()
+    writeFileSync(join(folder, 'run.jsonl'), '{"step":0,"seed":1}\n{"step":5,"seed":7}\n')
+    expect(seedOf(log)).toBe(7)
+    writeFileSync(join(folder, 'run.jsonl'), '{"step":0,"se')
+    expect(seedOf(log)).toBeUndefined()
+    expect(seedOf(undefined)).toBeUndefined()
   })
 
   test('a log: parts, a cut last line, a bad line', () => {
