@@ -17,6 +17,7 @@ interface Flags {
   engine: EngineName
   fold: boolean
   quantize: boolean
+  cubes: string[] | undefined
   with: string[] | undefined
 }
 
@@ -60,7 +61,13 @@ export const command: CommandModule<object, Flags> = {
       .option('quantize', {
         type: 'boolean',
         default: false,
-        describe: 'Compute convolutions in int8, with ranges from --frames (training frames)',
+        describe:
+          'Compute convolutions in int8, with ranges from --frames (training frames), those of a second stage from --cubes',
+      })
+      .option('cubes', {
+        type: 'string',
+        array: true,
+        describe: 'Second stage: folders of cubes (nodule mine) that it was trained on, for --quantize',
       })
       .option('fold', {
         type: 'boolean',
@@ -86,15 +93,22 @@ export const command: CommandModule<object, Flags> = {
       )
       .example('$0 export runs/second/checkpoints/last.safetensors -o second.onnx', 'a second stage')
       .example('$0 export a.safetensors --with b.safetensors -o second.onnx', 'the mean of two second stages')
+      .example('$0 export last.safetensors -o second_int8.onnx --quantize --cubes cubes', 'the same in int8')
       .example(
         '$0 export last.safetensors -o model.onnx --frames dataset/test.json',
         'verified on real frames',
       ),
   handler: async (flags) => {
-    await checkNoInput(flags.output, [flags.checkpoint, flags.frames, ...(flags.with ?? [])])
+    await checkNoInput(flags.output, [
+      flags.checkpoint,
+      flags.frames,
+      ...(flags.with ?? []),
+      ...(flags.cubes ?? []),
+    ])
     if ((await checkpointKind(flags.checkpoint)) === 'patches') return secondStage(flags)
-    if (flags.with !== undefined)
-      throw new NoduleError('INVALID_PARAMETER', '--with is for second stages; this is a detector', {
+    const given = (['with', 'cubes'] as const).find((name) => flags[name] !== undefined)
+    if (given !== undefined)
+      throw new NoduleError('INVALID_PARAMETER', `--${given} is for second stages; this is a detector`, {
         path: flags.checkpoint,
       })
     const result = await exportOnnx(flags.checkpoint, flags.output, {
@@ -111,26 +125,36 @@ export const command: CommandModule<object, Flags> = {
 
 /** A classifier of cubes; the options that are about frames are not for it. */
 async function secondStage(flags: Flags): Promise<void> {
-  const given = (['frame', 'frames', 'quantize', 'set'] as const).find((name) => {
+  const given = (['frame', 'frames', 'set'] as const).find((name) => {
     const value = flags[name]
-    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false
+    return Array.isArray(value) ? value.length > 0 : value !== undefined
   })
   if (given !== undefined)
     throw new NoduleError('INVALID_PARAMETER', `--${given} is for detectors; this is a second stage`, {
       path: flags.checkpoint,
     })
+  if (flags.quantize !== (flags.cubes !== undefined))
+    throw new NoduleError('INVALID_PARAMETER', '--quantize and --cubes of a second stage go together', {
+      path: flags.checkpoint,
+    })
   const result = await exportPatches(flags.checkpoint, flags.output, {
     foldBatchNorm: flags.fold,
     engine: flags.engine,
+    ...(flags.cubes === undefined ? {} : { quantize: flags.cubes }),
     ...(flags.with === undefined ? {} : { others: flags.with }),
   })
   const { difference, scale, cubes, engine } = result.verification
+  const q = result.quantization
   printResult(
     result,
     `${result.path}: second stage${result.networks > 1 ? ` of ${count(result.networks, 'network')}` : ''}, ${(result.bytes / 1e6).toFixed(1)} MB, ${count(result.nodes, 'node')}, ` +
       `step ${result.step}, sha256 ${result.sha256.slice(0, 16)}...\n` +
       `verified on ${count(cubes, 'cube')} against tfjs (${engine}): largest difference ` +
-      `${difference.toExponential(1)} (of ${scale.toPrecision(2)}); nodule calibrate fits it to a first stage\n`,
+      `${difference.toExponential(1)} (of ${scale.toPrecision(2)}); nodule calibrate fits it to a first stage\n` +
+      (q === undefined
+        ? ''
+        : `int8 with ranges from ${count(q.calibrationCubes, 'cube')}; against float32 on ${count(q.comparedCubes, 'other cube')}: ` +
+          `outputs differ by ${q.outputs.mean.toPrecision(2)} on average, ${q.outputs.max.toPrecision(2)} at most\n`),
   )
 }
 

@@ -68,7 +68,10 @@ export const PATHS: Readonly<Record<string, (flags: Flags) => CommandPaths>> = {
   }),
   weights: (flags) => ({ reads: given(flags, 'file'), files: given(flags, 'output') }),
   engine: () => ({}),
-  export: (flags) => ({ reads: given(flags, 'checkpoint', 'frames', 'with'), files: given(flags, 'output') }),
+  export: (flags) => ({
+    reads: given(flags, 'checkpoint', 'frames', 'with', 'cubes'),
+    files: given(flags, 'output'),
+  }),
   // Without an output the second stage itself is fitted.
   calibrate: (flags) => ({
     reads: given(flags, 'second', 'cubes', 'like', 'model'),

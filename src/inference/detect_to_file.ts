@@ -150,7 +150,8 @@ async function examine(
 }
 
 function secondFacts({ path, sha256, metadata }: SecondStage): SeriesDetections['second'] & object {
-  return { path: basename(path), sha256, step: metadata.step, codeVersion: metadata.codeVersion }
+  const { step, codeVersion, precision } = metadata
+  return { path: basename(path), sha256, step, codeVersion, precision }
 }
 
 export function outcomeOf(detections: SeriesDetections, path: string, resumed: boolean): ScanOutcome {

@@ -97,10 +97,10 @@ export interface SeriesDetections {
   seriesInstanceUid: string
   /** The first files do not have it. */
   scan?: ScanFingerprint
-  /** The first files do not name the precision. */
+  /** Older files do not name the precision. */
   model: { path: string; sha256: string; step: number; codeVersion: string; precision?: string }
   /** The second stage, where there was one. */
-  second?: { path: string; sha256: string; step: number; codeVersion: string }
+  second?: { path: string; sha256: string; step: number; codeVersion: string; precision?: string }
   versions: { nodule: string; onnxruntime: string; node: string }
   device: string
   parameters: DetectParameters
@@ -140,7 +140,13 @@ export async function writeDetections(path: string, detections: SeriesDetections
 
 const BOX = { x1: 'number', y1: 'number', x2: 'number', y2: 'number' } as const
 const VECTOR = ['number', 3] as const
-const MODEL = { path: 'text', sha256: 'text', step: 'number', codeVersion: 'text' } as const
+const MODEL = {
+  path: 'text',
+  sha256: 'text',
+  step: 'number',
+  codeVersion: 'text',
+  'precision?': 'text',
+} as const
 
 /** What programs that read such a file rely on. */
 const SHAPE: Shape = {
@@ -148,7 +154,7 @@ const SHAPE: Shape = {
   studyInstanceUid: 'text',
   seriesInstanceUid: 'text',
   'scan?': { slices: 'count', sha256: 'text' },
-  model: { ...MODEL, 'precision?': 'text' },
+  model: MODEL,
   'second?': MODEL,
   versions: { nodule: 'text', onnxruntime: 'text', node: 'text' },
   'device?': 'text',

@@ -29,11 +29,10 @@ export async function quantizeWithFrames(
   model: OnnxModel,
   frames: readonly Uint8Array[],
 ): Promise<QuantizationResult> {
-  const calibration = frames.filter((_, index) => index % 2 === 0)
-  const others = frames.filter((_, index) => index % 2 === 1)
-  const ranges = await calibrate(model, quantizedTensors(model), calibration)
-  const quantized = quantizeModel(model, ranges)
-  const differences = await compareModels(model, quantized, others)
+  const { hypes } = modelMetadata(model, 'the model to be quantized')
+  const size = [1, hypes.data.channels, hypes.image_height, hypes.image_width]
+  const { quantized, calibration, others } = await quantize(model, frames, size)
+  const differences = await compareModels(model, quantized, others, size)
   return {
     model: quantized,
     calibrationFrames: calibration.length,
@@ -42,11 +41,64 @@ export async function quantizeWithFrames(
   }
 }
 
-/** Runs a float model over frames and records what the tensors reach. */
-async function calibrate(
+/** How far a quantized second stage is from the float one. */
+export interface PatchQuantization {
+  model: OnnxModel
+  /** Cubes that the ranges come from, and others that were compared. */
+  calibrationCubes: number
+  comparedCubes: number
+  /** Mean and largest absolute difference of the outputs of those. */
+  outputs: { mean: number; max: number }
+}
+
+/**
+ * The same for a classifier of cubes.
+ * @param cubes gray levels [planes, size, size] each, at least 2, such as training has seen
+ * @param shape [planes, size, size]
+ */
+export async function quantizeWithCubes(
+  model: OnnxModel,
+  cubes: readonly Uint8Array[],
+  shape: readonly [number, number, number],
+): Promise<PatchQuantization> {
+  const size = [1, ...shape]
+  const { quantized, calibration, others } = await quantize(model, cubes, size)
+  const outputs = meanAndMax()
+  await withSession(model, size, async (runFloat) =>
+    withSession(quantized, size, async (runQuantized) => {
+      for (const cube of others) {
+        const [a, b] = [await runFloat(cube), await runQuantized(cube)]
+        const [expected, actual] = [a, b].map(({ outputs: values }) => values!.data as Float32Array)
+        expected!.forEach((value, n) => outputs.add(value - actual![n]!))
+      }
+    }),
+  )
+  return {
+    model: quantized,
+    calibrationCubes: calibration.length,
+    comparedCubes: others.length,
+    outputs: outputs.result(),
+  }
+}
+
+/** Quantizes by every second input; the others are to be compared. */
+async function quantize(
+  model: OnnxModel,
+  inputs: readonly Uint8Array[],
+  size: readonly number[],
+): Promise<{ quantized: OnnxModel; calibration: Uint8Array[]; others: Uint8Array[] }> {
+  const calibration = inputs.filter((_, index) => index % 2 === 0)
+  const others = inputs.filter((_, index) => index % 2 === 1)
+  const ranges = await rangesOf(model, quantizedTensors(model), calibration, size)
+  return { quantized: quantizeModel(model, ranges), calibration, others }
+}
+
+/** Runs a float model over inputs and records what the tensors reach. */
+async function rangesOf(
   model: OnnxModel,
   tensors: readonly string[],
-  frames: readonly Uint8Array[],
+  inputs: readonly Uint8Array[],
+  size: readonly number[],
 ): Promise<Map<string, Range>> {
   const output = tensors.map((name) => {
     // Rank 4, sizes unknown.
@@ -54,9 +106,9 @@ async function calibrate(
     return { name, type: { tensor_type: { elem_type: DATA_TYPE.float, shape: { dim } } } }
   })
   const ranges = new Map<string, Range>(tensors.map((name) => [name, { min: Infinity, max: -Infinity }]))
-  await withSession({ ...model, graph: { ...model.graph, output } }, async (run) => {
-    for (const frame of frames) {
-      const results = await run(frame)
+  await withSession({ ...model, graph: { ...model.graph, output } }, size, async (run) => {
+    for (const input of inputs) {
+      const results = await run(input)
       for (const [name, range] of ranges) {
         for (const value of results[name]!.data as Float32Array) {
           if (value < range.min) range.min = value
@@ -68,21 +120,28 @@ async function calibrate(
   return ranges
 }
 
+/** Mean and largest of absolute values; 0 of none. */
+function meanAndMax(): { add: (value: number) => void; result: () => { mean: number; max: number } } {
+  let [sum, count, max] = [0, 0, 0]
+  return {
+    add: (value) => {
+      sum += Math.abs(value)
+      count++
+      max = Math.max(max, Math.abs(value))
+    },
+    result: () => ({ mean: count > 0 ? sum / count : 0, max }),
+  }
+}
+
 async function compareModels(
   float: OnnxModel,
   quantized: OnnxModel,
   frames: readonly Uint8Array[],
+  size: readonly number[],
 ): Promise<Pick<QuantizationResult, 'boxes' | 'confidences'>> {
-  const boxes = { sum: 0, count: 0, max: 0 }
-  const confidences = { sum: 0, count: 0, max: 0 }
-  const count = (part: typeof boxes, a: number, b: number): void => {
-    const difference = Math.abs(a - b)
-    part.sum += difference
-    part.count++
-    part.max = Math.max(part.max, difference)
-  }
-  await withSession(float, async (runFloat) =>
-    withSession(quantized, async (runQuantized) => {
+  const [boxes, confidences] = [meanAndMax(), meanAndMax()]
+  await withSession(float, size, async (runFloat) =>
+    withSession(quantized, size, async (runQuantized) => {
       for (const frame of frames) {
         const [a, b] = [await runFloat(frame), await runQuantized(frame)]
         const data = (results: ort.InferenceSession.ReturnType, name: string): Float32Array =>
@@ -90,29 +149,25 @@ async function compareModels(
         const [boxesA, boxesB] = [data(a, 'boxes'), data(b, 'boxes')]
         const [scoresA, scoresB] = [data(a, 'confidences'), data(b, 'confidences')]
         scoresA.forEach((score, slot) => {
-          count(confidences, score, scoresB[slot]!)
+          confidences.add(score - scoresB[slot]!)
           if (Math.max(score, scoresB[slot]!) < VISIBLE) return
-          for (let n = 4 * slot; n < 4 * slot + 4; n++) count(boxes, boxesA[n]!, boxesB[n]!)
+          for (let n = 4 * slot; n < 4 * slot + 4; n++) boxes.add(boxesA[n]! - boxesB[n]!)
         })
       }
     }),
   )
-  const result = ({ sum, count: n, max }: typeof boxes): { mean: number; max: number } => ({
-    mean: n > 0 ? sum / n : 0,
-    max,
-  })
-  return { boxes: result(boxes), confidences: result(confidences) }
+  return { boxes: boxes.result(), confidences: confidences.result() }
 }
 
 async function withSession(
   model: OnnxModel,
-  work: (run: (frame: Uint8Array) => Promise<ort.InferenceSession.ReturnType>) => Promise<void>,
+  size: readonly number[],
+  work: (run: (input: Uint8Array) => Promise<ort.InferenceSession.ReturnType>) => Promise<void>,
 ): Promise<void> {
-  const { hypes } = modelMetadata(model, 'the model to be quantized')
-  const size = [1, hypes.data.channels, hypes.image_height, hypes.image_width]
+  const [input] = model.graph.input
   const session = await ort.InferenceSession.create(encodeModel(model), { logSeverityLevel: 4 })
   try {
-    await work((frame) => session.run({ frames: new ort.Tensor('uint8', frame, size) }))
+    await work((values) => session.run({ [input!.name]: new ort.Tensor('uint8', values, [...size]) }))
   } finally {
     await session.release()
   }

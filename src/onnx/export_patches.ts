@@ -7,19 +7,26 @@ import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import {
+  checkStore,
+  createPatchModel,
   cubePlanes,
   cubeSpec,
   cubeTensor,
-  createPatchModel,
+  innerCube,
+  joinCubes,
+  openCubes,
   patchGraph,
   patchWeightSpecs,
 } from '../patches/index.js'
+import type { CubeStore } from '../patches/index.js'
 import { readRegular } from '../read_files.js'
 import { checkModel, loadCheckpointOf, modelTensors, restoreVariables } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import { sha256 } from '../hash.js'
 import type { PatchOrigin } from './patch_metadata.js'
 import { buildPatchModel } from './patches.js'
+import { quantizeWithCubes } from './calibrate.js'
+import type { PatchQuantization } from './calibrate.js'
 import { toPlanes } from './planes.js'
 import { encodeModel } from './proto.js'
 import { EXPORT_TOLERANCE, runVerified, syntheticFrames } from './verify.js'
@@ -31,6 +38,8 @@ export interface ExportPatchesOptions {
   engine?: EngineName
   /** Further checkpoints, of the same cube and targets: the model gives the mean of all outputs. */
   others?: readonly string[]
+  /** Let the convolutions compute in integers, with ranges from these folders of cubes (`nodule mine`), such as have trained it. */
+  quantize?: readonly string[]
 }
 
 export interface ExportPatchesResult {
@@ -43,11 +52,16 @@ export interface ExportPatchesResult {
   networks: number
   /** Largest difference of the outputs from tfjs, their largest absolute value, the cubes compared, the backend. */
   verification: { difference: number; scale: number; cubes: number; engine: string }
+  /** With `quantize`: how far the written model is from the one that was verified. */
+  quantization?: Omit<PatchQuantization, 'model'>
 }
+
+/** Cubes that quantization uses. */
+const QUANTIZATION_CUBES = 512
 
 /**
  * Exports a checkpoint of a classifier of cubes to ONNX, or several as one; compared with tfjs before it is written.
- * @throws NoduleError FILE, FORMAT (checkpoint, or one of another cube), NUMERIC (verification)
+ * @throws NoduleError FILE, FORMAT (checkpoint, or one of another cube; cubes of another grid), NUMERIC (verification)
  */
 export async function exportPatches(
   checkpointPath: string,
@@ -57,20 +71,57 @@ export async function exportPatches(
   const members: Member[] = []
   for (const path of [checkpointPath, ...(o.others ?? [])]) members.push(await readMember(path, members[0]))
   const [first, ...others] = members.map(({ origin }) => origin) as [PatchOrigin, ...PatchOrigin[]]
-  const metadata = others.length === 0 ? first : { ...first, others }
+  const metadata = {
+    ...(others.length === 0 ? first : { ...first, others }),
+    precision: 'float32' as const,
+  }
   const networks = members.map(({ origin: { hypes }, checkpoint }) => ({
     hypes,
     tensors: modelTensors(checkpoint),
   }))
-  const model = buildPatchModel(networks, metadata, o)
-  const bytes = encodeModel(model)
+  const cubes = o.quantize === undefined ? undefined : await trainingCubes(o.quantize, first.hypes)
+  let model = buildPatchModel(networks, metadata, o)
+  let bytes = encodeModel(model)
   await startEngine(o.engine ?? 'auto')
   const verification = await verifyPatches(bytes, members)
+  let quantization: ExportPatchesResult['quantization']
+  if (cubes !== undefined) {
+    const { fine, ...rest } = cubeSpec(first.hypes)
+    const shape = [cubePlanes({ fine, ...rest }), fine.size, fine.size] as const
+    const { model: quantized, ...differences } = await quantizeWithCubes(model, cubes, shape)
+    model = quantized
+    bytes = encodeModel(model)
+    quantization = differences
+  }
   await writeFileAtomic(outPath, bytes)
   return {
     path: outPath,
     ...{ bytes: bytes.length, sha256: sha256(bytes), nodes: model.graph.node.length },
     ...{ step: first.step, networks: members.length, verification },
+    ...(quantization === undefined ? {} : { quantization }),
+  }
+}
+
+/** Cubes spread evenly over folders of them, as the network sees them. Throws NoduleError (FILE, FORMAT). */
+async function trainingCubes(folders: readonly string[], hypes: PatchHypes): Promise<Uint8Array[]> {
+  const stores: CubeStore[] = []
+  try {
+    for (const folder of folders) stores.push(await openCubes(folder))
+    const store = joinCubes(stores)
+    checkStore(store, hypes)
+    const { length } = store.cubes
+    if (length < 2)
+      throw new NoduleError('FORMAT', 'too few cubes to quantize by', {
+        path: store.folder,
+        expected: 'at least 2',
+        actual: String(length),
+      })
+    const count = Math.min(length, QUANTIZATION_CUBES)
+    return Array.from({ length: count }, (_, n) =>
+      innerCube(store.read(Math.floor((n * length) / count)), cubeSpec(hypes)),
+    )
+  } finally {
+    for (const store of stores) store.close()
   }
 }
 

@@ -43,6 +43,8 @@ export interface PatchMetadata extends PatchOrigin {
   others?: PatchOrigin[]
   /** Absent until `nodule calibrate` has fitted it. */
   calibration?: Calibration
+  /** What the convolutions compute in. */
+  precision: 'float32' | 'int8'
 }
 
 export function patchProps(metadata: PatchMetadata): { key: string; value: string }[] {
@@ -54,6 +56,7 @@ export function patchProps(metadata: PatchMetadata): { key: string; value: strin
     seed: String(metadata.seed),
     code_version: metadata.codeVersion,
     checkpoint_sha256: metadata.checkpointSha256,
+    precision: metadata.precision,
     ...(others === undefined ? {} : { others: JSON.stringify(others) }),
     ...(metadata.calibration === undefined ? {} : { calibration: JSON.stringify(metadata.calibration) }),
   }
@@ -103,6 +106,8 @@ export function patchMetadata(model: OnnxModel, path: string): PatchMetadata {
     seed: number('seed'),
     codeVersion: text('code_version'),
     checkpointSha256: text('checkpoint_sha256'),
+    // The first files do not name it.
+    precision: props.get('precision') === 'int8' ? 'int8' : 'float32',
     ...(others === undefined
       ? {}
       : { others: others.map((one) => ({ ...one, hypes: parsePatchHypes(one.hypes, path) })) }),
