@@ -33,23 +33,27 @@ test('int8 on the CPU, float32 on CUDA', async () => {
   expect(shippedModel('auto', root)).toBe(hasCudaProvider() ? path : int8)
 })
 
-test('the package holds both, of one checkpoint, for frames of any size, with one second stage', async () => {
-  const checkpoints = new Set<string>()
-  for (const [device, precision] of [
-    ['cpu', 'int8'],
-    ['cuda', 'float32'],
+test('the package holds both, of one checkpoint, for frames of any size, with second stages of one calibration', async () => {
+  const [checkpoints, calibrations] = [new Set<string>(), new Set<string>()]
+  for (const [device, precision, second] of [
+    ['cpu', 'int8', 'lung_int8_second.onnx'],
+    ['cuda', 'float32', 'lung_second.onnx'],
   ] as const) {
     const path = shippedModel(device)
     expect(existsSync(path)).toBe(true)
     const session = await openStages(path, undefined, { device: 'cpu', threads: 1 })
     expect(session).toMatchObject({ anyFrame: true, metadata: { precision } })
-    expect(basename(session.second!.path)).toBe('lung_second.onnx')
+    expect(basename(session.second!.path)).toBe(second)
+    expect(session.second!.metadata.precision).toBe(precision)
+    const { first, second: weight, size, offset, model } = session.second!.calibration
+    calibrations.add(JSON.stringify({ first, weight, size, offset, model }))
     checkpoints.add(session.metadata.checkpointSha256)
     for (const { solver } of [session.metadata.hypes, session.second!.metadata.hypes])
       expect(solver.weights).toMatch(/^[\w.-]*$/)
     await session.release()
   }
   expect(checkpoints.size).toBe(1)
+  expect(calibrations.size).toBe(1)
 })
 
 test.each([
