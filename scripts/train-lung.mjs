@@ -232,9 +232,19 @@ const twins = [0, 1].map((half) => {
 })
 // What ships has learnt from the patients too that chose and judged: nobody judges it.
 const all = taught('with-all', hosts, ...cubes('val-too', 'test-too'))
+const rounded = at('with-all_int8.onnx')
 step(
-  "8: the second stage gets the mean of its twins' calibrations",
-  at('lung_second.onnx'),
-  ...['calibrate', all, '--like', ...twins, '-o', at('lung_second.onnx')],
+  '8: the same in int8',
+  rounded,
+  ...['export', at('with-all.safetensors'), '--quantize', '--cubes', ...cubes(...known), '-o', rounded],
 )
+for (const [made, name] of [
+  [all, 'lung_second.onnx'],
+  [rounded, 'lung_int8_second.onnx'],
+])
+  step(
+    `8: ${name}: the mean of the twins' calibrations`,
+    at(name),
+    ...['calibrate', made, '--like', ...twins, '-o', at(name)],
+  )
 console.log(`\nmodel: ${model} with ${at('lung_second.onnx')}; judge it by benchmarks/quality`)
