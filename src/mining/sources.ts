@@ -9,7 +9,7 @@ import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
 import { isHost, stackCopy, stackHost } from '../dataset/prepare/stack_copies.js'
 import { readReading, stackFindings } from '../dataset/prepare/stacks.js'
-import { ofKnownPatient, readStackIndex } from '../dataset/stacks/read_index.js'
+import { ofKnownPatient, patientsOf, readStackIndex } from '../dataset/stacks/read_index.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
 import { readStack } from '../dataset/stacks/read_stack.js'
 import { findSeries } from '../dicom/index.js'
@@ -131,6 +131,7 @@ async function knownScans(
   const segmentations =
     unread === true ? await segmentationsBySeries(found.skipped, damaged) : new Map<string, string[]>()
   for (const { path, reason } of damaged) onWarning?.(`${path}: ${reason}`)
+  const patients = patientsOf(stacks)
   const known: KnownScan[] = []
   for (const series of found.series) {
     const obstacle = ctObstacle(series)
@@ -140,7 +141,7 @@ async function knownScans(
     else if (xml.length === 0 && unread !== true) onWarning?.(`${series.folder}: left out: no LIDC XML file`)
     else
       known.push({
-        series: ofKnownPatient(series, stacks),
+        series: ofKnownPatient(series, patients),
         xml,
         segmentations: segmentations.get(series.seriesInstanceUid) ?? [],
       })

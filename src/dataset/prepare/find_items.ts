@@ -2,7 +2,7 @@ import { checkNumber, invalidParameter } from '../../check.js'
 import { findSeries, readSegmentation } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
 import { NoduleError, reasonBeside } from '../../errors.js'
-import { ofKnownPatient, readStackIndex } from '../stacks/read_index.js'
+import { ofKnownPatient, patientsOf, readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { ctObstacle, findXml, xmlOfSeries } from '../../scans/index.js'
 import type { FrameParameters } from './parameters.js'
@@ -90,9 +90,10 @@ async function addScans(
       ? await segmentationsBySeries(found.skipped, damaged)
       : new Map<string, string[]>()
   const maxThickness = checkNumber('maxThicknessMm', options.maxThicknessMm ?? 1000, 0, 1000)
+  const patients = patientsOf([...donors, ...stacks])
   const taken = new Map<string, string>()
   for (const one of found.series) {
-    const series = ofKnownPatient(one, [...donors, ...stacks])
+    const series = ofKnownPatient(one, patients)
     const { patientId, studyInstanceUid, seriesInstanceUid, folder } = series
     const name = scanName(series)
     const twin = taken.get(name)

@@ -35,16 +35,21 @@ export interface StackIndex {
   withoutSpacing: { patientId: string; nodule: string; seriesInstanceUid: string }[]
 }
 
+/** Patients by Series Instance UID, as stacks name them. */
+export function patientsOf(stacks: readonly StackEntry[]): ReadonlyMap<string, string> {
+  return new Map(stacks.map(({ seriesInstanceUid, patientId }) => [seriesInstanceUid, patientId]))
+}
+
 /**
  * A series with the patient that stacks of it name: a MetaImage or NIfTI file names none, and patients decide what a
  * model may learn from.
  */
 export function ofKnownPatient<T extends { patientId: string; seriesInstanceUid: string }>(
   series: T,
-  stacks: readonly StackEntry[],
+  patients: ReturnType<typeof patientsOf>,
 ): T {
-  const known = stacks.find((entry) => entry.seriesInstanceUid === series.seriesInstanceUid)
-  return known === undefined ? series : { ...series, patientId: known.patientId }
+  const patientId = patients.get(series.seriesInstanceUid)
+  return patientId === undefined ? series : { ...series, patientId }
 }
 
 const COLUMNS = [
