@@ -83,7 +83,9 @@ export async function findSources(
       if (wanted(patientId, seriesInstanceUid)) sources.push(scanSource(scan, o.rule))
       continue
     }
-    const donors = chosen.filter((entry) => entry.patientId !== patientId)
+    const donors = chosen.filter(
+      (entry) => entry.patientId !== patientId && entry.seriesInstanceUid !== seriesInstanceUid,
+    )
     for (let variant = 0; variant < o.insertion.variants; variant++)
       sources.push(
         copySource(scan, hosts, { donorFolder: o.stacks!, donors, plan: o.insertion, rule: o.rule }, variant),

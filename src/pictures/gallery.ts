@@ -90,7 +90,7 @@ export interface GalleryOptions extends WorkOptions {
  * Draws pictures of annotated scans into a folder: `forms.png` (nodules by form), `PATIENT_UID.anatomy.png` (tissue by HU
  * class) and `PATIENT_UID_noduleN.png` (the readers' contours on each slice of a nodule).
  *
- * @returns the paths of the pictures and the number of scans and files that failed
+ * @returns the paths of the pictures and the number of scans and DICOM files that failed
  * @throws NoduleError FILE, FORMAT (no annotated scan)
  */
 export async function drawGallery(
@@ -112,7 +112,7 @@ export async function drawGallery(
   const names = fileNames(run.annotated.map(({ series }) => series))
   const paths: string[] = []
   const byForm = new Map<NoduleForm, { image: Buffer; label: string }[]>()
-  let failed = run.problems.length
+  let failed = run.damaged
   for (const [n, annotated] of run.annotated.entries()) {
     if (isStopped(o.signal)) break
     const { series, nodules } = annotated

@@ -23,6 +23,8 @@ export interface AnnotatedFolders {
   cxr: number
   /** What went wrong, one line each. */
   problems: string[]
+  /** DICOM files among them. */
+  damaged: number
 }
 
 export interface AnnotateFoldersOptions extends ConsensusOptions, Pick<WorkOptions, 'signal' | 'onProgress'> {
@@ -54,8 +56,12 @@ export async function annotateFolders(
     o,
   )
   const problems = index.problems.map(({ error }) => error.message)
-  for (const file of skipped) if (file.kind === 'damaged') problems.push(`${file.path}: ${file.reason}`)
-  const run: AnnotatedFolders = { annotated: [], without: [], unused: index.others, cxr: index.cxr, problems }
+  const damaged = skipped.filter(({ kind }) => kind === 'damaged')
+  for (const { path, reason } of damaged) problems.push(`${path}: ${reason}`)
+  const run: AnnotatedFolders = {
+    ...{ annotated: [], without: [], unused: index.others, cxr: index.cxr },
+    ...{ problems, damaged: damaged.length },
+  }
   for (const [number, one] of series.entries()) {
     // Signals arrive between turns of the event loop only.
     await nextTurn()

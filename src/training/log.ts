@@ -87,9 +87,14 @@ export async function lastData(folder: string): Promise<RecordedData | undefined
     const content = await readRegular(join(folder, RUN_FILE), { limit: MAX_TEXT_BYTES })
     const last = content.toString('utf8').trim().split('\n').at(-1)!
     const { train, test } = JSON.parse(last) as Partial<RecordedData>
-    const places = [train, test ?? []].flat()
-    if (!places.every((place) => typeof place === 'string')) return undefined
-    return { train: train!, ...(test === undefined ? {} : { test }) }
+    const places = [train ?? [], test ?? []].flat()
+    if (train === undefined || !places.every((place) => typeof place === 'string')) return undefined
+    // Absolute in older runs.
+    const found = (place: string): string => resolve(folder, place)
+    return recordedData(folder, {
+      train: [train].flat().map(found),
+      test: test === undefined ? undefined : found(test),
+    })
   } catch {
     // It only serves a warning.
     return undefined

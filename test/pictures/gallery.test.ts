@@ -38,6 +38,7 @@ describe('drawGallery', () => {
     const name = (await readdir(patient!.folder)).filter((entry) => entry.endsWith('.dcm')).sort()[0]!
     const path = join(patient!.folder, name)
     await writeFile(path, (await readFile(path)).subarray(0, -100))
+    await writeFile(join(patient!.folder, 'pom.xml'), '<project/>')
     const problems: string[] = []
     const { paths, failed } = await drawGallery([join(folder, 'slice')], {
       ...{ output: join(folder, 'out2'), forms: false, contours: false },

@@ -198,10 +198,12 @@ describe('train', () => {
       `${output}: the run goes on with other data: its --train was ../list.json, and is ../list.json, ../other-list.json now`,
       `${output}: the run goes on with other data: its --test was ../list.json, and is none now`,
     ])
-    // Whatever lies there.
-    writeFileSync(join(output, 'run.jsonl'), '{"train":[1]}\n')
-    await run('told', { steps: 3, resume: true, onWarning })
-    expect(warnings).toEqual([])
+    // Whatever lies there, and the whole paths of older runs.
+    for (const start of ['{"train":[1]}', '{}', JSON.stringify({ train: list, test: list })]) {
+      writeFileSync(join(output, 'run.jsonl'), `${start}\n`)
+      await run('told', { steps: 3, resume: true, onWarning })
+      expect(warnings).toEqual([])
+    }
 
     const set = ['solver.schedule=cosine', 'solver.max_iter=1', 'solver.early_stopping=2']
     await run('rateless', { steps: 2, set, onWarning })

@@ -133,8 +133,12 @@ function donorsFor(
   parts: ReadonlyMap<string, string>,
 ): StackEntry[] {
   const part = parts.get(patientOf(item))
+  if (part === undefined) return []
   return donors.filter(
-    ({ patientId }) => part !== undefined && parts.get(patientId) === part && patientId !== item.patientId,
+    ({ patientId, seriesInstanceUid }) =>
+      parts.get(patientId) === part &&
+      patientId !== item.patientId &&
+      seriesInstanceUid !== item.seriesInstanceUid,
   )
 }
 

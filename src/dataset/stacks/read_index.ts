@@ -41,15 +41,16 @@ export function patientsOf(stacks: readonly StackEntry[]): ReadonlyMap<string, s
 }
 
 /**
- * A series with the patient that stacks of it name: a MetaImage or NIfTI file names none, and patients decide what a
- * model may learn from.
+ * A series that names no patient, as MetaImage and NIfTI files do, with the one that stacks of it name: patients decide what
+ * a model may learn from.
  */
 export function ofKnownPatient<T extends { patientId: string; seriesInstanceUid: string }>(
   series: T,
   patients: ReturnType<typeof patientsOf>,
 ): T {
   const patientId = patients.get(series.seriesInstanceUid)
-  return patientId === undefined ? series : { ...series, patientId }
+  const isNamed = series.patientId !== '' && series.patientId !== series.seriesInstanceUid
+  return patientId === undefined || isNamed ? series : { ...series, patientId }
 }
 
 const COLUMNS = [

@@ -15,6 +15,7 @@ export const PIXEL_DATA = 'x7fe00010'
 /** Deeper sequences are an attack; IHE's structured reports nest about 10 deep. */
 const MAX_DEPTH = 64
 const PIXEL_DATA_TAG = 0x7fe00010
+const SOP_CLASS = 'x00080016'
 
 /** Sequences that decide where a frame lies and how it is rescaled: read as such also where their VR is UN. */
 const KNOWN_SEQUENCES = new Set([
@@ -129,8 +130,9 @@ export class ElementReader {
     let at = from
     while (at < end && !this.finished) {
       if (end - at < 8) {
-        // Before the pixels they are what a cut left of an element; zeros and what follows the pixels are padding.
-        if (depth === 0 && dataSet.elements[PIXEL_DATA] === undefined && !this.isZero(at, end))
+        // Before the object says what it is they are what a cut left of an element. Later they are padding, or the cut shows
+        // in what an image lacks.
+        if (depth === 0 && dataSet.elements[SOP_CLASS] === undefined && !this.isZero(at, end))
           throw new Damage(`an element at byte ${at} is longer than the file`, at)
         this.o.warnings.push(`${end - at} bytes behind the last element`)
         return end

@@ -54,8 +54,9 @@ describe('files without Pixel Data', () => {
         Buffer.concat([dataSet([text('00080016', 'UI', SR)]), Buffer.alloc(3)]),
       ),
     )
+    put('line-end', Buffer.concat([dicomFile([text('00080016', 'UI', SR)]), Buffer.from('\r\n')]))
     const { skipped } = await findSeries([folder])
-    expect(skipped).toHaveLength(classes.length + 4)
+    expect(skipped).toHaveLength(classes.length + 5)
     expect(skipped.filter(({ kind }) => kind !== 'not-a-slice').map(({ path }) => path)).toEqual([
       join(folder, 'start'),
     ])
