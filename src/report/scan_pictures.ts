@@ -69,7 +69,11 @@ export class ScanPictures {
       entry.nodule === undefined || entry.nodule.stack !== undefined ? [] : [{ entry, from: entry.nodule }],
     )
     const series = sources.series ?? references.map((scan) => scan.series)
-    this.shared = sharedUids([...detections, ...series, ...entries.map(({ from }) => from)])
+    this.shared = sharedUids(
+      detections,
+      series,
+      entries.map(({ from }) => from),
+    )
     for (const one of series) this.series.set(this.keyOf(one), one)
     for (const { entry, from } of entries)
       this.frames.set(this.frameKey(from, from.sopInstanceUid, from.k), { entry, mapping: from.mapping })

@@ -5,8 +5,8 @@ import type { GroupRow } from '../breakdown.js'
 import { blandAltman, compareCpm, foundAt, mcNemar } from '../compare.js'
 import type { BlandAltman, Difference, McNemar } from '../compare.js'
 import { readFindingsCsv, readSeriesList } from '../../formats/luna.js'
-import { scanKey, sharedUids } from '../../inference/scan_keys.js'
-import type { ScanIdentity } from '../../inference/scan_keys.js'
+import { scanKey, sharedUids } from '../../scans/scan_keys.js'
+import type { ScanIdentity } from '../../scans/scan_keys.js'
 import { marksOf, readMarks, refuseShared } from './marks.js'
 import type { MarkSource } from './marks.js'
 import { readReferences, readerPoints, withKeys } from './references.js'
@@ -98,11 +98,11 @@ export function bringTogether(
   options: Pick<ScanRunOptions, 'series' | 'official'> & { examined?: boolean },
   warnings: string[],
 ): ScansTogether {
-  const known: ScanIdentity[] = [
-    ...truth.scans.map(({ series }) => series),
-    ...sources.flatMap((source) => ('detections' in source ? source.detections : [])),
+  const sides: ScanIdentity[][] = [
+    truth.scans.map(({ series }) => series),
+    ...sources.map((source) => ('detections' in source ? source.detections : [])),
   ]
-  const shared = sharedUids(known)
+  const shared = sharedUids(...sides)
   for (const { path, findings } of truth.tables) refuseShared(path, findings, shared)
   const scans = withKeys(truth.scans, shared)
   let findings = [
@@ -113,7 +113,14 @@ export function bringTogether(
   const listed = options.series === undefined ? undefined : readSeriesList(options.series, options.official)
   const keysOf = (uid: string): string[] =>
     shared.has(uid)
-      ? [...new Set(known.filter((one) => one.seriesInstanceUid === uid).map((one) => scanKey(one, shared)))]
+      ? [
+          ...new Set(
+            sides
+              .flat()
+              .filter((one) => one.seriesInstanceUid === uid)
+              .map((one) => scanKey(one, shared)),
+          ),
+        ]
       : [uid]
   const examined = options.examined === true ? marks[0]?.series : undefined
   if (listed === undefined && examined !== undefined) findings = ofExamined(findings, examined, warnings)

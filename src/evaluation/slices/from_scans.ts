@@ -5,7 +5,7 @@ import type { FrameList, FrameSource } from '../../dataset/list.js'
 import { imageToFrame } from '../../geometry/frame.js'
 import type { ScoredBox } from '../../geometry/box.js'
 import type { DetectedBox, SeriesDetections } from '../../inference/detections.js'
-import { scanKey, sharedUids } from '../../inference/scan_keys.js'
+import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import { greatest } from '../../lists.js'
 import { agree, count } from '../../words.js'
 import { readDetectionFolder } from '../scans/marks.js'
@@ -52,7 +52,10 @@ export function framesOfScans(
   ranking: Ranking = sliceConfidence,
   warnings: string[] = [],
 ): EvaluatedEntry[] {
-  const shared = sharedUids([...scans, ...truth.entries.flatMap(({ nodule }) => nodule ?? [])])
+  const shared = sharedUids(
+    scans,
+    truth.entries.flatMap(({ nodule }) => nodule ?? []),
+  )
   const framesOf = new Map<string, FrameSource[]>()
   for (const { nodule } of truth.entries) {
     if (nodule === undefined) continue
