@@ -100,7 +100,7 @@ export const PATHS: Readonly<Record<string, (flags: Flags) => CommandPaths>> = {
     reads: given(
       flags,
       ...['run', 'log', 'hypes', 'truth', 'predictions', 'evaluation', 'compare', 'detections', 'scans'],
-      ...['reference', 'excluded'],
+      ...['reference', 'excluded', 'series'],
     ),
     files: given(flags, 'output'),
     results: /\.html$/,

@@ -18,6 +18,7 @@ interface Flags {
   scans: string[] | undefined
   reference: string | undefined
   excluded: string | undefined
+  series: string | undefined
   iou: number
   'min-score': number | undefined
   tau: number | undefined
@@ -68,6 +69,11 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('reference', { type: 'string', describe: "True nodules in LUNA16's CSV format instead" })
       .option('excluded', { type: 'string', describe: 'Findings that count neither way, same format' })
+      .option('series', {
+        type: 'string',
+        describe:
+          'File with the series that count, one a line [those of the XML; with --reference those that were examined]',
+      })
       .option('iou', { type: 'number', default: 0.5, describe: 'Overlap from which a box is a hit' })
       .option('min-score', { type: 'number', describe: 'Leave out slice boxes below this confidence' })
       .option('tau', {
@@ -99,8 +105,8 @@ export const command: CommandModule<object, Flags> = {
         'nodules found in scans, against the readers',
       ),
   handler: async (flags) => {
-    const { log, hypes, truth, predictions, evaluation, detections, reference, excluded } = flags
-    const inputs = [log, hypes, truth, predictions, evaluation, detections, reference, excluded]
+    const { log, hypes, truth, predictions, evaluation, detections, reference, excluded, series } = flags
+    const inputs = [log, hypes, truth, predictions, evaluation, detections, reference, excluded, series]
     await checkNoInput(flags.output, [...inputs, ...(flags.compare ?? []), ...(flags.scans ?? [])])
     const report = await writeReport({
       ...flags,

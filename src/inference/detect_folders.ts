@@ -18,7 +18,7 @@ import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { append } from '../lists.js'
 import { agree, count } from '../words.js'
-import { sharedUids } from './scan_keys.js'
+import { sharedUids } from '../scans/scan_keys.js'
 
 /** Progress is that of the scans, with parts of the one at hand; warnings come as notes. */
 export interface DetectFoldersOptions extends Pick<WorkOptions, 'signal' | 'onProgress'> {

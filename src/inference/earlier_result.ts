@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { Series } from '../dicom/index.js'
@@ -6,6 +6,7 @@ import { NoduleError, fileError } from '../errors.js'
 import { sha256 } from '../hash.js'
 import { overlayName } from '../pictures/overlay.js'
 import { seriesOf } from '../scans/find_scans.js'
+import { scanKey, sharedUids } from '../scans/scan_keys.js'
 import type { ScanFiles } from '../scans/find_scans.js'
 import { readDetections } from './detections.js'
 import type { DetectParameters, ScanFingerprint, SeriesDetections } from './detections.js'
@@ -30,25 +31,39 @@ export function resultName(
   if (isUid && !withPatient) return uid
   if (isUid) return `${uid}-${sha256(scan.patientId ?? '').slice(0, 8)}`
   // As a path from the root: "." is another folder each time.
-  return `series-${sha256(`${uid}\n${resolve(scan.folder)}`).slice(0, 16)}`
+  return hashedName(uid, resolve(scan.folder))
 }
+
+const hashedName = (uid: string, folder: string): string =>
+  `series-${sha256(`${uid}\n${folder}`).slice(0, 16)}`
 
 /**
  * The file of a scan's result. Its name holds the patient too where the series UID is another patient's as well, be it in
- * this run or in an earlier one; a patient whose result is there keeps its name.
+ * this run or in an earlier one; a scan whose result is there (`scanKey`) keeps its name.
  */
 export async function resultPlace(output: string, scan: ScanFiles): Promise<ResultPlace> {
-  const [plain, named] = [false, true].map((withPatient) =>
-    join(output, `${resultName(scan, withPatient)}.json`),
-  ) as [string, string]
-  const isOwn = (one: SeriesDetections | undefined): one is SeriesDetections =>
-    one?.patientId === scan.patientId && one.seriesInstanceUid === scan.seriesInstanceUid
-  const first = await resultAt(plain)
-  if (isOwn(first)) return { path: plain, earlier: first }
-  if (plain === named) return { path: plain }
-  const second = await resultAt(named)
-  if (isOwn(second)) return { path: named, earlier: second }
-  return { path: first !== undefined || scan.isRepeated === true ? named : plain }
+  const { seriesInstanceUid: uid, patientId } = scan
+  const [plain, named] = [false, true].map((withPatient) => `${resultName(scan, withPatient)}.json`) as [
+    string,
+    string,
+  ]
+  const others = readdirSync(output).filter((name) => /^[0-9]/.test(uid) && name.startsWith(`${uid}-`))
+  // The first versions hashed the folder as it was given.
+  const names = new Set([plain, named, `${hashedName(uid, scan.folder)}.json`, ...others])
+  const there: Required<ResultPlace>[] = []
+  for (const name of names) {
+    const path = join(output, name)
+    const earlier = name.endsWith('.json') ? await resultAt(path) : undefined
+    if (earlier?.seriesInstanceUid === uid) there.push({ path, earlier })
+  }
+  const shared = sharedUids([scan, ...there.map(({ earlier }) => earlier)])
+  if (scan.isRepeated === true) shared.add(uid)
+  const key = scanKey(scan, shared)
+  const own = there.filter(({ earlier }) => scanKey(earlier, shared) === key)
+  const first = own.find(({ earlier }) => earlier.patientId === patientId) ?? own[0]
+  if (first !== undefined) return first
+  const isTaken = (await resultAt(join(output, plain))) !== undefined
+  return { path: join(output, isTaken || scan.isRepeated === true ? named : plain) }
 }
 
 /** Undefined also for a file that was cut off by a crash or is of another version: it is made anew. */

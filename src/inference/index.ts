@@ -36,5 +36,5 @@ export type {
   SeriesDetections,
 } from './detections.js'
 export { detectionMarks } from './marks.js'
-export { scanKey, sharedUids } from './scan_keys.js'
-export type { ScanIdentity } from './scan_keys.js'
+export { scanKey, sharedUids } from '../scans/scan_keys.js'
+export type { ScanIdentity } from '../scans/scan_keys.js'

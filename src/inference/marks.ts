@@ -1,6 +1,6 @@
 import type { Mark } from '../formats/luna.js'
 import type { SeriesDetections } from './detections.js'
-import { scanKey } from './scan_keys.js'
+import { scanKey } from '../scans/scan_keys.js'
 
 /**
  * The marks of detections: the id is the series and the nodule's number in it.

@@ -47,6 +47,8 @@ export interface ScanPartInput {
   references?: ScanReference[] | undefined
   /** True nodules from elsewhere (LUNA16's files). */
   tables?: ScanTruth['tables'] | undefined
+  /** File with the series that count; without it those that the truth names, or, with tables, that were examined. */
+  counted?: string | undefined
   /** The scans' images, for pictures of nodules. */
   series?: Series[] | undefined
   /** A list of frames, for pictures where the scans are not at hand. */
@@ -59,8 +61,8 @@ export interface ScanPartInput {
 }
 
 /**
- * The scan-level part of a report, judged as `evaluateScanRuns` does: by all scans of the reference. Pictures and views
- * are appended to `pictures` and `views`. Throws NoduleError as `bringTogether` does.
+ * The scan-level part of a report, judged as `evaluateScanRuns` does: by all scans of the reference, but of tables by
+ * those that were examined. Pictures and views are appended to `pictures` and `views`. Throws NoduleError as `bringTogether` does.
  */
 export async function scanPart(
   input: ScanPartInput,
@@ -154,7 +156,8 @@ function judge(
     return { evaluation: undefined, comparison: undefined, shared: sharedUids(detections) }
   const others = other?.marks ?? []
   const truth = { tables: tables ?? [], scans: tables === undefined ? references : [] }
-  const { series, findings, scans, marks, shared } = bringTogether(truth, [own, ...others], {}, warnings)
+  const counted = { series: input.counted, examined: tables !== undefined }
+  const { series, findings, scans, marks, shared } = bringTogether(truth, [own, ...others], counted, warnings)
   const compared = compareMarks(series, findings, marks, scans, { bootstraps, seed })
   return {
     evaluation: { ...compared.runs[0]!, name: 'detections' },

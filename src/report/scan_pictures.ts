@@ -1,7 +1,8 @@
-import type { FrameList, ListEntry } from '../dataset/list.js'
+import type { FrameList, FrameSource, ListEntry } from '../dataset/list.js'
 import type { Series } from '../dicom/index.js'
 import { describeError } from '../errors.js'
 import type { ScanReference } from '../evaluation/index.js'
+import { nearest, shareSopUids, sliceDistance } from '../evaluation/slices/same_slice.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { imageToFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
@@ -43,6 +44,11 @@ export interface BoxKinds {
   isMissed: (scan: PictureScan, findingId: string) => boolean
 }
 
+interface Frame {
+  entry: ListEntry
+  from: FrameSource
+}
+
 interface Slot {
   picture: number
   mapping: FrameMapping | undefined
@@ -52,7 +58,7 @@ interface Slot {
 export class ScanPictures {
   private readonly shared: ReadonlySet<string>
   private readonly series = new Map<string, Series>()
-  private readonly frames = new Map<string, { entry: ListEntry; mapping: FrameMapping }>()
+  private readonly frames = new Map<string, Frame[]>()
   private readonly scans = new Map<string, PictureScan>()
   private readonly slots = new Map<string, Slot | undefined>()
   private readonly unreadable: string[] = []
@@ -69,10 +75,16 @@ export class ScanPictures {
       entry.nodule === undefined || entry.nodule.stack !== undefined ? [] : [{ entry, from: entry.nodule }],
     )
     const series = sources.series ?? references.map((scan) => scan.series)
-    this.shared = sharedUids([...detections, ...series, ...entries.map(({ from }) => from)])
+    this.shared = sharedUids(
+      detections,
+      series,
+      entries.map(({ from }) => from),
+    )
     for (const one of series) this.series.set(this.keyOf(one), one)
-    for (const { entry, from } of entries)
-      this.frames.set(this.frameKey(from, from.sopInstanceUid, from.k), { entry, mapping: from.mapping })
+    for (const frame of entries) {
+      const key = this.keyOf(frame.from)
+      this.frames.set(key, [...(this.frames.get(key) ?? []), frame])
+    }
     for (const detection of detections) this.add(detection, detection)
     for (const { series: one } of references) if (!this.scans.has(this.keyOf(one))) this.add(one, undefined)
   }
@@ -138,8 +150,21 @@ export class ScanPictures {
     return scanKey(scan, this.shared)
   }
 
-  private frameKey(scan: ScanIdentity, uid: string | undefined, k: number): string {
-    return JSON.stringify([this.keyOf(scan), uid === undefined || uid === '' ? k : uid])
+  /**
+   * The list's frame of a slice: by SOP Instance UID where the result has one that the list may know; by position, or
+   * index, for slices that were not examined and for results of volume files.
+   */
+  private frameOf(scan: PictureScan, at: number): Frame | undefined {
+    const { detection } = scan
+    const frames = this.frames.get(this.keyOf(scan)) ?? []
+    const uid = (scan.examined.get(at) as Partial<DetectedSlice> | undefined)?.sopInstanceUid ?? ''
+    if (detection === undefined) return frames.find(({ from }) => from.k === at)
+    const sources = frames.map(({ from }) => from)
+    if (uid === '' || !shareSopUids(detection, sources))
+      return nearest(frames, ({ from }) => sliceDistance(detection, at, from))
+    const same = frames.filter(({ from }) => from.sopInstanceUid === uid)
+    // Slices of one file share their UID.
+    return same.length > 1 ? same.find(({ from }) => from.k === at) : same[0]
   }
 
   private add(identity: ScanIdentity, detection: SeriesDetections | undefined): PictureScan {
@@ -185,13 +210,11 @@ export class ScanPictures {
         mapping: undefined,
       }
     }
-    const frame =
-      this.frames.get(this.frameKey(scan, scan.examined.get(at)?.sopInstanceUid, at)) ??
-      this.frames.get(this.frameKey(scan, undefined, at))
+    const frame = this.frameOf(scan, at)
     if (frame === undefined) return undefined
     return {
       picture: this.pictures.push(await framePicture(this.sources.frames!, frame.entry)) - 1,
-      mapping: frame.mapping,
+      mapping: frame.from.mapping,
     }
   }
 }

@@ -41,6 +41,8 @@ export interface ReportOptions extends RunFiles {
   /** True nodules in LUNA16's format instead, and its excluded findings. */
   reference?: string | undefined
   excluded?: string | undefined
+  /** File with the series that count; without it, those of `scans`, or of a `reference` those that were examined. */
+  series?: string | undefined
   iou?: number | undefined
   minScore?: number | undefined
   mismatch?: 'error' | 'miss' | 'skip' | undefined
@@ -88,6 +90,12 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
       expected: 'a reference',
       actual: 'none',
     })
+  if (options.series !== undefined && options.reference === undefined && options.scans === undefined)
+    throw new NoduleError('INVALID_PARAMETER', 'a list of series says which scans are judged', {
+      parameter: 'series',
+      expected: 'a reference, or scans with their XML',
+      actual: 'neither',
+    })
   const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
   const training = files.log === undefined ? undefined : readTrainingLog(files.log)
   const detections =
@@ -99,6 +107,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
           {
             detections,
             path: files.detections!,
+            counted: options.series,
             frames: truth,
             other,
             maxPictures,
@@ -122,7 +131,8 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   }
   const comparison =
     other === undefined ? undefined : await compareRuns(files, other, scans, options, warnings)
-  const given = [...Object.values(files), options.run, options.output, options.reference, options.excluded]
+  const { reference, excluded, series } = options
+  const given = [...Object.values(files), options.run, options.output, reference, excluded, series]
   const shownPaths = [...given, ...(options.compare ?? []), ...(options.scans ?? [])].filter(
     (path) => typeof path === 'string',
   )

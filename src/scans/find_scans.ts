@@ -5,6 +5,7 @@ import type { Remedy } from '../errors.js'
 import { ctObstacle } from './ct_obstacle.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
+import { knownPatient, scanKey, sharedUids } from './scan_keys.js'
 import { WhyNone } from './why_none.js'
 
 /** Of a file or scan that is left out, or noteworthy. */
@@ -100,19 +101,19 @@ export async function findScans(
       }
     }
   }
-  const scans: ScanFiles[] = []
+  const usable: ScanFiles[] = []
   for (const { scan, obstacle: first, chunks } of met.values()) {
     // What a part says about itself (gaps, one image only) does not hold for the whole.
     const whole = chunks > 1 ? await seriesOf(scan) : undefined
     const obstacle =
       chunks > 1 ? (whole === undefined ? { reason: 'no volume' } : unusable(whole, single)) : first
-    if (obstacle === undefined) scans.push(scan)
+    if (obstacle === undefined) usable.push(scan)
     else {
       const { reason, ...help } = obstacle
       note({ failed: false, place: scanPlace(scan), message: `left out: ${reason}`, ...help })
     }
   }
-  markRepeated(scans)
+  const scans = tellApart(usable, note)
   if (scans.length === 0 && !isStopped(o.signal))
     note({
       failed: true,
@@ -122,11 +123,31 @@ export async function findScans(
   return { scans, damaged }
 }
 
-/** Scans that share their UID need names of their own. */
-function markRepeated(scans: ScanFiles[]): void {
-  const counts = new Map<string, number>()
-  for (const { seriesInstanceUid: uid } of scans) counts.set(uid, (counts.get(uid) ?? 0) + 1)
-  for (const scan of scans) if (counts.get(scan.seriesInstanceUid)! > 1) scan.isRepeated = true
+/**
+ * Scans that share their UID need names of their own; of a series and its volume file (or a copy without Patient ID) one
+ * is kept, or every nodule would count twice.
+ */
+function tellApart(all: readonly ScanFiles[], note: Note): ScanFiles[] {
+  const shared = sharedUids(all)
+  const kept = new Map<string, ScanFiles>()
+  // Those that say their patient first.
+  for (const isKnown of [true, false])
+    for (const scan of all) {
+      const key = scanKey(scan, shared)
+      if ((knownPatient(scan) !== undefined) === isKnown && !kept.has(key)) kept.set(key, scan)
+    }
+  return all.filter((scan) => {
+    const { seriesInstanceUid: uid } = scan
+    if (shared.has(uid)) scan.isRepeated = true
+    const same = kept.get(scanKey(scan, shared))
+    if (uid === '' || same === undefined || same === scan) return true
+    note({
+      failed: false,
+      place: scan.paths[0] ?? scanPlace(scan),
+      message: `left out: the scan of ${scanPlace(same)}, by its series UID`,
+    })
+    return false
+  })
 }
 
 /** Reads the headers of a scan again. */

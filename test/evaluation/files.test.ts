@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -263,7 +263,7 @@ describe('a folder of detections', () => {
     expect(warnings).toEqual([`1 JSON file of ${place} is not nodule-detections/1, first b.json`])
     file('found/c.json', detection('1.1'))
     await expect(readMarks(place, [])).rejects.toThrow(
-      /c\.json: two files hold detections of one patient's series: .*as in a\.json/,
+      /c\.json: two files hold detections of one scan: .*as in a\.json/,
     )
     file('found/c.json', { ...detection('1.3'), nodules: [{}] })
     await expect(readMarks(place, [])).rejects.toThrow(/c\.json: \/nodules\/0/)
@@ -275,6 +275,12 @@ describe('a folder of detections', () => {
     file('shared/a.json', detection('1.1', 'A'))
     file('shared/b.json', detection('1.1', 'B'))
     file('shared/c.json', detection('1.2', 'A'))
+    // Its volume file too.
+    file('shared/d.json', detection('1.2', '1.2'))
+    await expect(readMarks(place, [])).rejects.toThrow(
+      /d\.json: two files hold.* received 1\.2, as in c\.json/,
+    )
+    rmSync(join(place, 'd.json'))
     const source = await readMarks(place, [])
     expect(marksOf(source, new Set(['1.1']))).toMatchObject({
       series: ['1.1 (A)', '1.1 (B)', '1.2'],
@@ -341,6 +347,13 @@ test('one XML that two patients of a series UID get is said; their findings are 
   const options = { scans: [place], predictions: [found], minReaders: 1, bootstraps: 0 }
   const { json } = await evaluateFiles(options)
   expect(json).toMatchObject({ scans: 2, counts: { nodules: 2, tp: 1, fn: 1, fp: 0 } })
+  // Results of one patient under a new name are found by their UID.
+  const copy = join(folder, 'found of a copy')
+  mkdirSync(copy)
+  const ofA = JSON.parse(readFileSync(join(found, 'A.json'), 'utf8')) as object
+  file('found of a copy/a.json', { ...ofA, patientId: 'ANON-7' })
+  const anonymous = await evaluateFiles({ ...options, scans: [join(place, 'A')], predictions: [copy] })
+  expect(anonymous.json).toMatchObject({ scans: 1, counts: { nodules: 1, tp: 1 } })
   const report = await writeReport({
     ...{ detections: found, scans: [place], output: join(folder, 'two.html'), bootstraps: 0 },
   })

@@ -102,29 +102,32 @@ describe('judged as evaluate does', () => {
   const scansOf = (report: { figures: object }): { evaluation: { counts: object; sensitivity: number } } =>
     (report.figures as { scans: { evaluation: { counts: object; sensitivity: number } } }).scans
 
-  test('a scan without detections counts as missed, and is named', async () => {
+  test('of a table the scans that were examined count, or those of a list of series', async () => {
     const reference = join(temporary, 'two.csv')
     writeFileSync(reference, `${readFileSync(join(run, 'reference.csv'), 'utf8')}1.2.9,0,0,0,-1\n`)
-    const report = await writeReport({
-      detections: join(run, 'detections'),
-      reference,
-      output,
-      bootstraps: 0,
-    })
-    expect(scansOf(report).evaluation).toMatchObject({ scans: 2, counts: { tp: 1, fn: 2 } })
-    expect(report.warnings).toContain(
-      '1 of 2 scans have no file in detections: their nodules count as missed',
-    )
+    const options = { detections: join(run, 'detections'), reference, output, bootstraps: 0 }
+    const examined = await writeReport(options)
+    expect(scansOf(examined).evaluation).toMatchObject({ scans: 1, counts: { tp: 1, fn: 1 } })
+    expect(examined.warnings.slice(1)).toEqual([
+      '1 scan of the reference, with 1 nodule, was not examined and is left out; a list of series would count its nodules as missed',
+    ])
+    const series = join(temporary, 'series.csv')
+    writeFileSync(series, 'seriesuid\n1.2.3\n1.2.9\n')
+    const listed = await writeReport({ ...options, series })
+    expect(scansOf(listed).evaluation).toMatchObject({ scans: 2, counts: { tp: 1, fn: 2 } })
     const html = readFileSync(output, 'utf8')
     expect(html).toContain('1.2.9')
     expect(html).not.toContain('>-1.0<')
   })
 
-  test('excluded findings without a reference are refused', async () => {
-    const excluded = join(run, 'reference.csv')
-    await expect(
-      writeReport({ detections: join(run, 'detections'), excluded, output }),
-    ).rejects.toMatchObject({ code: 'INVALID_PARAMETER', parameters: ['excluded'] })
+  test('excluded findings and lists of series without a reference are refused', async () => {
+    for (const parameter of ['excluded', 'series'])
+      await expect(
+        writeReport({
+          ...{ detections: join(run, 'detections'), output },
+          [parameter]: join(run, 'reference.csv'),
+        }),
+      ).rejects.toMatchObject({ code: 'INVALID_PARAMETER', parameters: [parameter] })
   })
 
   test('an evaluation of whole scans that lies in the folder is left out; a named one is refused', async () => {
@@ -154,7 +157,7 @@ describe('runs side by side', () => {
     writeFileSync(csv, 'seriesuid,coordX,coordY,coordZ,probability\n1.2.3,200,0,0,0.9\n1.2.4,0,0,0,1\n')
     const plots = join(temporary, 'side-by-side-plots')
     const report = await writeReport({ ...options, plots, compare: [other, csv] })
-    expect(report.warnings).toContainEqual(expect.stringMatching(/no list of series: the 2 that /))
+    expect(report.warnings).toContain('marks.csv: 1 mark of 1 series that are not in the list is left out')
     const page = readFileSync(output, 'utf8')
     expect(page).toMatch(
       /AP, first run - second run: [+-]\d\.\d{3} \(.*p [=<] 0?\.?\d+.*30 paired bootstraps\)/,

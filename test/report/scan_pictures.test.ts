@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { findSeries } from '../../src/dicom/index.js'
 import type { Series } from '../../src/dicom/index.js'
+import type { FrameList } from '../../src/dataset/list.js'
 import type { ScanReference } from '../../src/evaluation/index.js'
 import type { SeriesDetections } from '../../src/inference/index.js'
+import { writePng } from '../../src/formats/images.js'
 import type { Picture } from '../../src/report/pictures.js'
 import { ScanPictures } from '../../src/report/scan_pictures.js'
 import { writeTinyScan } from '../inference/tiny_scan.js'
@@ -73,4 +75,41 @@ test('scans without detections have pictures too', async () => {
   const view = await own.view(own.scan(series), [4], 4, box, 'c')
   expect(view!.boxes.map(({ kind }) => kind)).toEqual(['truth'])
   expect(view!.caption).toBe('c (slice 4 of the scan, not examined)')
+})
+
+test('frames of a list are found by UID, by position where the slice was not examined or has another UID', async () => {
+  const { patientId, seriesInstanceUid, geometry } = series
+  const mapping = { originX: 0, originY: 0, scale: 1, frameWidth: 64, frameHeight: 64 }
+  const entries = series.slices.map(({ sopInstanceUid }, k) => ({
+    ...{ image_path: `k${k}.png`, rects: [] },
+    nodule: {
+      ...{ patientId, seriesInstanceUid, sopInstanceUid, k, mapping, nodules: [], excluded: [] },
+      positionMm: geometry.slicePositions[k]!,
+    },
+  }))
+  for (const [k, { image_path }] of entries.entries())
+    await writePng(join(folder, image_path), {
+      ...{ width: 64, height: 64 },
+      data: new Uint8Array(64 * 64 * 3).fill(10 * k),
+    })
+  const frames: FrameList = { path: '', dir: folder, entries, warnings: [] }
+  const slice = (k: number, uid: string): object => ({ k, sopInstanceUid: uid, z: 0, boxes: [] })
+  const uidAt = (k: number): string => series.slices[k]!.sopInstanceUid
+  const shown = async (slices: object[], k: number, patient = patientId): Promise<string | undefined> => {
+    const one = { patientId: patient, seriesInstanceUid, slices, volume: { geometry } }
+    const made: Picture[] = []
+    const detections = [one as unknown as SeriesDetections]
+    const own = new ScanPictures({ detections, frames, maxPictures: 10 }, made, kinds)
+    const view = await own.view(own.scan(detections[0]!), [k], k, box, 'a')
+    return view === undefined ? undefined : made[view.picture]!.src
+  }
+  const pictureOf = async (k: number): Promise<string | undefined> => shown([slice(k, uidAt(k))], k)
+  const [third, fourth] = [await pictureOf(3), await pictureOf(4)]
+  expect(third).not.toBe(fourth)
+  // Slice 3 was unreadable: slice 4 moved up.
+  expect(await shown([slice(2, uidAt(2)), slice(3, uidAt(4))], 3)).toBe(fourth)
+  expect(await shown([slice(2, uidAt(2))], 4)).toBe(fourth)
+  // A result of the volume file, whose made-up UIDs may be those of other slices.
+  expect(await shown([slice(3, uidAt(2)), slice(4, 'made up')], 3, seriesInstanceUid)).toBe(third)
+  expect(await shown([slice(2, uidAt(2)), slice(4, '1.9')], 4)).toBeUndefined()
 })

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError, remedyText } from '../../src/errors.js'
+import { convertSeries } from '../../src/scans/convert.js'
 import { findScans, seriesOf } from '../../src/scans/find_scans.js'
 import { readAhead } from '../../src/scans/load_scans.js'
 import { writeNifti } from '../../src/formats/nifti.js'
@@ -49,6 +50,32 @@ describe('findScans', () => {
     expect(whole!.slices.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(
       [1, 2, 3, 4, 5, 6].map((n) => `1.2.826.0.1.9.${n}`),
     )
+  })
+
+  test('of a series and its volume file one is kept; two patients of a UID are two scans', async () => {
+    const notes: string[] = []
+    const found = async (path: string): Promise<[string, boolean][]> =>
+      (
+        await findScans([path], ({ place, message }) => notes.push(`${basename(place)}: ${message}`))
+      ).scans.map(({ patientId, isRepeated }) => [patientId, isRepeated === true])
+    const same = await mkdtemp(join(tmpdir(), 'nodule-same-'))
+    try {
+      const series = { seriesInstanceUid: '1.4', slices: 6 }
+      await writeTinyScan(join(same, 'a'), { ...series, patientId: 'A' })
+      await convertSeries([join(same, 'a')], join(same, '1.4.nii'))
+      expect(await found(same)).toEqual([['A', false]])
+      expect(notes).toEqual(['1.4.nii: left out: the scan of A 1.4, by its series UID'])
+      // Whose file it is, nobody can tell.
+      await writeTinyScan(join(same, 'b'), { ...series, patientId: 'B' })
+      expect((await found(same)).sort()).toEqual([
+        ['1.4', true],
+        ['A', true],
+        ['B', true],
+      ])
+      expect(notes).toHaveLength(1)
+    } finally {
+      await rm(same, { recursive: true })
+    }
   })
 
   test('a single image counts where all regions are asked for; one of a volume file always', async () => {

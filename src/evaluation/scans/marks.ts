@@ -4,14 +4,14 @@ import { NoduleError, fileError } from '../../errors.js'
 import { DETECTIONS_FORMAT, readDetections } from '../../inference/detections.js'
 import type { SeriesDetections } from '../../inference/detections.js'
 import { detectionMarks } from '../../inference/marks.js'
-import { scanKey } from '../../inference/scan_keys.js'
+import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import { readMarksCsv } from '../../formats/luna.js'
 import type { Mark } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
 
 /**
  * Reads the detection files of a folder; other JSON files in it are named in `warnings`.
- * Throws NoduleError (FILE, FORMAT), also for a patient's series that two files hold.
+ * Throws NoduleError (FILE, FORMAT), also for a scan that two files hold.
  */
 export async function readDetectionFolder(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
   let names: string[]
@@ -20,37 +20,45 @@ export async function readDetectionFolder(folder: string, warnings: string[]): P
   } catch (error) {
     throw fileError(folder, 'read detections', error)
   }
-  const bySeries = new Map<string, { name: string; detections: SeriesDetections }>()
+  const found: { path: string; name: string; detections: SeriesDetections }[] = []
   const other: string[] = []
   for (const name of names.sort()) {
     const path = join(folder, name)
-    let detections: SeriesDetections
     try {
-      detections = await readDetections(path)
+      found.push({ path, name, detections: await readDetections(path) })
     } catch (error) {
       // A damaged file of detections must not go unnoticed; a file of something else may lie there.
       if (!(error instanceof NoduleError) || error.place !== '/format') throw error
       other.push(name)
-      continue
     }
-    const { patientId, seriesInstanceUid } = detections
-    const key = JSON.stringify([patientId, seriesInstanceUid])
-    const same = bySeries.get(key)
-    if (same !== undefined) {
-      throw new NoduleError('FORMAT', "two files hold detections of one patient's series", {
-        path,
-        expected: 'one file per patient and series',
-        actual: `${patientId} ${seriesInstanceUid}, as in ${same.name}`,
-      })
-    }
-    bySeries.set(key, { name, detections })
   }
+  refuseRepeated(found)
   if (other.length > 0)
     warnings.push(
       `${count(other.length, 'JSON file')} of ${folder} ${agree(other.length, 'is', 'are')} not ${DETECTIONS_FORMAT}, first ${other[0]!}`,
     )
-  if (bySeries.size === 0) warnings.push(`${folder} holds no detections`)
-  return [...bySeries.values()].map(({ detections }) => detections)
+  if (found.length === 0) warnings.push(`${folder} holds no detections`)
+  return found.map(({ detections }) => detections)
+}
+
+/** Marks of one scan from two files, be it a volume file of the same series, would count twice. */
+function refuseRepeated(
+  found: readonly { path: string; name: string; detections: SeriesDetections }[],
+): void {
+  const shared = sharedUids(found.map(({ detections }) => detections))
+  const names = new Map<string, string>()
+  for (const { path, name, detections } of found) {
+    const key = scanKey(detections, shared)
+    const same = names.get(key)
+    if (same !== undefined)
+      throw new NoduleError('FORMAT', 'two files hold detections of one scan', {
+        path,
+        expected: 'one file per patient and series, or its volume file',
+        actual: `${key}, as in ${same}`,
+        remedies: ['remove one of the two files'],
+      })
+    names.set(key, name)
+  }
 }
 
 /** A detector's marks on scans: `nodule detect`'s files, which say the scans that were examined, or a table. */

@@ -6,7 +6,7 @@ import type { Series } from '../../dicom/index.js'
 import { ctObstacle } from '../../scans/index.js'
 import { voxelToPatient } from '../../geometry/patient.js'
 import type { Finding } from '../../formats/luna.js'
-import { scanKey } from '../../inference/scan_keys.js'
+import { scanKey } from '../../scans/scan_keys.js'
 import { agree, count } from '../../words.js'
 import { greatest } from '../../lists.js'
 

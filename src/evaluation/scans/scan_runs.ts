@@ -5,8 +5,8 @@ import type { GroupRow } from '../breakdown.js'
 import { blandAltman, compareCpm, foundAt, mcNemar } from '../compare.js'
 import type { BlandAltman, Difference, McNemar } from '../compare.js'
 import { readFindingsCsv, readSeriesList } from '../../formats/luna.js'
-import { scanKey, sharedUids } from '../../inference/scan_keys.js'
-import type { ScanIdentity } from '../../inference/scan_keys.js'
+import { scanKey, sharedUids } from '../../scans/scan_keys.js'
+import type { ScanIdentity } from '../../scans/scan_keys.js'
 import { marksOf, readMarks, refuseShared } from './marks.js'
 import type { MarkSource } from './marks.js'
 import { readReferences, readerPoints, withKeys } from './references.js'
@@ -15,7 +15,7 @@ import { evaluateScans } from './scans.js'
 import { distinctNames } from '../slices/slice_runs.js'
 import type { Finding, Mark } from '../../formats/luna.js'
 import type { ScanEvaluation, ScanOptions } from './scans.js'
-import { count } from '../../words.js'
+import { agree, count } from '../../words.js'
 import { append } from '../../lists.js'
 
 export interface ScanRunOptions extends ScanOptions, ReferenceOptions {
@@ -88,22 +88,24 @@ export interface ScansTogether {
 /**
  * Brings truth and marks together by patient and series UID, and says in `warnings` what scans are missing on one side.
  * @param options.series see `ScanRunOptions`
+ * @param options.examined without `series`: the scans that the first source examined count, not those that a table names
+ * beside them (LUNA16's names 601)
  * Throws NoduleError (FILE, FORMAT), also where a table names a series UID that several patients have.
  */
 export function bringTogether(
   truth: ScanTruth,
   sources: readonly MarkSource[],
-  options: Pick<ScanRunOptions, 'series' | 'official'>,
+  options: Pick<ScanRunOptions, 'series' | 'official'> & { examined?: boolean },
   warnings: string[],
 ): ScansTogether {
-  const known: ScanIdentity[] = [
-    ...truth.scans.map(({ series }) => series),
-    ...sources.flatMap((source) => ('detections' in source ? source.detections : [])),
+  const sides: ScanIdentity[][] = [
+    truth.scans.map(({ series }) => series),
+    ...sources.map((source) => ('detections' in source ? source.detections : [])),
   ]
-  const shared = sharedUids(known)
+  const shared = sharedUids(...sides)
   for (const { path, findings } of truth.tables) refuseShared(path, findings, shared)
   const scans = withKeys(truth.scans, shared)
-  const findings = [
+  let findings = [
     ...scans.flatMap((scan) => scan.findings),
     ...truth.tables.flatMap((table) => table.findings),
   ]
@@ -111,9 +113,18 @@ export function bringTogether(
   const listed = options.series === undefined ? undefined : readSeriesList(options.series, options.official)
   const keysOf = (uid: string): string[] =>
     shared.has(uid)
-      ? [...new Set(known.filter((one) => one.seriesInstanceUid === uid).map((one) => scanKey(one, shared)))]
+      ? [
+          ...new Set(
+            sides
+              .flat()
+              .filter((one) => one.seriesInstanceUid === uid)
+              .map((one) => scanKey(one, shared)),
+          ),
+        ]
       : [uid]
-  const series = listed?.flatMap(keysOf) ?? listSeries({ findings, scans }, marks, warnings)
+  const examined = options.examined === true ? marks[0]?.series : undefined
+  if (listed === undefined && examined !== undefined) findings = ofExamined(findings, examined, warnings)
+  const series = listed?.flatMap(keysOf) ?? examined ?? listSeries({ findings, scans }, marks, warnings)
   return { series, findings, scans, marks, shared }
 }
 
@@ -199,6 +210,24 @@ export function readFindings(truth: string, excluded: string | undefined): ScanT
     { path: truth, findings: readFindingsCsv(truth, false) },
     ...(excluded === undefined ? [] : [{ path: excluded, findings: readFindingsCsv(excluded, true) }]),
   ]
+}
+
+/** The findings of the scans that were examined. */
+function ofExamined(
+  findings: readonly Finding[],
+  examined: readonly string[],
+  warnings: string[],
+): Finding[] {
+  const keys = new Set(examined)
+  const left = findings.filter((finding) => !keys.has(finding.seriesUid))
+  if (left.length > 0) {
+    const scans = new Set(left.map((finding) => finding.seriesUid)).size
+    const nodules = left.filter((finding) => !finding.excluded).length
+    warnings.push(
+      `${count(scans, 'scan')} of the reference, with ${count(nodules, 'nodule')}, ${agree(scans, 'was', 'were')} not examined and ${agree(scans, 'is', 'are')} left out; a list of series would count ${agree(scans, 'its', 'their')} nodules as missed`,
+    )
+  }
+  return findings.filter((finding) => keys.has(finding.seriesUid))
 }
 
 function listSeries(

@@ -4,12 +4,13 @@ import { readList } from '../../dataset/list.js'
 import type { FrameList, FrameSource } from '../../dataset/list.js'
 import { imageToFrame } from '../../geometry/frame.js'
 import type { ScoredBox } from '../../geometry/box.js'
-import type { DetectedBox, DetectedSlice, SeriesDetections } from '../../inference/detections.js'
-import { scanKey, sharedUids } from '../../inference/scan_keys.js'
+import type { DetectedBox, SeriesDetections } from '../../inference/detections.js'
+import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import { greatest } from '../../lists.js'
 import { agree, count } from '../../words.js'
 import { readDetectionFolder } from '../scans/marks.js'
 import type { EvaluatedEntry } from './pairs.js'
+import { sliceFinder } from './same_slice.js'
 
 /** Predictions for the images of a list. */
 export interface Predictions {
@@ -41,8 +42,8 @@ type Ranking = (scan: SeriesDetections) => (box: DetectedBox) => number | undefi
 
 /**
  * The boxes of scans on the frames of a list, by default without those of no listed nodule (`sliceConfidence`).
- * Frames of series that are not among the scans get no entry; those of slices that were not examined an empty one, which
- * `warnings` tell.
+ * Frames of series that are not among the scans get no entry; those of slices that were not examined an empty one.
+ * `warnings` tell these, and scans whose slices are matched by position.
  * @throws NoduleError (FORMAT) where the list does not say which slice a frame is
  */
 export function framesOfScans(
@@ -51,12 +52,26 @@ export function framesOfScans(
   ranking: Ranking = sliceConfidence,
   warnings: string[] = [],
 ): EvaluatedEntry[] {
-  const shared = sharedUids([...scans, ...truth.entries.flatMap(({ nodule }) => nodule ?? [])])
+  const shared = sharedUids(
+    scans,
+    truth.entries.flatMap(({ nodule }) => nodule ?? []),
+  )
+  const framesOf = new Map<string, FrameSource[]>()
+  for (const { nodule } of truth.entries) {
+    if (nodule === undefined) continue
+    const frames = framesOf.get(scanKey(nodule, shared))
+    if (frames === undefined) framesOf.set(scanKey(nodule, shared), [nodule])
+    else frames.push(nodule)
+  }
+  const byPosition: string[] = []
   const bySeries = new Map(
-    scans.map((scan) => [
-      scanKey(scan, shared),
-      { sliceOf: sliceFinder(scan.slices), confidence: ranking(scan) },
-    ]),
+    scans.map((scan) => {
+      const key = scanKey(scan, shared)
+      const frames = framesOf.get(key) ?? []
+      const finder = sliceFinder(scan, frames)
+      if (finder.byPosition && frames.length > 0) byPosition.push(key)
+      return [key, { sliceOf: finder.sliceOf, confidence: ranking(scan) }]
+    }),
   )
   const absent: string[] = []
   const entries = truth.entries.flatMap(({ image_path, nodule }, index) => {
@@ -76,29 +91,15 @@ export function framesOfScans(
     })
     return [{ image_path, rects }]
   })
+  if (byPosition.length > 0)
+    warnings.push(
+      `the slices of ${count(byPosition.length, 'scan')} are matched by position: the list and the detections have no SOP Instance UID in common (one is of a volume file, or the UIDs were changed), first ${byPosition[0]!}`,
+    )
   if (absent.length > 0)
     warnings.push(
-      `${count(absent.length, 'image')} ${agree(absent.length, 'is of a slice', 'are of slices')} that detection did not examine (unreadable, or outside of the lungs), so that nothing is found there, first ${absent[0]!}`,
+      `${count(absent.length, 'image')} ${agree(absent.length, 'is of a slice', 'are of slices')} that the detections do not have (unreadable, outside of the lungs, or not in the scan that was examined), so that nothing is found there, first ${absent[0]!}`,
     )
   return entries
-}
-
-/**
- * Finds slices by SOP Instance UID: where detection left an unreadable slice out, the others have moved up. By index
- * where a UID is not known, and within a file of several slices.
- */
-function sliceFinder(
-  slices: readonly DetectedSlice[],
-): (from: Pick<FrameSource, 'k' | 'sopInstanceUid'>) => DetectedSlice | undefined {
-  const bySop = new Map<string, DetectedSlice[]>()
-  // Files of the first versions have none.
-  const uidOf = (slice: Partial<DetectedSlice>): string => slice.sopInstanceUid ?? ''
-  for (const slice of slices) bySop.set(uidOf(slice), [...(bySop.get(uidOf(slice)) ?? []), slice])
-  return ({ k, sopInstanceUid: uid }) => {
-    if (uid === '' || bySop.has('')) return slices.find((slice) => slice.k === k)
-    const same = bySop.get(uid) ?? []
-    return same.length > 1 ? same.find((slice) => slice.k === k) : same[0]
-  }
 }
 
 /**

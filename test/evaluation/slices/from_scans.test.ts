@@ -108,6 +108,43 @@ describe('boxes of scans as predictions of a list of frames', () => {
     ).toEqual([0, 1, 0])
   })
 
+  test('slices are found by position where list and detections have no SOP Instance UID in common', () => {
+    // As volume files are called, whose made-up UIDs may be those of other slices.
+    const file = { ...scan, patientId: '1.5' }
+    const at = (k: number, boxes: object[], uid = `1.5.${k + 1}`): object => ({
+      k,
+      sopInstanceUid: uid,
+      z: 0,
+      boxes,
+    })
+    const sides = (
+      positions: number[],
+      slices: object[],
+      warnings: string[] = [],
+      one: object = file,
+    ): number[] => {
+      const geometry = { slicePositions: positions, spacing: [1, 0.7, 0.7] }
+      const detections = { ...one, slices, volume: { geometry } } as unknown as SeriesDetections
+      return framesOfScans(readList(truth), [detections], sliceConfidence, warnings).map(
+        ({ rects }) => rects.length,
+      )
+    }
+    const [one, two] = [[box(120, 16, 0.8, 1)], [box(120, 16, 0.8, 1), box(160, 10, 0.9, 2)]]
+    const warnings: string[] = []
+    const slices = [at(1, one), at(2, two), at(3, [])]
+    expect(sides([0, 1, 2, 3, 4], slices, warnings)).toEqual([1, 2, 0])
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the slices of 1 scan are matched by position: .*first 1\.5$/) as string,
+    ])
+    // Half as far apart: slice 2 lies at 1 mm, slice 4 at 2 mm; 3 mm was not examined.
+    const fine = [at(1, []), at(2, one), at(4, two)]
+    expect(sides([0, 0.5, 1, 1.5, 2, 2.5, 3], fine, warnings)).toEqual([1, 2, 0])
+    expect(warnings.at(-1)).toMatch(/^1 image is of a slice that the detections do not have .*k3-1\.5\.png$/)
+    // DICOM whose UIDs were changed.
+    const changed = [at(1, one, '2.1'), at(2, two, '2.2')]
+    expect(sides([0, 1, 2, 3], changed, [], scan)).toEqual([1, 2, 0])
+  })
+
   test('two patients of one series UID have their own frames', () => {
     const other = { ...scan, patientId: 'Q', slices: [] } as unknown as SeriesDetections
     const own = scan as unknown as SeriesDetections
@@ -115,7 +152,8 @@ describe('boxes of scans as predictions of a list of frames', () => {
       framesOfScans(readList(truth), scans).map(({ rects }) => rects.length)
     expect(of([own, other])).toEqual([2, 1, 0])
     expect(of([other, own])).toEqual([2, 1, 0])
-    expect(of([other])).toEqual([])
+    // Alone it is the same patient under a new name: anonymizing may keep the UIDs.
+    expect(of([{ ...own, patientId: 'ANON-7' }])).toEqual([2, 1, 0])
     // Volume files have no patient of their own.
     expect(of([{ ...own, patientId: '1.5' }])).toEqual([2, 1, 0])
   })

@@ -20,4 +20,7 @@ test('series UIDs of several patients are told apart by patient, others by thems
   expect(scanKey(scan('A', '1.1'), shared)).toBe('1.1 (A)')
   expect(scanKey(scan('', '1.1'), shared)).toBe('1.1')
   expect(scanKey(scan('A', '1.2'), shared)).toBe('1.2')
+  // A copy without names that keeps the UIDs is the same scan.
+  expect([...sharedUids([scan('A', '1.1')], [scan('ANON-7', '1.1')])]).toEqual([])
+  expect([...sharedUids([scan('A', '1.1')], [scan('A', '1.1'), scan('B', '1.1')])]).toEqual(['1.1'])
 })
