@@ -103,7 +103,7 @@ function warnOfNoRate(options: RunOptions, solver: RunHypes['solver'], lastStep:
   if (solver.schedule !== 'cosine' || lastStep <= solver.max_iter) return
   options.onWarning?.(
     `${options.hypes}: from step ${solver.max_iter} on the learning rate is 0 (solver.schedule is "cosine", and ends ` +
-      `there): for a run of ${lastStep} steps, --set solver.max_iter=${lastStep}`,
+      `there): for a run of ${lastStep} steps, solver.max_iter=${lastStep}`,
   )
 }
 

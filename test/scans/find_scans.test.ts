@@ -67,7 +67,7 @@ describe('findScans', () => {
       expect(notes).toEqual(['1.4.nii: left out: the scan of A 1.4, by its series UID'])
       // Whose file it is, nobody can tell.
       await writeTinyScan(join(same, 'b'), { ...series, patientId: 'B' })
-      expect((await found(same)).sort()).toEqual([
+      expect((await found(same)).sort(([a], [b]) => (a < b ? -1 : 1))).toEqual([
         ['1.4', true],
         ['A', true],
         ['B', true],

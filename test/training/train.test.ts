@@ -208,7 +208,7 @@ describe('train', () => {
     const set = ['solver.schedule=cosine', 'solver.max_iter=1', 'solver.early_stopping=2']
     await run('rateless', { steps: 2, set, onWarning })
     expect(warnings).toEqual([
-      `${hypesFile}: from step 1 on the learning rate is 0 (solver.schedule is "cosine", and ends there): for a run of 2 steps, --set solver.max_iter=2`,
+      `${hypesFile}: from step 1 on the learning rate is 0 (solver.schedule is "cosine", and ends there): for a run of 2 steps, solver.max_iter=2`,
       `${hypesFile}: solver.early_stopping has no effect without looks at the whole test (a test list and logging.validate_iter)`,
     ])
   })
