@@ -9,6 +9,14 @@ export interface WorkOptions {
   onProgress?: ((done: number, total: number, note?: string) => void) | undefined
   /** Something to know that does not end the work: an item left out, a value that was mended. */
   onWarning?: ((warning: string) => void) | undefined
+  /** An item that failed and is left out; without this they are warnings. */
+  onFailure?: ((failure: string) => void) | undefined
+}
+
+/** Tells of an item that failed. */
+export function tellFailure({ onFailure, onWarning }: WorkOptions, failure: string): void {
+  const tell = onFailure ?? onWarning
+  tell?.(failure)
 }
 
 /** Whether the work is to end. */

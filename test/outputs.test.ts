@@ -86,6 +86,15 @@ async function pathOptions(name: string): Promise<string[]> {
   )
 }
 
+it('the mean of weights replaces none of them', async () => {
+  const [a, b] = ['a', 'b'].map((name) => join(folder, `${name}.safetensors`)) as [string, string]
+  for (const path of [a, b]) writeFileSync(path, 'x')
+  for (const output of [a, b])
+    await expect(checkOutputs(PATHS['weights']!({ file: a, others: [b], output }))).rejects.toThrow(
+      'the result would replace its own input',
+    )
+})
+
 describe('every command', () => {
   it.each(commands)('%s tells what it reads and writes', async (name) => {
     const paths = PATHS[name]

@@ -10,6 +10,7 @@ import { anonymizeFiles, findSeries } from '../src/dicom/index.js'
 import { findScans } from '../src/scans/find_scans.js'
 import { findSources } from '../src/mining/sources.js'
 import { writePhantoms } from '../src/phantom/index.js'
+import { tellFailure } from '../src/work.js'
 import type { WorkOptions } from '../src/work.js'
 
 let folder = ''
@@ -72,5 +73,16 @@ describe('an aborted signal ends the work after the item at hand', () => {
     const asked = { scans: [scans], xml: [], rule: DEFAULT_BOX_RULE }
     expect(await findSources({ ...asked, signal: AbortSignal.abort() })).toMatchObject({ sources: [] })
     expect((await findSources(asked)).sources).toHaveLength(2)
+  })
+})
+
+describe('failures', () => {
+  it('are told apart where somebody listens, else as warnings', () => {
+    const told: string[] = []
+    const onWarning = (text: string): number => told.push(`warning ${text}`)
+    tellFailure({ onWarning, onFailure: (text) => told.push(`failure ${text}`) }, 'a')
+    tellFailure({ onWarning }, 'b')
+    tellFailure({}, 'c')
+    expect(told).toEqual(['failure a', 'warning b'])
   })
 })

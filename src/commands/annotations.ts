@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import {
   FIELD_ALIASES,
@@ -9,7 +10,7 @@ import {
   summaryText,
 } from '../annotations/index.js'
 import { annotateFolders, annotationJson, annotationTable, findXml } from '../scans/index.js'
-import { drawNodules } from '../pictures/index.js'
+import { drawNodules, fileNames } from '../pictures/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { longWork } from '../terminal/long_work.js'
@@ -91,10 +92,17 @@ async function watched<Result>(work: (tools: LongWork) => Promise<Result>): Prom
   })
 }
 
-async function printSummary({ folders, xml, warnings }: Flags): Promise<void> {
+async function printSummary(flags: Flags): Promise<void> {
+  const { folders, xml, warnings, output } = flags
+  const given = (['draw', 'csv', 'luna', 'where'] as const).find((name) => flags[name] !== undefined)
+  if (given !== undefined)
+    throw new NoduleError('INVALID_PARAMETER', `--${given} is for nodules, which --summary does not build`, {
+      path: folders.join(', '),
+    })
   const paths = await findXml([...folders, ...xml])
   const index = await watched(async (tools) => indexAnnotations(paths, undefined, tools))
   const { summary, problems, warnings: found } = await summarizeAnnotations(paths, index)
+  if (output !== undefined) await writeFileAtomic(output, `${JSON.stringify(summary, null, 2)}\n`)
   printResult(summary, () => summaryText(summary, 'listed by --warnings'))
   if (warnings) for (const warning of found) printNote(warning)
   report(problems.map(({ error }) => error.message))
@@ -126,11 +134,13 @@ async function printNodules(flags: Flags): Promise<void> {
   printResult(json, () => annotationTable(run))
   const { draw } = flags
   if (draw !== undefined) {
+    const names = fileNames(run.annotated.map(({ series }) => series))
     await watched(async ({ signal, onProgress }) => {
       for (const [index, one] of run.annotated.entries()) {
         if (signal.aborted) return
         onProgress(index, run.annotated.length, one.series.patientId)
-        for (const path of await drawNodules(one, draw)) printNote(`wrote ${path}`)
+        for (const path of await drawNodules(one, join(draw, names.get(one.series)!)))
+          printNote(`wrote ${path}`)
       }
     })
   }

@@ -66,7 +66,7 @@ export const PATHS: Readonly<Record<string, (flags: Flags) => CommandPaths>> = {
     reads: given(flags, 'scans', 'stacks', 'xml', 'model', 'hypes', 'split-file'),
     folders: [{ path: one(flags, 'output'), writes: /^cubes\./ }],
   }),
-  weights: (flags) => ({ reads: given(flags, 'file'), files: given(flags, 'output') }),
+  weights: (flags) => ({ reads: given(flags, 'file', 'others'), files: given(flags, 'output') }),
   engine: () => ({}),
   export: (flags) => ({
     reads: given(flags, 'checkpoint', 'frames', 'with', 'cubes'),

@@ -1,11 +1,17 @@
 import { basename } from 'node:path'
 
-/** Hypes as a model passes them on: weights that training started from by their file's name, without the machine's folders. */
-export function withoutFolders<T extends { slim_ckpt?: string; solver: { weights: string } }>(hypes: T): T {
-  const { slim_ckpt: backbone, solver } = hypes
+/**
+ * Hypes as they are passed on: weights that training started from by their file's name, without the machine's folders.
+ * What is no hypes stays as it is.
+ */
+export function withoutFolders<T>(hypes: T): T {
+  if (typeof hypes !== 'object' || hypes === null) return hypes
+  const { slim_ckpt: backbone, solver } = hypes as { slim_ckpt?: unknown; solver?: { weights?: unknown } }
   return {
     ...hypes,
-    ...(backbone === undefined ? {} : { slim_ckpt: basename(backbone) }),
-    solver: { ...solver, weights: basename(solver.weights) },
+    ...(typeof backbone === 'string' ? { slim_ckpt: basename(backbone) } : {}),
+    ...(typeof solver?.weights === 'string'
+      ? { solver: { ...solver, weights: basename(solver.weights) } }
+      : {}),
   }
 }

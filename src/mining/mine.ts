@@ -14,7 +14,7 @@ import { mineVolume } from './mine_volume.js'
 import type { MineRule } from './mine_volume.js'
 import { findSources } from './sources.js'
 import type { FindSourcesOptions } from './sources.js'
-import { isStopped } from '../work.js'
+import { isStopped, tellFailure } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
 export const MINE_DEFAULTS: MineRule = {
@@ -113,7 +113,7 @@ export async function mine(o: MineOptions): Promise<MineResult> {
       // Cubes that cannot be written will not be for the next volume either.
       if (!(error instanceof NoduleError) || error.path === o.output) throw error
       result.failed++
-      o.onWarning?.(`${source.place}: left out: ${error.message}`)
+      tellFailure(o, `${source.place}: left out: ${error.message}`)
     }
   }
   await writer.finish()

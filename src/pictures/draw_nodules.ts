@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import sharp from 'sharp'
 import { readPixels } from '../dicom/index.js'
 import type { SliceHeader } from '../dicom/index.js'
@@ -19,19 +18,16 @@ const TEXT = 'font-family="sans-serif" font-size="13" stroke="#000000" stroke-wi
 /**
  * Draws every consensus nodule: its slices around the nodule, with each reader's contour in a color of its own.
  *
- * @param directory receives one PNG per nodule, `PATIENT_SERIESEND_nodule1.png`
+ * @param stem path without `_nodule1.png`, of this series alone (`fileNames`)
  * @returns the paths written
  */
-export async function drawNodules(annotated: AnnotatedSeries, directory: string): Promise<string[]> {
+export async function drawNodules(
+  { series, nodules }: Pick<AnnotatedSeries, 'series' | 'nodules'>,
+  stem: string,
+): Promise<string[]> {
   const paths: string[] = []
-  const { series, nodules } = annotated
   for (const nodule of nodules) {
-    const name = [
-      series.patientId,
-      series.seriesInstanceUid.split('.').at(-1)?.slice(-8),
-      `nodule${nodule.id}`,
-    ]
-    const path = join(directory, `${name.join('_').replaceAll(/[^\w.-]/g, '-')}.png`)
+    const path = `${stem}_nodule${nodule.id}.png`
     await writeFileAtomic(path, await drawNodule(nodule, series.slices))
     paths.push(path)
   }

@@ -12,7 +12,7 @@ import { fileNames } from './segment.js'
 import { anatomyOverview } from './tissue.js'
 import { lungWindow, windowToGray } from '../volume/window.js'
 import { count } from '../words.js'
-import { isStopped } from '../work.js'
+import { isStopped, tellFailure } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { append } from '../lists.js'
 
@@ -102,7 +102,7 @@ export async function drawGallery(
     minReaders: o.minReaders ?? 1,
     signal: o.signal,
   })
-  for (const problem of run.problems) o.onWarning?.(problem)
+  for (const problem of run.problems) tellFailure(o, problem)
   if (isStopped(o.signal)) return { paths: [], failed: 0 }
   if (run.annotated.length === 0)
     throw new NoduleError('FORMAT', 'no annotated scan in the folders', {
@@ -133,11 +133,12 @@ export async function drawGallery(
               if (row.length < (o.perForm ?? 8)) row.push(await formPanel(nodule, volume))
             }
       }
-      if (o.contours !== false) append(paths, await drawNodules(annotated, o.output))
+      if (o.contours !== false)
+        append(paths, await drawNodules(annotated, join(o.output, names.get(series)!)))
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       failed++
-      o.onWarning?.(error.message)
+      tellFailure(o, error.message)
     }
     o.onProgress?.(n + 1, run.annotated.length, series.patientId)
   }

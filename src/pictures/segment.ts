@@ -9,7 +9,7 @@ import { type Lungs } from '../volume/lungs/types.js'
 import { lungMontage } from './montage.js'
 import { writeNifti } from '../formats/nifti.js'
 import { alignColumns } from '../text_table.js'
-import { isStopped } from '../work.js'
+import { isStopped, tellFailure } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { evenMask } from '../scans/even_slices.js'
 
@@ -53,7 +53,7 @@ export async function segmentFolders(
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
   const { series, skipped } = await findSeries(folders, { signal: o.signal })
   const damaged = skipped.filter(({ kind }) => kind === 'damaged')
-  for (const { path, reason } of damaged) o.onWarning?.(`${path}: ${reason}`)
+  for (const { path, reason } of damaged) tellFailure(o, `${path}: ${reason}`)
   const scans = series.filter((one) => {
     const obstacle = ctObstacle(one)
     if (obstacle?.kind === 'not-axial' && one.isVolume)
@@ -115,7 +115,7 @@ export async function segmentFolders(
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       failed++
-      o.onWarning?.(error.message)
+      tellFailure(o, error.message)
     }
     o.onProgress?.(n + 1, scans.length, scan.patientId)
   }

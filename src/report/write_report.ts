@@ -21,6 +21,7 @@ import type { PageInput, PageView } from './page.js'
 import type { Picture } from './pictures.js'
 import { writePlots } from './plots.js'
 import { readSliceEvaluation } from './read_evaluation.js'
+import { withoutFolders } from '../config/without_folders.js'
 import { findRunFiles, seedOf } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
@@ -120,7 +121,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
         )
   if (scans !== undefined) append(warnings, scans.warnings)
   if (scans?.evaluation !== undefined) append(warnings, scans.evaluation.warnings)
-  const hypes = files.hypes === undefined ? undefined : readJson(files.hypes)
+  const hypes = files.hypes === undefined ? undefined : withoutFolders(readJson(files.hypes))
   if (slices === undefined && scans === undefined && (training?.length ?? 0) === 0) {
     throw new NoduleError('FORMAT', 'nothing to report', {
       path: options.run ?? '',
@@ -303,6 +304,8 @@ function provenance(
   if (seed !== undefined) rows.push(['Seed', show(seed)])
   const models = new Map(detections.map((detection) => [detection.model.sha256, detection]))
   for (const [hash, { model, versions, device }] of models) {
+    const sets = detections.filter((detection) => detection.model.sha256 === hash)
+    const parameters = new Set(sets.map((detection) => JSON.stringify(detection.parameters)))
     rows.push(
       [
         'Model',
@@ -313,7 +316,7 @@ function provenance(
         'Detection by',
         `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
       ],
-      ['Detection parameters', JSON.stringify(detections[0]!.parameters)],
+      ...[...parameters].map((text): [string, string] => ['Detection parameters', text]),
     )
   }
   const names: [keyof RunFiles, string][] = [

@@ -6,12 +6,13 @@ import type { WorkOptions } from '../work.js'
 
 /**
  * What long work hears and tells while it runs: Ctrl-C aborts the signal, progress moves the bar on stderr, which appears
- * with the first call, and warnings are lines above it.
+ * with the first call, and warnings and failures are lines above it.
  */
 export interface LongWork {
   signal: AbortSignal
   onProgress: NonNullable<WorkOptions['onProgress']>
   onWarning: NonNullable<WorkOptions['onWarning']>
+  onFailure: NonNullable<WorkOptions['onFailure']>
 }
 
 export interface LongWorkOptions {
@@ -43,6 +44,7 @@ export async function longWork<Result>(
         bar.update(done, total, note)
       },
       onWarning: (warning) => printNote(`warning: ${warning}`),
+      onFailure: (failure) => printFailure(`failed: ${failure}`),
     })
     if (signal.aborted && cut !== '') printFailure(cut)
     return result

@@ -29,6 +29,7 @@ import { writeSafeTensors } from '../formats/safetensors.js'
 import type { SafeTensors } from '../formats/safetensors.js'
 import { learningRate } from './schedule.js'
 import type { Run, RunHypes } from './start.js'
+import { withoutFolders } from '../config/without_folders.js'
 import { describeHypes, histogram } from './summaries.js'
 import type { SummaryValue } from './summaries.js'
 
@@ -164,7 +165,7 @@ export async function runLoop<
     const compared = Object.values<string>(learner.tags)
       .filter((tag) => /\/(?:ap|auc|loss)$/.test(tag))
       .sort((a, b) => a.localeCompare(b))
-    const head = { values: describeHypes(hypes, compared), graph: learner.graph?.() }
+    const head = { values: describeHypes(withoutFolders(hypes), compared), graph: learner.graph?.() }
     const log = await openLog<Entry>(options.output, logged, learner.tags, head)
     let best = earlier?.progress?.best
     // An earlier call may have looked once more after its last checkpoint, which does not know of it.

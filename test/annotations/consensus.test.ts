@@ -324,8 +324,8 @@ describe('annotateFolders', () => {
 
   it('draws each nodule with a color per reader', async () => {
     const run = await annotateFolders([folder])
-    const paths = await drawNodules(run.annotated[0]!, join(folder, 'pictures'))
-    expect(paths).toHaveLength(1)
+    const paths = await drawNodules(run.annotated[0]!, join(folder, 'pictures', 'scan'))
+    expect(paths).toEqual([join(folder, 'pictures', 'scan_nodule1.png')])
     const { data, info } = await sharp(paths[0]).raw().toBuffer({ resolveWithObject: true })
     expect(info.width).toBe(640)
     const colors = new Set<string>()

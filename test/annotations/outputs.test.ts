@@ -21,7 +21,16 @@ import { contourExtent, fillContours } from '../../src/annotations/mask.js'
 import { writeLidcXml } from '../../src/annotations/writer.js'
 import { NoduleError } from '../../src/errors.js'
 import type { VolumeGeometry } from '../../src/geometry/patient.js'
+import { command } from '../../src/commands/annotations.js'
 import { realData } from '../real_data.js'
+
+it('annotations --summary refuses what it does not make', async () => {
+  const flags = { folders: [tmpdir()], xml: [], summary: true, warnings: false, 'min-readers': 1 }
+  for (const name of ['csv', 'luna', 'draw', 'where'])
+    await expect(command.handler({ ...flags, [name]: 'x' } as never)).rejects.toThrow(
+      `--${name} is for nodules, which --summary does not build`,
+    )
+})
 
 /** Nodules go by place in the JSON, by reader in the XML. */
 function sorted(session: LidcReading['sessions'][number]): unknown {

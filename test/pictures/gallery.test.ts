@@ -24,6 +24,9 @@ describe('drawGallery', () => {
     expect(names[0]).toBe('forms.png')
     expect(names.filter((name) => name.includes('.anatomy'))).toHaveLength(1)
     expect(names.filter((name) => name.includes('_nodule'))).toHaveLength(3)
+    // All of a scan are called after it alone, as `fileNames` has it.
+    const stem = names.find((name) => name.includes('.anatomy'))!.replace('.anatomy.png', '')
+    for (const name of names.slice(1)) expect(name.startsWith(stem)).toBe(true)
     const forms = await sharp(paths[0]).metadata()
     expect(forms.width).toBeGreaterThan(0)
     expect((forms.height - 24) % 176).toBe(0)
@@ -42,7 +45,7 @@ describe('drawGallery', () => {
     const problems: string[] = []
     const { paths, failed } = await drawGallery([join(folder, 'slice')], {
       ...{ output: join(folder, 'out2'), forms: false, contours: false },
-      onWarning: (message) => problems.push(message),
+      onFailure: (message) => problems.push(message),
     })
     expect(paths).toHaveLength(1)
     expect(failed).toBe(1)

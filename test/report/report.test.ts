@@ -234,6 +234,29 @@ describe('files of a run', () => {
     expect(() => findRunFiles(folder)).toThrow(/several files are called test\.json/)
   })
 
+  test('each model has the parameters of its own detections, and folders of the machine stay out', async () => {
+    const folder = join(temporary, 'two models')
+    await makeRun(folder)
+    const [path, hypesPath] = [join(folder, 'detections', '1.2.3.json'), join(folder, 'hypes.json')]
+    const first = JSON.parse(readFileSync(path, 'utf8')) as { model: object; parameters: object }
+    const other = { ...first, seriesInstanceUid: '1.2.4', model: { ...first.model, sha256: 'e'.repeat(64) } }
+    writeFileSync(
+      join(folder, 'detections', '1.2.4.json'),
+      JSON.stringify({ ...other, parameters: { ...first.parameters, minScore: 0.9 } }),
+    )
+    const hypes = JSON.parse(readFileSync(hypesPath, 'utf8')) as { solver: object }
+    const solver = { ...hypes.solver, weights: '/home/alice/w.safetensors' }
+    writeFileSync(hypesPath, JSON.stringify({ ...hypes, solver }))
+    const output = join(temporary, 'two models.html')
+    const report = await writeReport({ run: folder, output, bootstraps: 0 })
+    const text = readFileSync(output, 'utf8')
+    expect(
+      text.match(/Detection parameters<\/th><td>[^<]*minScore[^<]*/g)!.map((row) => /[\d.]+\}/.exec(row)![0]),
+    ).toEqual(['0.1}', '0.9}'])
+    expect(text).toContain('w.safetensors')
+    expect(text + JSON.stringify(report.figures)).not.toContain('alice')
+  })
+
   test('the seed is that of the last start, which --seed may have given', () => {
     const folder = join(temporary, 'seeds')
     mkdirSync(folder)
