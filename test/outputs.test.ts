@@ -18,6 +18,7 @@ import type { CommandModule } from 'yargs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PATHS } from '../src/commands/paths.js'
 import { writeFileAtomic } from '../src/files.js'
+import { isStdout } from '../src/terminal/output.js'
 import { checkOutputs } from '../src/outputs.js'
 import { PACKAGE_ROOT } from '../src/version.js'
 
@@ -85,6 +86,11 @@ async function pathOptions(name: string): Promise<string[]> {
       !(name === 'convert' && option === 'series'),
   )
 }
+
+it('nothing else is printed where a result goes to the standard output', () => {
+  expect(['/dev/stdout', '/proc/self/fd/1'].every(isStdout)).toBe(true)
+  expect([undefined, 'stdout', '/dev/stderr', '/dev/null'].some(isStdout)).toBe(false)
+})
 
 it('the mean of weights replaces none of them', async () => {
   const [a, b] = ['a', 'b'].map((name) => join(folder, `${name}.safetensors`)) as [string, string]

@@ -15,7 +15,7 @@ import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { longWork } from '../terminal/long_work.js'
 import type { LongWork } from '../terminal/long_work.js'
-import { printFailure, printNote, printResult } from '../terminal/output.js'
+import { isStdout, printFailure, printNote, printResult } from '../terminal/output.js'
 import { count } from '../words.js'
 
 interface Flags {
@@ -131,7 +131,7 @@ async function printNodules(flags: Flags): Promise<void> {
   if (flags.output !== undefined) await writeFileAtomic(flags.output, `${JSON.stringify(json, null, 2)}\n`)
   if (flags.csv !== undefined) await writeFileAtomic(flags.csv, nodulesCsv(run.annotated))
   if (flags.luna !== undefined) await writeFileAtomic(flags.luna, lunaCsv(run.annotated))
-  printResult(json, () => annotationTable(run))
+  if (![flags.output, flags.csv, flags.luna].some(isStdout)) printResult(json, () => annotationTable(run))
   const { draw } = flags
   if (draw !== undefined) {
     const names = fileNames(run.annotated.map(({ series }) => series))

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { printNote, printResult } from '../terminal/output.js'
+import { isStdout, printNote, printResult } from '../terminal/output.js'
 import { writeReport } from '../report/write_report.js'
 import { count } from '../words.js'
 import { checkNoInput } from '../files.js'
@@ -116,6 +116,8 @@ export const command: CommandModule<object, Flags> = {
     })
     for (const warning of report.warnings) printNote(`warning: ${warning}`)
     const megabytes = (report.bytes / 1e6).toFixed(1)
-    printResult(report.figures, `${report.path}: ${megabytes} MB, ${count(report.pictures, 'picture')}\n`)
+    const made = `${report.path}: ${megabytes} MB, ${count(report.pictures, 'picture')}`
+    if (isStdout(flags.output)) printNote(made)
+    else printResult(report.figures, `${made}\n`)
   },
 }

@@ -61,6 +61,11 @@ export function printResult(value: unknown, text: string | (() => string)): void
   else write(process.stdout, typeof text === 'string' ? text : text())
 }
 
+/** Whether a path is the standard output: whatever else is printed there would become part of the file. */
+export function isStdout(path: string | undefined): boolean {
+  return path !== undefined && ['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'].includes(path)
+}
+
 /** A piece of a result that is too long to be held as a whole. */
 export function printPiece(text: string): void {
   write(process.stdout, text)
