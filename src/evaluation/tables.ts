@@ -11,6 +11,19 @@ export function ratio(value: number | null | undefined): string {
   return value === null || value === undefined ? '-' : value.toFixed(3)
 }
 
+/** An area under the ROC curve with its interval, where it has one. */
+export function aucText({
+  value,
+  low,
+  high,
+}: {
+  value: number
+  low: number | null
+  high: number | null
+}): string {
+  return low === null || high === null ? ratio(value) : `${ratio(value)} (${ratio(low)} to ${ratio(high)})`
+}
+
 /** A p-value; small ones as a bound. */
 function pValue(p: number): string {
   return p < 0.0001 ? 'p < 0.0001' : `p = ${p.toFixed(4)}`
@@ -223,7 +236,7 @@ export function labelTable({ runs, comparisons }: LabelRuns): string {
   return [
     `Classification: ${count(items, 'item')}, ${positives} positive; called positive at ${threshold} and above\n\n`,
     sideBySide(runs, [
-      ['AUC', ({ auc }) => `${ratio(auc.value)} (${ratio(auc.low)} to ${ratio(auc.high)})`],
+      ['AUC', ({ auc }) => aucText(auc)],
       ['average precision (PR-AUC)', (run) => ratio(run.averagePrecision)],
       ['TP / FP / FN / TN', ({ confusion: c }) => `${c.tp} / ${c.fp} / ${c.fn} / ${c.tn}`],
       ['accuracy', (run) => ratio(run.accuracy)],
@@ -239,7 +252,7 @@ export function labelTable({ runs, comparisons }: LabelRuns): string {
     ...(comparisons.length > 0 ? ['\n'] : []),
     ...comparisons.map(
       (c) =>
-        `  AUC, ${c.firstName} - ${c.secondName}: ${signed(c.difference)} (standard error ${c.standardError.toFixed(4)}, DeLong ${pValue(c.p)})\n`,
+        `  AUC, ${c.firstName} - ${c.secondName}: ${signed(c.difference)} (${c.standardError === null || c.p === null ? 'no standard error: a class of one item' : `standard error ${c.standardError.toFixed(4)}, DeLong ${pValue(c.p)}`})\n`,
     ),
   ].join('')
 }

@@ -137,7 +137,8 @@ export function quantizeModel(model: OnnxModel, ranges: ReadonlyMap<string, Rang
     const input = node.input.map((name) => (parameters.has(name) ? `${name}/dequantized` : name))
     if (node.op_type === 'Conv') {
       const scale = parameters.get(node.input[0]!)!.scale
-      const weights = quantizeWeights(constants.get(node.input[1]!)!)
+      const bias = node.input[2] === undefined ? undefined : floatData(constants.get(node.input[2])!)
+      const weights = quantizeWeights(constants.get(node.input[1]!)!, bias, scale)
       input[1] = dequantizedWeights(weights, add, nodes)
       if (node.input[2] !== undefined)
         input[2] = dequantizedBias(constants.get(node.input[2])!, weights.scales, scale, add, nodes)
@@ -179,7 +180,17 @@ interface QuantizedWeights {
   values: Int8Array
 }
 
-function quantizeWeights(tensor: OnnxTensor): QuantizedWeights {
+/** A bias is counted in steps of input scale * weight scale: so many of them fit, with room for the products. */
+const BIAS_STEPS = 2 ** 30
+/** Smaller scales would be 0 in float32, or become so with the input's. */
+const TINY = 2 ** -60
+
+/** Where a channel's weights are tiny beside its bias, which a batch norm may bring about, the bias sets their scale. */
+function quantizeWeights(
+  tensor: OnnxTensor,
+  bias: Float32Array | undefined,
+  inputScale: number,
+): QuantizedWeights {
   const data = floatData(tensor)
   const channels = tensor.dims[0]!
   const size = data.length / channels
@@ -188,7 +199,8 @@ function quantizeWeights(tensor: OnnxTensor): QuantizedWeights {
   for (let o = 0; o < channels; o++) {
     const part = data.subarray(o * size, (o + 1) * size)
     const largest = part.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
-    const scale = Math.fround(largest > 0 ? largest / WEIGHT_LIMIT : 1)
+    const least = Math.abs(bias?.[o] ?? 0) / (BIAS_STEPS * inputScale)
+    const scale = Math.fround(largest > 0 ? Math.max(largest / WEIGHT_LIMIT, least, TINY) : 1)
     scales[o] = scale
     part.forEach((value, index) => {
       values[o * size + index] = Math.round(value / scale)

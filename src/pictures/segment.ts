@@ -5,7 +5,7 @@ import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { loadVolume } from '../volume/hu_volume.js'
 import { segmentLungs } from '../volume/lungs/lungs.js'
-import { type Lungs } from '../volume/lungs/types.js'
+import { type Lungs, checkClosing } from '../volume/lungs/types.js'
 import { lungMontage } from './montage.js'
 import { writeNifti } from '../formats/nifti.js'
 import { alignColumns } from '../text_table.js'
@@ -51,6 +51,7 @@ export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number }> {
+  if (o.closingMm !== undefined) checkClosing(o.closingMm)
   const { series, skipped } = await findSeries(folders, { signal: o.signal })
   const damaged = skipped.filter(({ kind }) => kind === 'damaged')
   for (const { path, reason } of damaged) tellFailure(o, `${path}: ${reason}`)

@@ -8,7 +8,7 @@ import type {
   ScanEvaluation,
   SliceEvaluation,
 } from '../evaluation/index.js'
-import { ratio } from '../evaluation/tables.js'
+import { aucText, ratio } from '../evaluation/tables.js'
 import { COLORS } from './chart.js'
 import type { Chart, ChartBand, ChartLine } from './chart.js'
 import type { TrainingEntry } from './training_log.js'
@@ -274,7 +274,7 @@ export function rocChart(runs: readonly Named<Classification>[]): Chart {
     y: { name: 'True positive rate (sensitivity)', min: 0, max: 1, interval: 0.1 },
     lines: [
       ...runs.map((run, index): ChartLine => ({
-        name: `${prefix(runs, run)}AUC ${ratio(run.auc.value)} (${ratio(run.auc.low)} to ${ratio(run.auc.high)})`,
+        name: `${prefix(runs, run)}AUC ${aucText(run.auc)}`,
         points: run.roc.map((point) => [point.falsePositiveRate, point.truePositiveRate]),
         color: COLORS[index % COLORS.length]!,
       })),

@@ -70,6 +70,35 @@ describe('quantizeWithFrames', () => {
     expect(count('QuantizeLinear')).toBeLessThanOrEqual(2)
   })
 
+  test.each([1e-4, 1e-7, 1e-30])(
+    'channels whose weights are %s of the others keep their bias',
+    async (share) => {
+      const hypes = parseHypes({ ...smallHypes, slim_basename: 'tiny' })
+      const float = smallModel(hypes)
+      const constants = new Map(float.graph.initializer.map((tensor) => [tensor.name!, tensor]))
+      let channels = 0
+      for (const { op_type: op, input } of float.graph.node) {
+        const [weights, bias] = [constants.get(input[1] ?? ''), constants.get(input[2] ?? '')]
+        if (op !== 'Conv' || weights === undefined || bias === undefined) continue
+        const values = [weights, bias].map(
+          (tensor) => new Float32Array(new Uint8Array(tensor.raw_data).buffer),
+        ) as [Float32Array, Float32Array]
+        const size = values[0].length / values[1].length
+        for (let o = 0; o < values[1].length; o += 4) {
+          values[0].subarray(o * size, (o + 1) * size).forEach((value, n, part) => (part[n] = value * share))
+          values[1][o] = 0.5
+          channels++
+        }
+        weights.raw_data = new Uint8Array(values[0].buffer)
+        bias.raw_data = new Uint8Array(values[1].buffer)
+      }
+      expect(channels).toBeGreaterThan(8)
+      const { confidences } = await quantizeWithFrames(float, frames(hypes, 12))
+      expect(confidences.mean).toBeLessThan(0.02)
+      expect(confidences.max).toBeLessThan(0.2)
+    },
+  )
+
   test('a range that is missing or no number is an error', async () => {
     const { quantizeModel } = await import('../../src/onnx/quantize.js')
     expect(() => quantizeModel(smallModel(), new Map())).toThrow('input/normal: no range for a tensor')

@@ -57,6 +57,12 @@ describe('segmentFolders', () => {
     expect(problems.join('\n')).toContain('PHANTOM-0001')
   })
 
+  it.each([-1, 51, Infinity, NaN])('refuses a closing of %s mm before it reads a scan', async (closingMm) => {
+    await expect(
+      segmentFolders([join(folder, 'nothing here')], { output: join(folder, 'never'), closingMm }),
+    ).rejects.toThrow(`Expected number between 0 and 50 for closing but received ${closingMm}`)
+  })
+
   it('counts a damaged slice as failed, and goes on without it', async () => {
     const [patient] = await writePhantoms(join(folder, 'slice'), {
       patients: 1,

@@ -26,6 +26,8 @@ export function planBroadcast(
   for (let d = 0; d < rank; d++) {
     const da = a[d - rank + a.length] ?? 1
     const db = b[d - rank + b.length] ?? 1
+    // tfjs leaves it to its kernels; this throws its error.
+    if (da !== db && da !== 1 && db !== 1) tf.backend_util.assertAndGetBroadcastShape([...a], [...b])
     const dim = da === 1 ? db : da
     shape.push(dim)
     if (dim === 1) continue

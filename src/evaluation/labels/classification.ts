@@ -40,8 +40,17 @@ export interface Classification {
   f1: number
   /** Matthews' correlation coefficient; 0 where a row or column of the confusion is empty. */
   mcc: number
-  /** Area under the ROC curve with DeLong's standard error and normal interval, cut to [0, 1]. */
-  auc: { value: number; standardError: number; low: number; high: number; confidence: number }
+  /**
+   * Area under the ROC curve with DeLong's standard error and normal interval, cut to [0, 1]; these are null where a class
+   * has one item, whose spread nobody knows.
+   */
+  auc: {
+    value: number
+    standardError: number | null
+    low: number | null
+    high: number | null
+    confidence: number
+  }
   /** Mean of precision at each recall step, without interpolation: scikit-learn's average_precision_score. */
   averagePrecision: number
   /** Mean squared difference of score and label. */
@@ -103,9 +112,9 @@ export function evaluateClassification(
     mcc: product > 0 ? (tp * tn - fp * fn) / product : 0,
     auc: {
       value: area.auc,
-      standardError,
-      low: Math.max(0, area.auc - half),
-      high: Math.min(1, area.auc + half),
+      ...(Number.isNaN(half)
+        ? { standardError: null, low: null, high: null }
+        : { standardError, low: Math.max(0, area.auc - half), high: Math.min(1, area.auc + half) }),
       confidence,
     },
     averagePrecision: precisionRecall.reduce(
@@ -186,6 +195,7 @@ function calibrationBins(
 
 interface Area {
   auc: number
+  /** NaN where a class has one item. */
   variance: number
   /** Per positive: the part of negatives that score lower (ties half). */
   positive: Float64Array
@@ -235,7 +245,7 @@ function mean(values: Float64Array): number {
 }
 
 function covariance(a: Float64Array, b: Float64Array): number {
-  if (a.length < 2) return 0
+  if (a.length < 2) return NaN
   const meanA = mean(a)
   const meanB = mean(b)
   return a.reduce((sum, value, i) => sum + (value - meanA) * (b[i]! - meanB), 0) / (a.length - 1)
@@ -244,12 +254,12 @@ function covariance(a: Float64Array, b: Float64Array): number {
 export interface AucComparison {
   first: number
   second: number
-  /** first - second, with DeLong's standard error. */
+  /** first - second, with DeLong's standard error; null where a class has one item. */
   difference: number
-  standardError: number
-  z: number
+  standardError: number | null
+  z: number | null
   /** Two-sided. */
-  p: number
+  p: number | null
 }
 
 /** DeLong's test of two scores of the same items. Throws NoduleError (INVALID_PARAMETER). */
@@ -266,7 +276,10 @@ export function compareAuc(
     covariance(a.positive, b.positive) / a.positive.length +
     covariance(a.negative, b.negative) / a.negative.length
   const difference = a.auc - b.auc
-  const standardError = Math.sqrt(Math.max(0, a.variance + b.variance - 2 * shared))
+  const variance = a.variance + b.variance - 2 * shared
+  if (Number.isNaN(variance))
+    return { first: a.auc, second: b.auc, difference, standardError: null, z: null, p: null }
+  const standardError = Math.sqrt(Math.max(0, variance))
   const z = standardError > 0 ? difference / standardError : difference === 0 ? 0 : Infinity * difference
   return { first: a.auc, second: b.auc, difference, standardError, z, p: 2 * normalCdf(-Math.abs(z)) }
 }

@@ -15,6 +15,7 @@ import {
   type Extent,
   type Grid,
 } from './grid.js'
+import { checkClosing } from './types.js'
 import type { Lungs, SegmentOptions } from './types.js'
 import { fillIslands } from './islands.js'
 import { refineMask } from './refine.js'
@@ -54,7 +55,7 @@ export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
   }
   const named = nameSides(lungs, volume)
   if (named.right === undefined || named.left === undefined) warnings.push('only one lung found')
-  const closing = o.closingMm ?? 9
+  const closing = checkClosing(o.closingMm ?? 9)
   const close = (lung: Grid | undefined): Grid | undefined =>
     lung === undefined ? undefined : closeLung(lung, closing, o)
   const air = [named.right, named.left] as const

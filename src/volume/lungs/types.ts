@@ -1,3 +1,4 @@
+import { checkNumber } from '../../check.js'
 import type { LungsOptions } from '../../kernels/lungs.js'
 
 export interface Lungs {
@@ -11,9 +12,17 @@ export interface Lungs {
   warnings: string[]
 }
 
+/** A lung is not wider. */
+const MAX_CLOSING_MM = 50
+
+/** The value of `closingMm`, checked. Throws NoduleError (INVALID_PARAMETER). */
+export function checkClosing(closingMm: number): number {
+  return checkNumber('closing', closingMm, 0, MAX_CLOSING_MM)
+}
+
 export interface SegmentOptions extends LungsOptions {
   /** Also tell the two lungs apart voxel by voxel. */
   sides?: boolean
-  /** Dents of the lungs' surface narrower than about twice this are filled: nodules at the pleura. Default 9 mm. */
+  /** Dents of the lungs' surface narrower than about twice this are filled: nodules at the pleura. 0 to 50 mm, default 9. */
   closingMm?: number
 }

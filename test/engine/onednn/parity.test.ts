@@ -72,6 +72,21 @@ describe.skipIf(problem !== undefined)(`native kernels like tfjs's cpu kernels $
   describe('layers', () => check(layerCases))
   describe('layout', () => check(layoutCases))
 
+  test('shapes that do not go together are refused, as by cpu', async () => {
+    for (const backend of ['cpu', 'native'] as const)
+      for (const [a, b] of [
+        [[2], [3]],
+        [
+          [2, 3],
+          [3, 3],
+        ],
+      ] as const)
+        for (const op of [tf.add, tf.sub, tf.mul, tf.div, tf.maximum])
+          await expect(on(backend, () => [op(tf.ones([...a]), tf.ones([...b]))])).rejects.toThrow(
+            'Operands could not be broadcast together',
+          )
+  })
+
   test.each(averagePoolCases)('$name', async ({ native, expected }) => {
     compare(await on('native', native), await on('cpu', expected), 1e-5)
   })

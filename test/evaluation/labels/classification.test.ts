@@ -1,3 +1,4 @@
+import { aucText } from '../../../src/evaluation/tables.js'
 import { readFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -50,8 +51,8 @@ describe('against scikit-learn', () => {
     ))
       near((result as unknown as Record<string, number>)[name]!, item[name] as number)
     near(result.auc.value, item.auc)
-    near(result.auc.standardError, Math.sqrt(item.aucVariance))
-    near(result.auc.low, Math.max(0, item.auc - 1.959963984540054 * Math.sqrt(item.aucVariance)))
+    near(result.auc.standardError!, Math.sqrt(item.aucVariance))
+    near(result.auc.low!, Math.max(0, item.auc - 1.959963984540054 * Math.sqrt(item.aucVariance)))
     expect(result.roc).toHaveLength(item.roc.length)
     result.roc.forEach((point, i) => {
       near(point.falsePositiveRate, item.roc[i]![0])
@@ -93,6 +94,18 @@ describe('edges', () => {
       averagePrecision: 0.5,
     })
     expect(compareAuc(labels, [0.9, 0.8, 0.2, 0.1], [0.9, 0.8, 0.2, 0.1])).toMatchObject({ z: 0, p: 1 })
+  })
+
+  test('of a class of one item there is no interval, and no test', () => {
+    const one = [true, false, false, false]
+    for (const labels of [one, one.map((label) => !label)]) {
+      const { auc } = evaluateClassification(labels, [0.9, 0.8, 0.2, 0.1])
+      expect(auc).toMatchObject({ standardError: null, low: null, high: null })
+      expect(aucText(auc)).toBe(auc.value.toFixed(3))
+      expect(compareAuc(labels, [0.9, 0.8, 0.2, 0.1], [0.1, 0.3, 0.2, 0.9])).toMatchObject({
+        ...{ standardError: null, z: null, p: null },
+      })
+    }
   })
 
   test('bad input is named', () => {
