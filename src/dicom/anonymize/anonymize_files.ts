@@ -6,6 +6,7 @@ import { anonymize } from './anonymize.js'
 import type { AnonymizeOptions } from './anonymize.js'
 import { readDicom } from '../read/parse.js'
 import { listFiles } from '../series/series.js'
+import { refuseAppleDouble, skipKind } from '../series/skip_kind.js'
 import { isStopped } from '../../work.js'
 import type { WorkOptions } from '../../work.js'
 
@@ -16,9 +17,9 @@ export interface AnonymizeFilesOptions extends Omit<AnonymizeOptions, 'key'>, Wo
 
 export interface AnonymizedTree {
   written: number
-  /** Files that are not DICOM: not copied, since nobody knows what they tell. */
+  /** Files that are not DICOM, by their names either: not copied, since nobody knows what they tell. */
   foreign: string[]
-  /** DICOM files that were not written, with the reason. */
+  /** DICOM files, and others with a DICOM name, that were not written, with the reason. */
   problems: { path: string; error: NoduleError }[]
   /** What a person should look at in files that were written, by the path of the original. */
   warnings: { path: string; message: string }[]
@@ -42,6 +43,7 @@ export async function anonymizeFiles(
   for (const [n, path] of files.entries()) {
     if (isStopped(o.signal)) break
     try {
+      await refuseAppleDouble(path)
       const made = await anonymize(await readDicom(path), options)
       const parts = [
         made.patientId,
@@ -67,7 +69,7 @@ export async function anonymizeFiles(
           error: new NoduleError('FORMAT', describeError(error), { path, cause: error }),
         })
       } else if (error.path !== path) throw error
-      else if (error.fault === 'not-dicom' || error.fault === 'packed') result.foreign.push(path)
+      else if (skipKind(path, error) === 'foreign') result.foreign.push(path)
       else result.problems.push({ path, error })
     }
     o.onProgress?.(n + 1, files.length)

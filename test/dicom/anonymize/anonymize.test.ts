@@ -1,17 +1,6 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  anonymize,
-  anonymizeFiles,
-  decodePixels,
-  dumpLines,
-  findSeries,
-  parseDicom,
-  sliceHeaders,
-} from '../../../src/dicom/index.js'
+import { anonymize, decodePixels, dumpLines, parseDicom, sliceHeaders } from '../../../src/dicom/index.js'
 import type { AnonymizeOptions } from '../../../src/dicom/index.js'
 import { NoduleError } from '../../../src/errors.js'
 import { createRandom } from '../../../src/random.js'
@@ -180,32 +169,6 @@ describe('anonymize', () => {
       } catch (error) {
         expect(error).toBeInstanceOf(NoduleError)
       }
-    }
-  })
-})
-
-describe('anonymizeFiles', () => {
-  it('writes a tree by the new names', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'nodule-anonymize-'))
-    try {
-      for (const z of [0, 2, 4]) {
-        const bytes = sliceFile({ z, instance: z, extra: [text('00100010', 'PN', 'Doe^Jane')] })
-        writeFileSync(join(folder, `Doe_Jane_${z}.dcm`), bytes)
-      }
-      writeFileSync(join(folder, 'copy.dcm'), readFileSync(join(folder, 'Doe_Jane_0.dcm')))
-      writeFileSync(join(folder, 'Doe_Jane.txt'), 'notes about the patient')
-      const output = join(folder, 'out')
-      const result = await anonymizeFiles([folder], output)
-      expect(result.written).toBe(3)
-      expect(result.foreign).toHaveLength(1)
-      expect(result.problems.map(({ error }) => error.message)[0]).toContain('was written already')
-      const names = readdirSync(output, { recursive: true, encoding: 'utf8' })
-      expect(names.some((name) => name.includes('Doe'))).toBe(false)
-      const { series } = await findSeries([output])
-      expect(series).toHaveLength(1)
-      expect(series[0]!.slices).toHaveLength(3)
-    } finally {
-      rmSync(folder, { recursive: true })
     }
   })
 })
