@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { DataSet, Element } from 'dicom-parser'
+import { invalidParameter } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import { lookUp } from '../read/dictionary.js'
 import { cleanPixels } from './pixel_text.js'
@@ -23,8 +24,15 @@ export interface AnonymizeOptions {
   keepPatient?: boolean
   /** Keep the names and serial numbers of the device (113109). */
   keepDevice?: boolean
-  /** New Patient ID; default: a pseudonym made of the old one and the key. */
+  /** New Patient ID, printable ASCII; default: a pseudonym made of the old one and the key. */
   patientId?: string | undefined
+}
+
+/** Throws NoduleError INVALID_PARAMETER where a Patient ID is none that every reader reads as it was given. */
+export function checkPatientId(patientId: string | undefined): void {
+  // A backslash parts values; other characters depend on the file's character set.
+  if (patientId === undefined || /^[ -[\]-~]{1,64}$/.test(patientId)) return
+  throw invalidParameter('patientId', '1 to 64 printable ASCII characters without a backslash', patientId)
 }
 
 export interface AnonymizedFile {
@@ -53,9 +61,10 @@ const MAX_SHIFT_DAYS = 3650
  * them in Pixel Data is blanked or cut; text that is burned into them is refused. What an earlier de-identification says of itself stays.
  *
  * @throws NoduleError FORMAT (damaged, no identity), UNSUPPORTED (burned-in annotations, hidden bits in compressed
- *   pixels, a DICOMDIR)
+ *   pixels, a DICOMDIR), INVALID_PARAMETER (the new Patient ID)
  */
 export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<AnonymizedFile> {
+  checkPatientId(o.patientId)
   const { dataSet, path } = file
   if (file.stopped !== undefined) {
     throw new NoduleError('FORMAT', 'cannot anonymize a damaged file', { path, actual: file.stopped })

@@ -8,30 +8,37 @@ import { codestreamStart } from '../pixels/codestream.js'
  * @returns false where something is of no form that is known here, and was left as it is
  */
 export function blankCodestreams(bytes: Uint8Array, starts: readonly number[]): boolean {
-  for (let at = 0; at < bytes.length;) {
-    const end = blankCodestream(bytes, at, starts)
+  const isStart = new Set(starts)
+  for (let k = 0; k < starts.length;) {
+    const at = starts[k]!
+    const end = blankCodestream(bytes, starts, k, isStart)
     // Behind an image, bytes that begin no other one are no pixels: no decoder reads on.
-    if (end === undefined && at === 0) return isZero(bytes)
-    const next = starts.find((start) => start >= (end ?? at + 1)) ?? bytes.length
-    const rest = bytes.subarray(end ?? at, next)
+    if (end === undefined && k === 0) return isZero(bytes)
+    do k++
+    while (k < starts.length && starts[k]! < (end ?? at + 1))
+    const rest = bytes.subarray(end ?? at, starts[k])
     if (end === undefined || endsWell(bytes, end)) rest.fill(0)
     else if (!isZero(rest)) return false
-    at = next
   }
   return true
 }
 
-/** Where the image at `at` ends; undefined where none begins there. */
-function blankCodestream(bytes: Uint8Array, at: number, starts: readonly number[]): number | undefined {
-  if (bytes[at] === 0xff && bytes[at + 1] === 0xd8) return blankJpeg(bytes, at, new Set(starts))
+/** Where the image at the start `k` ends; undefined where none begins there. */
+function blankCodestream(
+  bytes: Uint8Array,
+  starts: readonly number[],
+  k: number,
+  isStart: ReadonlySet<number>,
+): number | undefined {
+  const at = starts[k]!
+  if (bytes[at] === 0xff && bytes[at + 1] === 0xd8) return blankJpeg(bytes, at, isStart)
   const whole = viewOf(bytes)
-  // The lengths of tile-parts must not reach into another image.
-  const view = viewOf(
-    bytes.subarray(
-      0,
-      starts.find((start) => start > at && isCodestream2000(whole, start)),
-    ),
-  )
+  if (!isCodestream2000(whole, at) && !isJp2(whole, at)) return undefined
+  // Lengths must not reach into another image.
+  let next = k + 1
+  while (next < starts.length && !isCodestream2000(whole, starts[next]!) && !isJp2(whole, starts[next]!))
+    next++
+  const view = viewOf(bytes.subarray(0, starts[next]))
   if (isCodestream2000(view, at)) return blankJpeg2000(view, at)
   const start = codestreamStart(viewOf(bytes.subarray(at, view.byteLength)))
   return start !== undefined && isCodestream2000(view, at + start) ? blankJp2(view, at) : undefined
@@ -107,6 +114,10 @@ const [SOC_SIZ, SOT, SOD, COM] = [0xff4fff51, 0xff90, 0xff93, 0xff64]
 
 function isCodestream2000(view: DataView, at: number): boolean {
   return at + 4 <= view.byteLength && view.getUint32(at) === SOC_SIZ
+}
+
+function isJp2(view: DataView, at: number): boolean {
+  return at + 8 <= view.byteLength && view.getUint32(at) === 12 && view.getUint32(at + 4) === 0x6a502020
 }
 
 /** JPEG 2000 and HTJ2K: the main header, then tile-parts, each a header and data of the length that it says. */

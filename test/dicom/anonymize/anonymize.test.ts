@@ -123,6 +123,23 @@ describe('anonymize', () => {
     expect(lineOf(bytes, '(0012, 0063)')).toBe("'DCM:113100/113106/113108/113109/113110'")
   })
 
+  it.each(['', 'A\\B', 'J\u00fcrgen', '\u5f20', 'A\nB', 'x'.repeat(65)])(
+    'refuses %j as Patient ID',
+    async (patientId) => {
+      await expect(run(subject(), { patientId })).rejects.toMatchObject({
+        ...{ code: 'INVALID_PARAMETER', parameters: ['patientId'] },
+        message: expect.stringContaining(
+          'Expected 1 to 64 printable ASCII characters without a backslash',
+        ) as string,
+      })
+    },
+  )
+
+  it.each(['x'.repeat(64), "Case [1] 'a' ~^_!"])('takes %j as Patient ID', async (patientId) => {
+    const { bytes } = await run(subject(), { patientId })
+    expect(sliceHeaders(parseDicom(bytes, 'b.dcm'), bytes.length)[0]!.patientId).toBe(patientId)
+  })
+
   it('shifts all dates of a patient by the same days', async () => {
     const { bytes } = await run(subject(), { dates: 'shift' })
     const [created, study] = ['(0008, 0012)', '(0008, 0020)'].map((tag) => lineOf(bytes, tag))

@@ -54,4 +54,22 @@ describe('anonymizeFiles', () => {
     const damaged = skipped.filter(({ kind }) => kind === 'damaged').map(({ path }) => basename(path))
     expect(damaged).toEqual(['2.dcm', '3.IMA', '4.dcm.gz'])
   })
+
+  it('a kept UID that is too long for a name is a problem of its file', async () => {
+    put('1.dcm', slice(0, `1.2.${'3'.repeat(260)}`))
+    put('2.dcm', slice(2))
+    // The longest that has room for the ending of a temporary name.
+    put('3.dcm', slice(4, '4'.repeat(200)))
+    const { written, problems } = await anonymizeFiles([folder], output, { keepUids: true })
+    expect(written).toBe(2)
+    expect(problems.map(({ error }) => error.message)).toEqual([
+      `${join(folder, '1.dcm')}: (0008,0018): a UID is too long for a file name: expected at most 200 characters but received 264`,
+    ])
+  })
+
+  it('checks the Patient ID before it reads anything', async () => {
+    await expect(anonymizeFiles([folder], output, { patientId: 'A\\B' })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+    })
+  })
 })

@@ -211,4 +211,15 @@ describe('blankCodestreams', () => {
       expect(outer.subarray(32 + bytes.length).every((byte) => byte === 0x55)).toBe(true)
     }
   })
+
+  it.each(['ffd8', 'ff4fff51', '0000000c6a502020', '0102'])(
+    'many images that begin %s: no long work',
+    (start) => {
+      const one = Buffer.from(start, 'hex')
+      const bytes = Buffer.concat([Buffer.from([0xff, 0xd8]), ...Array.from({ length: 200_000 }, () => one)])
+      const begun = performance.now()
+      blankCodestreams(bytes, [0, ...Array.from({ length: 200_000 }, (_, n) => 2 + n * one.length)])
+      expect(performance.now() - begun).toBeLessThan(5000)
+    },
+  )
 })
