@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs'
-import { anonymizeFiles } from '../dicom/index.js'
+import { anonymizeFiles, checkPatientId } from '../dicom/index.js'
 import { checkOutside, makeOutputFolder } from '../files.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
 import { printFailure, printNote, printResult } from '../terminal/output.js'
@@ -28,7 +28,10 @@ export const command: CommandModule<object, Flags> = {
         describe:
           'Secret behind pseudonyms and UIDs: the same key gives the same ones; default: a random one',
       })
-      .option('patient-id', { type: 'string', describe: 'New Patient ID for all; default: a pseudonym each' })
+      .option('patient-id', {
+        type: 'string',
+        describe: 'New Patient ID for all, printable ASCII; default: a pseudonym each',
+      })
       .option('keep-uids', { type: 'boolean', default: false, describe: 'Keep UIDs (113110)' })
       .option('keep-patient', {
         type: 'boolean',
@@ -48,6 +51,7 @@ export const command: CommandModule<object, Flags> = {
       .example('$0 anonymize hospital -o shared', 'basic profile of PS3.15 Annex E')
       .example('$0 anonymize hospital -o shared --dates shift --keep-patient', "close to LIDC's own"),
   handler: async (flags) => {
+    checkPatientId(flags['patient-id'])
     // Copies among the originals would be taken for originals the next time.
     await checkOutside(flags.output, flags.inputs)
     await makeOutputFolder(flags.output)

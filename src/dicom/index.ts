@@ -1,4 +1,4 @@
-export { anonymize } from './anonymize/anonymize.js'
+export { anonymize, checkPatientId } from './anonymize/anonymize.js'
 export type { AnonymizeOptions, AnonymizedFile } from './anonymize/anonymize.js'
 export { anonymizeFiles } from './anonymize/anonymize_files.js'
 export type { AnonymizeFilesOptions, AnonymizedTree } from './anonymize/anonymize_files.js'

@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto'
 import type { DataSet, Element } from 'dicom-parser'
+import { invalidParameter } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import { lookUp } from '../read/dictionary.js'
-import { clearHiddenBits } from './hidden_bits.js'
+import { cleanPixels } from './pixel_text.js'
 import { fileContext, itemContext, itemsOf, vrOf } from '../read/elements.js'
 import type { ElementContext } from '../read/elements.js'
 import { encodeElement, encodeFile, encodeSequence, toLittleEndian } from '../write/encode.js'
@@ -23,8 +24,15 @@ export interface AnonymizeOptions {
   keepPatient?: boolean
   /** Keep the names and serial numbers of the device (113109). */
   keepDevice?: boolean
-  /** New Patient ID; default: a pseudonym made of the old one and the key. */
+  /** New Patient ID, printable ASCII; default: a pseudonym made of the old one and the key. */
   patientId?: string | undefined
+}
+
+/** Throws NoduleError INVALID_PARAMETER where a Patient ID is none that every reader reads as it was given. */
+export function checkPatientId(patientId: string | undefined): void {
+  // A backslash parts values; other characters depend on the file's character set.
+  if (patientId === undefined || /^[ -[\]-~]{1,64}$/.test(patientId)) return
+  throw invalidParameter('patientId', '1 to 64 printable ASCII characters without a backslash', patientId)
 }
 
 export interface AnonymizedFile {
@@ -49,13 +57,14 @@ const MAX_SHIFT_DAYS = 3650
 /**
  * De-identifies an object by the Basic Application Level Confidentiality Profile (PS3.15 Annex E): attributes are
  * removed, emptied or replaced as its table says; private and unknown attributes, curves and overlays are removed; names
- * that the table does not have are emptied. What stands above Bits Stored in the pixels is cleared; text that is burned
- * into them is refused. What an earlier de-identification says of itself stays.
+ * that the table does not have are emptied. What stands above Bits Stored in the pixels is cleared, and what stands beside
+ * them in Pixel Data is blanked or cut; text that is burned into them is refused. What an earlier de-identification says of itself stays.
  *
  * @throws NoduleError FORMAT (damaged, no identity), UNSUPPORTED (burned-in annotations, hidden bits in compressed
- *   pixels, a DICOMDIR)
+ *   pixels, a DICOMDIR), INVALID_PARAMETER (the new Patient ID)
  */
 export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<AnonymizedFile> {
+  checkPatientId(o.patientId)
   const { dataSet, path } = file
   if (file.stopped !== undefined) {
     throw new NoduleError('FORMAT', 'cannot anonymize a damaged file', { path, actual: file.stopped })
@@ -71,7 +80,8 @@ export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<A
   if (dataSet.elements['x00041220'] !== undefined) {
     throw new NoduleError('UNSUPPORTED', 'cannot anonymize a DICOMDIR', { path })
   }
-  const plan = new Plan(file, o, await clearHiddenBits(file))
+  const pixels = await cleanPixels(file)
+  const plan = new Plan(file, o, pixels.value)
   const written = plan.dataSet(dataSet, fileContext(file), true)
   const uid = (tag: string): string => {
     const old = text(dataSet, tag) ?? ''
@@ -81,7 +91,7 @@ export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<A
   const sopClass = text(dataSet, 'x00080016') ?? ''
   return {
     bytes: encodeFile(file, { sopClass, sopInstance: sopInstanceUid }, written),
-    warnings: mayShowText(dataSet) ? [MAY_SHOW_TEXT] : [],
+    warnings: [...(mayShowText(dataSet) ? [MAY_SHOW_TEXT] : []), ...pixels.warnings],
     patientId: plan.patientId,
     studyInstanceUid: uid('x0020000d'),
     seriesInstanceUid: uid('x0020000e'),
@@ -114,7 +124,7 @@ class Plan {
   constructor(
     private readonly file: DicomFile,
     private readonly o: AnonymizeOptions,
-    /** Pixel Data without hidden bits; undefined: as it is. */
+    /** Pixel Data as it is to be written. */
     private readonly pixels: Uint8Array | undefined,
   ) {
     const old = text(file.dataSet, 'x00100020') ?? ''
@@ -158,11 +168,13 @@ class Plan {
         itemsOf(element, context).map((item) => this.dataSet(item, inner, false)),
       )
     }
-    if (element.tag === PIXEL_DATA && context.depth === 0 && this.pixels !== undefined)
-      return encodeElement(tag, vr, this.pixels)
+    if (element.tag === PIXEL_DATA) {
+      // In an item it is an icon.
+      if (context.depth > 0 || this.pixels === undefined) return undefined
+      return encodeElement(tag, vr, this.pixels, element.encapsulatedPixelData === true)
+    }
     const value = context.bytes.subarray(element.dataOffset, element.dataOffset + element.length)
-    const encapsulated = element.tag === PIXEL_DATA && element.encapsulatedPixelData === true
-    return encodeElement(tag, vr, context.bigEndian ? toLittleEndian(value, vr) : value, encapsulated)
+    return encodeElement(tag, vr, context.bigEndian ? toLittleEndian(value, vr) : value)
   }
 
   private outcome(tag: string, vr: string, dataSet: DataSet): Outcome {

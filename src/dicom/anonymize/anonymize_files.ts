@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { NoduleError, describeError } from '../../errors.js'
 import { writeFileAtomic } from '../../files.js'
-import { anonymize } from './anonymize.js'
-import type { AnonymizeOptions } from './anonymize.js'
+import { anonymize, checkPatientId } from './anonymize.js'
+import type { AnonymizeOptions, AnonymizedFile } from './anonymize.js'
 import { readDicom } from '../read/parse.js'
 import { listFiles } from '../series/series.js'
+import { refuseAppleDouble, skipKind } from '../series/skip_kind.js'
 import { isStopped } from '../../work.js'
 import type { WorkOptions } from '../../work.js'
 
@@ -16,9 +17,9 @@ export interface AnonymizeFilesOptions extends Omit<AnonymizeOptions, 'key'>, Wo
 
 export interface AnonymizedTree {
   written: number
-  /** Files that are not DICOM: not copied, since nobody knows what they tell. */
+  /** Files that are not DICOM, by their names either: not copied, since nobody knows what they tell. */
   foreign: string[]
-  /** DICOM files that were not written, with the reason. */
+  /** DICOM files, and others with a DICOM name, that were not written, with the reason. */
   problems: { path: string; error: NoduleError }[]
   /** What a person should look at in files that were written, by the path of the original. */
   warnings: { path: string; message: string }[]
@@ -28,13 +29,14 @@ export interface AnonymizedTree {
  * De-identifies every DICOM file below the inputs into `PATIENT/STUDY/SERIES/INSTANCE.dcm` below the output: the old
  * names of files and folders may tell who it is and are not used. Aborted, it gives what was written so far.
  *
- * @throws NoduleError FILE where an input does not exist or the output cannot be written
+ * @throws NoduleError FILE where an input does not exist or the output cannot be written, INVALID_PARAMETER
  */
 export async function anonymizeFiles(
   inputs: readonly string[],
   output: string,
   o: AnonymizeFilesOptions = {},
 ): Promise<AnonymizedTree> {
+  checkPatientId(o.patientId)
   const files = await listFiles(inputs)
   const options = { ...o, key: o.key ?? randomBytes(32).toString('hex') }
   const result: AnonymizedTree = { written: 0, foreign: [], problems: [], warnings: [] }
@@ -42,14 +44,9 @@ export async function anonymizeFiles(
   for (const [n, path] of files.entries()) {
     if (isStopped(o.signal)) break
     try {
+      await refuseAppleDouble(path)
       const made = await anonymize(await readDicom(path), options)
-      const parts = [
-        made.patientId,
-        made.studyInstanceUid,
-        made.seriesInstanceUid,
-        `${made.sopInstanceUid}.dcm`,
-      ]
-      const target = join(output, ...parts.map(safeName))
+      const target = join(output, ...placeOf(made, path))
       if (targets.has(target)) {
         throw new NoduleError('FORMAT', 'a file with this SOP Instance UID was written already', { path })
       }
@@ -67,12 +64,32 @@ export async function anonymizeFiles(
           error: new NoduleError('FORMAT', describeError(error), { path, cause: error }),
         })
       } else if (error.path !== path) throw error
-      else if (error.fault === 'not-dicom' || error.fault === 'packed') result.foreign.push(path)
+      else if (skipKind(path, error) === 'foreign') result.foreign.push(path)
       else result.problems.push({ path, error })
     }
     o.onProgress?.(n + 1, files.length)
   }
   return result
+}
+
+/** Room for the ending of a temporary name in the 255 characters that file systems have. */
+const MAX_NAME = 200
+
+/** Folders and name of a copy. Throws NoduleError FORMAT where a UID, which may be kept, is too long for one. */
+function placeOf(made: AnonymizedFile, path: string): string[] {
+  const uids: [string, string][] = [
+    ['(0020,000D)', made.studyInstanceUid],
+    ['(0020,000E)', made.seriesInstanceUid],
+    ['(0008,0018)', made.sopInstanceUid],
+  ]
+  for (const [place, { length }] of uids) {
+    if (length <= MAX_NAME) continue
+    throw new NoduleError('FORMAT', 'a UID is too long for a file name', {
+      ...{ path, place, expected: `at most ${MAX_NAME} characters`, actual: String(length) },
+    })
+  }
+  const [study, series, instance] = uids.map(([, uid]) => uid)
+  return [made.patientId, study!, series!, `${instance!}.dcm`].map(safeName)
 }
 
 /** A name that cannot leave its folder. */

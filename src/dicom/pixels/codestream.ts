@@ -133,7 +133,7 @@ export function jpeg2000End(bytes: Uint8Array): number | undefined {
  * Where the decoder will find the codestream: at the start, or in the first jp2c box of a JP2 file (ISO 15444-1 Annex I).
  * Searching for its first bytes would find what another box pretends.
  */
-function codestreamStart(view: DataView): number | undefined {
+export function codestreamStart(view: DataView): number | undefined {
   const isJp2 = view.byteLength >= 12 && view.getUint32(0) === 12 && view.getUint32(4) === 0x6a502020
   if (!isJp2) return view.byteLength >= 4 ? 0 : undefined
   for (let at = 12; at + 8 <= view.byteLength;) {

@@ -10,11 +10,8 @@ import type { DicomFile } from '../read/parse.js'
  * @throws NoduleError FORMAT where the frame is not there
  */
 export function encapsulatedFrame(file: DicomFile, frame: number, frames: number): Uint8Array {
-  const element = file.dataSet.elements[PIXEL_DATA]
-  const fragments = (element?.fragments ?? []).filter(
-    ({ position, length }) => position + length <= file.bytes.length,
-  )
-  const ranges = fragmentRanges(file, element, fragments, frames)
+  const fragments = wholeFragments(file)
+  const ranges = fragmentRanges(file, fragments, frames)
   const [from, to] = ranges[frame] ?? [0, 0]
   const pieces = fragments
     .slice(from, to)
@@ -32,16 +29,28 @@ export function encapsulatedFrame(file: DicomFile, frame: number, frames: number
 
 type Fragments = NonNullable<Element['fragments']>
 
+function wholeFragments(file: DicomFile): Fragments {
+  const fragments = file.dataSet.elements[PIXEL_DATA]?.fragments ?? []
+  return fragments.filter(({ position, length }) => position + length <= file.bytes.length)
+}
+
+/** All fragments by the frames that they make up, as `encapsulatedFrame` joins them; those of no frame by themselves. */
+export function fragmentGroups(file: DicomFile, frames: number): Fragments[] {
+  const fragments = wholeFragments(file)
+  const groups: Fragments[] = []
+  let done = 0
+  for (const [from, to] of fragmentRanges(file, fragments, frames)) {
+    groups.push(...fragments.slice(done, from).map((one) => [one]), fragments.slice(from, to))
+    done = to
+  }
+  return [...groups, ...fragments.slice(done).map((one) => [one])]
+}
+
 /** First and behind-last fragment of each frame. */
-function fragmentRanges(
-  file: DicomFile,
-  element: Element | undefined,
-  fragments: Fragments,
-  frames: number,
-): [number, number][] {
+function fragmentRanges(file: DicomFile, fragments: Fragments, frames: number): [number, number][] {
   const { length } = fragments
   if (frames <= 1) return [[0, length]]
-  const offsets = extendedOffsets(file.dataSet) ?? element?.basicOffsetTable ?? []
+  const offsets = extendedOffsets(file.dataSet) ?? file.dataSet.elements[PIXEL_DATA]?.basicOffsetTable ?? []
   if (offsets.length === frames) {
     const starts = offsets.map((offset) => fragments.findIndex((fragment) => fragment.offset === offset))
     if (starts.every((start, f) => start >= 0 && (f === 0 || start > starts[f - 1]!))) {
@@ -78,7 +87,7 @@ export function endsStream(bytes: Uint8Array, position: number, length: number):
   return false
 }
 
-function join(pieces: readonly Uint8Array[]): Uint8Array {
+export function join(pieces: readonly Uint8Array[]): Uint8Array {
   const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
   let at = 0
   for (const piece of pieces) {

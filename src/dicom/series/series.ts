@@ -1,9 +1,11 @@
 import { realpath, readdir, stat } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { eachAtOnce } from '../../each.js'
 import { NoduleError, describeError, fileError, reasonBeside } from '../../errors.js'
 import type { NoduleFault } from '../../errors.js'
 import { buildSeries } from './build_series.js'
+import { refuseAppleDouble, skipKind } from './skip_kind.js'
+import type { SkipKind } from './skip_kind.js'
 import type { Series } from './types.js'
 import { readHead, sliceHeaders } from '../read/header.js'
 import type { SliceHeader } from '../read/header.js'
@@ -18,17 +20,13 @@ import {
   readVoxelBytes,
   volumeNames,
 } from '../pixels/volume_file.js'
-import { nameOf, osPath, readStart } from '../../read_files.js'
+import { nameOf, osPath } from '../../read_files.js'
 import { text } from '../read/values.js'
 import type { WorkOptions } from '../../work.js'
 
 export interface SkippedFile {
   path: string
-  /**
-   * 'foreign': not DICOM at all (a README, an XML file); 'not-a-slice': intact DICOM that is no image in the patient
-   * (a report, a directory, a screen shot) or that is not supported; 'damaged': everything that hints at a lost slice.
-   */
-  kind: 'foreign' | 'not-a-slice' | 'damaged'
+  kind: SkipKind
   reason: string
   /** What exactly is wrong, where it has a name. */
   fault?: NoduleFault
@@ -66,8 +64,7 @@ export async function findSeries(paths: readonly string[], o: FindSeriesOptions 
   const read = async (path: string): Promise<void> => {
     let modality: string | undefined
     try {
-      if (await isAppleDouble(path))
-        throw new NoduleError('FORMAT', "macOS's notes on another file", { fault: 'apple-double', path })
+      await refuseAppleDouble(path)
       if (isVolumeFile(path)) {
         for (const header of await readVolumeHeaders(path, names.get(path))) headers.push(header)
         o.onProgress?.(++done, files.length)
@@ -184,20 +181,6 @@ function onlyPatients(headers: readonly SliceHeader[]): Map<string, string> {
 
 function unexpected(path: string, error: unknown): NoduleError {
   return new NoduleError('FORMAT', `cannot read: ${describeError(error)}`, { path, cause: error })
-}
-
-/** Files `._NAME` that macOS leaves on disks and in archives that are not its own. */
-async function isAppleDouble(path: string): Promise<boolean> {
-  if (!basename(path).startsWith('._')) return false
-  const start = await readStart(path, 4)
-  return start.length === 4 && [0x00051607, 0x00051600].includes(start.readUInt32BE())
-}
-
-function skipKind(path: string, { code, fault }: NoduleError): SkippedFile['kind'] {
-  if (fault === 'apple-double') return 'foreign'
-  if (fault === 'packed') return /\.(dcm|dicom|ima)(\.\w+)?$/i.test(path) ? 'damaged' : 'foreign'
-  if (fault === 'not-dicom') return /\.(dcm|dicom|ima)$/i.test(path) ? 'damaged' : 'foreign'
-  return code === 'UNSUPPORTED' || fault === 'no-image' || fault === 'no-place' ? 'not-a-slice' : 'damaged'
 }
 
 function compare(a: string, b: string): number {

@@ -1,17 +1,6 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  anonymize,
-  anonymizeFiles,
-  decodePixels,
-  dumpLines,
-  findSeries,
-  parseDicom,
-  sliceHeaders,
-} from '../../../src/dicom/index.js'
+import { anonymize, decodePixels, dumpLines, parseDicom, sliceHeaders } from '../../../src/dicom/index.js'
 import type { AnonymizeOptions } from '../../../src/dicom/index.js'
 import { NoduleError } from '../../../src/errors.js'
 import { createRandom } from '../../../src/random.js'
@@ -134,6 +123,23 @@ describe('anonymize', () => {
     expect(lineOf(bytes, '(0012, 0063)')).toBe("'DCM:113100/113106/113108/113109/113110'")
   })
 
+  it.each(['', 'A\\B', 'J\u00fcrgen', '\u5f20', 'A\nB', 'x'.repeat(65)])(
+    'refuses %j as Patient ID',
+    async (patientId) => {
+      await expect(run(subject(), { patientId })).rejects.toMatchObject({
+        ...{ code: 'INVALID_PARAMETER', parameters: ['patientId'] },
+        message: expect.stringContaining(
+          'Expected 1 to 64 printable ASCII characters without a backslash',
+        ) as string,
+      })
+    },
+  )
+
+  it.each(['x'.repeat(64), "Case [1] 'a' ~^_!"])('takes %j as Patient ID', async (patientId) => {
+    const { bytes } = await run(subject(), { patientId })
+    expect(sliceHeaders(parseDicom(bytes, 'b.dcm'), bytes.length)[0]!.patientId).toBe(patientId)
+  })
+
   it('shifts all dates of a patient by the same days', async () => {
     const { bytes } = await run(subject(), { dates: 'shift' })
     const [created, study] = ['(0008, 0012)', '(0008, 0020)'].map((tag) => lineOf(bytes, tag))
@@ -180,32 +186,6 @@ describe('anonymize', () => {
       } catch (error) {
         expect(error).toBeInstanceOf(NoduleError)
       }
-    }
-  })
-})
-
-describe('anonymizeFiles', () => {
-  it('writes a tree by the new names', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'nodule-anonymize-'))
-    try {
-      for (const z of [0, 2, 4]) {
-        const bytes = sliceFile({ z, instance: z, extra: [text('00100010', 'PN', 'Doe^Jane')] })
-        writeFileSync(join(folder, `Doe_Jane_${z}.dcm`), bytes)
-      }
-      writeFileSync(join(folder, 'copy.dcm'), readFileSync(join(folder, 'Doe_Jane_0.dcm')))
-      writeFileSync(join(folder, 'Doe_Jane.txt'), 'notes about the patient')
-      const output = join(folder, 'out')
-      const result = await anonymizeFiles([folder], output)
-      expect(result.written).toBe(3)
-      expect(result.foreign).toHaveLength(1)
-      expect(result.problems.map(({ error }) => error.message)[0]).toContain('was written already')
-      const names = readdirSync(output, { recursive: true, encoding: 'utf8' })
-      expect(names.some((name) => name.includes('Doe'))).toBe(false)
-      const { series } = await findSeries([output])
-      expect(series).toHaveLength(1)
-      expect(series[0]!.slices).toHaveLength(3)
-    } finally {
-      rmSync(folder, { recursive: true })
     }
   })
 })
