@@ -316,8 +316,8 @@ function provenance(
         'Detection by',
         `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
       ],
-      ...[...parameters].map((text): [string, string] => ['Detection parameters', text]),
     )
+    for (const text of parameters) rows.push(['Detection parameters', text])
   }
   const names: [keyof RunFiles, string][] = [
     ['hypes', 'Hypes'],

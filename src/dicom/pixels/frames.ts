@@ -1,3 +1,4 @@
+import { append } from '../../lists.js'
 import type { DataSet, Element } from 'dicom-parser'
 import { NoduleError } from '../../errors.js'
 import { PIXEL_DATA } from '../read/parse.js'
@@ -40,7 +41,11 @@ export function fragmentGroups(file: DicomFile, frames: number): Fragments[] {
   const groups: Fragments[] = []
   let done = 0
   for (const [from, to] of fragmentRanges(file, fragments, frames)) {
-    groups.push(...fragments.slice(done, from).map((one) => [one]), fragments.slice(from, to))
+    append(
+      groups,
+      fragments.slice(done, from).map((one) => [one]),
+    )
+    groups.push(fragments.slice(from, to))
     done = to
   }
   return [...groups, ...fragments.slice(done).map((one) => [one])]
