@@ -28,30 +28,33 @@ export const balls: readonly { radius: number; spacing: Triple }[] = [
   { radius: 0, spacing: [1, 1, 1] },
   { radius: 0.9, spacing: [0.9, 0.9, 0.9] },
   { radius: 2.5, spacing: [2.5, 0.7, 0.7] },
+  { radius: 4, spacing: [10, 10, 1] },
   { radius: 9, spacing: [2.5, 2.1, 2.1] },
   { radius: 7, spacing: [1e6, 1.3, 0.9] },
   { radius: 30, spacing: [5, 0.5, 0.3] },
   { radius: 200, spacing: [1, 1, 1] },
 ]
 
-/** A mask of noise, of patches, all 0 or all 1; a value other than 0 and 1 is outside. */
+/** A mask of noise, of patches, of the first and last column, all 0 or all 1; a value other than 0 and 1 is outside. */
 export function maskInput(
   shape: Triple,
-  kind: 'noise' | 'sparse' | 'patches' | 'empty' | 'full',
+  kind: 'noise' | 'sparse' | 'patches' | 'empty' | 'full' | 'sides',
   seed: number,
 ): Grid {
   const random = createRandom(seed)
   const data = new Uint8Array(shape[0] * shape[1] * shape[2])
-  const share = { noise: 0.5, sparse: 0.03, patches: 0.1, empty: 0, full: 1 }[kind]
+  const share = { noise: 0.5, sparse: 0.03, patches: 0.1, empty: 0, full: 1, sides: 0 }[kind]
   for (let n = 0; n < data.length; n++) {
     if (kind === 'patches' && random.uniform() < 0.8 && n > 0) data[n] = data[n - 1]!
     else data[n] = random.uniform() < share ? 1 : 0
   }
+  if (kind === 'sides' && data.length > 0)
+    for (let n = 0; n < data.length; n += shape[2]) data[n] = data[n + shape[2] - 1] = 1
   if (kind === 'noise' && data.length > 2) data[data.length >> 1] = 2
   return { data, shape, spacing: [1, 1, 1] }
 }
 
-export const maskKinds = ['noise', 'sparse', 'patches', 'empty', 'full'] as const
+export const maskKinds = ['noise', 'sparse', 'patches', 'empty', 'full', 'sides'] as const
 
 /** HU of noise around the lung's surface, with the ends of int16 among them. */
 export function huData(shape: Triple, seed: number): Int16Array {

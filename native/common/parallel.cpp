@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -23,13 +24,25 @@ struct Job {
   // Under the pool's mutex:
   int helpers_wanted = 0;
   int helpers_inside = 0;
+  std::exception_ptr failure;  // the first one
 
-  void Run() {
-    for (;;) {
-      const size_t begin = next.fetch_add(grain, std::memory_order_relaxed);
-      if (begin >= count) return;
-      (*body)(begin, std::min(begin + grain, count));
+  // Returns what `body` threw; then no range begins any more.
+  std::exception_ptr Run() noexcept {
+    try {
+      for (;;) {
+        const size_t begin = next.fetch_add(grain, std::memory_order_relaxed);
+        if (begin >= count) return nullptr;
+        (*body)(begin, std::min(begin + grain, count));
+      }
+    } catch (...) {
+      next.store(count, std::memory_order_relaxed);
+      return std::current_exception();
     }
+  }
+
+  // Under the pool's mutex.
+  void Note(const std::exception_ptr& thrown) {
+    if (!failure) failure = thrown;
   }
 };
 
@@ -56,12 +69,15 @@ class Pool {
       if (helpers > 0) jobs_.push_back(&job);
     }
     for (int i = 0; i < helpers; i++) work_.notify_one();
-    job.Run();
+    const std::exception_ptr thrown = job.Run();
     // The caller has found no more work: nobody new may join, and those inside finish their last
     // range.
     std::unique_lock<std::mutex> lock(mutex_);
     jobs_.erase(std::remove(jobs_.begin(), jobs_.end(), &job), jobs_.end());
+    job.Note(thrown);
     done_.wait(lock, [&] { return job.helpers_inside == 0; });
+    lock.unlock();
+    if (job.failure) std::rethrow_exception(job.failure);
   }
 
  private:
@@ -73,8 +89,10 @@ class Pool {
       job->helpers_inside++;
       if (--job->helpers_wanted == 0) jobs_.erase(jobs_.begin());
       lock.unlock();
-      job->Run();
+      std::exception_ptr thrown = job->Run();
       lock.lock();
+      job->Note(thrown);
+      thrown = nullptr;  // the caller's from now on
       if (--job->helpers_inside == 0) done_.notify_all();
     }
   }

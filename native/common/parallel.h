@@ -15,7 +15,8 @@ void SetThreadCount(int count);
 
 // Calls body(begin, end) so that the ranges cover [0, count) without overlap, each at most `grain`
 // long, from several threads at once; returns when all have returned. Callable from several
-// threads. `body` must not throw and must not call ParallelFor.
+// threads. `body` must not call ParallelFor. What it throws first is thrown here once no thread is
+// in it any more; the ranges that had not begun then are left out.
 void ParallelFor(size_t count, size_t grain, const std::function<void(size_t, size_t)>& body);
 
 // The instruction set that NODULE_CLONES chose: "x86-64-v4" (AVX-512), "x86-64-v3" (AVX2),

@@ -32,8 +32,9 @@ void Widen(uint64_t* words, size_t rows, size_t voxels, size_t have, size_t want
   const size_t step = WordsOf(voxels);
   std::vector<uint64_t> copy(step);
   while (have < want) {
-    // Spread further, the two copies would leave a gap between them.
-    const size_t shift = std::min(want - have, 2 * have + 1);
+    // A run that the row's end cuts off may be no longer than this; spread further, its copies would
+    // leave a gap.
+    const size_t shift = std::min(want - have, have + 1);
     for (size_t row = 0; row < rows; row++)
       SpreadRow(words + row * step, voxels, shift, copy.data());
     have += shift;

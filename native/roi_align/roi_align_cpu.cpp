@@ -29,36 +29,27 @@ struct Strides {
         bin_c(p.nhwc ? 1 : p.bins_y * p.bins_x) {}
 };
 
-// The corners of all samples of a box, bin after bin; start[b] is where bin b begins.
-struct BoxCorners {
+// The corners of all samples of one bin.
+struct BinCorners {
   std::vector<Corner> corners;
-  std::vector<size_t> start;
 
-  void Make(const RoiAlignParams& p, const Strides& strides, size_t box) {
+  void Make(const RoiAlignParams& p, const Strides& strides, const RoiBox& r, size_t bin) {
     corners.clear();
-    start.assign(1, 0);
-    const RoiBox r = RoiMakeBox(p.box + box * 4, p.scale, p.aligned, static_cast<int>(p.bins_x),
-                                static_cast<int>(p.bins_y), p.sampling_ratio);
+    const int by = static_cast<int>(bin / p.bins_x), bx = static_cast<int>(bin % p.bins_x);
     const float count = RoiCount(r);
-    for (size_t by = 0; by < p.bins_y; by++)
-      for (size_t bx = 0; bx < p.bins_x; bx++) {
-        for (int iy = 0; iy < r.grid_y; iy++) {
-          const RoiPlace y =
-              RoiLocate(RoiCoordinate(r.start_y, r.bin_height, static_cast<int>(by), iy, r.grid_y),
-                        static_cast<int>(p.height));
-          for (int ix = 0; ix < r.grid_x; ix++) {
-            const RoiPlace x =
-                RoiLocate(RoiCoordinate(r.start_x, r.bin_width, static_cast<int>(bx), ix, r.grid_x),
-                          static_cast<int>(p.width));
-            if (!x.valid || !y.valid) continue;
-            Add(strides, y.p0, x.p0, (1.0f - y.t) * (1.0f - x.t) / count);
-            Add(strides, y.p0, x.p1, (1.0f - y.t) * x.t / count);
-            Add(strides, y.p1, x.p0, y.t * (1.0f - x.t) / count);
-            Add(strides, y.p1, x.p1, y.t * x.t / count);
-          }
-        }
-        start.push_back(corners.size());
+    for (int iy = 0; iy < r.grid_y; iy++) {
+      const RoiPlace y = RoiLocate(RoiCoordinate(r.start_y, r.bin_height, by, iy, r.grid_y),
+                                   static_cast<int>(p.height));
+      for (int ix = 0; ix < r.grid_x; ix++) {
+        const RoiPlace x = RoiLocate(RoiCoordinate(r.start_x, r.bin_width, bx, ix, r.grid_x),
+                                     static_cast<int>(p.width));
+        if (!x.valid || !y.valid) continue;
+        Add(strides, y.p0, x.p0, (1.0f - y.t) * (1.0f - x.t) / count);
+        Add(strides, y.p0, x.p1, (1.0f - y.t) * x.t / count);
+        Add(strides, y.p1, x.p0, y.t * (1.0f - x.t) / count);
+        Add(strides, y.p1, x.p1, y.t * x.t / count);
       }
+    }
   }
 
  private:
@@ -66,6 +57,11 @@ struct BoxCorners {
     if (weight != 0) corners.push_back({y * strides.y + x * strides.x, weight});
   }
 };
+
+RoiBox MakeBox(const RoiAlignParams& p, size_t box) {
+  return RoiMakeBox(p.box + box * 4, p.scale, p.aligned, static_cast<int>(p.bins_x),
+                    static_cast<int>(p.bins_y), p.sampling_ratio);
+}
 
 // out[c * out_step] = sum over corners of weight * image[at + c * step]
 NODULE_CLONES void Gather(const float* __restrict image, const Corner* corners, size_t corner_count,
@@ -115,15 +111,14 @@ void RoiAlignForwardCpu(const RoiAlignParams& p) {
   const Strides strides(p);
   const size_t bins = p.bins_x * p.bins_y;
   ParallelFor(p.boxes, kBoxesAtOnce, [&](size_t begin, size_t end) {
-    BoxCorners box_corners;
+    BinCorners bin_corners;
     for (size_t box = begin; box < end; box++) {
-      box_corners.Make(p, strides, box);
+      const RoiBox r = MakeBox(p, box);
       const float* image = p.features + p.images[box] * strides.image;
       for (size_t bin = 0; bin < bins; bin++) {
-        const size_t first = box_corners.start[bin];
-        Gather(image, box_corners.corners.data() + first, box_corners.start[bin + 1] - first,
-               strides.c, p.channels, p.output + box * strides.box + bin * strides.bin,
-               strides.bin_c);
+        bin_corners.Make(p, strides, r, bin);
+        Gather(image, bin_corners.corners.data(), bin_corners.corners.size(), strides.c, p.channels,
+               p.output + box * strides.box + bin * strides.bin, strides.bin_c);
       }
     }
   });
@@ -137,16 +132,15 @@ void RoiAlignGradientCpu(const RoiAlignParams& p) {
   // order.
   const size_t tasks = (p.channels + kChannelsAtOnce - 1) / kChannelsAtOnce;
   ParallelFor(tasks, 1, [&](size_t begin, size_t end) {
-    BoxCorners box_corners;
+    BinCorners bin_corners;
     for (size_t task = begin; task < end; task++) {
       const size_t c = task * kChannelsAtOnce, count = std::min(kChannelsAtOnce, p.channels - c);
       for (size_t box = 0; box < p.boxes; box++) {
-        box_corners.Make(p, strides, box);
+        const RoiBox r = MakeBox(p, box);
         float* image = p.gradient_features + p.images[box] * strides.image + c * strides.c;
         for (size_t bin = 0; bin < bins; bin++) {
-          const size_t first = box_corners.start[bin];
-          Scatter(image, box_corners.corners.data() + first, box_corners.start[bin + 1] - first,
-                  strides.c, count,
+          bin_corners.Make(p, strides, r, bin);
+          Scatter(image, bin_corners.corners.data(), bin_corners.corners.size(), strides.c, count,
                   p.gradient + box * strides.box + bin * strides.bin + c * strides.bin_c,
                   strides.bin_c);
         }

@@ -97,6 +97,19 @@ describe.skipIf(!status.available)('the addon', () => {
     port2.close()
   })
 
+  it.skipIf(process.platform !== 'linux')('holds the samples of one bin of RoI Align at a time', () => {
+    // 48 x 48 bins of 64 x 64 samples: 600 MB together.
+    const out = run(`
+      const output = new Float32Array(48 * 48);
+      addon.roiAlignForwardSync({
+        features: new Float32Array(16).fill(1), boxes: Float32Array.of(0, 0, 4, 4), images: new Int32Array(1),
+        n: 1, height: 4, width: 4, channels: 1, binsX: 48, binsY: 48, samplingRatio: 64, scale: 1,
+        aligned: true, nhwc: true, output, device: 'cpu' });
+      const peak = /VmHWM:\\s*(\\d+) kB/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'));
+      console.log(output.every((value) => Math.abs(value - 1) < 1e-3), Number(peak[1]) < 400e3);`)
+    expect(out).toBe('true true\n')
+  })
+
   it('refuses transfer() of a buffer that a kernel works on, and allows it afterwards', async () => {
     const slices = [new Int16Array(512 * 512).fill(7)]
     const batch = { slices, slope: [1], intercept: [0] }

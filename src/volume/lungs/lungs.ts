@@ -19,6 +19,7 @@ import { checkClosing } from './types.js'
 import type { Lungs, SegmentOptions } from './types.js'
 import { fillIslands } from './islands.js'
 import { refineMask } from './refine.js'
+import { nameSides } from './sides.js'
 import { type SliceBox, findTrachea } from './trachea.js'
 import { least } from '../../lists.js'
 
@@ -53,8 +54,7 @@ export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
     warnings.push('no lung found: the body stands in for it')
     return bodyOnly(volume, bodyBox(coarse, factors, o), warnings)
   }
-  const named = nameSides(lungs, volume)
-  if (named.right === undefined || named.left === undefined) warnings.push('only one lung found')
+  const named = nameSides(lungs, () => largestTissue(coarse, o), volume, factors, warnings)
   const closing = checkClosing(o.closingMm ?? 9)
   const close = (lung: Grid | undefined): Grid | undefined =>
     lung === undefined ? undefined : closeLung(lung, closing, o)
@@ -252,27 +252,6 @@ function splitTouching(both: Grid, o: LungsOptions): Grid[] {
     })
   }
   return [both]
-}
-
-/** Which lung is which: the patient's right has the smaller x (LPS). */
-function nameSides(lungs: Grid[], volume: HuVolume): { right: Grid | undefined; left: Grid | undefined } {
-  const { rowDirection } = volume.geometry
-  const centers = lungs.map((lung) => {
-    const [, , nx] = lung.shape
-    let sum = 0
-    let count = 0
-    for (let n = 0; n < lung.data.length; n++)
-      if (lung.data[n] === 1) {
-        sum += n % nx
-        count++
-      }
-    return (sum / count - nx / 2) * (rowDirection[0] >= 0 ? 1 : -1)
-  })
-  if (lungs.length === 1)
-    return centers[0]! < 0 ? { right: lungs[0], left: undefined } : { right: undefined, left: lungs[0] }
-  return centers[0]! <= centers[1]!
-    ? { right: lungs[0], left: lungs[1] }
-    : { right: lungs[1], left: lungs[0] }
 }
 
 /** Fills vessels, holes and dents of one lung. */

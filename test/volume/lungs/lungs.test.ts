@@ -111,6 +111,45 @@ describe('segmentLungs on phantoms', () => {
     expect(dice(cut.mask, truth)).toBeGreaterThan(0.97)
   })
 
+  it.each([
+    { lung: 'right', columns: [0, 66] },
+    { lung: 'right', columns: [0, 74] },
+    { lung: 'left', columns: [62, 128] },
+    { lung: 'left', columns: [66, 118] },
+  ] as const)('names a single lung by the patient where the image cuts the body: $lung, $columns', (c) => {
+    const { volume } = makePatient({ matrix: 128, spacing: 5, seed: 3, nodules: 2 })
+    const cut = segmentLungs(cutColumns(volume, c.columns[0]!, c.columns[1]!))
+    expect(cut.volumeMl[c.lung]).toBeGreaterThan(1000)
+    expect(cut.volumeMl[c.lung]).toBe(cut.volumeMl.total)
+    expect(cut.warnings).toContain('the image cuts the body off: the side of the lung is uncertain')
+  })
+
+  it.each(['right', 'left'] as const)('names a single lung by the body around it: %s', (lung) => {
+    const { volume } = makePatient({ matrix: 128, spacing: 5, seed: 3 })
+    const { sides } = segmentLungs(volume, { sides: true })
+    // The other lung is dense, and the body lies at one side of the image and far from x = 0.
+    const dense = lung === 'right' ? 2 : 1
+    const data = volume.data.map((value, n) => (sides![n] === dense ? 30 : value))
+    const [low, high] = lung === 'right' ? [-100, 128] : [0, 228]
+    const single = cutColumns({ ...volume, data }, low, high)
+    const far = lung === 'right' ? 500 : -500
+    const [x, y, z] = single.geometry.origin
+    const moved = { ...single, geometry: { ...single.geometry, origin: [x + far, y, z] as Vector3 } }
+    for (const of of [
+      moved,
+      {
+        ...moved,
+        data: mirrorRows(moved),
+        geometry: { ...moved.geometry, rowDirection: [-1, 0, 0] as Vector3 },
+      },
+    ]) {
+      const found = segmentLungs(of)
+      expect(found.warnings).toEqual(['only one lung found'])
+      expect(found.volumeMl[lung]).toBeGreaterThan(1000)
+      expect(found.volumeMl[lung]).toBe(found.volumeMl.total)
+    }
+  })
+
   it('falls back to the body with a warning where there is no lung', () => {
     const volume = blockVolume(40)
     const lungs = segmentLungs(volume)
@@ -130,6 +169,21 @@ function mirrorRows({ data, shape }: HuVolume): Int16Array {
   for (let row = 0; row < shape[0] * shape[1]; row++)
     out.subarray(row * shape[2], (row + 1) * shape[2]).reverse()
   return out
+}
+
+/** The columns from `low` to `high`, exclusive; air beyond the image. */
+function cutColumns(volume: HuVolume, low: number, high: number): HuVolume {
+  const [nz, ny, nx] = volume.shape
+  const width = high - low
+  const data = new Int16Array(nz * ny * width).fill(-1000)
+  for (let row = 0; row < nz * ny; row++)
+    data.set(
+      volume.data.subarray(row * nx + Math.max(0, low), row * nx + Math.min(nx, high)),
+      row * width + Math.max(0, -low),
+    )
+  const { origin, spacing } = volume.geometry
+  const shifted: Vector3 = [origin[0] + low * spacing[2], origin[1], origin[2]]
+  return { ...volume, data, shape: [nz, ny, width], geometry: { ...volume.geometry, origin: shifted } }
 }
 
 /** A block of one tissue in air. */
