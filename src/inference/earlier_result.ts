@@ -51,9 +51,11 @@ export async function resultPlace(output: string, scan: ScanFiles): Promise<Resu
   // The first versions hashed the folder as it was given.
   const names = new Set([plain, named, `${hashedName(uid, scan.folder)}.json`, ...others])
   const there: Required<ResultPlace>[] = []
+  let isTaken = false
   for (const name of names) {
     const path = join(output, name)
     const earlier = name.endsWith('.json') ? await resultAt(path) : undefined
+    if (name === plain) isTaken = earlier !== undefined
     if (earlier?.seriesInstanceUid === uid) there.push({ path, earlier })
   }
   const shared = sharedUids([scan, ...there.map(({ earlier }) => earlier)])
@@ -62,7 +64,6 @@ export async function resultPlace(output: string, scan: ScanFiles): Promise<Resu
   const own = there.filter(({ earlier }) => scanKey(earlier, shared) === key)
   const first = own.find(({ earlier }) => earlier.patientId === patientId) ?? own[0]
   if (first !== undefined) return first
-  const isTaken = (await resultAt(join(output, plain))) !== undefined
   return { path: join(output, isTaken || scan.isRepeated === true ? named : plain) }
 }
 

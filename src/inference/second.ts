@@ -187,6 +187,8 @@ export async function rescoreNodules(
   const candidates = nodules.filter(({ confidence }) => confidence >= FIRST_SHARE * least)
   const [front, ...mirrored] = VIEWS
   const size = cubeBytes(stage.spec)
+  const judge = ({ confidence, boxDiameterMm }: Nodule3d, logit: number): number =>
+    combinedConfidence(stage.calibration, confidence, logit, boxDiameterMm)
   // In parts: thousands of cubes at once would need gigabytes.
   for (let start = 0; start < candidates.length; start += 8 * BATCH) {
     const part = candidates.slice(start, start + 8 * BATCH)
@@ -195,8 +197,6 @@ export async function rescoreNodules(
       part.map(({ centerVoxel }) => centerVoxel),
       stage.spec,
     )
-    const judge = ({ confidence, boxDiameterMm }: Nodule3d, logit: number): number =>
-      combinedConfidence(stage.calibration, confidence, logit, boxDiameterMm)
     const first = await stage.run(cubes, [front!])
     const open = [...part.keys()].filter((n) => judge(part[n]!, first[n]! + VIEW_SLACK) >= least)
     const chosen = new Uint8Array(open.length * size)

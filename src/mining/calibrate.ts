@@ -9,7 +9,7 @@ import { patchMetadata, patchProps } from '../onnx/patch_metadata.js'
 import type { Calibration } from '../onnx/patch_metadata.js'
 import { decodeModel, encodeModel } from '../onnx/proto.js'
 import { readRegular } from '../read_files.js'
-import { areaUnderCurve, checkStore, innerCube, joinCubes, openCubes } from '../patches/index.js'
+import { areaUnderCurve, innerCube, joinCubes, openCubesFor } from '../patches/index.js'
 import type { CubeStore } from '../patches/index.js'
 import { fitLogistic } from './logistic.js'
 
@@ -49,14 +49,10 @@ const EDGES = [0, 0.05, 0.2, 0.5, 0.8, 1]
  */
 export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
   if (o.size !== undefined) checkNumber('size', o.size, -10, 10)
-  const stores: CubeStore[] = []
+  let stores: CubeStore[] = []
   const session = await openPatchSession(o.second, o.session)
   try {
-    for (const folder of o.cubes) {
-      const store = await openCubes(folder)
-      stores.push(store)
-      checkStore(store, session.metadata.hypes)
-    }
+    stores = await openCubesFor(session.metadata.hypes, o.cubes)
     const store = joinCubes(stores)
     const first = await firstStage(stores, o.model)
     const marks = store.cubes.flatMap(({ record }, index) =>

@@ -7,18 +7,16 @@ import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import {
-  checkStore,
   createPatchModel,
   cubePlanes,
   cubeSpec,
   cubeTensor,
   innerCube,
   joinCubes,
-  openCubes,
+  openCubesFor,
   patchGraph,
   patchWeightSpecs,
 } from '../patches/index.js'
-import type { CubeStore } from '../patches/index.js'
 import { readRegular } from '../read_files.js'
 import { checkModel, loadCheckpointOf, modelTensors, restoreVariables } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
@@ -86,8 +84,8 @@ export async function exportPatches(
   const verification = await verifyPatches(bytes, members)
   let quantization: ExportPatchesResult['quantization']
   if (cubes !== undefined) {
-    const { fine, ...rest } = cubeSpec(first.hypes)
-    const shape = [cubePlanes({ fine, ...rest }), fine.size, fine.size] as const
+    const spec = cubeSpec(first.hypes)
+    const shape = [cubePlanes(spec), spec.fine.size, spec.fine.size] as const
     const { model: quantized, ...differences } = await quantizeWithCubes(model, cubes, shape)
     model = quantized
     bytes = encodeModel(model)
@@ -104,11 +102,8 @@ export async function exportPatches(
 
 /** Cubes spread evenly over folders of them, as the network sees them. Throws NoduleError (FILE, FORMAT). */
 async function trainingCubes(folders: readonly string[], hypes: PatchHypes): Promise<Uint8Array[]> {
-  const stores: CubeStore[] = []
+  const store = joinCubes(await openCubesFor(hypes, folders))
   try {
-    for (const folder of folders) stores.push(await openCubes(folder))
-    const store = joinCubes(stores)
-    checkStore(store, hypes)
     const { length } = store.cubes
     if (length < 2)
       throw new NoduleError('FORMAT', 'too few cubes to quantize by', {
@@ -121,7 +116,7 @@ async function trainingCubes(folders: readonly string[], hypes: PatchHypes): Pro
       innerCube(store.read(Math.floor((n * length) / count)), cubeSpec(hypes)),
     )
   } finally {
-    for (const store of stores) store.close()
+    store.close()
   }
 }
 

@@ -4,6 +4,7 @@ import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import { randomView, renderView, storedSpec } from './augment.js'
 import { cubePlanes, cubeSpec } from './cube.js'
+import { openCubes } from './store.js'
 import type { CubeRecord, CubeStore } from './store.js'
 
 /** What a training step takes. */
@@ -137,6 +138,22 @@ function draw({ groups, cumulative }: Choices, random: Random): number {
   }
   const group = groups[low]!
   return group[random.integer(group.length)]!
+}
+
+/** Opens folders of cubes, all or none. Throws NoduleError (FILE, FORMAT), also where they are not what the hypes need. */
+export async function openCubesFor(hypes: PatchHypes, folders: readonly string[]): Promise<CubeStore[]> {
+  const stores: CubeStore[] = []
+  try {
+    for (const folder of folders) {
+      const store = await openCubes(folder)
+      stores.push(store)
+      checkStore(store, hypes)
+    }
+    return stores
+  } catch (error) {
+    for (const store of stores) store.close()
+    throw error
+  }
 }
 
 /** Throws NoduleError (FORMAT) where the stored cubes are not what the hypes need. */

@@ -2,7 +2,7 @@
 export { cubeBytes, cubePlanes, cubeSpec, sampleCubes, slicesAround } from './cube.js'
 export type { CubeSpec } from './cube.js'
 export { innerCube, storedSpec } from './augment.js'
-export { checkStore } from './batches.js'
+export { checkStore, openCubesFor } from './batches.js'
 export { CUBES_FORMAT, joinCubes, openCubes, writeCubes } from './store.js'
 export type { CubeRecord, CubeSource, CubeStore, MarkBox } from './store.js'
 export { createPatchModel, patchGraph, patchWeightSpecs } from './model.js'

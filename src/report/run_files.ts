@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
 import { readText } from '../files.js'
 import { append, greatest } from '../lists.js'
+import { RUN_FILE, lastStartOf } from '../training/log.js'
 
 /** The files of a run that a report is made of; each may be absent. */
 export interface RunFiles {
@@ -31,9 +32,6 @@ const NAMES: Record<keyof RunFiles, string> = {
   evaluation: 'evaluation.json',
   detections: 'detections',
 }
-
-/** The line of `nodule train` about each start of a run. */
-const STARTS = 'run.jsonl'
 
 /** Folders of a run that hold many files and none of the above. */
 const SKIPPED = new Set(['frames', 'checkpoints', 'events', 'node_modules', 'overlays'])
@@ -99,15 +97,9 @@ function severalFiles(folder: string, key: keyof RunFiles, paths: readonly strin
 
 /** What run.jsonl, beside the log, tells of the run's last start; empty where nothing tells it. */
 function lastStart(log: string | undefined): { path: string; test?: unknown; seed?: unknown } {
-  const path = log === undefined ? '' : join(dirname(log), STARTS)
+  const path = log === undefined ? '' : join(dirname(log), RUN_FILE)
   if (path === '' || !existsSync(path)) return { path }
-  const lines = readText(path, "read the run's starts").trim().split('\n')
-  try {
-    return { ...(JSON.parse(lines.at(-1)!) as object), path }
-  } catch {
-    // Cut off when the machine stopped: as if it were absent.
-    return { path }
-  }
+  return { ...lastStartOf(readText(path, "read the run's starts")), path }
 }
 
 /** The seed of the run's last start, which `nodule train --seed` may have given; undefined where nothing tells it. */

@@ -79,14 +79,23 @@ export function recordedData(
   return { train: all.length === 1 ? all[0]! : all, ...(test === undefined ? {} : { test: near(test) }) }
 }
 
-const RUN_FILE = 'run.jsonl'
+/** A line about each start of a run, in its folder. */
+export const RUN_FILE = 'run.jsonl'
+
+/** The last line of run.jsonl; empty where it was cut off when the machine stopped. */
+export function lastStartOf(content: string): { train?: unknown; test?: unknown; seed?: unknown } {
+  try {
+    return JSON.parse(content.trim().split('\n').at(-1)!) as object
+  } catch {
+    return {}
+  }
+}
 
 /** The data of the last start in a run's folder; undefined where run.jsonl does not tell. */
 export async function lastData(folder: string): Promise<RecordedData | undefined> {
   try {
     const content = await readRegular(join(folder, RUN_FILE), { limit: MAX_TEXT_BYTES })
-    const last = content.toString('utf8').trim().split('\n').at(-1)!
-    const { train, test } = JSON.parse(last) as Partial<RecordedData>
+    const { train, test } = lastStartOf(content.toString('utf8')) as Partial<RecordedData>
     const places = [train ?? [], test ?? []].flat()
     if (train === undefined || !places.every((place) => typeof place === 'string')) return undefined
     // Absolute in older runs.

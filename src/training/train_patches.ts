@@ -1,4 +1,5 @@
 import { checkInteger } from '../check.js'
+import { append } from '../lists.js'
 import { findNear } from '../config/find_near.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
@@ -11,7 +12,7 @@ import type { SafeTensors } from '../formats/safetensors.js'
 import { restoreModel } from './other_hypes.js'
 import { openRun } from './start.js'
 import type { RunOptions } from './start.js'
-import { checkStore, createSampler } from '../patches/batches.js'
+import { createSampler, openCubesFor } from '../patches/batches.js'
 import type { PatchBatch } from '../patches/batches.js'
 import { cubePlanes, cubeSpec } from '../patches/cube.js'
 import { sampleAhead } from '../patches/sample_ahead.js'
@@ -20,7 +21,7 @@ import type { PatchModel } from '../patches/model.js'
 import { areaUnderCurve, predictCubes } from '../patches/predict.js'
 import { patchStep } from './patch_step.js'
 import type { PatchResult } from './patch_step.js'
-import { joinCubes, openCubes } from '../patches/store.js'
+import { joinCubes } from '../patches/store.js'
 import type { CubeStore } from '../patches/store.js'
 
 export interface TrainPatchesOptions extends RunOptions {
@@ -69,13 +70,8 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
   const workers = checkInteger('workers', options.workers ?? defaultWorkers(), 0, 64)
   const stores: CubeStore[] = []
   const open = async (paths: readonly string[]): Promise<CubeStore> => {
-    const opened: CubeStore[] = []
-    for (const path of paths) {
-      const store = await openCubes(path)
-      stores.push(store)
-      checkStore(store, hypes)
-      opened.push(store)
-    }
+    const opened = await openCubesFor(hypes, paths)
+    append(stores, opened)
     return joinCubes(opened)
   }
   let ahead: ReturnType<typeof sampleAhead> | undefined

@@ -1,10 +1,8 @@
 /** Situations from public issue trackers, made anew: fixtures/dicom/field_reports.json says where from and what is right. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
-import type * as Codecs from 'dcmjs-codecs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   anonymize,
@@ -21,6 +19,8 @@ import { encodeNifti } from '../../src/formats/index.js'
 import { loadVolume } from '../../src/volume/index.js'
 import { IMPLICIT, dataSet, dicomFile, sliceElements, sliceFile, text, uint16s } from './bytes.js'
 import type { SliceOptions, TestElement } from './bytes.js'
+import { encodeGray, startCodecs } from './encode.js'
+import type { Encoder } from './encode.js'
 
 interface Report {
   id: string
@@ -73,26 +73,10 @@ function expectWhole(bytes: Uint8Array, ...lines: string[]): void {
 }
 
 const SIDE = 32
-const { Context, NativeCodecs } = createRequire(import.meta.url)('dcmjs-codecs') as typeof Codecs
 
-async function stream(
-  encoder: 'encodeJpeg2000' | 'encodeJpegLs',
-  words: Uint16Array,
-  bits: number,
-): Promise<Buffer> {
-  if (!NativeCodecs.isInitialized()) await NativeCodecs.initializeAsync()
-  const context = new Context({
-    width: SIDE,
-    height: SIDE,
-    bitsAllocated: 16,
-    bitsStored: bits,
-    samplesPerPixel: 1,
-    pixelRepresentation: 0,
-    planarConfiguration: 0,
-    photometricInterpretation: 'MONOCHROME2',
-    decodedBuffer: new Uint8Array(words.buffer),
-  })
-  return Buffer.from(NativeCodecs[encoder](context, { lossy: false }).getEncodedBuffer()!)
+async function stream(encoder: Encoder, words: Uint16Array, bits: number): Promise<Buffer> {
+  await startCodecs()
+  return encodeGray(encoder, SIDE, words, bits)
 }
 
 function encapsulated(syntax: string, streams: readonly Uint8Array[], o: SliceOptions): Buffer {

@@ -1,37 +1,21 @@
-import { createRequire } from 'node:module'
-import type * as Codecs from 'dcmjs-codecs'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { blankCodestreams } from '../../../src/dicom/anonymize/codestream_text.js'
 import { decodeFrame } from '../../../src/dicom/pixels/codecs.js'
 import type { FrameHeader } from '../../../src/dicom/pixels/codecs.js'
 import { codestreamFamily } from '../../../src/dicom/pixels/codestream.js'
 import { createRandom } from '../../../src/random.js'
+import { encodeGray, startCodecs } from '../encode.js'
+import type { Encoder } from '../encode.js'
 
 const SIDE = 32
 const NAME = 'SMITH^JOHN'
-const { Context, NativeCodecs } = createRequire(import.meta.url)('dcmjs-codecs') as typeof Codecs
 
-beforeAll(async () => {
-  if (!NativeCodecs.isInitialized()) await NativeCodecs.initializeAsync()
-})
-
-type Encoder = 'encodeJpeg' | 'encodeJpegLs' | 'encodeJpeg2000' | 'encodeHtJpeg2000'
+beforeAll(startCodecs)
 
 function encode(encoder: Encoder): Buffer {
   const random = createRandom(3)
   const words = Uint16Array.from({ length: SIDE * SIDE }, () => Math.round(2000 + 300 * random.normal()))
-  const context = new Context({
-    width: SIDE,
-    height: SIDE,
-    bitsAllocated: 16,
-    bitsStored: 16,
-    samplesPerPixel: 1,
-    pixelRepresentation: 0,
-    planarConfiguration: 0,
-    photometricInterpretation: 'MONOCHROME2',
-    decodedBuffer: new Uint8Array(words.buffer),
-  })
-  return Buffer.from(NativeCodecs[encoder](context, { lossy: false }).getEncodedBuffer()!)
+  return encodeGray(encoder, SIDE, words)
 }
 
 const header: FrameHeader = {
