@@ -30,7 +30,12 @@ export interface BootstrapOptions {
   confidence: number
   /** Points of the band. */
   points?: number | undefined
+  /** Sampled sensitivities that are held at a time; results do not depend on it. */
+  held?: number | undefined
 }
+
+/** 256 MB: all 10,007 points of 6,700 samples. */
+const HELD = 1 << 26
 
 /**
  * Scan-level bootstrap of the FROC curve: each sample draws as many scans as there are, with replacement, and its
@@ -47,27 +52,33 @@ export function bootstrapFroc(
   scanOfDraw: Int32Array,
   options: BootstrapOptions,
 ): FrocBootstrap {
-  const { samples, seed, confidence, points = 10_000 } = options
-  const random = createRandom(seed)
+  const { samples, seed, confidence, points = 10_000, held = HELD } = options
   const sampler = new FrocSampler(vectors, scanOfDraw)
   // The band's grid and the seven rates, ascending together.
   const band = Float64Array.from({ length: points }, (_, i) => 1 / 8 + ((8 - 1 / 8) * i) / (points - 1))
   const grid = Float64Array.from([...band, ...FROC_RATES]).sort()
-  // Columns lie together: [grid point, sample].
-  const values = new Float32Array(grid.length * samples)
-  const cpm = new Float64Array(samples)
   const rateIndex = FROC_RATES.map((rate) => grid.indexOf(rate))
-  for (let sample = 0; sample < samples; sample++) {
-    while (!sampler.load(drawScans(random, scanOfDraw))) continue
-    sampler.read(grid, (at, value) => {
-      values[at * samples + sample] = value
-    })
-    for (const at of rateIndex) cpm[sample]! += values[at * samples + sample]! / FROC_RATES.length
+  const cpm = new Float64Array(samples)
+  const intervals: Interval[] = []
+  // Quantiles need all samples of a grid point: so many points at a time as memory allows, of the same samples each time.
+  const slab = Math.min(grid.length, Math.max(1, Math.floor(held / samples)))
+  // Columns lie together: [grid point, sample].
+  const values = new Float32Array(slab * samples)
+  for (let first = 0; first < grid.length; first += slab) {
+    const part = grid.subarray(first, first + slab)
+    const rates = rateIndex.filter((at) => at >= first && at < first + part.length)
+    const random = createRandom(seed)
+    for (let sample = 0; sample < samples; sample++) {
+      while (!sampler.load(drawScans(random, scanOfDraw))) continue
+      sampler.read(part, (at, value) => {
+        values[at * samples + sample] = value
+      })
+      for (const at of rates) cpm[sample]! += values[(at - first) * samples + sample]! / FROC_RATES.length
+    }
+    for (let at = 0; at < part.length; at++)
+      intervals.push(summarize(values.subarray(at * samples, (at + 1) * samples), confidence))
   }
-  const interval = (at: number): Interval =>
-    summarize(values.subarray(at * samples, (at + 1) * samples), confidence)
-  const bandIndex = bandPositions(grid, rateIndex, points)
-  const summary = bandIndex.map(interval)
+  const summary = bandPositions(grid, rateIndex, points).map((at) => intervals[at]!)
   return {
     band: {
       falsePositivesPerScan: [...band],
@@ -75,7 +86,7 @@ export function bootstrapFroc(
       low: summary.map((item) => item.low),
       high: summary.map((item) => item.high),
     },
-    rates: rateIndex.map(interval),
+    rates: rateIndex.map((at) => intervals[at]!),
     cpm: summarize(cpm, confidence),
   }
 }
