@@ -107,7 +107,7 @@ export const PATCH_HYPES_KEYS = {
       1,
     ),
     epsilon: number(
-      'Added to the denominator of RMSProp and Adam; with Adam at least 1e-20.',
+      'Added to the denominator of RMSProp and Adam, at least 1e-20 there.',
       1e-8,
       '',
       0,

@@ -24,7 +24,7 @@ export const SOLVER_KEYS = {
   ),
   use_jitter: flag('Shift, scale and mirror training frames at random.', false),
   rnd_seed: integer('Seed of weights, order, jitter and dropout.', 1, '', 0, 4294967295),
-  epsilon: number('Added to the denominator of RMSProp and Adam; with Adam at least 1e-20.', 1e-5, '', 0, 1),
+  epsilon: number('Added to the denominator of RMSProp and Adam, at least 1e-20 there.', 1e-5, '', 0, 1),
   learning_rate: number('Learning rate of the first steps.', 1e-3, '', 0, 100),
   learning_rate_step: integer(
     'The rate is learning_rate * 0.5 ^ max(0, floor(step / learning_rate_step) - 2).',
@@ -83,16 +83,16 @@ export const SOLVER_KEYS = {
   ),
 }
 
-/** A weight without a gradient so far would become 0 / 0. */
-const LEAST_ADAM_EPSILON = 1e-20
+/** A weight without a gradient so far, or for a long time, would become 0 / 0. */
+const LEAST_EPSILON = 1e-20
 
 /** Checks `solver` keys of a hypes file of any kind against each other. Throws NoduleError (FORMAT). */
 export function checkSolver({ opt, epsilon }: { opt: string; epsilon: number }, path: string): void {
-  if (!opt.startsWith('Adam') || epsilon >= LEAST_ADAM_EPSILON) return
+  if (opt === 'SGD' || epsilon >= LEAST_EPSILON) return
   throw new NoduleError('FORMAT', 'wrong value', {
     path,
     place: 'solver.epsilon',
-    expected: `at least ${LEAST_ADAM_EPSILON} with solver.opt ${opt}`,
+    expected: `at least ${LEAST_EPSILON} with solver.opt ${opt}`,
     actual: String(epsilon),
   })
 }

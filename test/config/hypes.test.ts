@@ -55,6 +55,10 @@ describe('hypes', () => {
       '{"solver": {"opt": "Adam", "epsilon": 0}}',
       'solver.epsilon: wrong value: expected at least 1e-20 with solver.opt Adam but received 0',
     ],
+    [
+      '{"solver": {"opt": "RMS", "epsilon": 0}}',
+      'solver.epsilon: wrong value: expected at least 1e-20 with solver.opt RMS but received 0',
+    ],
     ['{"solver": []}', 'solver: wrong type: expected object but received []'],
     [
       '{"solver": {"head_weights": [1]}}',
