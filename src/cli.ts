@@ -230,7 +230,7 @@ function explain(reason: string, argv: readonly string[], parser: unknown): stri
     })
   return unknown.length > 0
     ? unknown.join('; ')
-    : (missing(reason, parser) ?? notOffered(reason) ?? withoutStop(reason))
+    : (missing(reason, parser) ?? notOffered(reason, parser) ?? withoutStop(reason))
 }
 
 /**
@@ -240,18 +240,27 @@ function explain(reason: string, argv: readonly string[], parser: unknown): stri
 function missing(said: string, parser: unknown): string | undefined {
   const options = /^Missing required arguments?: (.+)$/.exec(said)?.[1]?.split(', ')
   if (options === undefined && !said.startsWith('Not enough non-option arguments')) return undefined
-  const commands = (parser as ParserOptions).getInternalMethods().getContext().fullCommands
+  const commands = commandsOf(parser)
   const call = ['nodule', ...commands.slice(0, -1).map((text) => text.split(' ')[0]), ...commands.slice(-1)]
   const what = options?.map((name) => `--${name} is missing`).join(', ') ?? 'too few words'
   return `${what}: expected ${[...call, ...(options ?? []).map((name) => `--${name} ...`)].join(' ')}`
 }
 
-/** What is none of an option's values, on one line; undefined where that is not what yargs says. */
-function notOffered(said: string): string | undefined {
+/** The commands of the call, as they were defined: "weights <file>", "convert <file>". */
+function commandsOf(parser: unknown): string[] {
+  return (parser as ParserOptions).getInternalMethods().getContext().fullCommands
+}
+
+/** What is none of an option's or a word's values, on one line; undefined where that is not what yargs says. */
+function notOffered(said: string, parser: unknown): string | undefined {
   const values = [...said.matchAll(/^ +Argument: (\S+), Given: (.*), Choices: (.*)$/gm)]
   if (values.length === 0) return undefined
+  const words = commandsOf(parser).join(' ')
   return values
-    .map(([, name, given, choices]) => `--${name}: expected one of ${choices}, not ${given}`)
+    .map(([, name, given, choices]) => {
+      const what = words.includes(`<${name}>`) ? `<${name}>` : `--${name}`
+      return `${what}: expected one of ${choices}, not ${given}`
+    })
     .join('; ')
 }
 
@@ -307,7 +316,6 @@ interface ParserOptions {
     key: Record<string, unknown>
     alias: Record<string, string[]>
   }
-  /** The commands of the call, as they were defined: "weights <file>", "convert <file>". */
   getInternalMethods: () => { getContext: () => { fullCommands: string[] } }
 }
 

@@ -99,6 +99,10 @@ describe('nodule', () => {
       ['detect', 'x', '-o', 'found', '--region', 'lung'],
       'nodule detect: --region: expected one of "lungs", "all", not "lung" (nodule detect --help)',
     ],
+    [
+      ['engine', 'install', 'cuda'],
+      'nodule engine: <name>: expected one of "native", "tensorflow", not "cuda" (nodule engine --help)',
+    ],
     [['help', 'detct'], 'nodule: unknown command detct: did you mean detect?'],
     [['doctor', 'x'], 'nodule doctor: Unknown argument: x (nodule doctor --help)'],
     [['dump'], 'nodule dump: too few words: expected nodule dump <files..> (nodule dump --help)'],
@@ -158,6 +162,11 @@ describe('nodule', () => {
         /no effect here \(--rpc\): expected a JSON list of true boxes/,
       ],
       [['anonymize', folder, '-o', join(folder, 'copies')], /copies: the results would lie among the inputs/],
+      [['dump', 'a.dcm', '--meta', '--json'], /no file meta information \(--meta\): expected none with --json/],
+      [
+        ['convert', folder, '--compress', '-o', join(folder, 'a.nii')],
+        /a\.nii: nothing of this format can be compressed \(--compress\): expected a name that ends in/,
+      ],
       [['dump', join(folder, 'absent.dcm')], /absent\.dcm: .*no such file/],
       [['annotations', join(folder, 'nowhere')], /nowhere: .*no such file or folder/],
       [['annotations', file('other.xml', '<?xml version="1.0"?><html/>')], /other\.xml: .*LidcReadMessage/],

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs'
 import { dumpFile } from '../dicom/index.js'
-import { describeError } from '../errors.js'
+import { NoduleError, describeError } from '../errors.js'
 import { outputLost, printFailure, printPiece, wantsJson } from '../terminal/output.js'
 
 interface Flags {
@@ -26,6 +26,12 @@ export const command: CommandModule<object, Flags> = {
       ),
   handler: async ({ files, meta }) => {
     const json = wantsJson()
+    if (json && meta) {
+      throw new NoduleError('INVALID_PARAMETER', 'the DICOM JSON model has no file meta information', {
+        parameter: 'meta',
+        expected: 'none with --json (PS3.18, F.2)',
+      })
+    }
     // A document at a time: many files do not fit into one string.
     const several = json && files.length > 1
     if (several) printPiece('[\n')

@@ -24,7 +24,7 @@ export interface Conversion {
  *
  * @param o.series part of a Series Instance UID, where there are several volumes
  * @param o.compress deflate the voxels of a MetaImage
- * @throws NoduleError FILE, FORMAT, INVALID_PARAMETER (no or several volumes, an unknown name)
+ * @throws NoduleError FILE, FORMAT, INVALID_PARAMETER (no or several volumes, an unknown name, a .nii to compress)
  */
 export async function convertSeries(
   inputs: readonly string[],
@@ -35,6 +35,13 @@ export async function convertSeries(
     throw new NoduleError('INVALID_PARAMETER', 'wrong output name', {
       path: output,
       expected: 'a name that ends in .nii, .nii.gz, .mhd or .mha',
+    })
+  }
+  if (o.compress === true && /\.nii$/i.test(output)) {
+    throw new NoduleError('INVALID_PARAMETER', 'nothing of this format can be compressed', {
+      path: output,
+      expected: 'a name that ends in .nii.gz, .mhd or .mha with compress',
+      parameter: 'compress',
     })
   }
   const found = await findSeries(inputs)
@@ -77,6 +84,7 @@ const MAX_NAMED = 10
 /** What a problem of a series costs the file; undefined where it costs nothing. `distance` of the slices, mm. */
 function warningOf({ kind, message, paths = [] }: SeriesProblem, distance: number): string | undefined {
   if (kind === 'no-position') return message
+  if (kind === 'shifted') return `the file stacks all slices along one line: ${message}`
   if (kind === 'gap' || kind === 'uneven-spacing')
     return `the file has one slice distance for all, ${distance} mm: ${message}`
   if (!LEFT_OUT.includes(kind)) return undefined

@@ -53,4 +53,12 @@ describe('slices that a conversion loses', () => {
     expect(warnings[0]).toContain(`${join(folder, 'copy0-0.dcm')}, `)
     expect(warnings[0]).toMatch(/ and 2 more$/)
   })
+
+  it('are told of where they lie beside the others: the file has one line for all', async () => {
+    put('3.dcm', sliceFile({ z: 6, x: 40, instance: 3, uid: '1.2.3' }))
+    const { warnings } = await convertSeries([folder], join(folder, 'a.nii'))
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the file stacks all slices along one line: 1 slice lies more than .* mm beside/),
+    ])
+  })
 })
