@@ -2,9 +2,9 @@
 // ONNX, detection on patients that the model has not seen, evaluation, and a report to open.
 // --short: a few patients and steps, to see that everything works; the model is worth nothing.
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { doctor, fail, printMissing, root, run, say } from './steps.mjs'
+import { doctor, fail, outputFolder, printMissing, root, run, say } from './steps.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -14,7 +14,7 @@ const { values } = parseArgs({
 })
 const KNOWN_PATIENTS = values.short ? 2 : 12
 const UNSEEN_PATIENTS = values.short ? 1 : 3
-const output = resolve(values.output)
+const output = outputFolder(values.output)
 const at = (...parts) => join(output, ...parts)
 // An earlier demo's folder is replaced; anything else stays.
 const mark = at('.nodule-demo')

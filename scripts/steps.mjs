@@ -1,6 +1,7 @@
 // Steps that say what they do; shared by setup, test, check and demo. Plain JavaScript: they run before `npm ci`.
 import { spawn, spawnSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -50,6 +51,14 @@ export function say(text) {
 export function fail(text) {
   console.error(text)
   process.exit(1)
+}
+
+/** The folder that --output names, which may be missing; ends the process where it is a file. */
+export function outputFolder(name) {
+  const folder = resolve(name)
+  if (existsSync(folder) && !statSync(folder).isDirectory())
+    fail(`${folder} is a file: name a folder by --output`)
+  return folder
 }
 
 /** What `nodule doctor` finds. */

@@ -12,7 +12,7 @@
 import { existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { fail, root, run, say } from './steps.mjs'
+import { fail, outputFolder, root, run, say } from './steps.mjs'
 
 const { values } = parseArgs({
   options: {
@@ -32,7 +32,7 @@ if (values.data === '' || !existsSync(join(stacks, 'index.csv')))
   fail(`no nodule stacks in ${stacks}: name the folder that holds lidc-nodule-stacks by --data`)
 const share = Number(values.part)
 if (!(share > 0 && share <= 1)) fail(`--part: a number above 0, at most 1, not ${values.part}`)
-const output = resolve(values.output)
+const output = outputFolder(values.output)
 const hosts = values.hosts.split(',')
 if (hosts.length < 2) fail('--hosts: at least two scans: each twin leaves out every other')
 const missing = hosts.find((name) => !existsSync(join(data, name)))
@@ -171,7 +171,7 @@ for (const host of hosts) {
 
 const known = ['train', 'stack-copies']
 const patches = (scans) => [patchHypes, '--train', ...cubes(...known), ...scans, '--test', ...cubes('val')]
-const second = train('7: second stage, on stacks', at('second'), ...[...patches([]), ...steps(5000)])
+const second = train('7: second stage, on stacks', at('second'), ...[...patches([]), ...steps(7000)])
 /** The second stage, taught by some whole scans too, and by other cubes. */
 function taught(name, scans, ...more) {
   const whole = [...more, ...scans.flatMap((host) => cubes(nameOf(host), `${nameOf(host)}-copies`))]
