@@ -71,7 +71,7 @@ export const PATCH_HYPES_KEYS = {
     gray_scale: number('Largest change of the contrast.', 0.1, '', 0, 0.9),
     noise: number('Largest standard deviation of added noise, as a part of the window.', 0.02, '', 0, 1),
     z_truncation: number(
-      'Share of the cubes, of nodules as of others, that end in z as a stack cut out around a nodule does (at least as many as there are, so that the ends tell nothing).',
+      'Share of the cubes, of nodules as of others, that reach no farther than stacks cut out around nodules do, in z and in the plane (at least as many as there are, so that the borders tell nothing).',
       0.5,
       '',
       0,
@@ -106,13 +106,7 @@ export const PATCH_HYPES_KEYS = {
       0,
       1,
     ),
-    epsilon: number(
-      'Added to the denominator of RMSProp and Adam, at least 1e-20 there.',
-      1e-8,
-      '',
-      0,
-      1,
-    ),
+    epsilon: number('Added to the denominator of RMSProp and Adam, at least 1e-20 there.', 1e-8, '', 0, 1),
     momentum: number('SGD: part of the last step that is taken again; 0: plain.', 0, '', 0, 0.9999),
     accumulate: integer('Batches whose gradients are averaged for one step.', 1, 'batches', 1, 1024),
     precision: choice(

@@ -3,7 +3,7 @@ import { voxelToPatient } from '../geometry/patient.js'
 import type { Vector3 } from '../geometry/vector.js'
 import { DETECT_DEFAULTS, detectVolume } from '../inference/index.js'
 import type { DetectedNodule, DetectedSlice, Session } from '../inference/index.js'
-import { sampleCubes, slicesAround } from '../patches/index.js'
+import { reachFrom, sampleCubes } from '../patches/index.js'
 import type { CubeRecord, CubeSource, CubeSpec, MarkBox } from '../patches/index.js'
 import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
@@ -32,7 +32,7 @@ const TISSUE_HU = -600
 const TRIES = 30
 
 interface Wanted {
-  record: Omit<CubeRecord, 'center' | 'voxel' | 'ends'>
+  record: Omit<CubeRecord, 'center' | 'voxel' | 'reach'>
   voxel: Vector3
 }
 
@@ -65,7 +65,7 @@ export async function mineVolume(
   const inside = ([, j, i]: Vector3): boolean =>
     Math.min(j + 0.5, rows - j - 0.5) * rowMm >= fineSide / 2 &&
     Math.min(i + 0.5, columns - i - 0.5) * columnMm >= fineSide / 2
-  // Air beside a stack is no air: a cube that reaches there would tell that it is of a stack.
+  // The fine planes should show tissue all over; how far the coarse ones do, training levels between the classes.
   const fits = (voxel: Vector3): boolean => !source.cut || inside(voxel)
 
   const marks = markCubes(detected, nodules, findings, volume, rule)
@@ -91,7 +91,7 @@ export async function mineVolume(
     ...record,
     center: voxelToPatient(volume.geometry, ...voxel),
     voxel,
-    ...(source.cut ? { ends: slicesAround(volume, voxel[0]) } : {}),
+    ...(source.cut ? { reach: reachFrom(volume, voxel) } : {}),
   }))
   const { key, patientId, seriesInstanceUid, stack, origin } = source
   return {

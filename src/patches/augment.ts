@@ -2,7 +2,7 @@ import type { PatchHypes } from '../config/patch_hypes.js'
 import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import { cubeBytes, cubePlanes } from './cube.js'
-import type { CubeGrid, CubeSpec } from './cube.js'
+import type { CubeGrid, CubeSpec, Reach } from './cube.js'
 
 /** One way of looking at a cube. */
 export interface CubeView {
@@ -22,9 +22,8 @@ export interface CubeView {
   contrast: number
   brightness: number
   noise: number
-  /** What is below and above these distances from the center is the plane there, repeated, mm. */
-  belowMm: number
-  aboveMm: number
+  /** Beyond these distances from the center the plane, column and row there is repeated. */
+  reach: Readonly<Reach>
 }
 
 /** The cube as it is. */
@@ -40,11 +39,10 @@ export const PLAIN_VIEW: Readonly<CubeView> = {
   contrast: 1,
   brightness: 0,
   noise: 0,
-  belowMm: Infinity,
-  aboveMm: Infinity,
+  reach: { ends: [Infinity, Infinity], sides: [Infinity, Infinity, Infinity, Infinity] },
 }
 
-/** A random view within what the hypes allow; the ends in z are the caller's. */
+/** A random view within what the hypes allow; how far it reaches is the caller's. */
 export function randomView(augment: PatchHypes['augment'], random: Random): CubeView {
   const within = (limit: number): number => (random.uniform() * 2 - 1) * limit
   const flip = (): boolean => random.uniform() < 0.5 && augment.mirror
@@ -175,6 +173,9 @@ function renderGrid(
   const cos = Math.cos(view.angle) * view.scale
   const sin = Math.sin(view.angle) * view.scale
   const pixels = size * size
+  const [left, right, top, bottom] = view.reach.sides
+  const [lowX, highX] = pixelsWithin(left, right, from)
+  const [lowY, highY] = pixelsWithin(top, bottom, from)
   // The upper left neighbor and two weights of each pixel, the same on all planes.
   const base = new Int32Array(pixels)
   const partX = new Float32Array(pixels)
@@ -183,21 +184,21 @@ function renderGrid(
     const y = view.mirrorY ? half - row : row - half
     for (let column = 0; column < size; column++, n++) {
       const x = view.mirrorX ? half - column : column - half
-      const u = clamp(cos * x - sin * y + view.shiftX + center, side - 1)
-      const v = clamp(sin * x + cos * y + view.shiftY + center, side - 1)
-      const left = Math.min(Math.floor(u), side - 2)
-      const top = Math.min(Math.floor(v), side - 2)
-      base[n] = top * side + left
-      partX[n] = u - left
-      partY[n] = v - top
+      const u = clamp(cos * x - sin * y + view.shiftX + center, lowX, highX)
+      const v = clamp(sin * x + cos * y + view.shiftY + center, lowY, highY)
+      const column0 = Math.min(Math.floor(u), side - 2)
+      const row0 = Math.min(Math.floor(v), side - 2)
+      base[n] = row0 * side + column0
+      partX[n] = u - column0
+      partY[n] = v - row0
     }
   }
   const middle = (from.planes - 1) / 2
+  const [below, above] = view.reach.ends
   for (let plane = 0; plane < planes; plane++) {
     const step = (plane - (planes - 1) / 2) * (view.mirrorZ ? -1 : 1)
     const z = (step * view.scale + view.shiftZ) * grid.planeMm
-    const inside = Math.min(Math.max(z, -view.belowMm), view.aboveMm)
-    const at = clamp(inside / grid.planeMm + middle, from.planes - 1)
+    const at = clamp(clamp(z, -below, above) / grid.planeMm + middle, 0, from.planes - 1)
     const low = Math.floor(at)
     const part = at - low
     const first = low * side * side
@@ -224,6 +225,15 @@ function renderGrid(
   }
 }
 
-function clamp(value: number, high: number): number {
-  return value < 0 ? 0 : value > high ? high : value
+/** First and last pixel of a stored line whose centers lie within these distances from its middle. */
+function pixelsWithin(beforeMm: number, behindMm: number, { size, pixelMm }: CubeGrid): [number, number] {
+  const center = (size - 1) / 2
+  const low = Math.max(0, Math.ceil(center - beforeMm / pixelMm))
+  const high = Math.min(size - 1, Math.floor(center + behindMm / pixelMm))
+  // Where there is nothing between, the pixel at the middle.
+  return low <= high ? [low, high] : [Math.floor(center), Math.floor(center)]
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return value < low ? low : value > high ? high : value
 }

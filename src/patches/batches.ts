@@ -4,6 +4,7 @@ import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import { randomView, renderView, storedSpec } from './augment.js'
 import { cubePlanes, cubeSpec } from './cube.js'
+import type { Reach } from './cube.js'
 import { openCubes } from './store.js'
 import type { CubeRecord, CubeStore } from './store.js'
 
@@ -23,8 +24,14 @@ interface Choices {
   groups: number[][]
   /** Weights of the groups, summed up. */
   cumulative: Float64Array
-  /** Share of what is drawn that ends in z as a stack does. */
-  ended: number
+}
+
+/** A class of cubes. */
+interface Class extends Choices {
+  /** Those of stacks, which end soon, as often as they are drawn; undefined: none. */
+  cut: Choices | undefined
+  /** Their share of what is drawn. */
+  cutShare: number
 }
 
 export interface PatchSampler {
@@ -35,9 +42,11 @@ export interface PatchSampler {
 }
 
 /**
- * Draws training cubes: nodules and others by `sampling.positive_share`, each in a random view. Cubes of stacks end in z
- * where the nodule does; the others get such ends as often, drawn from those of the nodules, among nodules and others
- * alike, so that the ends tell nothing.
+ * Draws training cubes: nodules and others by `sampling.positive_share`, each in a random view.
+ *
+ * How far the volume around a cube reaches must tell nothing, but a nodule lies in the middle of its stack and what is
+ * none beside it. So cubes of both classes are as often cut, and all that are cut reach no farther than a cube drawn from
+ * the nodules' stacks does, and one drawn from the others': one of the two is the cube itself, if it is of a stack.
  *
  * @throws NoduleError (FORMAT) where there are no nodules or nothing else
  */
@@ -46,7 +55,6 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
   const spec = cubeSpec(hypes)
   const positives = new Map<string, number[]>()
   const negatives: { index: number; weight: number }[] = []
-  const ends: [number, number][] = []
   for (const [index, { record, source }] of store.cubes.entries()) {
     if (record.labels.nodule === undefined) continue
     if (record.labels.nodule < 0.5) {
@@ -57,39 +65,41 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
     const group = positives.get(name)
     if (group === undefined) positives.set(name, [index])
     else group.push(index)
-    if (record.ends !== undefined) ends.push(record.ends)
   }
   const recordOf = (index: number): CubeRecord => store.cubes[index]!.record
-  const choices = (groups: number[][], weights: readonly number[], what: string): Choices => {
-    let sum = 0
-    let ended = 0
-    const cumulative = Float64Array.from(groups, (group, n) => {
-      ended +=
-        (weights[n]! * group.filter((index) => recordOf(index).ends !== undefined).length) / group.length
-      return (sum += weights[n]!)
-    })
+  const classOf = (groups: number[][], weights: readonly number[], what: string): Class => {
+    const all = { groups, cumulative: summedUp(weights) }
+    const sum = all.cumulative.at(-1) ?? 0
     if (!(sum > 0))
       throw new NoduleError('FORMAT', `the cubes hold no ${what}`, {
         path: store.folder,
         expected: `cubes of ${what}`,
       })
-    return { groups, cumulative, ended: ended / sum }
+    const parts = groups.map((group) => group.filter((index) => recordOf(index).reach !== undefined))
+    const cumulative = summedUp(parts.map((part, n) => (weights[n]! * part.length) / groups[n]!.length))
+    const cutSum = cumulative.at(-1)!
+    return {
+      ...all,
+      cut: cutSum > 0 ? { groups: parts, cumulative } : undefined,
+      cutShare: cutSum / sum,
+    }
   }
-  const nodules = choices(
+  const nodules = classOf(
     [...positives.values()],
     [...positives.values()].map((group) =>
       group.some((index) => (recordOf(index).axialDiameterMm ?? 0) >= LARGE_MM) ? sampling.large_weight : 1,
     ),
     'nodules',
   )
-  const others = choices(
+  const others = classOf(
     negatives.map(({ index }) => [index]),
     negatives.map(({ weight }) => weight),
     'marks or background without a nodule',
   )
-  const share = ends.length === 0 ? 0 : Math.max(augment.z_truncation, nodules.ended, others.ended)
-  const toEnd = ({ ended }: Choices): number => (ended >= 1 ? 0 : (share - ended) / (1 - ended))
-  const [endNodules, endOthers] = [toEnd(nodules), toEnd(others)]
+  const someCut = nodules.cut !== undefined || others.cut !== undefined
+  const share = someCut ? Math.max(augment.z_truncation, nodules.cutShare, others.cutShare) : 0
+  const toCut = ({ cutShare }: Class): number => (cutShare >= 1 ? 0 : (share - cutShare) / (1 - cutShare))
+  const [cutNodules, cutOthers] = [toCut(nodules), toCut(others)]
 
   const planes = cubePlanes(spec)
   const size = spec.fine.size ** 2 * planes
@@ -106,11 +116,13 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
         const index = draw(positive ? nodules : others, random)
         const record = recordOf(index)
         const view = randomView(augment, random)
-        const cut = random.uniform() < (positive ? endNodules : endOthers)
-        if (cut && record.ends === undefined) {
-          const [below, above] = ends[random.integer(ends.length)]!
-          Object.assign(view, { belowMm: below, aboveMm: above })
-        }
+        const cut = random.uniform() < (positive ? cutNodules : cutOthers)
+        if (cut || record.reach !== undefined)
+          for (const some of [nodules, others]) {
+            const own = record.reach !== undefined && (some === nodules) === positive
+            const by = own || some.cut === undefined ? record : recordOf(draw(some.cut, random))
+            if (by.reach !== undefined) view.reach = nearer(view.reach, by.reach)
+          }
         renderView(store.read(index), spec, view, random, cubes.subarray(row * size, (row + 1) * size))
         targets.forEach((target, at) => {
           const label = record.labels[target]
@@ -120,6 +132,17 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
       return { cubes, labels }
     },
   }
+}
+
+function summedUp(weights: readonly number[]): Float64Array {
+  let sum = 0
+  return Float64Array.from(weights, (weight) => (sum += weight))
+}
+
+function nearer(one: Readonly<Reach>, other: Readonly<Reach>): Reach {
+  const least = <T extends readonly number[]>(a: T, b: T): T =>
+    a.map((mm, n) => Math.min(mm, b[n]!)) as unknown as T
+  return { ends: least(one.ends, other.ends), sides: least(one.sides, other.sides) }
 }
 
 /** A label of a binary target drawn towards 0.5. */

@@ -45,13 +45,12 @@ export function cubeBytes(spec: CubeSpec): number {
   return cubePlanes(spec) * spec.fine.size ** 2
 }
 
-/** HU outside of the image: air. */
-const OUTSIDE_HU = -1000
 const MAX_BYTES = 2 ** 31
 
 /**
- * Cubes around points of a volume: trilinear between voxel centers; air outside of the images; beyond the first and
- * the last slice, that slice again (of a stack cut out around a nodule nothing more is known). Windowed to gray levels.
+ * Cubes around points of a volume: trilinear between voxel centers; beyond the first and the last slice, row and column
+ * that one again (of a stack cut out around a nodule nothing more is known, and air would tell where its border lies).
+ * Windowed to gray levels.
  *
  * @param centers voxel indices (k, j, i), which may be fractional
  * @returns uint8 [centers, planes, size, size]
@@ -90,12 +89,11 @@ function checkSpec({ fine, coarse, windowLow, windowHigh }: CubeSpec): void {
   if (!(windowLow < windowHigh)) throw invalidParameter('windowHigh', `more than ${windowLow}`, windowHigh)
 }
 
-/** Where the pixels of a line lie in the image: two voxels each with their weights, 0 where a voxel is outside. */
+/** Where the pixels of a line lie in the image: two voxels each, and the weight of the second. */
 interface Taps {
   first: Int32Array
   second: Int32Array
-  firstWeight: Float64Array
-  secondWeight: Float64Array
+  weight: Float64Array
 }
 
 /** @param stride elements from one voxel to the next */
@@ -103,21 +101,14 @@ function lineTaps(center: number, stepVoxels: number, count: number, length: num
   const taps: Taps = {
     first: new Int32Array(count),
     second: new Int32Array(count),
-    firstWeight: new Float64Array(count),
-    secondWeight: new Float64Array(count),
+    weight: new Float64Array(count),
   }
   for (let n = 0; n < count; n++) {
-    const at = center + (n - (count - 1) / 2) * stepVoxels
+    const at = Math.min(Math.max(center + (n - (count - 1) / 2) * stepVoxels, 0), length - 1)
     const low = Math.floor(at)
-    const part = at - low
-    if (low >= 0 && low < length) {
-      taps.first[n] = low * stride
-      taps.firstWeight[n] = 1 - part
-    }
-    if (low + 1 >= 0 && low + 1 < length) {
-      taps.second[n] = (low + 1) * stride
-      taps.secondWeight[n] = part
-    }
+    taps.first[n] = low * stride
+    taps.second[n] = Math.min(low + 1, length - 1) * stride
+    taps.weight[n] = at - low
   }
   return taps
 }
@@ -136,9 +127,8 @@ function fillGrid(
   const xs = lineTaps(i, pixelMm / columnMm, size, columns, 1)
   const position = sliceToPosition(geometry, k)
   const scale = 255 / (windowHigh - windowLow)
-  // Voxels are summed as HU above air, so that those outside, of weight 0, count as air.
-  const offset = (OUTSIDE_HU - windowLow) * scale + 0.5
-  const { first: x0, second: x1, firstWeight: wx0, secondWeight: wx1 } = xs
+  const offset = 0.5 - windowLow * scale
+  const { first: x0, second: x1, weight: wx } = xs
   let target = 0
   for (let plane = 0; plane < planes; plane++) {
     const at = positionToSlice(geometry, position + (plane - (planes - 1) / 2) * planeMm)
@@ -153,8 +143,8 @@ function fillGrid(
       const b = base0 + ys.second[row]!
       const c = base1 + ys.first[row]!
       const d = base1 + ys.second[row]!
-      const upper = ys.firstWeight[row]! * scale
-      const lower = ys.secondWeight[row]! * scale
+      const lower = ys.weight[row]! * scale
+      const upper = scale - lower
       const wa = upper * (1 - part)
       const wb = lower * (1 - part)
       const wc = upper * part
@@ -162,28 +152,38 @@ function fillGrid(
       for (let column = 0; column < size; column++, target++) {
         const left = x0[column]!
         const right = x1[column]!
-        const gray =
-          wx0[column]! *
-            (wa * (data[a + left]! - OUTSIDE_HU) +
-              wb * (data[b + left]! - OUTSIDE_HU) +
-              wc * (data[c + left]! - OUTSIDE_HU) +
-              wd * (data[d + left]! - OUTSIDE_HU)) +
-          wx1[column]! *
-            (wa * (data[a + right]! - OUTSIDE_HU) +
-              wb * (data[b + right]! - OUTSIDE_HU) +
-              wc * (data[c + right]! - OUTSIDE_HU) +
-              wd * (data[d + right]! - OUTSIDE_HU)) +
-          offset
+        const near = wa * data[a + left]! + wb * data[b + left]! + wc * data[c + left]! + wd * data[d + left]!
+        const far =
+          wa * data[a + right]! + wb * data[b + right]! + wc * data[c + right]! + wd * data[d + right]!
+        const gray = near + (far - near) * wx[column]! + offset
         out[target] = gray <= 0 ? 0 : gray >= 255 ? 255 : gray
       }
     }
   }
 }
 
-/** How far the slices of a volume reach below and above a point, mm along the slice direction, not negative. */
-export function slicesAround(volume: Pick<HuVolume, 'shape' | 'geometry'>, k: number): [number, number] {
-  const at = sliceToPosition(volume.geometry, k)
-  const low = sliceToPosition(volume.geometry, 0)
-  const high = sliceToPosition(volume.geometry, volume.shape[0] - 1)
-  return [Math.max(0, at - low), Math.max(0, high - at)]
+/** How far a volume reaches from a point, mm, none negative: to the centers of its outermost voxels. */
+export interface Reach {
+  /** Below and above, along the slice direction. */
+  ends: [number, number]
+  /** To the first and the last column, the first and the last row. */
+  sides: [number, number, number, number]
+}
+
+/** @param voxel k, j, i, which may be fractional */
+export function reachFrom({ shape, geometry }: Pick<HuVolume, 'shape' | 'geometry'>, voxel: Vector3): Reach {
+  const [k, j, i] = voxel
+  const [, rowMm, columnMm] = geometry.spacing
+  const at = sliceToPosition(geometry, k)
+  const low = sliceToPosition(geometry, 0)
+  const high = sliceToPosition(geometry, shape[0] - 1)
+  return {
+    ends: [Math.max(0, at - low), Math.max(0, high - at)],
+    sides: [
+      Math.max(0, i * columnMm),
+      Math.max(0, (shape[2] - 1 - i) * columnMm),
+      Math.max(0, j * rowMm),
+      Math.max(0, (shape[1] - 1 - j) * rowMm),
+    ],
+  }
 }

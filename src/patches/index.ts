@@ -1,5 +1,5 @@
 // A classifier of cubes around marks: the second stage. Sampling, the folders of cubes, the network, its training.
-export { cubeBytes, cubePlanes, cubeSpec, sampleCubes, slicesAround } from './cube.js'
+export { cubeBytes, cubePlanes, cubeSpec, reachFrom, sampleCubes } from './cube.js'
 export type { CubeSpec } from './cube.js'
 export { innerCube, storedSpec } from './augment.js'
 export { checkStore, openCubesFor } from './batches.js'

@@ -9,7 +9,7 @@ import { makeOutputFolder, readText, writeFileAtomic } from '../files.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { Vector3 } from '../geometry/vector.js'
 import { cubeBytes } from './cube.js'
-import type { CubeSpec } from './cube.js'
+import type { CubeSpec, Reach } from './cube.js'
 import type { CubeLabels } from './targets.js'
 
 /*
@@ -18,7 +18,8 @@ import type { CubeLabels } from './targets.js'
  * end in .part; a source's bytes come before its line, so that what an interruption leaves behind can be cut off.
  */
 
-export const CUBES_FORMAT = 'nodule-cubes/1'
+/** Format 1 had air beside a stack, which told false marks from nodules: these lie in the middle of theirs. */
+export const CUBES_FORMAT = 'nodule-cubes/2'
 
 /** Why there is a cube: a nodule of the readers, a mark of the first stage, a point where nothing is. */
 export type CubeReason = 'nodule' | 'mark' | 'background'
@@ -45,8 +46,8 @@ export interface CubeRecord {
   boxDiameterMm?: number
   /** Of a false mark. */
   boxes?: MarkBox[]
-  /** mm from the center to the first and to the last slice, where these are the ends of a stack. */
-  ends?: [number, number]
+  /** How far the volume reaches, where it is a stack cut out around a nodule. */
+  reach?: Reach
 }
 
 /** The cubes of one volume. */
@@ -290,7 +291,7 @@ function checkCube(
   if (!isObject(cube)) throw wrong('', 'object', cube)
   if (!REASONS.some((reason) => reason === cube['reason']))
     throw wrong('/reason', `one of ${REASONS.join(', ')}`, cube['reason'])
-  const { labels, score, ends } = cube
+  const { labels, score, reach } = cube
   if (!isObject(labels)) throw wrong('/labels', 'object', labels)
   for (const [target, label] of Object.entries(labels)) {
     if (!PATCH_TARGETS.some((known) => known === target))
@@ -300,8 +301,14 @@ function checkCube(
   }
   if (score !== undefined && !(typeof score === 'number' && score >= 0 && score <= 1))
     throw wrong('/score', 'number between 0 and 1', score)
-  if (ends !== undefined && !(Array.isArray(ends) && ends.length === 2 && ends.every(Number.isFinite)))
-    throw wrong('/ends', 'two numbers', ends)
+  if (reach === undefined) return
+  if (!isObject(reach)) throw wrong('/reach', 'object', reach)
+  const lengths = { ends: 2, sides: 4 }
+  for (const [name, length] of Object.entries(lengths)) {
+    const values = reach[name]
+    if (!(Array.isArray(values) && values.length === length && values.every((mm) => mm >= 0 && mm < 1e6)))
+      throw wrong(`/reach/${name}`, `${length} numbers from 0 up`, values)
+  }
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -175,7 +175,7 @@ describe('mining stacks', () => {
     expect(of('nodule', 1)[0]).toMatchObject({
       finding: 'nodule-0',
       voxel: [1.5, 60, 64],
-      ends: [3.75, 3.75],
+      reach: { ends: [3.75, 3.75] },
     })
     const moved = of('nodule', 1).map(({ voxel }) => Math.hypot(voxel[1] - 60, voxel[2] - 64) * 0.7)
     expect(Math.max(...moved)).toBeGreaterThan(0)

@@ -62,7 +62,7 @@ describe('mining copies of scans with nodules put in', () => {
         expect(names.filter((name) => name!.startsWith('insertion-'))).toHaveLength(2)
         expect(names).toHaveLength(3)
         // A scan has no ends: what lies above and below is known.
-        expect(cubes.some(({ ends }) => ends !== undefined)).toBe(false)
+        expect(cubes.some(({ reach }) => reach !== undefined)).toBe(false)
       }
       const places = sources.map(
         ({ cubes }) => cubes.find(({ finding }) => finding?.startsWith('insertion-'))!.voxel,
@@ -88,7 +88,7 @@ describe('mining copies of scans with nodules put in', () => {
       for (const { cubes } of sources) {
         const nodules = cubes.filter(({ reason }) => reason === 'nodule')
         expect(nodules.some(({ finding }) => finding!.startsWith('insertion-'))).toBe(true)
-        expect(nodules.every(({ ends }) => ends !== undefined)).toBe(true)
+        expect(nodules.every(({ reach }) => reach !== undefined)).toBe(true)
       }
     })
   })

@@ -4,7 +4,7 @@ import { NoduleError } from '../../src/errors.js'
 import { patientToVoxel, voxelToPatient } from '../../src/geometry/patient.js'
 import type { Vector3 } from '../../src/geometry/vector.js'
 import { PLAIN_VIEW, renderView, storedSpec } from '../../src/patches/augment.js'
-import { cubeBytes, cubePlanes, sampleCubes, slicesAround } from '../../src/patches/cube.js'
+import { cubeBytes, cubePlanes, reachFrom, sampleCubes } from '../../src/patches/cube.js'
 import type { CubeGrid, CubeSpec } from '../../src/patches/cube.js'
 import { createRandom } from '../../src/random.js'
 import type { HuVolume } from '../../src/volume/index.js'
@@ -14,8 +14,9 @@ import { randomVolume, volumeOf } from './volumes.js'
 function plainCube(volume: HuVolume, center: Vector3, spec: CubeSpec): number[] {
   const { geometry, shape, data } = volume
   const middle = voxelToPatient(geometry, ...center)
+  const within = (at: number, size: number): number => Math.min(Math.max(at, 0), size - 1)
   const hu = (k: number, j: number, i: number): number =>
-    j < 0 || j >= shape[1] || i < 0 || i >= shape[2] ? -1000 : data[(k * shape[1] + j) * shape[2] + i]!
+    data[(within(k, shape[0]) * shape[1] + within(j, shape[1])) * shape[2] + within(i, shape[2])]!
   const between = (at: number, value: (index: number) => number): number =>
     value(Math.floor(at)) * (1 - (at - Math.floor(at))) + value(Math.floor(at) + 1) * (at - Math.floor(at))
   const values: number[] = []
@@ -29,10 +30,8 @@ function plainCube(volume: HuVolume, center: Vector3, spec: CubeSpec): number[] 
             middle[1] + step(row, grid.size, grid.pixelMm),
             middle[2] + step(p, grid.planes, grid.planeMm),
           ])
-          const last = shape[0] - 1
-          const clamped = Math.min(Math.max(k, 0), last)
-          const value = between(clamped, (slice) =>
-            between(j, (y) => between(i, (x) => hu(Math.min(slice, last), y, x))),
+          const value = between(within(k, shape[0]), (slice) =>
+            between(j, (y) => between(i, (x) => hu(slice, y, x))),
           )
           const gray = ((value - spec.windowLow) * 255) / (spec.windowHigh - spec.windowLow)
           values.push(Math.min(255, Math.max(0, gray)))
@@ -77,18 +76,28 @@ describe('sampleCubes', () => {
     )
   })
 
-  it('is air beside the images, and the last slice again beyond the ends', () => {
-    const volume = volumeOf([2, 4, 4], [0, 2], [1, 1], (k) => (k === 0 ? -300 : 100))
+  it('is the last slice, row and column again beyond the ends', () => {
+    const volume = volumeOf([2, 4, 4], [0, 2], [1, 1], (k, _, i) => (k === 0 ? -300 : 100) + 10 * i)
     const cube = sampleCubes(volume, [[0, 1.5, 1.5]], { fine: grid(5, 6, 2, 1), ...window })
     const plane = (p: number): number[] => [...cube.subarray(p * 36, (p + 1) * 36)]
     expect(plane(0)).toEqual(plane(2))
     expect(plane(1)).toEqual(plane(2))
     expect(plane(4)).toEqual(plane(3))
-    expect(plane(2)[2 * 6 + 2]).toBe(Math.round((700 * 255) / 1400))
-    expect(plane(3)[2 * 6 + 2]).toBe(Math.round((1100 * 255) / 1400))
-    expect(plane(2).filter((gray) => gray === 0)).toHaveLength(36 - 16)
-    expect(slicesAround(volume, 0.5)).toEqual([1, 1])
-    expect(slicesAround(volume, 3)).toEqual([6, 0])
+    const row = (hu: number): number[] =>
+      [0, 0, 1, 2, 3, 3].map((i) => Math.round(((hu + 1000 + 10 * i) * 255) / 1400))
+    for (const n of [0, 2, 5]) {
+      expect(plane(2).slice(6 * n, 6 * n + 6)).toEqual(row(-300))
+      expect(plane(3).slice(6 * n, 6 * n + 6)).toEqual(row(100))
+    }
+  })
+
+  it('knows how far a volume reaches from a point', () => {
+    const volume = volumeOf([2, 4, 6], [0, 2], [0.5, 0.7], () => 0)
+    expect(reachFrom(volume, [0.5, 1, 4])).toEqual({
+      ends: [1, 1],
+      sides: [2.8, expect.closeTo(0.7), 0.5, 1],
+    })
+    expect(reachFrom(volume, [3, -1, 7])).toEqual({ ends: [6, 0], sides: [expect.closeTo(4.9), 0, 0, 2] })
   })
 
   it('takes 200 cubes in a fraction of a second', () => {
@@ -176,7 +185,7 @@ describe('renderView', () => {
   })
 
   it('repeats the plane at an end, as a volume does that ends there', () => {
-    const view = render({ belowMm: 2, aboveMm: 0 })
+    const view = render({ reach: { ...PLAIN_VIEW.reach, ends: [2, 0] } })
     for (const [row, column] of [
       [0, 0],
       [6, 9],
@@ -187,6 +196,23 @@ describe('renderView', () => {
       expect(values[4]).toBe(values[2])
       expect(values[1]).not.toBe(values[2])
     }
+  })
+
+  it('repeats the column and row at a side, in the fine and the coarse planes, however it is turned', () => {
+    // Pixels lie half a pixel and more from the middle: 3.9 mm hold six of 0.7 mm and three of 1.4 mm, 0.4 mm one and none.
+    const view = render({ reach: { ...PLAIN_VIEW.reach, sides: [3.9, Infinity, Infinity, 0.4] } })
+    const plain = render({})
+    for (const [plane, first, last] of [
+      [2, 0, 6],
+      [6, 3, 5],
+    ] as const) {
+      for (let column = 0; column < 12; column++)
+        expect(at(view, 3, column, plane)).toBe(at(plain, 3, Math.max(column, first), plane))
+      for (let row = last; row < 12; row++) expect(at(view, row, 9, plane)).toBe(at(plain, last, 9, plane))
+    }
+    const turned = render({ angle: Math.PI, reach: { ...PLAIN_VIEW.reach, sides: [3.9, 99, 99, 0.4] } })
+    expect(at(turned, 8, 10, 6)).toBeCloseTo(at(turned, 8, 8, 6), 4)
+    expect(at(turned, 0, 3, 6)).toBeCloseTo(at(turned, 6, 3, 6), 4)
   })
 
   it('changes contrast and brightness about the middle gray, and stays within 0 and 255', () => {

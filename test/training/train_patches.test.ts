@@ -6,6 +6,8 @@ import { NoduleError } from '../../src/errors.js'
 import { readSafeTensors } from '../../src/formats/safetensors.js'
 import { createSampler } from '../../src/patches/batches.js'
 import { areaUnderCurve, openCubes, writeCubes } from '../../src/patches/index.js'
+import type { CubeRecord } from '../../src/patches/index.js'
+import type { Reach } from '../../src/patches/cube.js'
 import { trainPatches } from '../../src/training/train_patches.js'
 import type { TrainPatchesOptions, TrainPatchesResult } from '../../src/training/train_patches.js'
 import { checkpointKind, loadCheckpoint, loadCheckpointOf } from '../../src/checkpoints/checkpoint.js'
@@ -188,15 +190,19 @@ describe('the sampler', () => {
     store.close()
   })
 
-  it('ends nodules and others in z equally often, so that an end tells nothing', async () => {
-    // Three quarters of the nodules are cut out, a tenth of the others.
-    const folder = await writeSmallCubes(join(root, 'ends'), 80, 5, (n, ball) =>
-      ball ? (n % 8 === 0 ? {} : { ends: [2, 2] }) : n % 20 === 1 ? { ends: [2, 2] } : {},
-    )
+  it('cuts nodules and others equally often and alike, so that how far they reach tells nothing', async () => {
+    // Three quarters of the nodules are of stacks, in the middle; half of the others, beside it.
+    const wide: Reach['sides'] = [20, 20, 20, 20]
+    const left: Reach = { ends: [0, 4], sides: [4, 20, 20, 20] }
+    const above: Reach = { ends: [4, 0], sides: wide }
+    const folder = await writeSmallCubes(join(root, 'reach'), 80, 5, (n, ball): Partial<CubeRecord> => {
+      if (ball) return n % 8 === 0 ? {} : { reach: { ends: [2, 2], sides: wide } }
+      return n % 4 === 1 ? { reach: n % 8 === 1 ? left : above } : {}
+    })
     const store = await openCubes(folder)
     const settings = smallHypes({
-      batch_size: 500,
-      sampling: { label_smoothing: 0 },
+      batch_size: 1000,
+      sampling: { label_smoothing: 0, hard_weight: 1 },
       augment: {
         rotate: false,
         mirror: false,
@@ -207,23 +213,32 @@ describe('the sampler', () => {
         z_truncation: 0.2,
       },
     })
-    // The sampler knows the ends from the records; the cubes themselves hold all slices, so that what it ends shows.
     const { cubes: values, labels } = createSampler(store, settings, 1).batch(0)
-    const ended = [0, 0]
-    const drawn = [0, 0]
-    labels.forEach((label, row) => {
-      const cube = values.subarray(row * 16 * 16 * 5, (row + 1) * 16 * 16 * 5)
-      drawn[label]!++
-      // The outermost planes 0 and 1, 4 and 2 mm below the center, are equal only where the cube was ended.
-      let same = true
-      for (let n = 0; n < 256; n++) same &&= cube[n * 5] === cube[n * 5 + 1]
-      if (same) ended[label]!++
-    })
-    // Of the whole nodules all must be ended or none; shares: 0.75 of both, of which the records hold 0.75 and 0.1.
-    expect(ended[1]! / drawn[1]!).toBeLessThan(0.05)
-    expect(ended[0]! / drawn[0]!).toBeGreaterThan(0.55)
-    expect(ended[0]! / drawn[0]!).toBeLessThan(0.75)
     store.close()
+    const pixels = 16 * 16
+    const drawn = [0, 0]
+    const kinds = [new Map<string, number>(), new Map<string, number>()]
+    labels.forEach((label, row) => {
+      const cube = values.subarray(row * pixels * 5, (row + 1) * pixels * 5)
+      const same = (a: number, b: number, step: number): boolean => {
+        for (let n = 0; n < pixels; n += step) if (cube[n * 5 + a] !== cube[n * 5 + b]) return false
+        return true
+      }
+      // Planes lie 2 mm apart; the first column is the second again where the cube reaches 4 mm to the left.
+      const kind = [same(0, 1, 1), same(1, 2, 1), same(3, 2, 1), same(4, 3, 1), same(2, 7, 16)].join(' ')
+      drawn[label]!++
+      kinds[label]!.set(kind, (kinds[label]!.get(kind) ?? 0) + 1)
+    })
+    const share = (label: number, kind: string): number => (kinds[label]!.get(kind) ?? 0) / drawn[label]!
+    // Whole, ended below and cut at the left, ended above: a quarter, and half of three quarters each.
+    const all = new Set(kinds.flatMap((counts) => [...counts.keys()]))
+    expect(all).toEqual(
+      new Set(['false false false false false', 'true true false true true', 'true false true true false']),
+    )
+    for (const kind of all) {
+      expect(share(0, kind)).toBeCloseTo(share(1, kind), 0.9)
+      expect(share(1, kind)).toBeCloseTo(kind.startsWith('true') ? 0.375 : 0.25, 0.9)
+    }
   })
 })
 
