@@ -54,12 +54,16 @@ export function drawCrop(
   const choice = random.uniform()
   const around = choice < augment.positive_share ? canvas.boxes : canvas.hard
   const wanted = choice < augment.positive_share + augment.hard_share && around.length > 0
+  const placed = { angle, scale, mirrorX: mirrorX!, mirrorY: mirrorY!, mirrorZ: mirrorZ! }
   let center: readonly [number, number]
   if (wanted) {
     const box = around[random.integer(around.length)]!
     const half = (Math.max(box.x2 - box.x1, box.y2 - box.y1) / 2) * scale + RIM
-    const shift = (size: number): number => symmetric(Math.max(0, size / 2 - half)) / scale
-    center = [(box.x1 + box.x2) / 2 + shift(width), (box.y1 + box.y2) / 2 + shift(height)]
+    // Along the crop's own axes: along those of the canvas the corner of a turned crop would miss the box.
+    const shift = (size: number): number => symmetric(Math.max(0, size / 2 - half))
+    const [a, b] = [shift(width), shift(height)]
+    const { xx, xy, yx, yy } = steps(placed)
+    center = [(box.x1 + box.x2) / 2 + a * xx + b * yx, (box.y1 + box.y2) / 2 + a * xy + b * yy]
   } else {
     // Anywhere, as far inside the canvas as the crop's size allows.
     const place = (length: number, size: number): number =>
@@ -69,11 +73,7 @@ export function drawCrop(
   return {
     centerX: center[0],
     centerY: center[1],
-    angle,
-    scale,
-    mirrorX: mirrorX!,
-    mirrorY: mirrorY!,
-    mirrorZ: mirrorZ!,
+    ...placed,
     contrast: 1 + symmetric(augment.gray_scale),
     shift: symmetric(augment.gray_shift) * 255,
     noise: random.uniform() * augment.noise * 255,
@@ -81,7 +81,12 @@ export function drawCrop(
 }
 
 /** The canvas direction of the crop's x and y axes: canvas = center + (crop - middle) * step. */
-function steps(crop: Crop): { xx: number; xy: number; yx: number; yy: number } {
+function steps(crop: Pick<Crop, 'angle' | 'scale' | 'mirrorX' | 'mirrorY'>): {
+  xx: number
+  xy: number
+  yx: number
+  yy: number
+} {
   const [cos, sin] = [Math.cos(crop.angle) / crop.scale, Math.sin(crop.angle) / crop.scale]
   const [sx, sy] = [crop.mirrorX ? -1 : 1, crop.mirrorY ? -1 : 1]
   return { xx: cos * sx, xy: sin * sx, yx: -sin * sy, yy: cos * sy }

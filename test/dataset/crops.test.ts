@@ -154,6 +154,29 @@ describe('drawCrop', () => {
     expect(draw()).toEqual(draw())
   })
 
+  it('keeps what it is placed around whole, however it is turned, scaled and mirrored', () => {
+    // What the crop draws: scale, angle, mirrors, what to place it around, which of them, shifts, gray levels.
+    const draws = fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
+      ...{ minLength: 11, maxLength: 11 },
+    })
+    const side = fc.integer({ min: 2, max: 30 })
+    const augment = { ...AUGMENT, positive_share: 1, scale: 0.15 }
+    fc.assert(
+      fc.property(draws, side, side, (uniform, w, h) => {
+        let drawn = 0
+        const random = { ...createRandom(1), uniform: () => uniform[drawn++]!, integer: () => 0 }
+        const boxes = [{ x1: 100, y1: 100, x2: 100 + w, y2: 100 + h }]
+        const crop = drawCrop({ ...canvas, boxes }, augment, WIDTH, HEIGHT, random)
+        expect(drawn).toBe(11)
+        const [seen] = cropBoxes(boxes, crop, WIDTH, HEIGHT).boxes
+        const { x1, y1, x2, y2 } = seen!
+        // Two pixels of rim, less rounding errors.
+        expect(Math.min(x1, y1, WIDTH - x2, HEIGHT - y2)).toBeGreaterThan(2 - 1e-6)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
   it('draws any place where there is nothing to place it around', () => {
     const crop = drawCrop({ ...canvas, boxes: [], hard: [] }, AUGMENT, WIDTH, HEIGHT, createRandom(5))
     expect(crop.centerX).toBeGreaterThan(15)
