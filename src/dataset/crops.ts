@@ -93,7 +93,8 @@ function steps(crop: Pick<Crop, 'angle' | 'scale' | 'mirrorX' | 'mirrorY'>): {
 }
 
 /**
- * Cuts the crop out: bilinear; outside the canvas is black, which is air.
+ * Cuts the crop out: bilinear.
+ * @param outside gray level of what lies outside the canvas
  * @param out gray levels [height, width, channels], not rounded
  */
 export function cutCrop(
@@ -101,6 +102,7 @@ export function cutCrop(
   crop: Crop,
   width: number,
   height: number,
+  outside: number,
   random: Random,
   out: Float32Array,
 ): void {
@@ -124,14 +126,18 @@ export function cutCrop(
       const [fx, fy] = [x - left, y - top]
       const inLeft = left >= 0 && left < columns
       const inRight = left >= -1 && left < columns - 1
-      const a = inLeft && top >= 0 && top < rows ? (1 - fx) * (1 - fy) : 0
-      const b = inRight && top >= 0 && top < rows ? fx * (1 - fy) : 0
-      const c = inLeft && top >= -1 && top < rows - 1 ? (1 - fx) * fy : 0
-      const d = inRight && top >= -1 && top < rows - 1 ? fx * fy : 0
+      const inTop = top >= 0 && top < rows
+      const inBelow = top >= -1 && top < rows - 1
+      const a = inLeft && inTop ? (1 - fx) * (1 - fy) : 0
+      const b = inRight && inTop ? fx * (1 - fy) : 0
+      const c = inLeft && inBelow ? (1 - fx) * fy : 0
+      const d = inRight && inBelow ? fx * fy : 0
+      // Exactly 0 inside, whatever the weights are rounded to.
+      const rest = inLeft && inRight && inTop && inBelow ? 0 : outside * (1 - a - b - c - d)
       const first = (top * columns + left) * channels
       const below = first + columns * channels
       for (let channel = 0; channel < channels; channel++) {
-        let value = 0
+        let value = rest
         if (a > 0) value += a * data[first + channel]!
         if (b > 0) value += b * data[first + channels + channel]!
         if (c > 0) value += c * data[below + channel]!
