@@ -68,7 +68,7 @@ async function frames({ seconds }: SubjectOptions): Promise<Row[]> {
   const out = new Float32Array(data.length)
   const moved = await measureTogether(
     {
-      ours: () => jitterFrame(data, WIDTH, HEIGHT, jitter, out),
+      ours: () => jitterFrame(data, WIDTH, HEIGHT, jitter, 0, out),
       vips: () =>
         sharp(data, { raw: { width: WIDTH, height: HEIGHT, channels: 3 } })
           .affine(

@@ -22,7 +22,7 @@ export interface Share {
 }
 
 export interface Figures {
-  /** False marks a scan at the default confidence, each scan. */
+  /** False marks that `nodule detect` lists at its defaults, each scan. */
   falseMarksAtDefault: number[]
   thresholds: number[]
   sensitivities: Share[]
@@ -81,7 +81,7 @@ function sensitivityFigures(
   }
 }
 
-export function figures(outcomes: Outcomes, defaultConfidence: number): Figures {
+export function figures(outcomes: Outcomes): Figures {
   const { scans } = outcomes
   const nodules = outcomes.stacks.filter(({ readers, diameterMm }) => readers >= 3 && diameterMm >= 3)
   const scores = scans.flatMap((scan) => scan.falseMarks.map((mark) => mark.score))
@@ -92,9 +92,7 @@ export function figures(outcomes: Outcomes, defaultConfidence: number): Figures 
     )
     .sort((a, b) => a - b)
   return {
-    falseMarksAtDefault: scans.map(
-      (scan) => scan.falseMarks.filter((mark) => mark.score >= defaultConfidence).length,
-    ),
+    falseMarksAtDefault: scans.map((scan) => scan.falseMarksAtDefault),
     thresholds,
     sensitivities: thresholds.map((threshold) => withInterval(nodules, (drawn) => share(drawn, threshold))),
     ...sensitivityFigures(nodules, thresholds),

@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { figures } from './figures.js'
 import { judgeInserted } from './inserted.js'
+import { leastScore } from './marks.js'
 import type { Judged } from './marks.js'
 import { open } from './opened.js'
 import type { Outcomes } from './outcomes.js'
@@ -15,7 +16,7 @@ import { figureTable } from './tables.js'
 const { values, session, defaults, stacks, part, scans } = await open(
   'judge.ts',
   {
-    'min-score': { type: 'string', default: '0.02' },
+    'min-score': { type: 'string' },
     inserted: { type: 'boolean', default: false },
     json: { type: 'string' },
   },
@@ -23,7 +24,8 @@ const { values, session, defaults, stacks, part, scans } = await open(
 )
 const json = String(values['json'])
 const confidence = defaults.minConfidence
-const judged: Judged = { session, minScore: Number(values['min-score']) }
+const asked = values['min-score']
+const judged: Judged = { session, minScore: asked === undefined ? leastScore(session) : Number(asked) }
 const outcomes: Outcomes = {
   model: { first: session.path, second: session.second?.path, sha256: session.sha256, confidence },
   scans: [],
@@ -33,6 +35,6 @@ for (const scan of scans) outcomes.scans.push(await judgeScan(judged, scan))
 outcomes.stacks.push(...(await judgeStacks(judged, stacks, part)))
 if (values['inserted'] === true) outcomes.inserted = await judgeInserted(judged, scans, stacks, part)
 mkdirSync(dirname(json), { recursive: true })
-const result = figures(outcomes, confidence)
+const result = figures(outcomes)
 writeFileSync(json, `${JSON.stringify({ figures: result, ...outcomes })}\n`)
 console.log(figureTable(result, outcomes))

@@ -1,14 +1,28 @@
 import type { Vector3 } from '../../src/geometry/vector.js'
-import { DETECT_DEFAULTS } from '../../src/inference/index.js'
+import { DETECT_DEFAULTS, defaultConfidences } from '../../src/inference/index.js'
 import type { DetectedNodule, DetectParameters, Session } from '../../src/inference/index.js'
 
 /** A model, and how it is run here. */
 export interface Judged {
   session: Session
-  /** Marks of the first stage below this confidence are left out. */
+  /** Boxes of the first stage below this confidence are left out. */
   minScore: number
 }
 
+/**
+ * Behind a second stage the boxes of detection alone: fainter ones would lend its marks slices that they do not have
+ * there. A first stage's free-response curve goes on below detection's.
+ */
+export const leastScore = (session: Pick<Session, 'second'>): number =>
+  session.second === undefined ? 0.02 : defaultConfidences(session).minScore
+
+/** As `nodule detect` runs where nobody says otherwise. */
+export const defaultParameters = (session: Pick<Session, 'second'>): DetectParameters => {
+  const { minScore, minConfidence } = defaultConfidences(session)
+  return { ...DETECT_DEFAULTS, minScore, link: { ...DETECT_DEFAULTS.link, minConfidence } }
+}
+
+/** All marks, however unsure. */
 export const parametersOf = ({ minScore }: Judged, region: 'lungs' | 'all'): DetectParameters => ({
   ...DETECT_DEFAULTS,
   region,

@@ -15,6 +15,9 @@ const all = positionals.map((path) => JSON.parse(readFileSync(path, 'utf8')) as 
 const [first] = all
 if (first === undefined || values.json === undefined)
   throw new Error('usage: merge.ts A.json B.json ... --json FILE')
+const old = positionals.filter((_, n) => all[n]!.scans.some((scan) => !('falseMarksAtDefault' in scan)))
+if (old.length > 0)
+  throw new Error(`judged before judge.ts counted what detect lists: judge anew: ${old.join(', ')}`)
 const outcomes: Outcomes = {
   model: first.model,
   scans: all.flatMap(({ scans }) => scans),
@@ -22,6 +25,6 @@ const outcomes: Outcomes = {
 }
 const inserted = all.flatMap((one) => one.inserted ?? [])
 if (inserted.length > 0) outcomes.inserted = inserted
-const result = figures(outcomes, first.model.confidence)
+const result = figures(outcomes)
 writeFileSync(values.json, `${JSON.stringify({ figures: result, ...outcomes })}\n`)
 console.log(figureTable(result, outcomes))

@@ -30,6 +30,8 @@ export interface ScanOutcome {
   seriesUid: string
   /** Marks on nothing that a reader outlined or pointed at; falling confidence. */
   falseMarks: FalseMark[]
+  /** How many such marks `nodule detect` lists at its defaults. */
+  falseMarksAtDefault: number
   /** Nodules of at least three readers (and lesions): confidence of the best mark that hits each. */
   nodules: { id: string; diameterMm: number; score: number; falseMarksAbove: number }[]
   seconds: number

@@ -8,7 +8,7 @@ import type { Vector3 } from '../../src/geometry/vector.js'
 import { detectVolume } from '../../src/inference/index.js'
 import type { DetectedNodule } from '../../src/inference/index.js'
 import { loadVolume } from '../../src/volume/index.js'
-import { best, hits, parametersOf } from './marks.js'
+import { best, defaultParameters, hits, parametersOf } from './marks.js'
 import type { Judged } from './marks.js'
 import type { ScanOutcome } from './outcomes.js'
 
@@ -60,6 +60,9 @@ export async function judgeScan(judged: Judged, { series, findings }: KnownScan)
     parameters: parametersOf(judged, 'lungs'),
   })
   const seconds = (performance.now() - started) / 1000
+  // Not those of the above from the default confidence on: detection leaves out marks that the first stage doubts, and
+  // what one view of a cube leaves no hope for.
+  const listed = await detectVolume(volume, judged.session, { parameters: defaultParameters(judged.session) })
   const on = (mark: DetectedNodule): boolean =>
     findings.some(({ x, y, z, diameterMm }) => hits(mark.center, [x, y, z], diameterMm))
   const falseMarks = nodules
@@ -73,6 +76,7 @@ export async function judgeScan(judged: Judged, { series, findings }: KnownScan)
     patientId: series.patientId,
     seriesUid: series.seriesInstanceUid,
     falseMarks,
+    falseMarksAtDefault: listed.nodules.filter((mark) => !on(mark)).length,
     nodules: findings
       .filter(({ excluded }) => !excluded)
       .map(({ id, x, y, z, diameterMm }) => {

@@ -54,12 +54,16 @@ export function drawCrop(
   const choice = random.uniform()
   const around = choice < augment.positive_share ? canvas.boxes : canvas.hard
   const wanted = choice < augment.positive_share + augment.hard_share && around.length > 0
+  const placed = { angle, scale, mirrorX: mirrorX!, mirrorY: mirrorY!, mirrorZ: mirrorZ! }
   let center: readonly [number, number]
   if (wanted) {
     const box = around[random.integer(around.length)]!
     const half = (Math.max(box.x2 - box.x1, box.y2 - box.y1) / 2) * scale + RIM
-    const shift = (size: number): number => symmetric(Math.max(0, size / 2 - half)) / scale
-    center = [(box.x1 + box.x2) / 2 + shift(width), (box.y1 + box.y2) / 2 + shift(height)]
+    // Along the crop's own axes: along those of the canvas the corner of a turned crop would miss the box.
+    const shift = (size: number): number => symmetric(Math.max(0, size / 2 - half))
+    const [a, b] = [shift(width), shift(height)]
+    const { xx, xy, yx, yy } = steps(placed)
+    center = [(box.x1 + box.x2) / 2 + a * xx + b * yx, (box.y1 + box.y2) / 2 + a * xy + b * yy]
   } else {
     // Anywhere, as far inside the canvas as the crop's size allows.
     const place = (length: number, size: number): number =>
@@ -69,11 +73,7 @@ export function drawCrop(
   return {
     centerX: center[0],
     centerY: center[1],
-    angle,
-    scale,
-    mirrorX: mirrorX!,
-    mirrorY: mirrorY!,
-    mirrorZ: mirrorZ!,
+    ...placed,
     contrast: 1 + symmetric(augment.gray_scale),
     shift: symmetric(augment.gray_shift) * 255,
     noise: random.uniform() * augment.noise * 255,
@@ -81,14 +81,20 @@ export function drawCrop(
 }
 
 /** The canvas direction of the crop's x and y axes: canvas = center + (crop - middle) * step. */
-function steps(crop: Crop): { xx: number; xy: number; yx: number; yy: number } {
+function steps(crop: Pick<Crop, 'angle' | 'scale' | 'mirrorX' | 'mirrorY'>): {
+  xx: number
+  xy: number
+  yx: number
+  yy: number
+} {
   const [cos, sin] = [Math.cos(crop.angle) / crop.scale, Math.sin(crop.angle) / crop.scale]
   const [sx, sy] = [crop.mirrorX ? -1 : 1, crop.mirrorY ? -1 : 1]
   return { xx: cos * sx, xy: sin * sx, yx: -sin * sy, yy: cos * sy }
 }
 
 /**
- * Cuts the crop out: bilinear; outside the canvas is black, which is air.
+ * Cuts the crop out: bilinear.
+ * @param outside gray level of what lies outside the canvas
  * @param out gray levels [height, width, channels], not rounded
  */
 export function cutCrop(
@@ -96,6 +102,7 @@ export function cutCrop(
   crop: Crop,
   width: number,
   height: number,
+  outside: number,
   random: Random,
   out: Float32Array,
 ): void {
@@ -119,14 +126,18 @@ export function cutCrop(
       const [fx, fy] = [x - left, y - top]
       const inLeft = left >= 0 && left < columns
       const inRight = left >= -1 && left < columns - 1
-      const a = inLeft && top >= 0 && top < rows ? (1 - fx) * (1 - fy) : 0
-      const b = inRight && top >= 0 && top < rows ? fx * (1 - fy) : 0
-      const c = inLeft && top >= -1 && top < rows - 1 ? (1 - fx) * fy : 0
-      const d = inRight && top >= -1 && top < rows - 1 ? fx * fy : 0
+      const inTop = top >= 0 && top < rows
+      const inBelow = top >= -1 && top < rows - 1
+      const a = inLeft && inTop ? (1 - fx) * (1 - fy) : 0
+      const b = inRight && inTop ? fx * (1 - fy) : 0
+      const c = inLeft && inBelow ? (1 - fx) * fy : 0
+      const d = inRight && inBelow ? fx * fy : 0
+      // Exactly 0 inside, whatever the weights are rounded to.
+      const rest = inLeft && inRight && inTop && inBelow ? 0 : outside * (1 - a - b - c - d)
       const first = (top * columns + left) * channels
       const below = first + columns * channels
       for (let channel = 0; channel < channels; channel++) {
-        let value = 0
+        let value = rest
         if (a > 0) value += a * data[first + channel]!
         if (b > 0) value += b * data[first + channels + channel]!
         if (c > 0) value += c * data[below + channel]!

@@ -81,6 +81,11 @@ function frameBuffers(mapping: FrameMapping, rows: number, columns: number): Buf
 
 const AIR_HU = -1000
 
+/** The gray level of air: of all that lies outside an image, where frames are rendered, tiled, cut out and moved. */
+export function airGray({ low, high }: Window): number {
+  return windowToGray(AIR_HU, low, high)
+}
+
 /**
  * One slice in its frame, HU: bilinear, antialiased when shrinking (see resample.ts). Frame pixels whose center lies
  * outside the image are air (-1000 HU).

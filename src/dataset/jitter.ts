@@ -62,8 +62,9 @@ export function isPlainJitter({
 }
 
 /**
- * Moves a frame: bilinear, black where nothing comes from.
+ * Moves a frame: bilinear.
  * @param frame gray levels [height, width, channels]
+ * @param outside gray level of what lies outside the frame
  * @param out same shape, gray levels, not rounded
  */
 export function jitterFrame(
@@ -71,6 +72,7 @@ export function jitterFrame(
   width: number,
   height: number,
   jitter: Jitter,
+  outside: number,
   out: Float32Array,
 ): void {
   const channels = frame.length / (width * height)
@@ -78,6 +80,8 @@ export function jitterFrame(
   // For each column the two source columns (as offsets in a row) and their weights; 0 for those outside.
   const columns = new Int32Array(width * 2)
   const weights = new Float64Array(width * 2)
+  // What is shown of the frame itself; the rest comes from outside.
+  const shown = new Float64Array(width)
   for (let u = 0; u < width; u++) {
     // Indices of pixel centers: the center of pixel i lies at edge coordinate i + 0.5.
     const x = (u + 0.5 - width / 2 - jitter.shiftX) * step + width / 2 - 0.5
@@ -87,12 +91,15 @@ export function jitterFrame(
       columns[2 * u + side] = (left + side) * channels
       weights[2 * u + side] = side === 0 ? 1 - (x - left) : x - left
     }
+    // 1 exactly where both sides lie inside, whatever the weights are rounded to.
+    shown[u] = left >= 0 && left + 1 < width ? 1 : weights[2 * u]! + weights[2 * u + 1]!
   }
   for (let v = 0; v < height; v++) {
     const y = (v + 0.5 - height / 2 - jitter.shiftY) / jitter.scale + height / 2 - 0.5
     const top = Math.floor(y)
     const above = top >= 0 && top < height ? 1 - (y - top) : 0
     const below = top + 1 >= 0 && top + 1 < height ? y - top : 0
+    const shownRow = top >= 0 && top + 1 < height ? 1 : above + below
     const upper = above > 0 ? top * width * channels : 0
     const lower = below > 0 ? (top + 1) * width * channels : 0
     for (let u = 0, target = v * width * channels; u < width; u++) {
@@ -104,8 +111,9 @@ export function jitterFrame(
       const wb = above * weights[2 * u + 1]!
       const wc = below * weights[2 * u]!
       const wd = below * weights[2 * u + 1]!
+      const rest = outside * (1 - shown[u]! * shownRow)
       for (let i = 0; i < channels; i++, target++)
-        out[target] = wa * frame[a + i]! + wb * frame[b + i]! + wc * frame[c + i]! + wd * frame[d + i]!
+        out[target] = rest + wa * frame[a + i]! + wb * frame[b + i]! + wc * frame[c + i]! + wd * frame[d + i]!
     }
   }
 }

@@ -5,6 +5,7 @@ import type { Random } from '../random.js'
 import type { CheckedImage } from './check_images.js'
 import { cropBoxes, cutCrop, drawCrop } from './crops.js'
 import type { Canvas, Crop } from './crops.js'
+import { airGray, hypesWindow } from './frames.js'
 import { drawJitter, isPlainJitter, jitterBoxes, jitterCrop, jitterFrame } from './jitter.js'
 import { readFrameFile } from './read_frame.js'
 import { changeKernel, deform, deformBoxes, drawElastic, drawKernel } from './vary.js'
@@ -88,8 +89,9 @@ interface Boxes {
 /** Writes the network's frame: the whole one, moved or as it is, or a crop of the canvas. */
 function put(frame: LoadedFrame, hypes: Hypes, jitter: boolean, random: Random, target: Float32Array): Boxes {
   const { image_width: width, image_height: height } = hypes
+  const air = airGray(hypesWindow(hypes))
   const cut = (crop: Crop): Boxes => {
-    cutCrop(frame, crop, width, height, random, target)
+    cutCrop(frame, crop, width, height, air, random, target)
     const positive = cropBoxes(frame.boxes, crop, width, height)
     const excluded = cropBoxes(frame.excluded, crop, width, height)
     return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
@@ -107,7 +109,7 @@ function put(frame: LoadedFrame, hypes: Hypes, jitter: boolean, random: Random, 
   function jittered(): Boxes {
     const drawn = drawJitter(random, hypes.jitter)
     if (!isPlainJitter(hypes.jitter)) return cut(jitterCrop(drawn, hypes.jitter, width, height, random))
-    jitterFrame(frame.data, width, height, drawn, target)
+    jitterFrame(frame.data, width, height, drawn, air, target)
     return {
       boxes: jitterBoxes(frame.boxes, width, height, drawn),
       excluded: jitterBoxes(frame.excluded, width, height, drawn),

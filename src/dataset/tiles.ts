@@ -2,6 +2,7 @@ import type { Hypes } from '../config/hypes.js'
 import { tileFrames } from '../geometry/frame.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
+import { airGray } from './frames.js'
 import type { Window } from './frames.js'
 
 /** A frame of the model that lies on a canvas. */
@@ -72,12 +73,6 @@ function coresOf(ranges: readonly (readonly [number, number])[]): Map<number, re
 /** An image as a canvas that tiles lie on: its own pixels. */
 export function imageCanvas({ width, height }: { width: number; height: number }): FrameMapping {
   return { originX: 0, originY: 0, scale: 1, frameWidth: width, frameHeight: height }
-}
-
-/** The gray level of air, which fills a tile beyond its image. */
-function airGray({ low, high }: Window): number {
-  const level = ((-1000 - low) / (high - low)) * 255
-  return Math.floor(Math.min(255, Math.max(0, level)) + 0.5)
 }
 
 /**

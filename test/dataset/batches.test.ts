@@ -1,13 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseHypes } from '../../src/config/hypes.js'
-import { batches, parseList, readList } from '../../src/dataset/index.js'
+import { parseHypes, readHypes } from '../../src/config/hypes.js'
+import { batches, hypesWindow, parseList, readList } from '../../src/dataset/index.js'
 import { writePng } from '../../src/formats/index.js'
 import type { Batch, BatchOptions, FrameList } from '../../src/dataset/index.js'
 import { openBatches } from '../../src/dataset/batches.js'
+import { airGray } from '../../src/dataset/frames.js'
 import { drawJitter, jitterBoxes, jitterFrame } from '../../src/dataset/jitter.js'
 import { changeKernel } from '../../src/dataset/vary.js'
 import { NoduleError } from '../../src/errors.js'
@@ -213,7 +215,7 @@ describe('jitter', () => {
           for (let v = box.y1; v < box.y2; v++)
             frame.fill(255, (v * WIDTH + box.x1) * 3, (v * WIDTH + box.x2) * 3)
           const out = new Float32Array(frame.length)
-          jitterFrame(frame, WIDTH, HEIGHT, jitter, out)
+          jitterFrame(frame, WIDTH, HEIGHT, jitter, 0, out)
           const [moved] = jitterBoxes([box], WIDTH, HEIGHT, jitter)
           if (moved === undefined) return
           const bright = brightBox(out)
@@ -229,16 +231,61 @@ describe('jitter', () => {
     const frame = Uint8Array.from({ length: WIDTH * HEIGHT * 3 }, (_, i) => (i * 31) % 256)
     const still = { scale: 1, shiftX: 0, shiftY: 0, mirror: false }
     const out = new Float32Array(frame.length)
-    jitterFrame(frame, WIDTH, HEIGHT, still, out)
+    jitterFrame(frame, WIDTH, HEIGHT, still, 0, out)
     expect(Uint8Array.from(out)).toEqual(frame)
-    jitterFrame(frame, WIDTH, HEIGHT, { ...still, mirror: true }, out)
+    jitterFrame(frame, WIDTH, HEIGHT, { ...still, mirror: true }, 0, out)
     const mirrored = Uint8Array.from(out)
     expect(mirrored.slice(0, 3)).toEqual(frame.slice((WIDTH - 1) * 3, WIDTH * 3))
-    jitterFrame(mirrored, WIDTH, HEIGHT, { ...still, mirror: true }, out)
+    jitterFrame(mirrored, WIDTH, HEIGHT, { ...still, mirror: true }, 0, out)
     expect(Uint8Array.from(out)).toEqual(frame)
     expect(jitterBoxes([BOX], WIDTH, HEIGHT, { ...still, mirror: true })).toEqual([
       { x1: WIDTH - BOX.x2, y1: BOX.y1, x2: WIDTH - BOX.x1, y2: BOX.y2 },
     ])
+  })
+})
+
+describe('outside of a frame', () => {
+  /** The darkest and the brightest gray of frames that hold `gray` alone, in each way that they are moved. */
+  const extremes = async (gray: number, window: object): Promise<[number, number][]> => {
+    const file = join(folder, `even-${gray}.png`)
+    await writePng(file, {
+      width: WIDTH,
+      height: HEIGHT,
+      data: new Uint8Array(WIDTH * HEIGHT * 3).fill(gray),
+    })
+    const even = parseList([{ image_path: file, rects: [BOX] }], join(folder, 'list.json'))
+    const ways = [
+      [{ data: window }, true],
+      [{ data: window, jitter: { rotate_deg: 45 } }, true],
+      [{ data: { ...window, mm_per_pixel: 0.7 } }, true],
+      [{ data: { ...window, mm_per_pixel: 0.7 } }, false],
+    ] as const
+    return Promise.all(
+      ways.map(async ([change, jitter]) => {
+        // No gray levels but those of the frame and what is outside.
+        const augment = { positive_share: 1, gray_shift: 0, gray_scale: 0, noise: 0 }
+        const source = await openBatches(even, parseHypes({ ...hypes, augment, ...change }), { jitter })
+        const values = (await Promise.all([0, 1, 2, 3].map(async (n) => source.batch(n)))).flatMap(
+          ({ frames }) => [...frames],
+        )
+        return values.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [255, 0])
+      }),
+    )
+  }
+
+  it('is air, as where detection looks: gray 60 from -1350 HU on', async () => {
+    const all = await extremes(60, { window_low_hu: -1350, window_high_hu: 150 })
+    for (const value of all.flat()) expect(value).toBeCloseTo(60, 4)
+  })
+
+  it('is black with the window that the hypes have', async () => {
+    for (const [low, high] of await extremes(200, {})) {
+      expect(low).toBe(0)
+      expect(high).toBeCloseTo(200, 4)
+    }
+    const folderOfHypes = new URL('../../hypes/', import.meta.url)
+    for (const name of readdirSync(folderOfHypes).filter((file) => file !== 'lung_second.json'))
+      expect(airGray(hypesWindow(readHypes(fileURLToPath(new URL(name, folderOfHypes)))))).toBe(0)
   })
 })
 

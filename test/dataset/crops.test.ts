@@ -52,7 +52,7 @@ describe('cutCrop', () => {
     const out = new Float32Array(WIDTH * HEIGHT * CHANNELS)
     const corner = { ...still, centerX: 0, centerY: 0 }
     const bright = { ...canvas, data: canvas.data.map(() => 200) }
-    cutCrop(bright, corner, WIDTH, HEIGHT, createRandom(1), out)
+    cutCrop(bright, corner, WIDTH, HEIGHT, 0, createRandom(1), out)
     for (const [row, column, value] of [
       [0, 0, 0],
       [HEIGHT / 2, WIDTH / 2, 200],
@@ -60,7 +60,7 @@ describe('cutCrop', () => {
       [HEIGHT / 2, WIDTH / 2 - 1, 0],
     ] as const)
       expect(out[(row * WIDTH + column) * CHANNELS]).toBe(value)
-    cutCrop(canvas, still, WIDTH, HEIGHT, createRandom(1), out)
+    cutCrop(canvas, still, WIDTH, HEIGHT, 0, createRandom(1), out)
     for (let row = 0; row < HEIGHT; row++)
       for (let column = 0; column < WIDTH; column++)
         for (let c = 0; c < CHANNELS; c++)
@@ -82,7 +82,7 @@ describe('cutCrop', () => {
         (angle, scale, mirrorX, mirrorY, dx, dy) => {
           const [x, y, radius] = [60 + dx, 50 + dy, 6]
           const crop = { ...still, angle, scale, mirrorX, mirrorY }
-          cutCrop(diskCanvas(x, y, radius), crop, WIDTH, HEIGHT, createRandom(1), out)
+          cutCrop(diskCanvas(x, y, radius), crop, WIDTH, HEIGHT, 0, createRandom(1), out)
           const box = { x1: x - radius, y1: y - radius, x2: x + radius, y2: y + radius }
           const [moved] = cropBoxes([box], crop, WIDTH, HEIGHT).boxes
           const seen = measure(out)
@@ -94,15 +94,35 @@ describe('cutCrop', () => {
     )
   })
 
+  it('shows what is outside as it is asked for, blended at the border as pixels are', () => {
+    const out = new Float32Array(WIDTH * HEIGHT * CHANNELS)
+    const even = { ...diskCanvas(60, 50, 10), data: new Uint8Array(120 * 100 * CHANNELS).fill(60) }
+    for (const [centerX, centerY, angle] of [
+      [0, 0, 0],
+      [119.7, 99.2, 0.7],
+      [-200, 50, 2],
+    ] as const) {
+      cutCrop(even, { ...still, centerX, centerY, angle }, WIDTH, HEIGHT, 60, createRandom(1), out)
+      expect(Math.max(...out.map((value) => Math.abs(value - 60)))).toBeLessThan(1e-4)
+    }
+    // Half a pixel off: the border is half of both.
+    const corner = { ...still, centerX: 0.5, centerY: 0, contrast: 2, shift: 100 }
+    cutCrop(even, corner, WIDTH, HEIGHT, 20, createRandom(1), out)
+    const row = (HEIGHT - 1) * WIDTH
+    const at = (column: number): number => out[(row + WIDTH / 2 + column) * CHANNELS]!
+    // Twice as far from 128 as 20, 40 and 60, and 100 above.
+    expect([at(-2), at(-1), at(0)]).toEqual([12, 52, 92])
+  })
+
   it('reverses the channels with mirrorZ, and changes gray levels as the crop says, within 0 to 255', () => {
     const out = new Float32Array(WIDTH * HEIGHT * CHANNELS)
     const middle = ((HEIGHT / 2) * WIDTH + WIDTH / 2) * CHANNELS
     const canvas = diskCanvas(60, 50, 10)
-    cutCrop(canvas, { ...still, mirrorZ: true }, WIDTH, HEIGHT, createRandom(1), out)
+    cutCrop(canvas, { ...still, mirrorZ: true }, WIDTH, HEIGHT, 0, createRandom(1), out)
     expect([...out.subarray(middle, middle + CHANNELS)]).toEqual([200, 160, 120, 80, 40])
-    cutCrop(canvas, { ...still, contrast: 2, shift: 10 }, WIDTH, HEIGHT, createRandom(1), out)
+    cutCrop(canvas, { ...still, contrast: 2, shift: 10 }, WIDTH, HEIGHT, 0, createRandom(1), out)
     expect([...out.subarray(middle, middle + CHANNELS)]).toEqual([0, 42, 122, 202, 255])
-    cutCrop(canvas, { ...still, noise: 5 }, WIDTH, HEIGHT, createRandom(1), out)
+    cutCrop(canvas, { ...still, noise: 5 }, WIDTH, HEIGHT, 0, createRandom(1), out)
     const noise = [...out.subarray(middle, middle + CHANNELS)].map((value, c) => value - 40 * (c + 1))
     expect(noise.every((value) => value !== 0 && Math.abs(value) < 30)).toBe(true)
   })
@@ -152,6 +172,29 @@ describe('drawCrop', () => {
     expect(hard).toBeLessThan(380)
     const draw = (): Crop => drawCrop(canvas, augment, WIDTH, HEIGHT, createRandom(3))
     expect(draw()).toEqual(draw())
+  })
+
+  it('keeps what it is placed around whole, however it is turned, scaled and mirrored', () => {
+    // What the crop draws: scale, angle, mirrors, what to place it around, which of them, shifts, gray levels.
+    const draws = fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), {
+      ...{ minLength: 11, maxLength: 11 },
+    })
+    const side = fc.integer({ min: 2, max: 30 })
+    const augment = { ...AUGMENT, positive_share: 1, scale: 0.15 }
+    fc.assert(
+      fc.property(draws, side, side, (uniform, w, h) => {
+        let drawn = 0
+        const random = { ...createRandom(1), uniform: () => uniform[drawn++]!, integer: () => 0 }
+        const boxes = [{ x1: 100, y1: 100, x2: 100 + w, y2: 100 + h }]
+        const crop = drawCrop({ ...canvas, boxes }, augment, WIDTH, HEIGHT, random)
+        expect(drawn).toBe(11)
+        const [seen] = cropBoxes(boxes, crop, WIDTH, HEIGHT).boxes
+        const { x1, y1, x2, y2 } = seen!
+        // Two pixels of rim, less rounding errors.
+        expect(Math.min(x1, y1, WIDTH - x2, HEIGHT - y2)).toBeGreaterThan(2 - 1e-6)
+      }),
+      { numRuns: 300 },
+    )
   })
 
   it('draws any place where there is nothing to place it around', () => {

@@ -11,7 +11,15 @@ export interface CocoAp {
   byIou: { iou: number; ap: number | null }[]
 }
 
-const RECALL_POINTS = 101
+/** NumPy's linspace, rounded as it rounds: pycocotools' 35th recall is 0.35000000000000003, its IoU of 0.9 a bit less. */
+const linspace = (start: number, stop: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) =>
+    i === count - 1 ? stop : start + i * ((stop - start) / (count - 1)),
+  )
+/** At which the precision is read. */
+const RECALLS = linspace(0, 1, 101)
+/** COCO's thresholds, and those below. */
+const IOUS = [0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, ...linspace(0.5, 0.95, 10)]
 /** Detections per image that count. */
 const MAX_DETECTIONS = 100
 
@@ -21,14 +29,13 @@ const MAX_DETECTIONS = 100
  * boxes. Source: pycocotools' COCOeval (area "all", 100 detections per image).
  */
 export function cocoAveragePrecision(images: readonly ImagePair[]): CocoAp {
-  const thresholds = Array.from({ length: 18 }, (_, i) => Number((0.1 + 0.05 * i).toFixed(2)))
   const prepared = images.map(({ truth, detections, excluded }) => {
     const sorted = [...detections].sort((a, b) => b.score - a.score).slice(0, MAX_DETECTIONS)
     return { truth, excluded, sorted, overlaps: sorted.map((box) => truth.map((other) => iou(box, other))) }
   })
   const truths = images.reduce((sum, image) => sum + image.truth.length, 0)
-  const byIou = thresholds.map((minIou) => ({
-    iou: minIou,
+  const byIou = IOUS.map((minIou) => ({
+    iou: Number(minIou.toFixed(2)),
     ap: truths === 0 ? null : averageAt(prepared, minIou, truths),
   }))
   const mean = (low: number, high: number): number | null => {
@@ -75,9 +82,9 @@ function averageAt(images: readonly Prepared[], minIou: number, truths: number):
     if (precision[i]! > precision[i - 1]!) precision[i - 1] = precision[i]!
   let sum = 0
   let at = 0
-  for (let r = 0; r < RECALL_POINTS; r++) {
-    while (at < recall.length && recall[at]! < r / (RECALL_POINTS - 1)) at++
+  for (const least of RECALLS) {
+    while (at < recall.length && recall[at]! < least) at++
     if (at < recall.length) sum += precision[at]!
   }
-  return sum / RECALL_POINTS
+  return sum / RECALLS.length
 }
