@@ -13,7 +13,7 @@ import {
   setFlagNames,
   setOutputStyle,
 } from './terminal/output.js'
-import { checkValues, explain } from './terminal/usage.js'
+import { NAMES_FOLLOW, checkValues, explain, withNames } from './terminal/usage.js'
 import type { ParserOptions } from './terminal/usage.js'
 import { checkOutputs } from './outputs.js'
 import { VERSION } from './version.js'
@@ -135,14 +135,15 @@ export const COMMANDS: readonly {
   },
 ]
 
-export async function main(argv: readonly string[]): Promise<void> {
+export async function main(words: readonly string[]): Promise<void> {
+  const argv = withNames(words)
   if (argv[0] === 'help') return main([...argv.slice(1), '--help'])
   // A wrong NODULE_THREADS is refused here for all commands, also those that use no threads.
   defaultThreads()
   const completing = argv[0] === '--get-yargs-completions'
   const word = argv.find((part) => !part.startsWith('-'))
   if (!completing && word !== undefined) checkCommand(word)
-  let parser = yargs([...argv])
+  let parser = yargs(argv)
     .scriptName('nodule')
     .usage('$0 COMMAND: detectors of pulmonary nodules on CT, from DICOM to a report')
     .strict()
@@ -166,6 +167,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       default: false,
       describe: 'Print results, failures and errors only: no bar, no log lines, no warnings',
     })
+    .option(NAMES_FOLLOW, { type: 'boolean', hidden: true })
     .middleware(({ json, quiet }) => setOutputStyle({ json, quiet }), true)
     .middleware(async (flags) => checkOutputs(PATHS[word ?? '']?.(flags) ?? {}))
     .version(VERSION)

@@ -122,6 +122,17 @@ describe('nodule', () => {
     expect(result.code).toBe(2)
   })
 
+  it.each([
+    [['series', 'hypes', '--', '-scan'], './-scan'],
+    [['dump', '--', '--quiet'], './--quiet'],
+    // A list of values ends there, too.
+    [['prepare', '-o', join(folder, 'p'), '--xml', 'hypes', '--', 'none'], 'none'],
+  ])('takes words behind -- as names: %j', (args, name) => {
+    const result = nodule(...args)
+    expect(result.stderr.trim()).toBe(`nodule: ${name}: cannot read: no such file or folder`)
+    expect(result.code).toBe(1)
+  })
+
   it('bad input ends with code 1 and one line that names file, place, expectation and finding', () => {
     const boxes = JSON.stringify([{ image_path: 'a.png', rects: [{ x1: 1, y1: 2, x2: 'b', y2: 4 }] }])
     const cases: [string[], RegExp][] = [

@@ -1,6 +1,20 @@
 /** What is wrong with a call, in words: yargs tells it in texts of its own. */
 import { nearest } from '../words.js'
 
+/** The option that stands for "--" (`withNames`). */
+export const NAMES_FOLLOW = 'names-follow'
+
+/**
+ * A call whose words behind "--" reach the command, as names of files: yargs keeps them from it without a word. An option
+ * takes the place of "--", for it ends lists of values as well, and a dash at the front of a name is no option's.
+ */
+export function withNames(argv: readonly string[]): string[] {
+  const end = argv.indexOf('--')
+  if (end < 0) return [...argv]
+  const names = argv.slice(end + 1).map((word) => (word.startsWith('-') ? `./${word}` : word))
+  return [...argv.slice(0, end), `--${NAMES_FOLLOW}=true`, ...names]
+}
+
 /** Why the usage is wrong; unknown options first, with the one that was meant: what else is amiss may follow from them. */
 export function explain(reason: string, argv: readonly string[], parser: unknown): string {
   const { key, alias } = (parser as ParserOptions).getOptions()
