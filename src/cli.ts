@@ -145,6 +145,8 @@ export async function main(words: readonly string[]): Promise<void> {
   if (!completing && word !== undefined) checkCommand(word)
   let parser = yargs(argv)
     .scriptName('nodule')
+    // What yargs says is read (terminal/usage.ts), and all else is English too.
+    .locale('en')
     .usage('$0 COMMAND: detectors of pulmonary nodules on CT, from DICOM to a report')
     .strict()
     .demandCommand(1, 1, NO_COMMAND)

@@ -122,6 +122,16 @@ describe('nodule', () => {
     expect(result.code).toBe(2)
   })
 
+  it('speaks English whatever the locale is, as its own words do', () => {
+    const locale = { LC_ALL: 'de_DE.UTF-8', LC_MESSAGES: 'de_DE.UTF-8', LANG: 'de_DE.UTF-8' }
+    const { stderr } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), 'detect', 'x'],
+      { cwd: PACKAGE_ROOT, encoding: 'utf8', env: { ...process.env, ...locale } },
+    )
+    expect(stderr).toContain('nodule detect: --output is missing: expected nodule detect')
+  })
+
   it.each([
     [['series', 'hypes', '--', '-scan'], './-scan'],
     [['dump', '--', '--quiet'], './--quiet'],
