@@ -114,6 +114,11 @@ describe('nodule', () => {
     [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score=high'], '--min-score needs a number'],
     [['detect', 'x', '-m', 'a', '-o', 'found', '-j'], '-j needs a number'],
     [['phantom', '-o'], '--output needs a value'],
+    [['phantom', '-o', 'x', '--first='], '--first needs a number'],
+    [['evaluate', '--truth', 'x', '--min-score= '], '--min-score needs a number'],
+    [['detect', 'x', '-o', 'found', '--no-second'], '--no-second: --second takes a value'],
+    [['evaluate', '--truth', 'x', '--no-min-conf'], '--no-min-conf: --min-conf takes a value'],
+    [['evaluate', '--truth', 'x', '--no-predictions'], '--no-predictions: --predictions takes a value'],
   ])('usage error %j ends with code 2', (args, message) => {
     const result = nodule(...args)
     expect(result.stderr).toContain(message)

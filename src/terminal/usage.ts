@@ -69,17 +69,23 @@ function withoutStop(text: string): string {
   return text.replace(/[.\s]+$/, '')
 }
 
-/** Wrong usage that yargs lets pass: an option given twice that takes one value; no value or a word for a number. */
+/**
+ * Wrong usage that yargs lets pass: an option given twice that takes one value; no value or a word for a number; "--no-"
+ * before an option that takes a value, which would become false or 0.
+ */
 export function checkValues(
   given: Readonly<Record<string, unknown>>,
   argv: readonly string[],
   parser: unknown,
 ): true {
-  const { array, number } = (parser as ParserOptions).getOptions()
+  const { array, boolean, key, number } = (parser as ParserOptions).getOptions()
   for (const [at, word] of argv.entries()) {
-    const name = /^--?([a-z-]+)$/.exec(word)?.[1]
-    if (name !== undefined && number.includes(name) && !/^-?[\d.]/.test(argv[at + 1] ?? ''))
-      throw new YError(`${word} needs a number.`)
+    const denied = firstForm(/^--no-([\w-]+)$/.exec(word)?.[1])
+    if (denied in key && !boolean.includes(denied)) throw new YError(`${word}: --${denied} takes a value.`)
+    // Nothing behind "=" would be 0.
+    const [, dashed = '', name, empty] = /^(--?([\w-]+))(=\s*)?$/.exec(word) ?? []
+    const isNumber = empty === undefined && /^-?[\d.]/.test(argv[at + 1] ?? '')
+    if (number.includes(firstForm(name)) && !isNumber) throw new YError(`${dashed} needs a number.`)
   }
   for (const [name, value] of Object.entries(given)) {
     // "_" holds what is no option; a name of one letter or in camel case repeats another.
@@ -91,10 +97,16 @@ export function checkValues(
   return true
 }
 
+/** An option's name as it was defined, of that or of its form in camel case, which yargs takes too; '': none. */
+function firstForm(name = ''): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
 /** What yargs' types leave out: the names of the options by kind. */
 export interface ParserOptions {
   getOptions: () => {
     array: string[]
+    boolean: string[]
     number: string[]
     key: Record<string, unknown>
     alias: Record<string, string[]>
