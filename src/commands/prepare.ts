@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
+import { checkInteger } from '../check.js'
 import { parseHypes, readHypes } from '../config/hypes.js'
 import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
 import { readList } from '../dataset/index.js'
 import { drawBatches, drawDataset } from '../pictures/index.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
-import { printResult } from '../terminal/output.js'
+import { printNote, printResult } from '../terminal/output.js'
 
 interface Flags {
   inputs: string[]
@@ -168,6 +169,7 @@ export const command: CommandModule<object, Flags> = {
         'every slice, and pictures to check',
       ),
   handler: async (flags) => {
+    const draw = checkInteger('draw', flags.draw, 0, 10000)
     const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
     const result = await longWork(
       'prepare',
@@ -200,13 +202,13 @@ export const command: CommandModule<object, Flags> = {
         }),
       { notice: 'stopping after the scans at hand; press Ctrl-C again to stop at once' },
     )
-    const drawn = flags.draw > 0 ? await drawDataset(flags.output, result.manifest, flags.draw) : []
+    const drawn = draw > 0 ? await drawDataset(flags.output, result.manifest, draw) : []
     const train = result.manifest.lists.find(({ file }) => /^(?:train|fold-\d+-train)\.json$/.test(file))
     if (flags.sheet && train !== undefined && train.frames > 0) {
       const sheet = join(flags.output, 'check', 'varied.png')
       await drawBatches(readList(join(flags.output, train.file)), hypes, sheet, { seed: flags.seed })
       drawn.push(sheet)
-    }
+    } else if (flags.sheet) printNote('warning: no sheet: no training list has frames')
     printResult(result.manifest, () => preparedTable(flags.output, result, drawn))
     const { failed, damaged } = result.manifest
     if (failed.length + damaged.length > 0) failedItems()
