@@ -16,6 +16,11 @@ describe('nodule prepare', () => {
     await expect(work).rejects.toThrow(`Expected integer between 0 and 10000 for draw but received ${draw}`)
   })
 
+  it.each(['insertions', 'variants'])('refuses --%s where nothing is put in', async (name) => {
+    const work = (command.handler as (flags: unknown) => Promise<void>)({ [name]: 3, draw: 0 })
+    await expect(work).rejects.toThrow(`the option has no effect here (${name}): expected --insert with`)
+  })
+
   it('says that there is no training list to draw the sheet of', () => {
     writeScan(join(root, 'scans'), { patientId: 'P1', seriesUid: '1.2.1' })
     writeFileSync(join(root, 'parts.csv'), 'P1,test\n')
