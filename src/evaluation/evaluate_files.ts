@@ -1,6 +1,6 @@
 import { join, parse } from 'node:path'
 import { NoduleError } from '../errors.js'
-import { hideFolders, writeFileAtomic } from '../files.js'
+import { distinctFileNames, hideFolders, writeFileAtomic } from '../files.js'
 import { checkInteger, invalidParameter, noEffect } from '../check.js'
 import { evaluateLabelFile } from './labels/label_runs.js'
 import type { LabelRuns } from './labels/label_runs.js'
@@ -136,10 +136,13 @@ function withoutFolders(run: object, inputs: readonly string[]): object {
  * Writes the text files of LUNA16's official script, for several runs in a folder each. Throws NoduleError (FILE).
  */
 export async function writeOfficialFiles(folder: string, { runs }: ScanRuns): Promise<void> {
-  for (const run of runs) {
+  // Names of runs differ, but what stands for them in a path may not.
+  const places = distinctFileNames(
+    runs.map((run) => run.name.replaceAll(/[^\w. -]/g, '-').replace(/^\.+/, '-')),
+  )
+  for (const [n, run] of runs.entries()) {
     const name = parse(run.name).name
-    const place =
-      runs.length > 1 ? join(folder, run.name.replaceAll(/[^\w. -]/g, '-').replace(/^\.+/, '-')) : folder
+    const place = runs.length > 1 ? join(folder, places[n]!) : folder
     for (const [file, text] of Object.entries(officialFiles(run, name)))
       await writeFileAtomic(join(place, file), text)
   }
