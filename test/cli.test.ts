@@ -188,7 +188,10 @@ describe('nodule', () => {
         /no effect here \(--rpc\): expected a JSON list of true boxes/,
       ],
       [['anonymize', folder, '-o', join(folder, 'copies')], /copies: the results would lie among the inputs/],
-      [['dump', 'a.dcm', '--meta', '--json'], /no file meta information \(--meta\): expected none with --json/],
+      [
+        ['dump', 'a.dcm', '--meta', '--json'],
+        /no file meta information \(--meta\): expected none with --json/,
+      ],
       [
         ['convert', folder, '--compress', '-o', join(folder, 'a.nii')],
         /a\.nii: nothing of this format can be compressed \(--compress\): expected a name that ends in/,
