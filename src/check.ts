@@ -22,6 +22,15 @@ export function invalidParameter(name: string, expected: string, actual: unknown
   return new NoduleError('INVALID_PARAMETER', '', { parameter: name, expected, actual: show(actual) })
 }
 
+/** The error for an option that nothing would use: told, where a caller believes that it counts. */
+export function noEffect(parameter: string, expected: string, actual: string): NoduleError {
+  return new NoduleError('INVALID_PARAMETER', 'the option has no effect here', {
+    parameter,
+    expected,
+    actual,
+  })
+}
+
 /** Returns `value` as an integer within [low, high] or throws `invalidParameter`. */
 export function checkInteger(name: string, value: unknown, low: number, high: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < low || value > high)

@@ -13,6 +13,8 @@ import {
   setFlagNames,
   setOutputStyle,
 } from './terminal/output.js'
+import { NAMES_FOLLOW, checkValues, explain, withNames } from './terminal/usage.js'
+import type { ParserOptions } from './terminal/usage.js'
 import { checkOutputs } from './outputs.js'
 import { VERSION } from './version.js'
 import { nearest } from './words.js'
@@ -133,15 +135,18 @@ export const COMMANDS: readonly {
   },
 ]
 
-export async function main(argv: readonly string[]): Promise<void> {
+export async function main(words: readonly string[]): Promise<void> {
+  const argv = withNames(words)
   if (argv[0] === 'help') return main([...argv.slice(1), '--help'])
   // A wrong NODULE_THREADS is refused here for all commands, also those that use no threads.
   defaultThreads()
   const completing = argv[0] === '--get-yargs-completions'
   const word = argv.find((part) => !part.startsWith('-'))
   if (!completing && word !== undefined) checkCommand(word)
-  let parser = yargs([...argv])
+  let parser = yargs(argv)
     .scriptName('nodule')
+    // What yargs says is read (terminal/usage.ts), and all else is English too.
+    .locale('en')
     .usage('$0 COMMAND: detectors of pulmonary nodules on CT, from DICOM to a report')
     .strict()
     .demandCommand(1, 1, NO_COMMAND)
@@ -164,6 +169,7 @@ export async function main(argv: readonly string[]): Promise<void> {
       default: false,
       describe: 'Print results, failures and errors only: no bar, no log lines, no warnings',
     })
+    .option(NAMES_FOLLOW, { type: 'boolean', hidden: true })
     .middleware(({ json, quiet }) => setOutputStyle({ json, quiet }), true)
     .middleware(async (flags) => checkOutputs(PATHS[word ?? '']?.(flags) ?? {}))
     .version(VERSION)
@@ -214,60 +220,6 @@ function checkCommand(word: string): void {
   throw new UsageError(`nodule: unknown command ${word}: ${advice}`)
 }
 
-/** Why the usage is wrong; unknown options first, with the one that was meant: what else is amiss may follow from them. */
-function explain(reason: string, argv: readonly string[], parser: unknown): string {
-  const { key, alias } = (parser as ParserOptions).getOptions()
-  const names = [...Object.keys(key), ...Object.values(alias).flat()]
-  const unknown = argv
-    .flatMap((part) => /^--(?:no-)?([^=]+)/.exec(part)?.[1] ?? [])
-    .filter((name) => !names.includes(name))
-    .map((name) => {
-      const like = nearest(
-        name,
-        names.filter((other) => other.length > 1),
-      )
-      return `unknown option --${name}${like === undefined ? '' : `: did you mean --${like}?`}`
-    })
-  return unknown.length > 0
-    ? unknown.join('; ')
-    : (missing(reason, parser) ?? notOffered(reason, parser) ?? withoutStop(reason))
-}
-
-/**
- * What is missing, and how the command is called; undefined: nothing. yargs counts words and names options without
- * dashes, and tells it in this text only.
- */
-function missing(said: string, parser: unknown): string | undefined {
-  const options = /^Missing required arguments?: (.+)$/.exec(said)?.[1]?.split(', ')
-  if (options === undefined && !said.startsWith('Not enough non-option arguments')) return undefined
-  const commands = commandsOf(parser)
-  const call = ['nodule', ...commands.slice(0, -1).map((text) => text.split(' ')[0]), ...commands.slice(-1)]
-  const what = options?.map((name) => `--${name} is missing`).join(', ') ?? 'too few words'
-  return `${what}: expected ${[...call, ...(options ?? []).map((name) => `--${name} ...`)].join(' ')}`
-}
-
-/** The commands of the call, as they were defined: "weights <file>", "convert <file>". */
-function commandsOf(parser: unknown): string[] {
-  return (parser as ParserOptions).getInternalMethods().getContext().fullCommands
-}
-
-/** What is none of an option's or a word's values, on one line; undefined where that is not what yargs says. */
-function notOffered(said: string, parser: unknown): string | undefined {
-  const values = [...said.matchAll(/^ +Argument: (\S+), Given: (.*), Choices: (.*)$/gm)]
-  if (values.length === 0) return undefined
-  const words = commandsOf(parser).join(' ')
-  return values
-    .map(([, name, given, choices]) => {
-      const what = words.includes(`<${name}>`) ? `<${name}>` : `--${name}`
-      return `${what}: expected one of ${choices}, not ${given}`
-    })
-    .join('; ')
-}
-
-function withoutStop(text: string): string {
-  return text.replace(/[.\s]+$/, '')
-}
-
 /** Options by the parameters that they set: as the command says, else the one of that name. */
 function flagNames(parser: unknown, flagOf: Readonly<Record<string, string>>): NameOf {
   const { key } = (parser as ParserOptions).getOptions()
@@ -285,43 +237,6 @@ function withoutAliases(found: readonly string[], parser: unknown): string[] {
     const name = /^--?([^:\t]+)/.exec(entry)?.[1]
     return name === undefined || (name.length > 1 && !second.has(name))
   })
-}
-
-/** Wrong usage that yargs lets pass: an option given twice that takes one value; no value or a word for a number. */
-function checkValues(
-  given: Readonly<Record<string, unknown>>,
-  argv: readonly string[],
-  parser: unknown,
-): true {
-  const { array, number } = (parser as ParserOptions).getOptions()
-  for (const [at, word] of argv.entries()) {
-    const name = /^--?([a-z-]+)$/.exec(word)?.[1]
-    if (name !== undefined && number.includes(name) && !/^-?[\d.]/.test(argv[at + 1] ?? ''))
-      throw new YError(`${word} needs a number.`)
-  }
-  for (const [name, value] of Object.entries(given)) {
-    // "_" holds what is no option; a name of one letter or in camel case repeats another.
-    if (name === '_' || name === '--' || name.length === 1 || /[A-Z]/.test(name)) continue
-    if (Array.isArray(value) && !array.includes(name)) throw new YError(`--${name} is given more than once.`)
-    if (value === '') throw new YError(`--${name} needs a value.`)
-    if (Number.isNaN(value)) throw new YError(`--${name} needs a number.`)
-  }
-  return true
-}
-/** What yargs' types leave out: the names of the options by kind. */
-interface ParserOptions {
-  getOptions: () => {
-    array: string[]
-    number: string[]
-    key: Record<string, unknown>
-    alias: Record<string, string[]>
-  }
-  getInternalMethods: () => { getContext: () => { fullCommands: string[] } }
-}
-
-/** What yargs itself throws for wrong usage. */
-class YError extends Error {
-  override readonly name = 'YError'
 }
 
 class UsageError extends Error {}

@@ -118,6 +118,17 @@ export function hideFolders(text: string, paths: readonly string[]): string {
     .reduce((rest, folder) => rest.replaceAll(`${folder}${sep}`, ''), text)
 }
 
+/** Names for files, all different: one that is taken already gets a number. */
+export function distinctFileNames(names: readonly string[]): string[] {
+  const taken = new Set<string>()
+  return names.map((base) => {
+    let name = base
+    for (let n = 2; taken.has(name); n++) name = `${base}-${n}`
+    taken.add(name)
+    return name
+  })
+}
+
 /** Where a path leads to, also where its end does not exist yet. */
 export async function realPlace(path: string): Promise<string> {
   const absolute = resolve(path)

@@ -114,12 +114,38 @@ describe('nodule', () => {
     [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score=high'], '--min-score needs a number'],
     [['detect', 'x', '-m', 'a', '-o', 'found', '-j'], '-j needs a number'],
     [['phantom', '-o'], '--output needs a value'],
+    [['phantom', '-o', 'x', '--first='], '--first needs a number'],
+    [['evaluate', '--truth', 'x', '--min-score= '], '--min-score needs a number'],
+    [['detect', 'x', '-o', 'found', '--no-second'], '--no-second: --second takes a value'],
+    [['evaluate', '--truth', 'x', '--no-min-conf'], '--no-min-conf: --min-conf takes a value'],
+    [['evaluate', '--truth', 'x', '--no-predictions'], '--no-predictions: --predictions takes a value'],
   ])('usage error %j ends with code 2', (args, message) => {
     const result = nodule(...args)
     expect(result.stderr).toContain(message)
     // Only who names no command gets the whole help.
     if (args.length > 0) expect(result.stderr.trim().split('\n')).toHaveLength(1)
     expect(result.code).toBe(2)
+  })
+
+  it('speaks English whatever the locale is, as its own words do', () => {
+    const locale = { LC_ALL: 'de_DE.UTF-8', LC_MESSAGES: 'de_DE.UTF-8', LANG: 'de_DE.UTF-8' }
+    const { stderr } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), 'detect', 'x'],
+      { cwd: PACKAGE_ROOT, encoding: 'utf8', env: { ...process.env, ...locale } },
+    )
+    expect(stderr).toContain('nodule detect: --output is missing: expected nodule detect')
+  })
+
+  it.each([
+    [['series', 'hypes', '--', '-scan'], './-scan'],
+    [['dump', '--', '--quiet'], './--quiet'],
+    // A list of values ends there, too.
+    [['prepare', '-o', join(folder, 'p'), '--xml', 'hypes', '--', 'none'], 'none'],
+  ])('takes words behind -- as names: %j', (args, name) => {
+    const result = nodule(...args)
+    expect(result.stderr.trim()).toBe(`nodule: ${name}: cannot read: no such file or folder`)
+    expect(result.code).toBe(1)
   })
 
   it('bad input ends with code 1 and one line that names file, place, expectation and finding', () => {
@@ -162,7 +188,10 @@ describe('nodule', () => {
         /no effect here \(--rpc\): expected a JSON list of true boxes/,
       ],
       [['anonymize', folder, '-o', join(folder, 'copies')], /copies: the results would lie among the inputs/],
-      [['dump', 'a.dcm', '--meta', '--json'], /no file meta information \(--meta\): expected none with --json/],
+      [
+        ['dump', 'a.dcm', '--meta', '--json'],
+        /no file meta information \(--meta\): expected none with --json/,
+      ],
       [
         ['convert', folder, '--compress', '-o', join(folder, 'a.nii')],
         /a\.nii: nothing of this format can be compressed \(--compress\): expected a name that ends in/,

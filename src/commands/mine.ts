@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
-import { checkInteger } from '../check.js'
+import { checkInteger, noEffect } from '../check.js'
 import { readPatchHypes } from '../config/patch_hypes.js'
 import { splitRule } from '../dataset/index.js'
 import type { InsertionPlan } from '../dataset/index.js'
@@ -10,7 +10,7 @@ import type { SessionDevice } from '../inference/index.js'
 import { lockFolder } from '../lock.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
 import { MINE_DEFAULTS, mine } from '../mining/index.js'
-import type { MineResult } from '../mining/index.js'
+import type { MineOptions, MineResult } from '../mining/index.js'
 import { printResult } from '../terminal/output.js'
 import { PACKAGE_ROOT } from '../version.js'
 
@@ -21,14 +21,14 @@ interface Flags {
   model: string | undefined
   output: string
   hypes: string | undefined
-  'min-score': number
-  'max-marks': number
+  'min-score': number | undefined
+  'max-marks': number | undefined
   'split-file': string | undefined
   part: string | undefined
   lists: string[]
   unread: boolean
   insertions: number
-  variants: number
+  variants: number | undefined
   magnify: string | undefined
   seed: number
   device: SessionDevice
@@ -71,13 +71,11 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('min-score', {
         type: 'number',
-        default: MINE_DEFAULTS.minScore,
-        describe: 'Leave out marks below this confidence',
+        describe: `With --model: leave out marks below this confidence [${MINE_DEFAULTS.minScore}]`,
       })
       .option('max-marks', {
         type: 'number',
-        default: MINE_DEFAULTS.maxMarks,
-        describe: 'The most confident marks of a volume that are kept',
+        describe: `With --model: the most confident marks of a volume that are kept [${MINE_DEFAULTS.maxMarks}]`,
       })
       .option('split-file', {
         type: 'string',
@@ -88,7 +86,8 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         array: true,
         default: [] as string[],
-        describe: 'Lists of frames (nodule prepare) whose entries get the false marks, in place',
+        describe:
+          'With --model: lists of frames (nodule prepare) whose entries get the false marks, in place',
       })
       .option('unread', {
         type: 'boolean',
@@ -103,8 +102,7 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('variants', {
         type: 'number',
-        default: 1,
-        describe: 'Copies of each scan or stack (--insertions)',
+        describe: 'Copies of each scan or stack (--insertions) [1]',
       })
       .option('magnify', {
         type: 'string',
@@ -162,7 +160,7 @@ export const command: CommandModule<object, Flags> = {
           unread: flags.unread,
           insertion,
           resume: flags.resume,
-          rule: { minScore: flags['min-score'], maxMarks: flags['max-marks'], seed: flags.seed },
+          rule: ruleOf(flags),
         }),
       )
       if (result.interrupted)
@@ -175,6 +173,15 @@ export const command: CommandModule<object, Flags> = {
   },
 }
 
+/** What was given: without a model an option about its marks is refused. */
+function ruleOf({ 'min-score': minScore, 'max-marks': maxMarks, seed }: Flags): MineOptions['rule'] {
+  return {
+    ...(minScore === undefined ? {} : { minScore }),
+    ...(maxMarks === undefined ? {} : { maxMarks }),
+    seed,
+  }
+}
+
 function insertionOf({ insertions, variants, magnify, seed, stacks }: Flags): InsertionPlan | undefined {
   const count = checkInteger('insertions', insertions, 0, 1000)
   if (count === 0 && magnify !== undefined)
@@ -182,13 +189,20 @@ function insertionOf({ insertions, variants, magnify, seed, stacks }: Flags): In
       place: '--magnify',
       expected: '--insertions with the number of masses',
     })
+  if (count === 0 && variants !== undefined)
+    throw noEffect('variants', '--insertions with the number of nodules', 'none')
   if (count === 0) return undefined
   if (stacks === undefined)
     throw new NoduleError('INVALID_PARAMETER', 'nothing to put in', {
       place: '--insertions',
       expected: '--stacks with the nodules',
     })
-  return { count, variants: checkInteger('variants', variants, 1, 1000), seed, magnifyMm: sizes(magnify) }
+  return {
+    count,
+    variants: checkInteger('variants', variants ?? 1, 1, 1000),
+    seed,
+    magnifyMm: sizes(magnify),
+  }
 }
 
 /** Two numbers of mm. */

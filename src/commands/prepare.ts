@@ -1,18 +1,20 @@
 import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
+import { checkInteger, noEffect } from '../check.js'
 import { parseHypes, readHypes } from '../config/hypes.js'
 import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
 import { readList } from '../dataset/index.js'
+import type { PrepareOptions } from '../dataset/index.js'
 import { drawBatches, drawDataset } from '../pictures/index.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
-import { printResult } from '../terminal/output.js'
+import { printNote, printResult } from '../terminal/output.js'
 
 interface Flags {
   inputs: string[]
   stacks: string | undefined
   insert: string | undefined
-  insertions: number
-  variants: number
+  insertions: number | undefined
+  variants: number | undefined
   unread: boolean
   output: string
   xml: string[]
@@ -62,8 +64,8 @@ export const command: CommandModule<object, Flags> = {
         describe:
           'Folder of nodule stacks whose nodules are put into copies of the scans and of the thick --stacks',
       })
-      .option('insertions', { type: 'number', default: 12, describe: 'Nodules in each copy' })
-      .option('variants', { type: 'number', default: 8, describe: 'Copies of each scan or stack' })
+      .option('insertions', { type: 'number', describe: 'With --insert: nodules in each copy [12]' })
+      .option('variants', { type: 'number', describe: 'With --insert: copies of each scan or stack [8]' })
       .option('unread', {
         type: 'boolean',
         default: false,
@@ -168,6 +170,8 @@ export const command: CommandModule<object, Flags> = {
         'every slice, and pictures to check',
       ),
   handler: async (flags) => {
+    const insertion = insertionOf(flags)
+    const draw = checkInteger('draw', flags.draw, 0, 10000)
     const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
     const result = await longWork(
       'prepare',
@@ -175,10 +179,7 @@ export const command: CommandModule<object, Flags> = {
         prepareDataset({
           inputs: flags.inputs,
           stacks: flags.stacks,
-          insertion:
-            flags.insert === undefined
-              ? undefined
-              : { stacks: flags.insert, count: flags.insertions, variants: flags.variants },
+          insertion,
           unread: flags.unread,
           annotations: flags.xml,
           output: flags.output,
@@ -200,15 +201,22 @@ export const command: CommandModule<object, Flags> = {
         }),
       { notice: 'stopping after the scans at hand; press Ctrl-C again to stop at once' },
     )
-    const drawn = flags.draw > 0 ? await drawDataset(flags.output, result.manifest, flags.draw) : []
+    const drawn = draw > 0 ? await drawDataset(flags.output, result.manifest, draw) : []
     const train = result.manifest.lists.find(({ file }) => /^(?:train|fold-\d+-train)\.json$/.test(file))
     if (flags.sheet && train !== undefined && train.frames > 0) {
       const sheet = join(flags.output, 'check', 'varied.png')
       await drawBatches(readList(join(flags.output, train.file)), hypes, sheet, { seed: flags.seed })
       drawn.push(sheet)
-    }
+    } else if (flags.sheet) printNote('warning: no sheet: no training list has frames')
     printResult(result.manifest, () => preparedTable(flags.output, result, drawn))
     const { failed, damaged } = result.manifest
     if (failed.length + damaged.length > 0) failedItems()
   },
+}
+
+function insertionOf({ insert, insertions, variants }: Flags): PrepareOptions['insertion'] {
+  if (insert !== undefined) return { stacks: insert, count: insertions ?? 12, variants: variants ?? 8 }
+  for (const [name, value] of Object.entries({ insertions, variants }))
+    if (value !== undefined) throw noEffect(name, '--insert with the stacks of the nodules', 'none')
+  return undefined
 }

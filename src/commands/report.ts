@@ -19,10 +19,10 @@ interface Flags {
   reference: string | undefined
   excluded: string | undefined
   series: string | undefined
-  iou: number
+  iou: number | undefined
   'min-score': number | undefined
   tau: number | undefined
-  mismatch: 'error' | 'miss' | 'skip'
+  mismatch: 'error' | 'miss' | 'skip' | undefined
   'ignore-excluded': boolean
   'max-pictures': number
   plots: string | undefined
@@ -74,7 +74,7 @@ export const command: CommandModule<object, Flags> = {
         describe:
           'File with the series that count, one a line [those of the XML; with --reference those that were examined]',
       })
-      .option('iou', { type: 'number', default: 0.5, describe: 'Overlap from which a box is a hit' })
+      .option('iou', { type: 'number', describe: 'Overlap from which a slice box is a hit [0.5]' })
       .option('min-score', { type: 'number', describe: 'Leave out slice boxes below this confidence' })
       .option('tau', {
         type: 'number',
@@ -82,8 +82,7 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('mismatch', {
         choices: ['error', 'miss', 'skip'] as const,
-        default: 'error' as const,
-        describe: 'Images without predictions: refuse, count as missed, or leave out',
+        describe: 'Images without predictions: refuse, count as missed, or leave out [error]',
       })
       .option('ignore-excluded', {
         type: 'boolean',

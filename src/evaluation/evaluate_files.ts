@@ -1,7 +1,7 @@
 import { join, parse } from 'node:path'
 import { NoduleError } from '../errors.js'
-import { hideFolders, writeFileAtomic } from '../files.js'
-import { checkInteger, invalidParameter } from '../check.js'
+import { distinctFileNames, hideFolders, writeFileAtomic } from '../files.js'
+import { checkInteger, invalidParameter, noEffect } from '../check.js'
 import { evaluateLabelFile } from './labels/label_runs.js'
 import type { LabelRuns } from './labels/label_runs.js'
 import { officialFiles } from './scans/luna_output.js'
@@ -108,21 +108,15 @@ const LEVELS: Partial<Record<keyof EvaluateOptions, readonly (keyof typeof JUDGE
 function refuseOthers(options: EvaluateOptions, level: keyof typeof JUDGED): void {
   const isGiven = (name: keyof EvaluateOptions): boolean =>
     options[name] !== undefined && options[name] !== false
-  const refuse = (parameter: string, expected: string, actual: string): never => {
-    throw new NoduleError('INVALID_PARAMETER', 'the option has no effect here', {
-      parameter,
-      expected,
-      actual,
-    })
-  }
   for (const [name, levels] of Object.entries(LEVELS) as [keyof EvaluateOptions, (keyof typeof JUDGED)[]][])
     if (isGiven(name) && !levels.includes(level))
-      refuse(name, levels.map((one) => JUDGED[one]).join(' or '), JUDGED[level])
+      throw noEffect(name, levels.map((one) => JUDGED[one]).join(' or '), JUDGED[level])
   // Either a table says what is excluded, or the readers do.
-  if (options.scans !== undefined && isGiven('excluded')) refuse('excluded', 'a CSV of nodules', 'scans')
+  if (options.scans !== undefined && isGiven('excluded'))
+    throw noEffect('excluded', 'a CSV of nodules', 'scans')
   if (options.scans === undefined)
     for (const name of ['minReaders', 'minAxialDiameterMm'] as const)
-      if (isGiven(name)) refuse(name, 'scans with LIDC XML', JUDGED[level])
+      if (isGiven(name)) throw noEffect(name, 'scans with LIDC XML', JUDGED[level])
 }
 
 /** A run as it is written: its sources and warnings without the folders of this machine. */
@@ -142,10 +136,13 @@ function withoutFolders(run: object, inputs: readonly string[]): object {
  * Writes the text files of LUNA16's official script, for several runs in a folder each. Throws NoduleError (FILE).
  */
 export async function writeOfficialFiles(folder: string, { runs }: ScanRuns): Promise<void> {
-  for (const run of runs) {
+  // Names of runs differ, but what stands for them in a path may not.
+  const places = distinctFileNames(
+    runs.map((run) => run.name.replaceAll(/[^\w. -]/g, '-').replace(/^\.+/, '-')),
+  )
+  for (const [n, run] of runs.entries()) {
     const name = parse(run.name).name
-    const place =
-      runs.length > 1 ? join(folder, run.name.replaceAll(/[^\w. -]/g, '-').replace(/^\.+/, '-')) : folder
+    const place = runs.length > 1 ? join(folder, places[n]!) : folder
     for (const [file, text] of Object.entries(officialFiles(run, name)))
       await writeFileAtomic(join(place, file), text)
   }

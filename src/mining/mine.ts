@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber } from '../check.js'
+import { checkInteger, checkNumber, noEffect } from '../check.js'
 import { DEFAULT_BOX_RULE, readList } from '../dataset/index.js'
 import type { BoxRule } from '../dataset/index.js'
 import { checkBoxRule } from '../dataset/prepare/boxes.js'
@@ -35,7 +35,7 @@ export interface MineOptions extends Omit<FindSourcesOptions, 'rule'>, WorkOptio
   output: string
   rule?: Partial<MineRule> | undefined
   boxes?: Partial<BoxRule> | undefined
-  /** Lists of frames that get the false marks. */
+  /** Lists of frames that get the false marks of the first stage. */
   lists?: readonly string[] | undefined
   /** Add to the cubes that are there. */
   resume?: boolean | undefined
@@ -61,6 +61,7 @@ export interface MineResult {
  * that cannot be used is told and left out. Throws NoduleError INVALID_PARAMETER, FILE, FORMAT.
  */
 export async function mine(o: MineOptions): Promise<MineResult> {
+  refuseWithoutMarks(o)
   const rule = { ...MINE_DEFAULTS, ...o.rule }
   checkNumber('minScore', rule.minScore, 0, 1)
   checkInteger('maxMarks', rule.maxMarks, 0, 1e6)
@@ -131,6 +132,18 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   }
   for (const list of lists) result.hardEntries += await writeHardMarks(list, store.sources)
   return result
+}
+
+/** Options about the marks of a first stage where there is none: lists would lose the marks that they have. */
+function refuseWithoutMarks({ session, lists = [], rule }: MineOptions): void {
+  if (session !== undefined) return
+  const given = {
+    lists: lists.length > 0,
+    minScore: rule?.minScore !== undefined,
+    maxMarks: rule?.maxMarks !== undefined,
+  }
+  for (const [name, isGiven] of Object.entries(given))
+    if (isGiven) throw noEffect(name, 'a first stage', 'none')
 }
 
 /** What the copies of a scan depend on; more variants are more copies. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { annotateFolders } from '../scans/index.js'
 import { drawNodules } from './draw_nodules.js'
+import { checkInteger } from '../check.js'
 import { textureType, type ConsensusNodule } from '../annotations/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
@@ -82,7 +83,7 @@ export interface GalleryOptions extends WorkOptions {
   contours?: boolean
   /** Nodules with fewer readers are left out; default 1. */
   minReaders?: number
-  /** Most nodules in a row of the montage of forms; default 8. */
+  /** Most nodules in a row of the montage of forms, 1 to 1000; default 8. */
   perForm?: number
 }
 
@@ -91,12 +92,13 @@ export interface GalleryOptions extends WorkOptions {
  * class) and `PATIENT_UID_noduleN.png` (the readers' contours on each slice of a nodule).
  *
  * @returns the paths of the pictures and the number of scans and DICOM files that failed
- * @throws NoduleError FILE, FORMAT (no annotated scan)
+ * @throws NoduleError FILE, FORMAT (no annotated scan), INVALID_PARAMETER
  */
 export async function drawGallery(
   folders: readonly string[],
   o: GalleryOptions,
 ): Promise<{ paths: string[]; failed: number }> {
+  const perForm = checkInteger('perForm', o.perForm ?? 8, 1, 1000)
   const run = await annotateFolders(folders, {
     xml: o.xml ?? [],
     minReaders: o.minReaders ?? 1,
@@ -130,7 +132,7 @@ export async function drawGallery(
             for (const form of formsOf(nodule, lungs, volume)) {
               const row = byForm.get(form) ?? []
               byForm.set(form, row)
-              if (row.length < (o.perForm ?? 8)) row.push(await formPanel(nodule, volume))
+              if (row.length < perForm) row.push(await formPanel(nodule, volume))
             }
       }
       if (o.contours !== false)

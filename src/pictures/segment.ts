@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { findSeries, type Series } from '../dicom/index.js'
 import { ctObstacle } from '../scans/index.js'
 import { NoduleError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { distinctFileNames, writeFileAtomic } from '../files.js'
 import { loadVolume } from '../volume/hu_volume.js'
 import { segmentLungs } from '../volume/lungs/lungs.js'
 import { type Lungs, checkClosing } from '../volume/lungs/types.js'
@@ -135,17 +135,10 @@ export function fileNames<T extends Named>(scans: readonly T[]): Map<T, string> 
     clean(`${scan.patientId}_${scan.seriesInstanceUid.split('.').at(-1)!.slice(-8)}`)
   const count = new Map<string, number>()
   for (const scan of scans) count.set(short(scan), (count.get(short(scan)) ?? 0) + 1)
-  const names = new Map<T, string>()
-  const taken = new Set<string>()
-  for (const scan of scans) {
-    const base =
-      count.get(short(scan)) === 1 ? short(scan) : clean(`${scan.patientId}_${scan.seriesInstanceUid}`)
-    let name = base
-    for (let n = 2; taken.has(name); n++) name = `${base}-${n}`
-    taken.add(name)
-    names.set(scan, name)
-  }
-  return names
+  const names = scans.map((scan) =>
+    count.get(short(scan)) === 1 ? short(scan) : clean(`${scan.patientId}_${scan.seriesInstanceUid}`),
+  )
+  return new Map(distinctFileNames(names).map((name, n) => [scans[n]!, name]))
 }
 
 /** One line per scan: patient, volumes in ml, slices of the lungs, milliseconds, warnings. */

@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path'
-import { checkInteger, show } from '../check.js'
+import { checkInteger, noEffect, show } from '../check.js'
 import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
@@ -71,12 +71,14 @@ export interface WrittenReport {
 /**
  * Writes one HTML file about a run that opens without a network: figures, curves, slices with true and found boxes,
  * nodules in mm, training and provenance. Parts whose files are absent are left out and named in the warnings.
- * Throws NoduleError (FILE, FORMAT) for files that cannot be read, and where there is nothing to report.
+ * Throws NoduleError (FILE, FORMAT) for files that cannot be read, and where there is nothing to report;
+ * (INVALID_PARAMETER) for options that nothing would use.
  */
 export async function writeReport(options: ReportOptions): Promise<WrittenReport> {
   const files = options.run === undefined ? { ...options } : findRunFiles(options.run, options)
   const maxPictures = checkInteger('maxPictures', options.maxPictures ?? 300, 0, 1e6)
   if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
+  refuseUnused(files, options)
   const warnings: string[] = []
   const pictures: Picture[] = []
   const views: PageView[] = []
@@ -161,6 +163,21 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     warnings,
     figures: figuresOf(input),
   }
+}
+
+/** Options that no part of the page would use. Throws NoduleError (INVALID_PARAMETER). */
+function refuseUnused({ truth, predictions, detections }: RunFiles, options: ReportOptions): void {
+  const refuse = (names: readonly (keyof ReportOptions)[], expected: string, actual: string): void => {
+    const name = names.find((one) => options[one] !== undefined && options[one] !== false)
+    if (name !== undefined) throw noEffect(name, expected, actual)
+  }
+  if (truth === undefined || predictions === undefined)
+    refuse(
+      ['iou', 'minScore', 'tau', 'mismatch', 'ignoreExcluded'],
+      'a list of true boxes and one of predictions',
+      truth === predictions ? 'neither' : `${truth === undefined ? 'predictions' : 'true boxes'} alone`,
+    )
+  if (detections === undefined) refuse(['scans', 'reference'], 'detections in whole scans', 'none')
 }
 
 /** This run beside the others, at the levels that it was evaluated at itself. */

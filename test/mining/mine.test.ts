@@ -234,6 +234,19 @@ describe('mining stacks', () => {
     expect(other.message).toContain('the cubes that are there were made otherwise')
   })
 
+  it.each([
+    ['lists', { lists: [list] }],
+    ['minScore', { rule: { minScore: 0.5 } }],
+    ['maxMarks', { rule: { maxMarks: 9 } }],
+  ])('without a first stage refuses %s, which are about its marks', async (name, options) => {
+    const before = readFileSync(list, 'utf8')
+    const error = await refused(run('unmarked', { ...options, session: undefined }))
+    expect(error.message).toBe(
+      `the option has no effect here (${name}): expected a first stage but received none`,
+    )
+    expect(readFileSync(list, 'utf8')).toBe(before)
+  })
+
   it('makes the cubes of hypes/lung_second.json where the command names no hypes', async () => {
     const output = join(root, 'by-command')
     const args = ['mine', '--stacks', STACKS, '-o', output, '--quiet']

@@ -176,6 +176,13 @@ describe('mining copies of scans with nodules put in', () => {
     await expect(work).rejects.toThrow('--magnify: nothing to magnify: expected --insertions with the number')
   })
 
+  it('makes no variants where nothing is put in', async () => {
+    const flags = { scans: [scans], stacks, insertions: 0, variants: 5, xml: [], lists: [], output: root }
+    await expect((command.handler as (flags: unknown) => Promise<void>)(flags)).rejects.toThrow(
+      'the option has no effect here (variants): expected --insertions with the number of nodules',
+    )
+  })
+
   it('names the scan for which no donor is left, and goes on', async () => {
     const problems: string[] = []
     const result = await run('none', { wanted: () => false, onWarning: (message) => problems.push(message) })

@@ -52,6 +52,12 @@ describe('drawGallery', () => {
     expect(problems.join('\n')).toContain(path)
   })
 
+  it.each([0, -1, 2.5, NaN])('refuses %s nodules a form before it reads a scan', async (perForm) => {
+    await expect(drawGallery([join(folder, 'none')], { output: folder, perForm })).rejects.toThrow(
+      `Expected integer between 1 and 1000 for perForm but received ${perForm}`,
+    )
+  })
+
   it('needs an annotated scan', async () => {
     await expect(drawGallery([join(folder, 'out')], { output: folder })).rejects.toThrow('no annotated scan')
   })

@@ -130,6 +130,24 @@ describe('judged as evaluate does', () => {
       ).rejects.toMatchObject({ code: 'INVALID_PARAMETER', parameters: [parameter] })
   })
 
+  test.each([
+    [{ iou: 0.3 }, 'a list of true boxes and one of predictions'],
+    [{ minScore: 0 }, 'a list of true boxes and one of predictions'],
+    [{ tau: 0.2 }, 'a list of true boxes and one of predictions'],
+    [{ mismatch: 'miss' as const }, 'a list of true boxes and one of predictions'],
+    [{ ignoreExcluded: true }, 'a list of true boxes and one of predictions'],
+    [{ scans: ['nowhere'] }, 'detections in whole scans'],
+    [{ reference: 'nowhere.csv' }, 'detections in whole scans'],
+  ])('%j is refused where nothing would use it', async (option, expected) => {
+    const page = join(temporary, 'refused.html')
+    const [detections, log] = [join(run, 'detections'), join(run, 'log.jsonl')]
+    const files = expected.startsWith('detections') ? { log } : { log, detections }
+    await expect(writeReport({ ...files, ...option, output: page })).rejects.toMatchObject({
+      ...{ code: 'INVALID_PARAMETER', parameters: Object.keys(option), expected },
+    })
+    expect(existsSync(page)).toBe(false)
+  })
+
   test('an evaluation of whole scans that lies in the folder is left out; a named one is refused', async () => {
     const folder = join(temporary, 'with scans')
     mkdirSync(folder)

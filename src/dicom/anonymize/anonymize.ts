@@ -30,9 +30,10 @@ export interface AnonymizeOptions {
 
 /** Throws NoduleError INVALID_PARAMETER where a Patient ID is none that every reader reads as it was given. */
 export function checkPatientId(patientId: string | undefined): void {
-  // A backslash parts values; other characters depend on the file's character set.
-  if (patientId === undefined || /^[ -[\]-~]{1,64}$/.test(patientId)) return
-  throw invalidParameter('patientId', '1 to 64 printable ASCII characters without a backslash', patientId)
+  // A backslash parts values; other characters depend on the file's character set; spaces at the ends count for nothing.
+  if (patientId === undefined || /^(?! )[ -[\]-~]{1,64}(?<! )$/.test(patientId)) return
+  const expected = '1 to 64 printable ASCII characters without a backslash or outer spaces'
+  throw invalidParameter('patientId', expected, patientId)
 }
 
 export interface AnonymizedFile {

@@ -123,13 +123,13 @@ describe('anonymize', () => {
     expect(lineOf(bytes, '(0012, 0063)')).toBe("'DCM:113100/113106/113108/113109/113110'")
   })
 
-  it.each(['', 'A\\B', 'J\u00fcrgen', '\u5f20', 'A\nB', 'x'.repeat(65)])(
+  it.each(['', 'A\\B', 'J\u00fcrgen', '\u5f20', 'A\nB', 'x'.repeat(65), '  ', ' A', 'A '])(
     'refuses %j as Patient ID',
     async (patientId) => {
       await expect(run(subject(), { patientId })).rejects.toMatchObject({
         ...{ code: 'INVALID_PARAMETER', parameters: ['patientId'] },
         message: expect.stringContaining(
-          'Expected 1 to 64 printable ASCII characters without a backslash',
+          'Expected 1 to 64 printable ASCII characters without a backslash or outer spaces',
         ) as string,
       })
     },
