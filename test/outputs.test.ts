@@ -66,18 +66,30 @@ const commands = readdirSync(join(PACKAGE_ROOT, 'src/commands'))
   .map((name) => name.replace(/\.ts$/, ''))
   .filter((name) => name !== 'paths')
 
-/** The options of a command that may name a file, by their first names, positional ones too. */
+/** A command as yargs keeps it: what is called, and how its options are made. */
+interface Made {
+  original: string
+  builder: unknown
+}
+
+/** What yargs' types leave out. */
+interface Parser {
+  getOptions: () => { string: string[]; alias: Record<string, string[]> }
+  getInternalMethods: () => { getCommandInstance: () => { handlers: Record<string, Made> } }
+}
+
+/** The options of a command and of those below it that may name a file, by their first names, positional ones too. */
 async function pathOptions(name: string): Promise<string[]> {
   const { command } = (await import(`../src/commands/${name}.ts`)) as { command: CommandModule }
-  const build = command.builder as unknown as (parser: unknown) => {
-    getOptions: () => { string: string[]; alias: Record<string, string[]> }
-  }
-  const { string, alias } = build(yargs([])).getOptions()
+  return [...new Set(optionsOf(name, { original: String(command.command), builder: command.builder }))]
+}
+
+function optionsOf(name: string, { original, builder }: Made): string[] {
+  const parser = (builder as (parser: unknown) => Parser)(yargs([]))
+  const { string, alias } = parser.getOptions()
   const second = new Set(Object.values(alias).flat())
-  const positional = [...String(command.command).matchAll(/[<[](\w+)(?:\.\.)?[\]>]/g)].map(
-    ([, word]) => word!,
-  )
-  return [...new Set([...string, ...positional])].filter(
+  const positional = [...original.matchAll(/[<[](\w+)(?:\.\.)?[\]>]/g)].map(([, word]) => word!)
+  const own = [...string, ...positional].filter(
     (option) =>
       !second.has(option) &&
       !/[A-Z]/.test(option) &&
@@ -85,6 +97,8 @@ async function pathOptions(name: string): Promise<string[]> {
       // The series that is wanted; elsewhere a file of them.
       !(name === 'convert' && option === 'series'),
   )
+  const below = Object.values(parser.getInternalMethods().getCommandInstance().handlers)
+  return [...own, ...below.flatMap((made) => optionsOf(name, made))]
 }
 
 it('nothing else is printed where a result goes to the standard output', () => {
