@@ -71,6 +71,7 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
   const inputs = [
     ...predictions,
     ...(scans ?? []),
+    ...(options.xml ?? []),
     ...[truth, excluded, series].flatMap((path) => path ?? []),
   ]
   return finish({ scans: result }, scanTable(result), result, warnings, inputs)
@@ -97,6 +98,7 @@ const LEVELS: Partial<Record<keyof EvaluateOptions, readonly (keyof typeof JUDGE
   series: ['scans'],
   maxMarks: ['scans'],
   official: ['scans'],
+  xml: ['scans'],
   minReaders: ['scans'],
   minAxialDiameterMm: ['scans'],
   lunaOutput: ['scans'],
@@ -121,7 +123,7 @@ function refuseOthers(options: EvaluateOptions, level: keyof typeof JUDGED): voi
   // Either a table says what is excluded, or the readers do.
   if (options.scans !== undefined && isGiven('excluded')) refuse('excluded', 'a CSV of nodules', 'scans')
   if (options.scans === undefined)
-    for (const name of ['minReaders', 'minAxialDiameterMm'] as const)
+    for (const name of ['xml', 'minReaders', 'minAxialDiameterMm'] as const)
       if (isGiven(name)) refuse(name, 'scans with LIDC XML', JUDGED[level])
 }
 
