@@ -75,6 +75,41 @@ export async function makeOutputFolder(path: string): Promise<void> {
   }
 }
 
+/**
+ * Sees before the work begins that its result can be written to a file, by `writeFileAtomic`, without making anything.
+ * Throws NoduleError (FILE).
+ */
+export async function checkCanWrite(path: string): Promise<void> {
+  if (await isStream(path)) return
+  const stats = await stat(path).catch(() => undefined)
+  if (stats?.isDirectory() === true || path.endsWith('/') || path.endsWith(sep))
+    throw new NoduleError('FILE', 'cannot write: is a folder', { path, expected: 'the name of a file' })
+  await checkCanMake(dirname(path)).catch((error: unknown) => {
+    throw fileError(path, 'write', error)
+  })
+}
+
+/** The same of a folder of results. */
+export async function checkCanWriteInto(folder: string): Promise<void> {
+  await checkCanMake(folder).catch((error: unknown) => {
+    throw fileError(folder, 'write results', error)
+  })
+}
+
+/** Whether a folder is there, or can be made, and takes files. Throws the system's error. */
+async function checkCanMake(folder: string): Promise<void> {
+  let place = resolve(folder)
+  for (;;) {
+    const stats = await stat(place).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT' || dirname(place) === place) throw error
+    })
+    if (stats?.isDirectory() === false)
+      throw Object.assign(new Error(`${place} is not a folder`), { code: 'ENOTDIR' })
+    if (stats !== undefined) return access(place, constants.W_OK | constants.X_OK)
+    place = dirname(place)
+  }
+}
+
 /** Throws NoduleError (FILE) where the output folder is an input or lies in one, links followed. */
 export async function checkOutside(output: string, inputs: readonly string[]): Promise<void> {
   const target = await realPlace(output)

@@ -1,8 +1,11 @@
-/** The one check that no result takes the place of an input; the command line makes it for every command. */
+/**
+ * The one check that no result takes the place of an input, and that all can be written: who learns it at the end of the
+ * work has worked for nothing. The command line makes it for every command.
+ */
 import { stat } from 'node:fs/promises'
 import { relative, sep } from 'node:path'
 import { NoduleError } from './errors.js'
-import { checkNoInput, realPlace } from './files.js'
+import { checkCanWrite, checkCanWriteInto, checkNoInput, realPlace } from './files.js'
 
 /** What a command reads and writes. */
 export interface CommandPaths {
@@ -26,7 +29,8 @@ export interface OutputFolder {
 
 /**
  * Throws NoduleError (FILE) where a result would be written over an input or over another result: a file that is read,
- * by any of its names; a file that is there already in a folder that is read; a folder of inputs.
+ * by any of its names; a file that is there already in a folder that is read; a folder of inputs. So where a result
+ * cannot be written: a folder has its name, or what should hold it takes no files.
  */
 export async function checkOutputs({
   reads = [],
@@ -40,6 +44,7 @@ export async function checkOutputs({
     if (path === undefined) continue
     await checkNoInput(path, inputs)
     await checkNotWithin(path, inputs, results)
+    await checkCanWrite(path)
     const place = await realPlace(path)
     // Devices and pipes take any number.
     if (!(await isFile(path)) && (await exists(path))) continue
@@ -48,6 +53,7 @@ export async function checkOutputs({
   }
   for (const { path, writes = /^/, shared } of folders) {
     if (path === undefined) continue
+    await checkCanWriteInto(path)
     const folder = await realPlace(path)
     for (const input of inputs) {
       const way = relative(folder, await realPlace(input))

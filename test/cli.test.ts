@@ -107,6 +107,10 @@ describe('nodule', () => {
     [['doctor', 'x'], 'nodule doctor: Unknown argument: x (nodule doctor --help)'],
     [['dump'], 'nodule dump: too few words: expected nodule dump <files..> (nodule dump --help)'],
     [['weights', 'convert'], 'too few words: expected nodule weights convert <file> (nodule weights --help)'],
+    [
+      ['prepare', '-o', 'dataset'],
+      'nodule prepare: Name folders of scans, or stacks by --stacks (nodule prepare --help)',
+    ],
     [['detect'], 'nodule detect: --output is missing: expected nodule detect [folders..] --output ...'],
     [['detect', 'x', '-m', 'a', '-m', 'b', '-o', 'found'], '--model is given more than once'],
     [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score', 'high'], '--min-score needs a number'],

@@ -20,6 +20,7 @@ import { PATHS } from '../src/commands/paths.js'
 import { writeFileAtomic } from '../src/files.js'
 import { isStdout } from '../src/terminal/output.js'
 import { checkOutputs } from '../src/outputs.js'
+import type { CommandPaths } from '../src/outputs.js'
 import { PACKAGE_ROOT } from '../src/version.js'
 
 let folder: string
@@ -66,18 +67,30 @@ const commands = readdirSync(join(PACKAGE_ROOT, 'src/commands'))
   .map((name) => name.replace(/\.ts$/, ''))
   .filter((name) => name !== 'paths')
 
-/** The options of a command that may name a file, by their first names, positional ones too. */
+/** A command as yargs keeps it: what is called, and how its options are made. */
+interface Made {
+  original: string
+  builder: unknown
+}
+
+/** What yargs' types leave out. */
+interface Parser {
+  getOptions: () => { string: string[]; alias: Record<string, string[]> }
+  getInternalMethods: () => { getCommandInstance: () => { handlers: Record<string, Made> } }
+}
+
+/** The options of a command and of those below it that may name a file, by their first names, positional ones too. */
 async function pathOptions(name: string): Promise<string[]> {
   const { command } = (await import(`../src/commands/${name}.ts`)) as { command: CommandModule }
-  const build = command.builder as unknown as (parser: unknown) => {
-    getOptions: () => { string: string[]; alias: Record<string, string[]> }
-  }
-  const { string, alias } = build(yargs([])).getOptions()
+  return [...new Set(optionsOf(name, { original: String(command.command), builder: command.builder }))]
+}
+
+function optionsOf(name: string, { original, builder }: Made): string[] {
+  const parser = (builder as (parser: unknown) => Parser)(yargs([]))
+  const { string, alias } = parser.getOptions()
   const second = new Set(Object.values(alias).flat())
-  const positional = [...String(command.command).matchAll(/[<[](\w+)(?:\.\.)?[\]>]/g)].map(
-    ([, word]) => word!,
-  )
-  return [...new Set([...string, ...positional])].filter(
+  const positional = [...original.matchAll(/[<[](\w+)(?:\.\.)?[\]>]/g)].map(([, word]) => word!)
+  const own = [...string, ...positional].filter(
     (option) =>
       !second.has(option) &&
       !/[A-Z]/.test(option) &&
@@ -85,6 +98,8 @@ async function pathOptions(name: string): Promise<string[]> {
       // The series that is wanted; elsewhere a file of them.
       !(name === 'convert' && option === 'series'),
   )
+  const below = Object.values(parser.getInternalMethods().getCommandInstance().handlers)
+  return [...own, ...below.flatMap((made) => optionsOf(name, made))]
 }
 
 it('nothing else is printed where a result goes to the standard output', () => {
@@ -202,6 +217,56 @@ describe('checkOutputs', () => {
       /twice\.csv: two results would have one name: expected a name each$/,
     )
     await checkOutputs({ files: ['/dev/null', '/dev/null'] })
+  })
+})
+
+describe('checkOutputs of places that take no result', () => {
+  const refused = async (paths: CommandPaths, message: RegExp): Promise<void> => {
+    await expect(checkOutputs(paths)).rejects.toThrow(message)
+  }
+
+  it('a file needs a name that no folder has, in a folder or in one that can be made', async () => {
+    const [taken, file] = [join(folder, 'taken'), join(folder, 'file.bin')]
+    mkdirSync(taken)
+    writeFileSync(file, 'x')
+    const isFolder = /(taken|taken\/|new\/): cannot write: is a folder: expected the name of a file$/
+    for (const path of [taken, `${taken}/`, join(folder, 'new/')]) await refused({ files: [path] }, isFolder)
+    for (const path of [join(file, 'a.json'), join(file, 'b', 'a.json')])
+      await refused({ files: [path] }, /a\.json: cannot write: is not a folder$/)
+    const made = join(folder, 'made')
+    await checkOutputs({ files: [join(made, 'a', 'b.json'), file], folders: [{ path: join(made, 'c') }] })
+    expect(existsSync(made)).toBe(false)
+    const link = join(folder, 'fd-link')
+    symlinkSync('/dev/null', link)
+    await checkOutputs({ files: [link, '/dev/stdout', '/dev/fd/1'] })
+  })
+
+  it('a folder needs a name that no file has', async () => {
+    const file = join(folder, 'no folder.bin')
+    writeFileSync(file, 'x')
+    for (const path of [file, join(file, 'below')])
+      await refused({ folders: [{ path }] }, /(bin|below): cannot write results: is not a folder$/)
+  })
+
+  it.skipIf(process.getuid?.() === 0)('a folder that is not to be written to', async () => {
+    const closed = join(folder, 'closed')
+    mkdirSync(closed, { mode: 0o500 })
+    const denied = /cannot write.*: permission denied$/
+    for (const path of [closed, join(closed, 'below')]) await refused({ folders: [{ path }] }, denied)
+    await refused({ files: [join(closed, 'a.json')] }, denied)
+  })
+
+  it('is asked before detect opens its model', () => {
+    const list = join(folder, 'images.json')
+    writeFileSync(list, '[]')
+    const args = ['detect', '--list', list, '-m', join(folder, 'no.onnx'), '-o', folder]
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), ...args],
+      { cwd: PACKAGE_ROOT, encoding: 'utf8' },
+    )
+    expect(stderr).toContain(`${folder}: cannot write: is a folder`)
+    expect(status).toBe(1)
   })
 })
 

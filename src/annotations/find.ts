@@ -92,7 +92,8 @@ export async function xmlHead(
   return { kind: 'ct', seriesInstanceUid: /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1] }
 }
 
-async function xmlFilesIn(folder: string): Promise<string[]> {
+/** XML files in a folder, not below it, sorted. */
+export async function xmlFilesIn(folder: string): Promise<string[]> {
   try {
     const entries = await readdir(osPath(folder), { encoding: 'buffer' })
     return entries

@@ -25,7 +25,7 @@ interface Flags {
   summary: boolean
   warnings: boolean
   draw: string | undefined
-  'min-readers': number
+  'min-readers': number | undefined
   where: string | undefined
   csv: string | undefined
   luna: string | undefined
@@ -69,7 +69,7 @@ export const command: CommandModule<object, Flags> = {
           .map(([alias, name]) => `${alias} is ${name}`)
           .join(', ')}`,
       })
-      .option('min-readers', { type: 'number', default: 1, describe: 'Leave out nodules of fewer readers' })
+      .option('min-readers', { type: 'number', describe: 'Leave out nodules of fewer readers [1]' })
       .example('$0 annotations LIDC-IDRI-0001', 'consensus nodules in mm')
       .example('$0 annotations LIDC-IDRI-0001 --draw pictures', "with each reader's contours in color")
       .example(
@@ -94,7 +94,9 @@ async function watched<Result>(work: (tools: LongWork) => Promise<Result>): Prom
 
 async function printSummary(flags: Flags): Promise<void> {
   const { folders, xml, warnings, output } = flags
-  const given = (['draw', 'csv', 'luna', 'where'] as const).find((name) => flags[name] !== undefined)
+  const given = (['draw', 'csv', 'luna', 'where', 'min-readers'] as const).find(
+    (name) => flags[name] !== undefined,
+  )
   if (given !== undefined)
     throw new NoduleError('INVALID_PARAMETER', `--${given} is for nodules, which --summary does not build`, {
       path: folders.join(', '),
@@ -114,7 +116,7 @@ async function printNodules(flags: Flags): Promise<void> {
       onProgress,
       signal,
       xml: flags.xml,
-      minReaders: flags['min-readers'],
+      minReaders: flags['min-readers'] ?? 1,
       where: flags.where,
     }),
   )

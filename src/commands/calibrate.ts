@@ -42,7 +42,7 @@ export const command: CommandModule<object, Flags> = {
       .option('model', {
         type: 'string',
         alias: 'm',
-        describe: 'First stage that it will be used with [default: the one that the cubes were mined with]',
+        describe: 'First stage that it will be used with [default: that of the cubes, or of --like]',
       })
       .option('size', {
         type: 'number',
@@ -54,7 +54,7 @@ export const command: CommandModule<object, Flags> = {
   handler: async (flags) => {
     if (flags.like !== undefined) {
       const path = flags.output ?? flags.second
-      const calibration = await calibrateLike(flags.second, flags.like, path)
+      const calibration = await calibrateLike(flags.second, flags.like, path, flags.model)
       return printResult({ path, calibration }, () => `${path}: ${formula(calibration)}\n`)
     }
     const result = await calibrate({ ...flags, cubes: flags.cubes! })

@@ -9,6 +9,7 @@ interface Flags {
   predictions: string[] | undefined
   truth: string | undefined
   scans: string[] | undefined
+  xml: string[] | undefined
   labels: string | undefined
   excluded: string | undefined
   series: string | undefined
@@ -48,7 +49,13 @@ export const command: CommandModule<object, Flags> = {
       .option('scans', {
         type: 'string',
         array: true,
-        describe: "Instead of --truth: folders of scans with LIDC XML; the readers' consensus is the truth",
+        describe:
+          "Instead of --truth: folders of scans with LIDC XML, at any depth; the readers' consensus is the truth",
+      })
+      .option('xml', {
+        type: 'string',
+        array: true,
+        describe: 'With --scans: XML files, or folders of them, that lie elsewhere',
       })
       .option('labels', {
         type: 'string',

@@ -48,7 +48,7 @@ export const command: CommandModule<object, Flags> = {
       .option('per-form', { type: 'number', default: 8, describe: 'Most nodules of one form' })
       .example('$0 gallery LIDC-IDRI -o pictures --min-readers 3', 'what the readers agree on, in pictures'),
   handler: async (flags) => {
-    const { paths, failed } = await longWork('gallery', async (tools) =>
+    const { paths, failed, problems } = await longWork('gallery', async (tools) =>
       drawGallery(flags.folders, {
         output: flags.output,
         xml: flags.xml,
@@ -60,7 +60,7 @@ export const command: CommandModule<object, Flags> = {
         ...tools,
       }),
     )
-    printResult({ paths, failed }, paths.map((path) => `${path}\n`).join(''))
+    printResult({ paths, failed, problems }, paths.map((path) => `${path}\n`).join(''))
     if (failed > 0) failedItems()
   },
 }

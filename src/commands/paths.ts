@@ -88,7 +88,9 @@ export const PATHS: Readonly<Record<string, (flags: Flags) => CommandPaths>> = {
         }
   },
   evaluate: (flags) => ({
-    reads: given(flags, 'predictions', 'truth', 'scans', 'labels', 'excluded', 'series'),
+    reads: given(flags, 'predictions', 'truth', 'scans', 'xml', 'labels').concat(
+      given(flags, 'excluded', 'series'),
+    ),
     files: given(flags, 'output', 'rpc'),
     results: /(^|[\\/])evaluation[^\\/]*\.json$|\.txt$/,
     folders: [
@@ -99,8 +101,8 @@ export const PATHS: Readonly<Record<string, (flags: Flags) => CommandPaths>> = {
   report: (flags) => ({
     reads: given(
       flags,
-      ...['run', 'log', 'hypes', 'truth', 'predictions', 'evaluation', 'compare', 'detections', 'scans'],
-      ...['reference', 'excluded', 'series'],
+      ...['run', 'log', 'hypes', 'truth', 'predictions', 'evaluation', 'compare'],
+      ...['detections', 'scans', 'xml', 'reference', 'excluded', 'series'],
     ),
     files: given(flags, 'output'),
     results: /\.html$/,

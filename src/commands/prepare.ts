@@ -71,10 +71,10 @@ export const command: CommandModule<object, Flags> = {
         default: false,
         describe: 'Also take scans without XML; what DICOM SEG objects outline is excluded',
       })
-      .check(({ inputs, stacks }) => {
-        if (inputs.length > 0 || stacks !== undefined) return true
-        throw new Error('Give folders with scans, or --stacks')
-      })
+      .check(
+        ({ inputs, stacks }) =>
+          inputs.length > 0 || stacks !== undefined || 'Name folders of scans, or stacks by --stacks.',
+      )
       .option('output', {
         type: 'string',
         alias: 'o',

@@ -16,6 +16,7 @@ interface Flags {
   compare: string[] | undefined
   detections: string | undefined
   scans: string[] | undefined
+  xml: string[] | undefined
   reference: string | undefined
   excluded: string | undefined
   series: string | undefined
@@ -65,7 +66,12 @@ export const command: CommandModule<object, Flags> = {
       .option('scans', {
         type: 'string',
         array: true,
-        describe: 'Folders of the scans with LIDC XML: pictures and true nodules in 3-D',
+        describe: 'Folders of the scans with LIDC XML, at any depth: pictures and true nodules in 3-D',
+      })
+      .option('xml', {
+        type: 'string',
+        array: true,
+        describe: 'With --scans: XML files, or folders of them, that lie elsewhere',
       })
       .option('reference', { type: 'string', describe: "True nodules in LUNA16's CSV format instead" })
       .option('excluded', { type: 'string', describe: 'Findings that count neither way, same format' })
@@ -106,7 +112,12 @@ export const command: CommandModule<object, Flags> = {
   handler: async (flags) => {
     const { log, hypes, truth, predictions, evaluation, detections, reference, excluded, series } = flags
     const inputs = [log, hypes, truth, predictions, evaluation, detections, reference, excluded, series]
-    await checkNoInput(flags.output, [...inputs, ...(flags.compare ?? []), ...(flags.scans ?? [])])
+    await checkNoInput(flags.output, [
+      ...inputs,
+      ...(flags.compare ?? []),
+      ...(flags.scans ?? []),
+      ...(flags.xml ?? []),
+    ])
     const report = await writeReport({
       ...flags,
       minScore: flags['min-score'],

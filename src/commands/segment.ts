@@ -37,7 +37,7 @@ export const command: CommandModule<object, Flags> = {
       })
       .example('$0 segment LIDC-IDRI/LIDC-IDRI-0001 -o lungs', 'mask, montage and volumes of one patient'),
   handler: async (flags) => {
-    const { done, failed } = await longWork('lungs', async (tools) =>
+    const { done, failed, problems } = await longWork('lungs', async (tools) =>
       segmentFolders(flags.folders, {
         output: flags.output,
         nifti: flags.nifti,
@@ -46,7 +46,7 @@ export const command: CommandModule<object, Flags> = {
         ...tools,
       }),
     )
-    printResult(done, () => segmentTable(done))
+    printResult({ scans: done, failed, problems }, () => segmentTable(done))
     if (failed > 0) failedItems()
   },
 }

@@ -71,6 +71,7 @@ export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated
   const inputs = [
     ...predictions,
     ...(scans ?? []),
+    ...(options.xml ?? []),
     ...[truth, excluded, series].flatMap((path) => path ?? []),
   ]
   return finish({ scans: result }, scanTable(result), result, warnings, inputs)
@@ -97,6 +98,7 @@ const LEVELS: Partial<Record<keyof EvaluateOptions, readonly (keyof typeof JUDGE
   series: ['scans'],
   maxMarks: ['scans'],
   official: ['scans'],
+  xml: ['scans'],
   minReaders: ['scans'],
   minAxialDiameterMm: ['scans'],
   lunaOutput: ['scans'],
@@ -115,7 +117,7 @@ function refuseOthers(options: EvaluateOptions, level: keyof typeof JUDGED): voi
   if (options.scans !== undefined && isGiven('excluded'))
     throw noEffect('excluded', 'a CSV of nodules', 'scans')
   if (options.scans === undefined)
-    for (const name of ['minReaders', 'minAxialDiameterMm'] as const)
+    for (const name of ['xml', 'minReaders', 'minAxialDiameterMm'] as const)
       if (isGiven(name)) throw noEffect(name, 'scans with LIDC XML', JUDGED[level])
 }
 

@@ -11,8 +11,7 @@ import { writeMarksCsv } from '../formats/luna.js'
 import type { Mark } from '../formats/luna.js'
 import { detectScan, outcomeOf } from './detect_to_file.js'
 import type { DetectRun, ScanSettings, ScanSummary, DetectTask } from './detect_to_file.js'
-import { DETECT_DEFAULTS } from './detect_volume.js'
-import { checkStitchParameters } from './stitch.js'
+import { DETECT_DEFAULTS, checkDetectParameters } from './detect_volume.js'
 import type { Session } from './session.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
@@ -57,7 +56,7 @@ export async function detectFolders(
   o: DetectFoldersOptions,
 ): Promise<DetectFoldersResult> {
   const jobs = checkInteger('jobs', o.jobs ?? 1, 1, 256)
-  if (o.parameters !== undefined) checkStitchParameters(o.parameters)
+  if (o.parameters !== undefined) checkDetectParameters(o.parameters)
   const settings: ScanSettings = {
     output: o.output,
     parameters: o.parameters ?? DETECT_DEFAULTS,

@@ -1,4 +1,4 @@
-import { checkInteger, invalidParameter } from '../check.js'
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { ScoredBox } from '../geometry/box.js'
@@ -44,6 +44,15 @@ export function defaultConfidences(session: Pick<Session, 'second'>): {
     : { minScore: 0.2, minConfidence: 0.6 }
 }
 
+/** Throws NoduleError (INVALID_PARAMETER) for what would be found wrong, or not at all, after the work. */
+export function checkDetectParameters(parameters: DetectParameters): void {
+  checkStitchParameters(parameters)
+  if (!REGIONS.includes(parameters.region))
+    throw invalidParameter('region', `one of ${REGIONS.join(', ')}`, parameters.region)
+  // With a second stage linking never gets to see it.
+  checkNumber('minConfidence', parameters.link.minConfidence, 0, 1)
+}
+
 export interface VolumeDetections {
   frame: FrameMapping
   slices: DetectedSlice[]
@@ -80,9 +89,7 @@ export async function detectVolume(
   o: DetectVolumeOptions = {},
 ): Promise<VolumeDetections> {
   const parameters = o.parameters ?? DETECT_DEFAULTS
-  checkStitchParameters(parameters)
-  if (!REGIONS.includes(parameters.region))
-    throw invalidParameter('region', `one of ${REGIONS.join(', ')}`, parameters.region)
+  checkDetectParameters(parameters)
   const batch = checkInteger('batch', o.batch ?? (session.device === 'cuda' ? 16 : 1), 1, 1024)
   const timing = { lungs: 0, render: 0, network: 0, stitch: 0, link: 0, rescore: 0 }
   const clock = stopwatch(timing)

@@ -143,11 +143,14 @@ function fit(
 /**
  * Writes the mean of other second stages' constants into a second stage: of twins that each learnt without the patients
  * whose marks they were fitted on, where the second stage itself has learnt from all. Throws NoduleError: FILE, FORMAT.
+ *
+ * @param model first stage that it will be used with; default: the one that the twins were fitted to
  */
 export async function calibrateLike(
   second: string,
   twins: readonly string[],
   output = second,
+  model?: string,
 ): Promise<Calibration> {
   const all: Calibration[] = []
   for (const path of twins) {
@@ -170,6 +173,7 @@ export async function calibrateLike(
   const sum = (key: 'nodules' | 'others'): number => all.reduce((total, one) => total + one[key], 0)
   const calibration = {
     ...some,
+    ...(model === undefined ? {} : await readFirstStage(model)),
     ...{ first: mean('first'), second: mean('second'), size: mean('size'), offset: mean('offset') },
     ...{ nodules: sum('nodules'), others: sum('others') },
   }
@@ -182,11 +186,7 @@ async function firstStage(
   stores: readonly CubeStore[],
   given: string | undefined,
 ): Promise<Pick<Calibration, 'model' | 'checkpoint'>> {
-  if (given !== undefined) {
-    const bytes = await readRegular(given, { action: 'read model' })
-    const { checkpointSha256 } = modelMetadata(decodeModel(bytes, given), given)
-    return { model: sha256(bytes), checkpoint: checkpointSha256 }
-  }
+  if (given !== undefined) return readFirstStage(given)
   const [{ model, checkpoint }] = stores.map(({ header }) => header) as [CubeStore['header']]
   const other = stores.find(({ header }) => header.model !== model)
   if (model === undefined || other !== undefined)
@@ -196,6 +196,12 @@ async function firstStage(
       actual: String(other?.header.model),
     })
   return { model, ...(checkpoint === undefined ? {} : { checkpoint }) }
+}
+
+async function readFirstStage(path: string): Promise<Pick<Calibration, 'model' | 'checkpoint'>> {
+  const bytes = await readRegular(path, { action: 'read model' })
+  const { checkpointSha256 } = modelMetadata(decodeModel(bytes, path), path)
+  return { model: sha256(bytes), checkpoint: checkpointSha256 }
 }
 
 async function writeCalibrated(from: string, to: string, calibration: Calibration): Promise<void> {

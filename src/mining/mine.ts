@@ -45,6 +45,8 @@ export interface MineResult {
   /** Volumes that have cubes now, and those that could not be read. */
   volumes: number
   failed: number
+  /** Why, one line each. */
+  problems: string[]
   nodules: number
   /** Nodules that the first stage marked. */
   found: number
@@ -77,7 +79,7 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   const spec = storedSpec(cubeSpec(o.hypes))
   const { sources, stacks } = await findSources({ ...o, rule: boxes })
   const result: MineResult = {
-    ...{ volumes: 0, failed: 0, nodules: 0, found: 0, falseMarks: 0, background: 0 },
+    ...{ volumes: 0, failed: 0, problems: [], nodules: 0, found: 0, falseMarks: 0, background: 0 },
     ...{ hardEntries: 0, interrupted: isStopped(o.signal) },
   }
   // Half of the sources are not all: with them the cubes would look finished.
@@ -114,7 +116,9 @@ export async function mine(o: MineOptions): Promise<MineResult> {
       // Cubes that cannot be written will not be for the next volume either.
       if (!(error instanceof NoduleError) || error.path === o.output) throw error
       result.failed++
-      tellFailure(o, `${source.place}: left out: ${error.message}`)
+      const problem = `${source.place}: left out: ${error.message}`
+      result.problems.push(problem)
+      tellFailure(o, problem)
     }
   }
   await writer.finish()

@@ -4,12 +4,12 @@ import { drawNodules } from './draw_nodules.js'
 import { checkInteger } from '../check.js'
 import { textureType, type ConsensusNodule } from '../annotations/index.js'
 import { NoduleError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { makeOutputFolder, writeFileAtomic } from '../files.js'
 import { loadVolume, type HuVolume } from '../volume/hu_volume.js'
 import { segmentLungs } from '../volume/lungs/lungs.js'
 import { type Lungs } from '../volume/lungs/types.js'
 import { planePanel, tilePanels } from './montage.js'
-import { fileNames } from './segment.js'
+import { failureOf, fileNames } from './segment.js'
 import { anatomyOverview } from './tissue.js'
 import { lungWindow, windowToGray } from '../volume/window.js'
 import { count } from '../words.js'
@@ -91,21 +91,24 @@ export interface GalleryOptions extends WorkOptions {
  * Draws pictures of annotated scans into a folder: `forms.png` (nodules by form), `PATIENT_UID.anatomy.png` (tissue by HU
  * class) and `PATIENT_UID_noduleN.png` (the readers' contours on each slice of a nodule).
  *
- * @returns the paths of the pictures and the number of scans and DICOM files that failed
- * @throws NoduleError FILE, FORMAT (no annotated scan), INVALID_PARAMETER
+ * @returns the paths of the pictures, the number of scans and DICOM files that failed, and why, one line each (there also
+ * XML files that cannot be read)
+ * @throws NoduleError FILE (also where results cannot be written to `output`), FORMAT (no annotated scan), INVALID_PARAMETER
  */
 export async function drawGallery(
   folders: readonly string[],
   o: GalleryOptions,
-): Promise<{ paths: string[]; failed: number }> {
+): Promise<{ paths: string[]; failed: number; problems: string[] }> {
   const perForm = checkInteger('perForm', o.perForm ?? 8, 1, 1000)
+  await makeOutputFolder(o.output)
   const run = await annotateFolders(folders, {
     xml: o.xml ?? [],
     minReaders: o.minReaders ?? 1,
     signal: o.signal,
   })
-  for (const problem of run.problems) tellFailure(o, problem)
-  if (isStopped(o.signal)) return { paths: [], failed: 0 }
+  const problems = [...run.problems]
+  for (const problem of problems) tellFailure(o, problem)
+  if (isStopped(o.signal)) return { paths: [], failed: 0, problems: [] }
   if (run.annotated.length === 0)
     throw new NoduleError('FORMAT', 'no annotated scan in the folders', {
       path: folders.join(', '),
@@ -140,7 +143,9 @@ export async function drawGallery(
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       failed++
-      tellFailure(o, error.message)
+      const problem = failureOf(series, error)
+      problems.push(problem)
+      tellFailure(o, problem)
     }
     o.onProgress?.(n + 1, run.annotated.length, series.patientId)
   }
@@ -156,7 +161,7 @@ export async function drawGallery(
     await writeFileAtomic(path, await tilePanels(panels, 'Forms of nodules, 50 x 50 mm each', formSide))
     paths.unshift(path)
   }
-  return { paths, failed }
+  return { paths, failed, problems }
 }
 
 const formSide = 176

@@ -1,8 +1,8 @@
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { findSeries, type Series } from '../dicom/index.js'
 import { ctObstacle } from '../scans/index.js'
 import { NoduleError } from '../errors.js'
-import { distinctFileNames, writeFileAtomic } from '../files.js'
+import { distinctFileNames, makeOutputFolder, writeFileAtomic } from '../files.js'
 import { loadVolume } from '../volume/hu_volume.js'
 import { segmentLungs } from '../volume/lungs/lungs.js'
 import { type Lungs, checkClosing } from '../volume/lungs/types.js'
@@ -41,27 +41,33 @@ export interface SegmentFoldersOptions extends WorkOptions {
 }
 
 /**
- * Segments the lungs of every CT volume below the folders. A series that fails, or a file that is damaged, is warned of and
+ * Segments the lungs of every CT volume below the folders. A series that fails, or a file that is damaged, is told of and
  * the rest goes on.
  *
- * @returns what was done and the number of series and files that failed
- * @throws NoduleError FILE where a folder does not exist
+ * @returns what was done, the number of series and files that failed, and why, one line each
+ * @throws NoduleError FILE where a folder does not exist, or results cannot be written to `output`
  */
 export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
-): Promise<{ done: SegmentedSeries[]; failed: number }> {
+): Promise<{ done: SegmentedSeries[]; failed: number; problems: string[] }> {
   if (o.closingMm !== undefined) checkClosing(o.closingMm)
+  await makeOutputFolder(o.output)
+  const problems: string[] = []
+  const fail = (problem: string): void => {
+    problems.push(problem)
+    tellFailure(o, problem)
+  }
   const { series, skipped } = await findSeries(folders, { signal: o.signal })
   const damaged = skipped.filter(({ kind }) => kind === 'damaged')
-  for (const { path, reason } of damaged) tellFailure(o, `${path}: ${reason}`)
+  for (const { path, reason } of damaged) fail(`${path}: ${reason}`)
   const scans = series.filter((one) => {
     const obstacle = ctObstacle(one)
     if (obstacle?.kind === 'not-axial' && one.isVolume)
       o.onWarning?.(`${one.folder}: left out: ${obstacle.reason}`)
     return obstacle === undefined
   })
-  if (isStopped(o.signal)) return { done: [], failed: 0 }
+  if (isStopped(o.signal)) return { done: [], failed: 0, problems: [] }
   if (scans.length === 0)
     throw new NoduleError('FORMAT', 'no CT volume in the folders', {
       path: folders.join(', '),
@@ -69,7 +75,6 @@ export async function segmentFolders(
     })
   const names = fileNames(scans)
   const done: SegmentedSeries[] = []
-  let failed = damaged.length
   let reuse: Int16Array | undefined
   for (const [n, scan] of scans.entries()) {
     if (isStopped(o.signal)) break
@@ -115,12 +120,17 @@ export async function segmentFolders(
       done.push(result)
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
-      failed++
-      tellFailure(o, error.message)
+      fail(failureOf(scan, error))
     }
     o.onProgress?.(n + 1, scans.length, scan.patientId)
   }
-  return { done, failed }
+  return { done, failed: problems.length, problems }
+}
+
+/** What failed of a scan, with its folder: a message need not name a file of the scan. */
+export function failureOf({ folder }: Pick<Series, 'folder'>, error: NoduleError): string {
+  const within = error.path !== undefined && !relative(folder, error.path).startsWith('..')
+  return within ? error.message : `${folder}: ${error.message}`
 }
 
 type Named = Pick<Series, 'patientId' | 'seriesInstanceUid'>

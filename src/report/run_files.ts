@@ -130,17 +130,34 @@ function findTruth(folder: string, found: readonly string[], named: string | und
   return likely[0]
 }
 
-function list(folder: string, strict: boolean): { path: string; name: string; isFolder: boolean }[] {
+interface Entry {
+  path: string
+  name: string
+  isFolder: boolean
+}
+
+function list(folder: string, strict: boolean): Entry[] {
+  let entries
   try {
-    return readdirSync(folder, { withFileTypes: true })
-      .map((entry) => {
-        const path = join(folder, entry.name)
-        const isFolder = entry.isSymbolicLink() ? statSync(path).isDirectory() : entry.isDirectory()
-        return { path, name: entry.name, isFolder }
-      })
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
+    entries = readdirSync(folder, { withFileTypes: true })
   } catch (error) {
     if (strict) throw fileError(folder, 'read the run folder', error)
     return []
+  }
+  return entries
+    .flatMap((entry): Entry | [] => {
+      const path = join(folder, entry.name)
+      const isFolder = entry.isSymbolicLink() ? leadsToFolder(path) : entry.isDirectory()
+      return isFolder === undefined ? [] : { path, name: entry.name, isFolder }
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** Whether a link does; undefined where it leads nowhere, or in a circle. */
+function leadsToFolder(path: string): boolean | undefined {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return undefined
   }
 }

@@ -39,6 +39,8 @@ export interface ReportOptions extends RunFiles {
   title?: string | undefined
   /** Folders of the scans with their LIDC XML: pictures and true nodules for the 3-D part. */
   scans?: string[] | undefined
+  /** With `scans`, where no `reference` is given: further XML files, or folders of them. */
+  xml?: string[] | undefined
   /** True nodules in LUNA16's format instead, and its excluded findings. */
   reference?: string | undefined
   excluded?: string | undefined
@@ -99,6 +101,12 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
       expected: 'a reference, or scans with their XML',
       actual: 'neither',
     })
+  if (options.xml !== undefined && (options.scans === undefined || options.reference !== undefined))
+    throw new NoduleError('INVALID_PARAMETER', "XML files say what scans' readers marked", {
+      parameter: 'xml',
+      expected: 'scans, and no reference',
+      actual: options.scans === undefined ? 'no scans' : 'a reference',
+    })
   const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
   const training = files.log === undefined ? undefined : readTrainingLog(files.log)
   const detections =
@@ -136,9 +144,8 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     other === undefined ? undefined : await compareRuns(files, other, scans, options, warnings)
   const { reference, excluded, series } = options
   const given = [...Object.values(files), options.run, options.output, reference, excluded, series]
-  const shownPaths = [...given, ...(options.compare ?? []), ...(options.scans ?? [])].filter(
-    (path) => typeof path === 'string',
-  )
+  const { compare = [], scans: folders = [], xml = [] } = options
+  const shownPaths = [...given, ...compare, ...folders, ...xml].filter((path) => typeof path === 'string')
   const input: PageInput = {
     title: options.title ?? `nodule report: ${basename(resolve(options.run ?? options.output))}`,
     subtitle: `written ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC by nodule ${VERSION}`,
@@ -304,7 +311,7 @@ async function readTrueNodules(
     }
   }
   if (scans === undefined) return {}
-  const read = await readReferences(scans)
+  const read = await readReferences(scans, options.xml)
   append(warnings, read.warnings)
   const { series } = read
   return read.scans.length === 0 ? { series } : { references: read.scans, series }

@@ -1,6 +1,7 @@
 export { annotateFolders } from './annotate.js'
 export { findXml, xmlOfSeries } from './xml_of_series.js'
 export type { XmlOfSeries } from './xml_of_series.js'
+export { findReadings } from './readings.js'
 export { ctObstacle } from './ct_obstacle.js'
 export type { AnnotatedFolders, AnnotateFoldersOptions } from './annotate.js'
 export { annotationJson, annotationTable, placementText } from './annotation_table.js'

@@ -25,8 +25,8 @@ import { command } from '../../src/commands/annotations.js'
 import { realData } from '../real_data.js'
 
 it('annotations --summary refuses what it does not make', async () => {
-  const flags = { folders: [tmpdir()], xml: [], summary: true, warnings: false, 'min-readers': 1 }
-  for (const name of ['csv', 'luna', 'draw', 'where'])
+  const flags = { folders: ['nowhere'], xml: [], summary: true, warnings: false }
+  for (const name of ['csv', 'luna', 'draw', 'where', 'min-readers'])
     await expect(command.handler({ ...flags, [name]: 'x' } as never)).rejects.toThrow(
       `--${name} is for nodules, which --summary does not build`,
     )

@@ -235,6 +235,8 @@ describe('detectVolume with data.mm_per_pixel', () => {
     expect(Math.min(...nodules.map(({ confidence }) => confidence))).toBeLessThan(high)
     expect((await run(high, true)).nodules).toHaveLength(nodules.length)
     expect((await run(high, false)).nodules.length).toBeLessThan(nodules.length)
+    for (const rescored of [true, false])
+      await expect(run(60, rescored)).rejects.toMatchObject({ parameters: ['minConfidence'] })
   })
 })
 

@@ -10,6 +10,8 @@ import type { Calibration } from '../../src/onnx/patch_metadata.js'
 import { decodeModel, encodeModel } from '../../src/onnx/proto.js'
 import { trainPatches } from '../../src/training/train_patches.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
+import { sha256 } from '../../src/hash.js'
+import { smallModel } from '../inference/small_model.js'
 import { temporaryFolder, writeHypes, writeSmallCubes } from '../patches/small_cubes.js'
 
 const root = temporaryFolder()
@@ -88,12 +90,25 @@ describe('calibrateLike', () => {
     expect(readFileSync(plain)).toEqual(before)
   })
 
+  it('fits the constants to another first stage where one is given', async () => {
+    const model = join(root, 'first.onnx')
+    const bytes = encodeModel(smallModel())
+    writeFileSync(model, bytes)
+    const output = join(root, 'other_first.onnx')
+    const expected = { ...MEAN, model: sha256(bytes), checkpoint: '' }
+    expect(await calibrateLike(plain, [one, two], output, model)).toEqual(expected)
+    expect(calibrationOf(output)).toEqual(expected)
+  })
+
   it('is nodule calibrate --like', () => {
     const output = join(root, 'command.onnx')
     const cli = ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), 'calibrate', plain]
     const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
       spawnSync(process.execPath, [...cli, ...args], { cwd: PACKAGE_ROOT, encoding: 'utf8' })
     const done = run('--like', one, two, '-o', output)
+    const absent = run('--like', one, two, '-m', join(root, 'absent.onnx'), '-o', join(root, 'none.onnx'))
+    expect(absent.stderr).toContain('absent.onnx: cannot read model')
+    expect(absent.status).toBe(1)
     expect(done.stderr).toBe('')
     expect(done.stdout).toContain(
       '0.750 * logit(first) + 2.000 * second + 0.500 * ln(diameter / 8 mm) - 1.000',

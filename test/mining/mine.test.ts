@@ -163,6 +163,7 @@ describe('mining stacks', () => {
     expect(result).toEqual({
       ...{ volumes: 2, failed: 1, nodules: 2, found: 2, falseMarks: 2, background: 8 },
       ...{ hardEntries: 1, interrupted: false },
+      problems,
     })
     expect(problems).toHaveLength(1)
     expect(problems[0]).toMatch(/P3_nodule-0: left out: .*P3_nodule-0\.webp: not a picture that can be read/)

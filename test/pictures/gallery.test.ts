@@ -42,14 +42,15 @@ describe('drawGallery', () => {
     const path = join(patient!.folder, name)
     await writeFile(path, (await readFile(path)).subarray(0, -100))
     await writeFile(join(patient!.folder, 'pom.xml'), '<project/>')
-    const problems: string[] = []
-    const { paths, failed } = await drawGallery([join(folder, 'slice')], {
+    const told: string[] = []
+    const { paths, failed, problems } = await drawGallery([join(folder, 'slice')], {
       ...{ output: join(folder, 'out2'), forms: false, contours: false },
-      onFailure: (message) => problems.push(message),
+      onFailure: (message) => told.push(message),
     })
     expect(paths).toHaveLength(1)
     expect(failed).toBe(1)
     expect(problems.join('\n')).toContain(path)
+    expect(told).toEqual(problems)
   })
 
   it.each([0, -1, 2.5, NaN])('refuses %s nodules a form before it reads a scan', async (perForm) => {

@@ -1,11 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { NoduleError } from '../../src/errors.js'
 import { writePhantoms } from '../../src/phantom/index.js'
 import { drawGallery, segmentFolders, segmentTable } from '../../src/pictures/index.js'
-import { fileNames } from '../../src/pictures/segment.js'
+import { failureOf, fileNames } from '../../src/pictures/segment.js'
+import { PACKAGE_ROOT } from '../../src/version.js'
 
 let folder = ''
 beforeAll(async () => {
@@ -73,23 +76,52 @@ describe('segmentFolders', () => {
     const name = (await readdir(patient!.folder)).filter((entry) => entry.endsWith('.dcm')).sort()[0]!
     const path = join(patient!.folder, name)
     await writeFile(path, (await readFile(path)).subarray(0, -100))
-    const problems: string[] = []
-    const { done, failed } = await segmentFolders([join(folder, 'slice')], {
+    const told: string[] = []
+    const { done, failed, problems } = await segmentFolders([join(folder, 'slice')], {
       output: join(folder, 'out3'),
       montage: false,
       nifti: false,
-      onWarning: (message) => problems.push(message),
+      onWarning: (message) => told.push(message),
     })
     expect(done).toHaveLength(1)
     expect(failed).toBe(1)
-    expect(problems[0]).toContain(path)
+    expect(problems).toEqual([expect.stringContaining(path)])
+    expect(told).toEqual(problems)
+    const args = ['segment', join(folder, 'slice'), '-o', join(folder, 'out3'), '--no-nifti', '--no-montage']
+    const cli = ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), ...args, '--quiet', '--json']
+    const run = spawnSync(process.execPath, cli, { cwd: PACKAGE_ROOT, encoding: 'utf8' })
+    expect(run.stderr).toBe(`failed: ${problems[0]!}\n`)
+    expect(JSON.parse(run.stdout)).toMatchObject({ scans: [{ shape: done[0]!.shape }], failed: 1, problems })
+    expect(run.status).toBe(1)
   })
 
   it('ends when it is told to, while it reads headers too', async () => {
     const output = join(folder, 'none')
     const asked = { output, signal: AbortSignal.abort() }
-    expect(await segmentFolders([join(folder, 'scans')], asked)).toEqual({ done: [], failed: 0 })
-    expect(await drawGallery([join(folder, 'scans')], asked)).toEqual({ paths: [], failed: 0 })
+    expect(await segmentFolders([join(folder, 'scans')], asked)).toEqual({
+      done: [],
+      failed: 0,
+      problems: [],
+    })
+    expect(await drawGallery([join(folder, 'scans')], asked)).toEqual({ paths: [], failed: 0, problems: [] })
+  })
+
+  it('sees that results can be written before it looks for scans; so does the gallery', async () => {
+    const output = join(folder, 'a file')
+    await writeFile(output, 'x')
+    for (const work of [segmentFolders, drawGallery])
+      await expect(work([join(folder, 'absent')], { output })).rejects.toThrow(
+        `${output}: cannot write results: is not a folder`,
+      )
+  })
+
+  it('says of a scan that failed where it lies', () => {
+    const scan = { folder: join('scans', 'a') }
+    expect(failureOf(scan, new NoduleError('FORMAT', 'no lungs'))).toBe(`${scan.folder}: no lungs`)
+    const path = join(scan.folder, '1.dcm')
+    expect(failureOf(scan, new NoduleError('FORMAT', 'cut', { path }))).toBe(`${path}: cut`)
+    const other = new NoduleError('FILE', 'full', { path: 'out.png' })
+    expect(failureOf(scan, other)).toBe(`${scan.folder}: out.png: full`)
   })
 
   it('says that there is no scan', async () => {

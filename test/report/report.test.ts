@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -214,6 +214,22 @@ describe('files of a run', () => {
     expect(files.truth).toBe(join(run, 'data', 'test.json'))
     expect(files.hypes).toBe('mine.json')
     expect(files.evaluation).toBeUndefined()
+  })
+
+  test('links that lead nowhere are none, and hide nothing beside them', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodule-report-links-'))
+    const part = join(folder, 'part')
+    mkdirSync(part)
+    for (const at of [folder, part]) {
+      symlinkSync(join(folder, 'gone'), join(at, 'predictions.json'))
+      symlinkSync('circle', join(at, 'circle'))
+    }
+    writeFileSync(join(part, 'log.jsonl'), '')
+    symlinkSync(part, join(folder, 'detections'))
+    expect(findRunFiles(folder)).toEqual({
+      log: join(part, 'log.jsonl'),
+      detections: join(folder, 'detections'),
+    })
   })
 
   test('two of a name at one depth are refused', () => {

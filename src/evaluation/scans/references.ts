@@ -1,9 +1,9 @@
 import { checkInteger, checkNumber } from '../../check.js'
-import { consensusNodules, lunaNodule, placeOnSeries, readAnnotationsFor } from '../../annotations/index.js'
+import { consensusNodules, lunaNodule, placeOnSeries } from '../../annotations/index.js'
 import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../../annotations/index.js'
 import { findSeries } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
-import { ctObstacle } from '../../scans/index.js'
+import { ctObstacle, findReadings } from '../../scans/index.js'
 import { voxelToPatient } from '../../geometry/patient.js'
 import type { Finding } from '../../formats/luna.js'
 import { scanKey } from '../../scans/scan_keys.js'
@@ -35,13 +35,13 @@ export interface ScanReference {
  * fewer readers or below the diameter, small nodules and non-nodules are excluded findings (neither hit nor false
  * positive). Scans without annotations are named in the warnings; `series` holds them too.
  *
- * @param folders DICOM series, at any depth; XML beside the slices
- * @param xmlPaths XML files; without any, those in each series' folder
+ * @param folders DICOM series and XML files, at any depth
+ * @param xml further XML files, or folders of them
  * Throws NoduleError (FILE, FORMAT).
  */
 export async function readReferences(
   folders: readonly string[],
-  xmlPaths: readonly string[] = [],
+  xml: readonly string[] = [],
   options: ReferenceOptions = {},
 ): Promise<{ scans: ScanReference[]; series: Series[]; warnings: string[] }> {
   const warnings: string[] = []
@@ -52,9 +52,10 @@ export async function readReferences(
   const scans: ScanReference[] = []
   const without: Series[] = []
   const patientOf = new Map<string, string>()
-  for (const series of all) {
-    if (ctObstacle(series) !== undefined) continue
-    const reading = await readAnnotationsFor(series, [...xmlPaths])
+  const cts = all.filter((series) => ctObstacle(series) === undefined)
+  const readingOf = await findReadings(cts, [...folders, ...xml], (warning) => warnings.push(warning))
+  for (const series of cts) {
+    const reading = await readingOf(series)
     if (reading === undefined) {
       without.push(series)
       continue

@@ -1,5 +1,5 @@
 import { textureType } from '../../annotations/index.js'
-import { invalidParameter } from '../../check.js'
+import { invalidParameter, show } from '../../check.js'
 import { byEquivalentDiameter, byType } from '../breakdown.js'
 import type { GroupRow } from '../breakdown.js'
 import { blandAltman, compareCpm, foundAt, mcNemar } from '../compare.js'
@@ -28,6 +28,8 @@ export interface ScanRunOptions extends ScanOptions, ReferenceOptions {
   series?: string | undefined
   /** Instead of `truth`: folders of the scans with their LIDC XML. */
   scans?: string[] | undefined
+  /** With `scans`: further XML files, or folders of them. */
+  xml?: string[] | undefined
 }
 
 export interface ScanRun extends ScanEvaluation {
@@ -194,10 +196,14 @@ export function evaluateScansInDetail(
 
 async function readTruth(options: ScanRunOptions, warnings: string[]): Promise<ScanTruth> {
   if (options.scans !== undefined) {
-    const { scans, warnings: read } = await readReferences(options.scans, [], options)
+    const { scans, warnings: read } = await readReferences(options.scans, options.xml, options)
     append(warnings, read)
     if (scans.length === 0)
-      throw invalidParameter('scans', 'folders of CT series with LIDC XML', options.scans)
+      throw invalidParameter('scans', 'folders of CT series with LIDC XML', options.scans).with({
+        // What could not be read is the likeliest reason.
+        ...(read.length === 0 ? {} : { actual: `${show(options.scans)} (${read.slice(0, 3).join('; ')})` }),
+        remedies: [{ do: 'name XML files that lie elsewhere, or their folder', parameter: 'xml' }],
+      })
     return { tables: [], scans }
   }
   if (options.truth === undefined) throw invalidParameter('truth', 'a CSV of nodules, or scans', undefined)

@@ -1,0 +1,57 @@
+import { dirname, resolve, sep } from 'node:path'
+import { xmlFilesIn } from '../annotations/find.js'
+import { readLidcXml } from '../annotations/index.js'
+import type { LidcReading } from '../annotations/index.js'
+import type { Series } from '../dicom/index.js'
+import { NoduleError } from '../errors.js'
+import { agree, count } from '../words.js'
+import { findXml, xmlOfSeries } from './xml_of_series.js'
+
+/** The reading of a series; undefined where no file reads it. */
+type ReadingOf = (series: Pick<Series, 'seriesInstanceUid' | 'folder'>) => Promise<LidcReading | undefined>
+
+/**
+ * Finds the LIDC XML of series: at any depth below folders, and beside the slices. Of several files of a series the
+ * nearest to its slices is read, since two patients may have one series UID, and where that is damaged the next. What
+ * cannot be read is told to `warn`. Throws NoduleError (FILE) where a folder does not exist.
+ */
+export async function findReadings(
+  series: readonly Pick<Series, 'folder'>[],
+  folders: readonly string[],
+  warn: (warning: string) => void,
+): Promise<ReadingOf> {
+  const files = new Set(await findXml(folders))
+  // Where slices are named one by one, what lies beside them is not.
+  for (const folder of new Set(series.map((one) => one.folder)))
+    for (const path of await xmlFilesIn(folder)) files.add(path)
+  const { bySeries, foreign, problems } = await xmlOfSeries([...files])
+  for (const { path, reason } of problems) warn(`${path}: ${reason}`)
+  if (foreign.length > 0)
+    warn(
+      `${count(foreign.length, 'XML file')} ${agree(foreign.length, 'is', 'are')} no LIDC annotations, first ${foreign[0]!}`,
+    )
+  const damaged = new Set<string>()
+  return async ({ seriesInstanceUid: uid, folder }) => {
+    const near = (path: string): number => sharedParts(dirname(path), folder)
+    const own = [...(bySeries.get(uid) ?? [])].sort((a, b) => near(b) - near(a))
+    for (const path of own) {
+      if (damaged.has(path)) continue
+      try {
+        const reading = await readLidcXml(path)
+        if (reading.kind === 'ct' && reading.seriesInstanceUid === uid) return reading
+      } catch (error) {
+        if (!(error instanceof NoduleError)) throw error
+        damaged.add(path)
+        warn(error.message)
+      }
+    }
+    return undefined
+  }
+}
+
+/** How many folders two paths share from the root on. */
+function sharedParts(a: string, b: string): number {
+  const [x, y] = [a, b].map((path) => resolve(path).split(sep)) as [string[], string[]]
+  const end = x.findIndex((part, i) => part !== y[i])
+  return end < 0 ? x.length : end
+}

@@ -1,0 +1,135 @@
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { evaluateFiles, readReferences } from '../../../src/evaluation/index.js'
+import { writeReport } from '../../../src/report/write_report.js'
+import { writeTinyScan } from '../../inference/tiny_scan.js'
+
+const root = mkdtempSync(join(tmpdir(), 'nodule-references-'))
+afterAll(() => rmSync(root, { recursive: true }))
+
+const UID = '1.2.826.0.1.5'
+
+function write(path: string, content: string): string {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, content)
+  return path
+}
+
+/** A reading of one nodule, whose square begins at x and y. */
+function reading(x: number): string {
+  const corners = [
+    [x, 20],
+    [x + 6, 20],
+    [x + 6, 26],
+    [x, 26],
+  ].map(([i, j]) => `<edgeMap><xCoord>${i}</xCoord><yCoord>${j}</yCoord></edgeMap>`)
+  const roi = `<roi><imageZposition>-90</imageZposition><imageSOP_UID>1.2.826.0.1.9.2</imageSOP_UID><inclusion>TRUE</inclusion>${corners.join('')}</roi>`
+  return (
+    `<LidcReadMessage><ResponseHeader><SeriesInstanceUid>${UID}</SeriesInstanceUid></ResponseHeader><readingSession>` +
+    `<annotationVersion>3</annotationVersion><servicingRadiologistID>1</servicingRadiologistID><unblindedReadNodule>` +
+    `<noduleID>1</noduleID>${roi}</unblindedReadNodule></readingSession></LidcReadMessage>`
+  )
+}
+
+/** Slices of a patient below a folder. */
+async function slices(folder: string, patientId = 'A'): Promise<string[]> {
+  return writeTinyScan(folder, { patientId, seriesInstanceUid: UID, slices: 4 })
+}
+
+/** Detections of the scan that mark nothing. */
+function nothingFound(name: string): string {
+  const content = {
+    ...{ format: 'nodule-detections/1', patientId: 'A', studyInstanceUid: '1', seriesInstanceUid: UID },
+    model: { path: 'a.onnx', sha256: 'a', step: 1, codeVersion: '1' },
+    versions: { nodule: '1', onnxruntime: '1', node: '1' },
+    ...{ parameters: {}, slices: [], warnings: [], nodules: [] },
+  }
+  return dirname(write(join(root, name, 'a.json'), JSON.stringify(content)))
+}
+
+let images: string
+let detections: string
+beforeAll(async () => {
+  images = join(root, 'images')
+  await slices(images)
+  detections = nothingFound('found')
+})
+
+describe('XML of scans', () => {
+  it('is found at any depth below the folders, and beside slices that are named', async () => {
+    const both = join(root, 'both')
+    const paths = await slices(join(both, 'img'))
+    write(join(both, 'xml', 'deep', 'a.XML'), reading(20))
+    const options = { predictions: [detections], minReaders: 1, bootstraps: 0 }
+    const { json, warnings } = await evaluateFiles({ ...options, scans: [both] })
+    expect(json).toMatchObject({ scans: 1, counts: { nodules: 1, fn: 1 } })
+    expect(warnings).toEqual(['the predictions hold no mark'])
+    cpSync(join(both, 'xml', 'deep', 'a.XML'), join(both, 'img', 'a.xml'))
+    expect((await readReferences(paths)).scans).toHaveLength(1)
+  })
+
+  it('lies elsewhere by --xml: a file, or a folder of them', async () => {
+    const xml = write(join(root, 'elsewhere', 'below', 'a.xml'), reading(20))
+    const options = { predictions: [detections], scans: [images], minReaders: 1, bootstraps: 0 }
+    for (const path of [xml, join(root, 'elsewhere')]) {
+      const { json } = await evaluateFiles({ ...options, xml: [path] })
+      expect(json, path).toMatchObject({ scans: 1, counts: { nodules: 1 } })
+      const report = await writeReport({
+        ...{ detections, scans: [images], xml: [path], output: join(root, 'report.html'), bootstraps: 0 },
+      })
+      expect(report.figures, path).toMatchObject({ scans: { evaluation: { scans: 1 } } })
+    }
+  })
+
+  it('that is damaged or foreign is told of, and another of the series is read', async () => {
+    const place = join(root, 'damaged')
+    await slices(place)
+    const cut = write(join(place, 'a.xml'), reading(20).slice(0, 400))
+    const foreign = write(join(place, 'pom.xml'), '<project/>')
+    const none = await readReferences([place])
+    expect(none.scans).toEqual([])
+    expect(none.warnings).toEqual([
+      `1 XML file is no LIDC annotations, first ${foreign}`,
+      expect.stringMatching(/^\/.*a\.xml: /) as string,
+      expect.stringContaining('1 CT series have no annotations') as string,
+    ])
+    await expect(evaluateFiles({ predictions: [detections], scans: [place] })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      actual: expect.stringContaining(`${cut}: `) as string,
+      remedies: [{ parameter: 'xml' }],
+    })
+    const other = write(join(root, 'whole', 'a.xml'), reading(20))
+    const { scans, warnings } = await readReferences([place], [other])
+    expect(scans).toHaveLength(1)
+    expect(warnings.join('\n')).toContain(cut)
+  })
+
+  it('of two patients with one series UID is the nearest one', async () => {
+    const place = join(root, 'patients')
+    for (const [n, patient] of ['A', 'B'].entries()) {
+      await slices(join(place, patient, 'img'), patient)
+      write(join(place, patient, 'xml', 'a.xml'), reading(20 + 10 * n))
+    }
+    const { scans, warnings } = await readReferences([place], [], { minReaders: 1 })
+    expect(warnings).toEqual([])
+    const x = scans.map(({ series, findings }) => [series.patientId, findings[0]!.x])
+    expect(x).toEqual([
+      ['A', expect.closeTo(-157.5 + 5 * 23)],
+      ['B', expect.closeTo(-157.5 + 5 * 33)],
+    ])
+  })
+
+  it('without scans, or beside a table, has no effect and is refused', async () => {
+    const xml = [root]
+    const refused = { code: 'INVALID_PARAMETER', parameters: ['xml'] }
+    const table = write(join(root, 'true.csv'), 'seriesuid,coordX,coordY,coordZ,diameter_mm\n')
+    await expect(evaluateFiles({ predictions: [detections], truth: table, xml })).rejects.toMatchObject(
+      refused,
+    )
+    const output = join(root, 'refused.html')
+    for (const options of [{}, { scans: [images], reference: table }])
+      await expect(writeReport({ detections, output, xml, ...options })).rejects.toMatchObject(refused)
+  })
+})
