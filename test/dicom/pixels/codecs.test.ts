@@ -136,6 +136,19 @@ describe.each(LOSSLESS)('%s by %s', (transferSyntax, encoder) => {
 })
 
 describe('decodeFrame', () => {
+  it('a damaged image costs none of those that are decoded at the same time', async () => {
+    const seeds = [1, 2, 3, 4, 5, 6]
+    const pictures = seeds.map((seed) => picture(seed, false))
+    const encoded = await Promise.all(pictures.map((values) => encode(values, 'encodeJpegLs')))
+    // The second half never arrived: several ways to read it are tried, each of which fails.
+    const broken = Uint8Array.from(encoded[0]!).fill(0, encoded[0]!.length >> 1)
+    const results = await Promise.allSettled(
+      [broken, ...encoded].map((bytes) => decode(encapsulated('1.2.840.10008.1.2.4.80', [[bytes]]))),
+    )
+    expect(results.map(({ status }) => status)).toEqual(['rejected', ...seeds.map(() => 'fulfilled')])
+    expect(results.slice(1).map((one) => (one as PromiseFulfilledResult<Values>).value)).toEqual(pictures)
+  })
+
   it('refuses an image of another size before it decodes it', async () => {
     const encoded = Uint8Array.from(await encode(picture(1, false), 'encodeJpeg2000'))
     const siz = Buffer.from(encoded.buffer).indexOf(Buffer.from('ff51', 'hex'))
