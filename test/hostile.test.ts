@@ -9,11 +9,20 @@ import { readLidcXml } from '../src/annotations/index.js'
 import { readHypes } from '../src/config/hypes.js'
 import { readHuImage, readImage, readImageSize } from '../src/formats/index.js'
 import { readList } from '../src/dataset/index.js'
-import { findSeries, readDicom } from '../src/dicom/index.js'
+import { csvCell } from '../src/clean.js'
+import { findSeries, parseDicom, readDicom } from '../src/dicom/index.js'
+import type { DicomFile } from '../src/dicom/index.js'
+import { decodeText } from '../src/dicom/read/charset.js'
+import { readElements } from '../src/dicom/read/elements.js'
+import { decimal } from '../src/dicom/read/values.js'
+import { NoduleError } from '../src/errors.js'
+import { patientOf } from '../src/evaluation/slices/patients.js'
 import { readText } from '../src/files.js'
 import { frameLimit, memoryLimit, voxelLimit } from '../src/limits.js'
 import { readRegular, readStart } from '../src/read_files.js'
+import { parseAnnolist } from '../src/formats/annolist.js'
 import { readSafeTensors } from '../src/formats/safetensors.js'
+import { sliceFile } from './dicom/bytes.js'
 
 let folder: string
 beforeAll(() => {
@@ -237,6 +246,37 @@ describe('texts that take long', () => {
       `<LidcReadMessage><edgeMap>${digits} ${digits}</edgeMap><edgeMap>${digits}</LidcReadMessage>`,
     )
     expect(await cost(() => expect(readLidcXml(path)).rejects.toThrow(/digits\.xml/))).toBeLessThan(1000)
+  })
+
+  const digits = '1'.repeat(100_000)
+  const blanks = ' '.repeat(100_000)
+  const comment = (value: string): DicomFile =>
+    parseDicom(sliceFile({ extra: [{ tag: '00104000', vr: 'UT', bytes: Buffer.from(value) }] }), 'a.dcm')
+  it.each<[string, () => unknown, unknown]>([
+    ['a number of DICOM', () => decimal(`${digits}x`), undefined],
+    ['a cell', () => csvCell(`-${digits}x`), `'-${digits}x`],
+    ['an .idl list', () => parseAnnolist(Buffer.from(`"a.png": (${digits}x`), 'idl', 'a.idl'), 'line 1'],
+    [
+      'blanks in an .idl list',
+      () => parseAnnolist(Buffer.from(`"a"${blanks}x\u2028y`), 'idl', 'a.idl'),
+      'line 1',
+    ],
+    [
+      'a text of DICOM',
+      () => JSON.stringify([...readElements(comment(`${blanks}xx`))]).includes(`${blanks}xx`),
+      true,
+    ],
+    ['a character set', () => decodeText(Buffer.from('a'), [`${digits}x`]), 'a'],
+    ['a path', () => patientOf({ image_path: 'a'.repeat(100_000), rects: [] }), undefined],
+  ])('%s with much of the same in it', async (_, work, expected) => {
+    const answer = (): unknown => {
+      try {
+        return work()
+      } catch (error) {
+        return error instanceof NoduleError ? error.place : error
+      }
+    }
+    expect(await cost(() => expect(answer()).toEqual(expected))).toBeLessThan(1000)
   })
 
   it('a long key in hypes', async () => {
