@@ -1,6 +1,6 @@
 /** Inputs made to hang, to fill the memory or to read elsewhere: each ends at once in a NoduleError. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32, deflateSync, gzipSync } from 'node:zlib'
@@ -9,6 +9,8 @@ import { readLidcXml } from '../src/annotations/index.js'
 import { readHypes } from '../src/config/hypes.js'
 import { readHuImage, readImage, readImageSize } from '../src/formats/index.js'
 import { readList } from '../src/dataset/index.js'
+import type { StackEntry } from '../src/dataset/stacks/read_index.js'
+import { readStack, stackFiles } from '../src/dataset/stacks/read_stack.js'
 import { csvCell } from '../src/clean.js'
 import { findSeries, parseDicom, readDicom } from '../src/dicom/index.js'
 import type { DicomFile } from '../src/dicom/index.js'
@@ -27,6 +29,7 @@ import { sliceFile } from './dicom/bytes.js'
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'nodule-hostile-'))
+  mkdirSync(join(folder, 'stacks'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -34,6 +37,12 @@ const put = (name: string, bytes: Uint8Array | string): string => {
   writeFileSync(join(folder, name), bytes)
   return join(folder, name)
 }
+
+/** A stack of one slice, whose pictures lie in `folder`. */
+const stack = (nodule: string): StackEntry => ({
+  ...{ patientId: 'P1', nodule, seriesInstanceUid: '1.2', sopOfAnchor: '', zOfAnchor: 0, x0: 0, y0: 0 },
+  ...{ pixelSpacing: 1, sliceSpacing: 1, slices: [{ steps: 0, scale: 1, offset: 0 }], line: 2 },
+})
 
 /** Milliseconds of processor time; the machine may be busy with other work. */
 async function cost(work: () => unknown): Promise<number> {
@@ -91,6 +100,12 @@ describe.skipIf(process.platform === 'win32')('what is no file', () => {
       expect(series).toEqual([])
       expect(skipped[0]!.reason, name).toMatch(reason)
     }
+  })
+
+  it('a pipe in the place of a picture of a stack', async () => {
+    const { slices } = stackFiles(folder, stack('pipe'))
+    execFileSync('mkfifo', [slices])
+    await expect(readStack(folder, stack('pipe'))).rejects.toThrow(`${slices}: cannot read stack: is a pipe`)
   })
 
   it('hypes whose base is a device', () => {
@@ -190,6 +205,14 @@ describe('images that claim more than they hold', () => {
       chunk('IEND', new Uint8Array()),
     ])
   }
+
+  it('a picture of a stack of another size than its index says', async () => {
+    const { slices } = stackFiles(folder, stack('bomb'))
+    writeFileSync(slices, png(16384))
+    await expect(readStack(folder, stack('bomb'))).rejects.toThrow(
+      `${slices}: picture of another size than its rows in index.csv: expected 128 x 128 (1 slices) but received 16384 x 16384`,
+    )
+  })
 
   it('a PNG of 16384 x 16384 pixels of 16 bits', async () => {
     const path = put('bomb.png', png(16384))
