@@ -6,6 +6,7 @@ import type * as Codecs from 'dcmjs-codecs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodePixels, parseDicom, sliceHeaders } from '../../../src/dicom/index.js'
+import { encapsulatedFrame } from '../../../src/dicom/pixels/frames.js'
 import { decodeRle } from '../../../src/dicom/pixels/rle.js'
 import { NoduleError } from '../../../src/errors.js'
 import { createRandom } from '../../../src/random.js'
@@ -166,6 +167,19 @@ describe('decodeFrame', () => {
     await expect(decode(bytes)).rejects.toThrow(/image too large for its file/)
     const frames = sliceFile({ extra: [{ tag: '00280008', vr: 'IS', bytes: Buffer.from('99999999') }] })
     expect(sliceHeaders(parseDicom(frames, 'a'), frames.length)).toHaveLength(1)
+  })
+
+  it('finds the frames of a file with thousands of them', () => {
+    const frames = Array.from({ length: 2000 }, (_, n) => [
+      Buffer.from([n & 255, n >> 8]),
+      Buffer.from([7, 7]),
+    ])
+    const file = parseDicom(encapsulated('1.2.840.10008.1.2.5', frames, { table: true }), 'a.dcm')
+    const start = process.cpuUsage()
+    const found = frames.map((_, n) => encapsulatedFrame(file, n, frames.length))
+    const { user, system } = process.cpuUsage(start)
+    expect((user + system) / 1000).toBeLessThan(1000)
+    expect(found.map((bytes) => [...bytes])).toEqual(frames.map((two) => [...Buffer.concat(two)]))
   })
 
   it('names a transfer syntax that it does not know', async () => {
