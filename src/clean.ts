@@ -34,7 +34,7 @@ export function escapeXml(text: string): string {
     .replaceAll('"', '&quot;')
 }
 
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i
 
 /** A cell of CSV: one line, quoted where it must be, and never a formula for a spreadsheet (also not by a wide sign). */
 export function csvCell(text: string): string {

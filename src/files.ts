@@ -194,5 +194,8 @@ export async function makeFolder(path: string): Promise<void> {
   if (await make()) return
   const parent = dirname(resolve(path))
   if (parent !== resolve(path)) await makeFolder(parent)
-  await mkdir(path)
+  // Another writer may have made it meanwhile.
+  await mkdir(path).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  })
 }

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { checkOutside, hideFolders, makeOutputFolder } from '../src/files.js'
+import { checkOutside, hideFolders, makeOutputFolder, writeFileAtomic } from '../src/files.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-files-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -12,6 +12,13 @@ describe('makeOutputFolder', () => {
     await makeOutputFolder(join(folder, 'a/b/c'))
     await makeOutputFolder(join(folder, 'a/b/c'))
     expect(existsSync(join(folder, 'a/b/c'))).toBe(true)
+  })
+
+  it('is made by several writers at a time', async () => {
+    for (let n = 0; n < 50; n++) {
+      const names = [1, 2, 3, 4].map((name) => join(folder, `together-${n}/a/b/${name}`))
+      await Promise.all(names.map((name) => writeFileAtomic(name, 'text')))
+    }
   })
 
   it('refuses files, what lies below them, and what may not be written', async () => {

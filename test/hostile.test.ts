@@ -1,6 +1,6 @@
 /** Inputs made to hang, to fill the memory or to read elsewhere: each ends at once in a NoduleError. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { crc32, deflateSync, gzipSync } from 'node:zlib'
@@ -9,15 +9,27 @@ import { readLidcXml } from '../src/annotations/index.js'
 import { readHypes } from '../src/config/hypes.js'
 import { readHuImage, readImage, readImageSize } from '../src/formats/index.js'
 import { readList } from '../src/dataset/index.js'
-import { findSeries, readDicom } from '../src/dicom/index.js'
+import type { StackEntry } from '../src/dataset/stacks/read_index.js'
+import { readStack, stackFiles } from '../src/dataset/stacks/read_stack.js'
+import { csvCell } from '../src/clean.js'
+import { findSeries, parseDicom, readDicom } from '../src/dicom/index.js'
+import type { DicomFile } from '../src/dicom/index.js'
+import { decodeText } from '../src/dicom/read/charset.js'
+import { readElements } from '../src/dicom/read/elements.js'
+import { decimal } from '../src/dicom/read/values.js'
+import { NoduleError } from '../src/errors.js'
+import { patientOf } from '../src/evaluation/slices/patients.js'
 import { readText } from '../src/files.js'
 import { frameLimit, memoryLimit, voxelLimit } from '../src/limits.js'
 import { readRegular, readStart } from '../src/read_files.js'
+import { parseAnnolist } from '../src/formats/annolist.js'
 import { readSafeTensors } from '../src/formats/safetensors.js'
+import { sliceFile } from './dicom/bytes.js'
 
 let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'nodule-hostile-'))
+  mkdirSync(join(folder, 'stacks'))
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -25,6 +37,12 @@ const put = (name: string, bytes: Uint8Array | string): string => {
   writeFileSync(join(folder, name), bytes)
   return join(folder, name)
 }
+
+/** A stack of one slice, whose pictures lie in `folder`. */
+const stack = (nodule: string): StackEntry => ({
+  ...{ patientId: 'P1', nodule, seriesInstanceUid: '1.2', sopOfAnchor: '', zOfAnchor: 0, x0: 0, y0: 0 },
+  ...{ pixelSpacing: 1, sliceSpacing: 1, slices: [{ steps: 0, scale: 1, offset: 0 }], line: 2 },
+})
 
 /** Milliseconds of processor time; the machine may be busy with other work. */
 async function cost(work: () => unknown): Promise<number> {
@@ -82,6 +100,12 @@ describe.skipIf(process.platform === 'win32')('what is no file', () => {
       expect(series).toEqual([])
       expect(skipped[0]!.reason, name).toMatch(reason)
     }
+  })
+
+  it('a pipe in the place of a picture of a stack', async () => {
+    const { slices } = stackFiles(folder, stack('pipe'))
+    execFileSync('mkfifo', [slices])
+    await expect(readStack(folder, stack('pipe'))).rejects.toThrow(`${slices}: cannot read stack: is a pipe`)
   })
 
   it('hypes whose base is a device', () => {
@@ -182,6 +206,14 @@ describe('images that claim more than they hold', () => {
     ])
   }
 
+  it('a picture of a stack of another size than its index says', async () => {
+    const { slices } = stackFiles(folder, stack('bomb'))
+    writeFileSync(slices, png(16384))
+    await expect(readStack(folder, stack('bomb'))).rejects.toThrow(
+      `${slices}: picture of another size than its rows in index.csv: expected 128 x 128 (1 slices) but received 16384 x 16384`,
+    )
+  })
+
   it('a PNG of 16384 x 16384 pixels of 16 bits', async () => {
     const path = put('bomb.png', png(16384))
     await expect(readImage(path)).rejects.toThrow(
@@ -237,6 +269,37 @@ describe('texts that take long', () => {
       `<LidcReadMessage><edgeMap>${digits} ${digits}</edgeMap><edgeMap>${digits}</LidcReadMessage>`,
     )
     expect(await cost(() => expect(readLidcXml(path)).rejects.toThrow(/digits\.xml/))).toBeLessThan(1000)
+  })
+
+  const digits = '1'.repeat(100_000)
+  const blanks = ' '.repeat(100_000)
+  const comment = (value: string): DicomFile =>
+    parseDicom(sliceFile({ extra: [{ tag: '00104000', vr: 'UT', bytes: Buffer.from(value) }] }), 'a.dcm')
+  it.each<[string, () => unknown, unknown]>([
+    ['a number of DICOM', () => decimal(`${digits}x`), undefined],
+    ['a cell', () => csvCell(`-${digits}x`), `'-${digits}x`],
+    ['an .idl list', () => parseAnnolist(Buffer.from(`"a.png": (${digits}x`), 'idl', 'a.idl'), 'line 1'],
+    [
+      'blanks in an .idl list',
+      () => parseAnnolist(Buffer.from(`"a"${blanks}x\u2028y`), 'idl', 'a.idl'),
+      'line 1',
+    ],
+    [
+      'a text of DICOM',
+      () => JSON.stringify([...readElements(comment(`${blanks}xx`))]).includes(`${blanks}xx`),
+      true,
+    ],
+    ['a character set', () => decodeText(Buffer.from('a'), [`${digits}x`]), 'a'],
+    ['a path', () => patientOf({ image_path: 'a'.repeat(100_000), rects: [] }), undefined],
+  ])('%s with much of the same in it', async (_, work, expected) => {
+    const answer = (): unknown => {
+      try {
+        return work()
+      } catch (error) {
+        return error instanceof NoduleError ? error.place : error
+      }
+    }
+    expect(await cost(() => expect(answer()).toEqual(expected))).toBeLessThan(1000)
   })
 
   it('a long key in hypes', async () => {

@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <initializer_list>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -12,6 +13,9 @@
 #include "threads.h"
 
 namespace nodule::tensor {
+
+/// No buffer holds more elements.
+constexpr int64_t kMostElements = int64_t{1} << 40;
 
 struct Buffer {
   void* data;
@@ -56,8 +60,18 @@ class Arguments {
   /// A size: 0 .. 2^40.
   int64_t Size(size_t i) const {
     const double value = Number(i);
-    Require(value >= 0 && value <= 1099511627776.0, i, "size");
+    Require(value >= 0 && value <= static_cast<double>(kMostElements), i, "size");
     return static_cast<int64_t>(value);
+  }
+  /// The product of sizes >= 0, of which argument i is one: it does not overflow, but is refused above 2^40.
+  int64_t Product(size_t i, std::initializer_list<int64_t> sizes) const {
+    int64_t product = 1;
+    for (const int64_t size : sizes) {
+      Require(product == 0 || size <= kMostElements / product, i,
+              "sizes of at most 2^40 elements together");
+      product *= size;
+    }
+    return product;
   }
   int Opcode(size_t i, int count) const {
     const double value = Number(i);

@@ -22,7 +22,9 @@ Broadcast BroadcastOf(const Arguments& arguments, size_t meta, size_t rank, int6
     s.stride_b[d] = values[2 * s.rank + d];
     arguments.Require(s.dims[d] >= 0 && s.stride_a[d] >= 0 && s.stride_b[d] >= 0, meta,
                       "dims and strides >= 0");
-    *total *= s.dims[d];
+    *total = arguments.Product(meta, {*total, s.dims[d]});
+    if (*total == 0) continue;
+    // Neither overflows: one dim at most is above 2^20.
     *need_a += (s.dims[d] - 1) * s.stride_a[d];
     *need_b += (s.dims[d] - 1) * s.stride_b[d];
   }
@@ -88,8 +90,8 @@ Napi::Value AddAllCall(const Arguments& arguments) {
 Napi::Value ReduceCall(const Arguments& arguments) {
   const int64_t outer = arguments.Size(2), n = arguments.Size(3), inner = arguments.Size(4);
   Reduce(static_cast<ReduceOp>(arguments.Opcode(0, static_cast<int>(ReduceOp::kCount))),
-         arguments.Floats(1, outer * n * inner), outer, n, inner,
-         arguments.Floats(5, outer * inner));
+         arguments.Floats(1, arguments.Product(2, {outer, n, inner})), outer, n, inner,
+         arguments.Floats(5, arguments.Product(2, {outer, inner})));
   return arguments.Env().Undefined();
 }
 
@@ -110,6 +112,9 @@ Napi::Value CopyStridedCall(const Arguments& arguments) {
     if (copy.dims[d] == 0) return arguments.Env().Undefined();
     const int64_t reach = (copy.dims[d] - 1) * copy.from[d],
                   target_reach = (copy.dims[d] - 1) * copy.to[d];
+    for (const int64_t distance : {reach, target_reach})
+      arguments.Require(distance >= -kMostElements && distance <= kMostElements, 4,
+                        "dims and strides of at most 2^40 elements");
     (reach < 0 ? low : high) += reach;
     (target_reach < 0 ? target_low : target_high) += target_reach;
   }
@@ -127,11 +132,14 @@ Napi::Value GatherCall(const Arguments& arguments) {
   const Buffer x = arguments.Any(0), out = arguments.Any(7);
   const int64_t batch = arguments.Size(2), outer = arguments.Size(3), n = arguments.Size(4);
   const int64_t count = arguments.Size(5), inner = arguments.Size(6);
-  const int32_t* indices = arguments.Integers(1, batch * count);
-  arguments.Require(x.type == out.type && x.length >= batch * outer * n * inner, 0,
-                    "x of the given shape");
-  arguments.Require(out.length >= batch * outer * count * inner, 7, "an output of the given shape");
-  for (int64_t i = 0; i < batch * count; ++i)
+  const int64_t index_count = arguments.Product(2, {batch, count});
+  const int32_t* indices = arguments.Integers(1, index_count);
+  arguments.Require(
+      x.type == out.type && x.length >= arguments.Product(2, {batch, outer, n, inner}), 0,
+      "x of the given shape");
+  arguments.Require(out.length >= arguments.Product(2, {batch, outer, count, inner}), 7,
+                    "an output of the given shape");
+  for (int64_t i = 0; i < index_count; ++i)
     arguments.Require(indices[i] >= 0 && indices[i] < n, 1, "indices below " + std::to_string(n));
   Gather(x.data, indices, batch, outer, n, count, inner, x.size(), out.data);
   return arguments.Env().Undefined();
@@ -140,8 +148,8 @@ Napi::Value GatherCall(const Arguments& arguments) {
 // segmentSum(x, segments, n, inner, segmentCount, out)
 Napi::Value SegmentSumCall(const Arguments& arguments) {
   const int64_t n = arguments.Size(2), inner = arguments.Size(3), segments = arguments.Size(4);
-  SegmentSum(arguments.Floats(0, n * inner), arguments.Integers(1, n), n, inner, segments,
-             arguments.Floats(5, segments * inner));
+  SegmentSum(arguments.Floats(0, arguments.Product(2, {n, inner})), arguments.Integers(1, n), n,
+             inner, segments, arguments.Floats(5, arguments.Product(4, {segments, inner})));
   return arguments.Env().Undefined();
 }
 

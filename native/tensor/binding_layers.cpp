@@ -24,11 +24,14 @@ Napi::Value ConvolutionCall(const Arguments& arguments) {
   }
   const auto floats = [&](size_t i, ConvRole role) {
     if (role == ConvRole::kImage)
-      return arguments.Floats(i, s.batch * s.in_height * s.in_width * s.in_channels);
+      return arguments.Floats(
+          i, arguments.Product(0, {s.batch, s.in_height, s.in_width, s.in_channels}));
     if (role == ConvRole::kOutput)
-      return arguments.Floats(i, s.batch * s.out_height * s.out_width * s.out_channels);
+      return arguments.Floats(
+          i, arguments.Product(0, {s.batch, s.out_height, s.out_width, s.out_channels}));
     const int64_t filters = depthwise ? 1 : s.out_channels;
-    return arguments.Floats(i, s.filter_height * s.filter_width * s.in_channels * filters);
+    return arguments.Floats(
+        i, arguments.Product(0, {s.filter_height, s.filter_width, s.in_channels, filters}));
   };
   function(s, floats(1, first), floats(2, second), floats(3, result));
   return arguments.Env().Undefined();
@@ -56,13 +59,13 @@ Napi::Value MatMulCall(const Arguments& arguments) {
   };
   widen(12, pitch.a);
   widen(13, pitch.c);
-  const auto reach = [](int64_t start, int64_t rows, int64_t columns, int64_t row_pitch) {
-    return start + (rows == 0 ? 0 : (rows - 1) * row_pitch + columns);
+  const auto reach = [&](int64_t start, int64_t rows, int64_t columns, int64_t row_pitch) {
+    return start + (rows == 0 ? 0 : arguments.Product(2, {rows - 1, row_pitch}) + columns);
   };
   const int64_t a_end = transpose_a ? reach(a, k, m, pitch.a) : reach(a, m, k, pitch.a);
   MatMul(transpose_a, transpose_b, m, n, k, arguments.Floats(5, a_end) + a,
-         arguments.Floats(7, b + k * n) + b, arguments.Floats(9, reach(c, m, n, pitch.c)) + c,
-         arguments.Boolean(11), pitch);
+         arguments.Floats(7, b + arguments.Product(4, {k, n})) + b,
+         arguments.Floats(9, reach(c, m, n, pitch.c)) + c, arguments.Boolean(11), pitch);
   return arguments.Env().Undefined();
 }
 
@@ -76,8 +79,8 @@ PoolCall PoolOf(const Arguments& arguments) {
   for (int i = 0; i < 14; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
   const PoolShape s{m[0], m[1], m[2], m[3],  m[4],  m[5],  m[6],
                     m[7], m[8], m[9], m[10], m[11], m[12], m[13]};
-  return {s, s.batch * s.in_height * s.in_width * s.channels,
-          s.batch * s.out_height * s.out_width * s.channels};
+  return {s, arguments.Product(0, {s.batch, s.in_height, s.in_width, s.channels}),
+          arguments.Product(0, {s.batch, s.out_height, s.out_width, s.channels})};
 }
 
 // The places of max pooling.
@@ -124,13 +127,13 @@ float* PartOf(const Arguments& arguments, size_t tensor, size_t first, NormShape
   const int64_t start = arguments.Size(first);
   s.pitch = arguments.Size(first + 1);
   arguments.Require(start + s.channels <= s.pitch, first, "channels within the pitch");
-  return arguments.Floats(tensor, s.rows * s.pitch) + start;
+  return arguments.Floats(tensor, arguments.Product(first + 1, {s.rows, s.pitch})) + start;
 }
 
 // batchNormTraining(rows, channels, epsilon, relu, x, gamma, beta, y, mean, variance, start, pitch): y is a part
 Napi::Value BatchNormTrainingCall(const Arguments& arguments) {
   NormShape s = NormOf(arguments);
-  const int64_t n = s.rows * s.channels, c = s.channels;
+  const int64_t n = arguments.Product(0, {s.rows, s.channels}), c = s.channels;
   float* y = PartOf(arguments, 7, 10, s);
   BatchNormTraining(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c),
                     arguments.FloatsOrNull(6, c), y, arguments.Floats(8, c),
@@ -141,7 +144,7 @@ Napi::Value BatchNormTrainingCall(const Arguments& arguments) {
 // batchNormInference(rows, channels, epsilon, relu, x, gamma, beta, mean, variance, y)
 Napi::Value BatchNormInferenceCall(const Arguments& arguments) {
   const NormShape s = NormOf(arguments);
-  const int64_t n = s.rows * s.channels, c = s.channels;
+  const int64_t n = arguments.Product(0, {s.rows, s.channels}), c = s.channels;
   BatchNormInference(s, arguments.Floats(4, n), arguments.FloatsOrNull(5, c),
                      arguments.FloatsOrNull(6, c), arguments.Floats(7, c), arguments.Floats(8, c),
                      arguments.Floats(9, n));
@@ -152,7 +155,7 @@ Napi::Value BatchNormInferenceCall(const Arguments& arguments) {
 // is a part
 Napi::Value BatchNormGradientCall(const Arguments& arguments) {
   NormShape s = NormOf(arguments);
-  const int64_t n = s.rows * s.channels, c = s.channels;
+  const int64_t n = arguments.Product(0, {s.rows, s.channels}), c = s.channels;
   const float* dy = PartOf(arguments, 5, 13, s);
   BatchNormGradient(s, arguments.Floats(4, n), dy, arguments.FloatsOrNull(6, c),
                     arguments.FloatsOrNull(7, c), arguments.Floats(8, c), arguments.Floats(9, c),

@@ -10,46 +10,53 @@ namespace {
 // lstmCell(rows, units, step, gates, bias, cells, hidden): gates, cells and hidden hold all steps; step 0 starts from 0.
 Napi::Value LstmCellCall(const Arguments& arguments) {
   const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2),
-                n = rows * units;
-  const float* gates = arguments.Floats(3, (step + 1) * 4 * n) + step * 4 * n;
-  float* cell = arguments.Floats(5, (step + 1) * n) + step * n;
+                n = arguments.Product(0, {rows, units});
+  const int64_t all = arguments.Product(2, {step + 1, n}),
+                gate_count = arguments.Product(2, {4, all});
+  const float* gates = arguments.Floats(3, gate_count) + step * 4 * n;
+  float* cell = arguments.Floats(5, all) + step * n;
   LstmCell(rows, units, gates, arguments.Floats(4, 4 * units), step == 0 ? nullptr : cell - n, cell,
-           arguments.Floats(6, (step + 1) * n) + step * n);
+           arguments.Floats(6, all) + step * n);
   return arguments.Env().Undefined();
 }
 
 // lstmCellGradient(rows, units, step, gates, bias, cells, dHidden [rows, units], dGates, dCell [rows, units])
 Napi::Value LstmCellGradientCall(const Arguments& arguments) {
   const int64_t rows = arguments.Size(0), units = arguments.Size(1), step = arguments.Size(2),
-                n = rows * units;
-  const float* gates = arguments.Floats(3, (step + 1) * 4 * n) + step * 4 * n;
-  const float* cell = arguments.Floats(5, (step + 1) * n) + step * n;
+                n = arguments.Product(0, {rows, units});
+  const int64_t all = arguments.Product(2, {step + 1, n}),
+                gate_count = arguments.Product(2, {4, all});
+  const float* gates = arguments.Floats(3, gate_count) + step * 4 * n;
+  const float* cell = arguments.Floats(5, all) + step * n;
   LstmCellGradient(rows, units, gates, arguments.Floats(4, 4 * units),
                    step == 0 ? nullptr : cell - n, cell, arguments.Floats(6, n),
-                   arguments.Floats(7, (step + 1) * 4 * n) + step * 4 * n, arguments.Floats(8, n));
+                   arguments.Floats(7, gate_count) + step * 4 * n, arguments.Floats(8, n));
   return arguments.Env().Undefined();
 }
 
 // softmax(logits, rows, n, out)
 Napi::Value SoftmaxCall(const Arguments& arguments) {
   const int64_t rows = arguments.Size(1), n = arguments.Size(2);
-  Softmax(arguments.Floats(0, rows * n), rows, n, arguments.Floats(3, rows * n));
+  const int64_t total = arguments.Product(1, {rows, n});
+  Softmax(arguments.Floats(0, total), rows, n, arguments.Floats(3, total));
   return arguments.Env().Undefined();
 }
 
 // softmaxCrossEntropy(logits, labels, rows, n, loss, softmax)
 Napi::Value SoftmaxCrossEntropyCall(const Arguments& arguments) {
   const int64_t rows = arguments.Size(2), n = arguments.Size(3);
-  SoftmaxCrossEntropy(arguments.Floats(0, rows * n), arguments.Floats(1, rows * n), rows, n,
-                      arguments.Floats(4, rows), arguments.Floats(5, rows * n));
+  const int64_t total = arguments.Product(2, {rows, n});
+  SoftmaxCrossEntropy(arguments.Floats(0, total), arguments.Floats(1, total), rows, n,
+                      arguments.Floats(4, rows), arguments.Floats(5, total));
   return arguments.Env().Undefined();
 }
 
 // softmaxCrossEntropyGradient(softmax, labels, dLoss, rows, n, dLogits)
 Napi::Value SoftmaxCrossEntropyGradientCall(const Arguments& arguments) {
   const int64_t rows = arguments.Size(3), n = arguments.Size(4);
-  SoftmaxCrossEntropyGradient(arguments.Floats(0, rows * n), arguments.Floats(1, rows * n),
-                              arguments.Floats(2, rows), rows, n, arguments.Floats(5, rows * n));
+  const int64_t total = arguments.Product(3, {rows, n});
+  SoftmaxCrossEntropyGradient(arguments.Floats(0, total), arguments.Floats(1, total),
+                              arguments.Floats(2, rows), rows, n, arguments.Floats(5, total));
   return arguments.Env().Undefined();
 }
 

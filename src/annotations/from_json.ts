@@ -75,6 +75,12 @@ class Reader {
       throw this.wrong(`${place}/${key}`, 'a number', value)
     return value
   }
+  coordinate(of: Json, key: string, place: string): number {
+    const value = this.number(of, key, place)
+    if (value < -1 || value > MAX_COORDINATE)
+      throw this.wrong(`${place}/${key}`, `a number from -1 to ${MAX_COORDINATE}`, value)
+    return value
+  }
   string(of: Json, key: string, place: string): string {
     const value = of[key]
     if (typeof value !== 'string') throw this.wrong(`${place}/${key}`, 'a text', value)
@@ -155,29 +161,35 @@ function readMark(reader: Reader, mark: Json, place: string): NoduleToWrite {
   }
 }
 
+/** Beyond any image; -1: the pixel before the first. */
+const MAX_COORDINATE = 65536
+/** Points of all contours: what a text can hold, and far above what a scan has. */
+const MAX_POINTS = 4e6
+
 function detections(reader: Reader, file: Json): LidcXmlToWrite {
-  const slices = reader.list(file, 'slices', '')
-  const nodules = reader.list(file, 'nodules', '').map((nodule, n): NoduleToWrite => {
-    const id = reader.number(nodule, 'id', `/nodules/${n}`)
-    return {
-      id: String(id),
-      contours: slices.flatMap((slice, s) =>
-        reader.list(slice, 'boxes', `/slices/${s}`).flatMap((box, b) => {
-          if (box['nodule'] !== id) return []
-          const at = `/slices/${s}/boxes/${b}`
-          const [x1, y1, x2, y2] = ['x1', 'y1', 'x2', 'y2'].map((key) => reader.number(box, key, at))
-          return [
-            {
-              sopInstanceUid: reader.string(slice, 'sopInstanceUid', `/slices/${s}`),
-              z: reader.number(slice, 'z', `/slices/${s}`),
-              inclusion: true,
-              points: around(Math.floor(x1!), Math.floor(y1!), Math.ceil(x2!), Math.ceil(y2!)),
-            },
-          ]
-        }),
-      ),
-    }
+  const ids = reader
+    .list(file, 'nodules', '')
+    .map((nodule, n) => reader.number(nodule, 'id', `/nodules/${n}`))
+  const contours = new Map<unknown, NoduleToWrite['contours']>(ids.map((id) => [id, []]))
+  let room = MAX_POINTS
+  reader.list(file, 'slices', '').forEach((slice, s) => {
+    reader.list(slice, 'boxes', `/slices/${s}`).forEach((box, b) => {
+      const ofNodule = contours.get(box['nodule'])
+      if (ofNodule === undefined) return
+      const at = `/slices/${s}/boxes/${b}`
+      const [x1, y1, x2, y2] = ['x1', 'y1', 'x2', 'y2'].map((key) => reader.coordinate(box, key, at))
+      const points = around(Math.floor(x1!), Math.floor(y1!), Math.ceil(x2!), Math.ceil(y2!))
+      room -= points.length
+      if (room < 0) throw reader.wrong(at, `at most ${MAX_POINTS} pixels around all boxes`, 'more')
+      ofNodule.push({
+        sopInstanceUid: reader.string(slice, 'sopInstanceUid', `/slices/${s}`),
+        z: reader.number(slice, 'z', `/slices/${s}`),
+        inclusion: true,
+        points,
+      })
+    })
   })
+  const nodules = ids.map((id): NoduleToWrite => ({ id: String(id), contours: contours.get(id)! }))
   return {
     studyInstanceUid: reader.string(file, 'studyInstanceUid', ''),
     seriesInstanceUid: reader.string(file, 'seriesInstanceUid', ''),

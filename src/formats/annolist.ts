@@ -34,7 +34,7 @@ export function parseAnnolist(bytes: Buffer, format: AnnolistFormat, path: strin
   return format === 'al' ? parseAl(bytes.toString('utf8'), path) : parsePal(bytes, path)
 }
 
-const NUMBER = String.raw`[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?`
+const NUMBER = String.raw`[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?`
 const IDL_BOX = new RegExp(
   String.raw`^\(\s*(${NUMBER})\s*,\s*(${NUMBER})\s*,\s*(${NUMBER})\s*,\s*(${NUMBER})\s*\)(?::(${NUMBER}))?(?:/-?\d+)?$`,
 )
@@ -52,7 +52,7 @@ function parseIdl(content: string, path: string): AnnotatedImage[] {
         expected,
         actual: show(actual.slice(0, 80)),
       })
-    const [, name, rest] = /^"([^"]+)"(?:@-?\d+)?\s*(.*?)[;.]?$/.exec(line) ?? []
+    const [, name, rest] = /^"([^"]+)"(?:@-?\d+)?\s*(.*?)[;.]?$/s.exec(line) ?? []
     if (name === undefined || rest === undefined) throw wrong('"image": (x1, y1, x2, y2), ...;', line)
     if (rest !== '' && !rest.startsWith(':')) throw wrong('a colon after the image', rest)
     // Boxes hold commas themselves: a comma after a box, score and id included, parts two.

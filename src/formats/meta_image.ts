@@ -54,7 +54,7 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
   if (numbers('ElementNumberOfChannels', 1, [1])[0] !== 1) throw wrong('ElementNumberOfChannels', '1')
   const type = TYPES[keys.get('ElementType') ?? '']
   if (type === undefined) throw wrong('ElementType', `one of ${Object.keys(TYPES).join(', ')}`)
-  const data = keys.get('ElementDataFile')
+  const data = fileNameOf(keys.get('ElementDataFile'))
   if (data === undefined || /^LIST|%/.test(data))
     throw wrong('ElementDataFile', 'LOCAL or the name of one file')
   const local = data.toUpperCase() === 'LOCAL'
@@ -85,6 +85,16 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
     intercept: 0,
     modality: modalityOf(keys.get('Modality')),
   })
+}
+
+/** The name of a file, of which the header holds the bytes: UTF-8 where they are that, else Latin-1. */
+function fileNameOf(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(value, 'latin1'))
+  } catch {
+    return value
+  }
 }
 
 /** MET_MOD_CT and its kin; most writers leave it out or do not know. */

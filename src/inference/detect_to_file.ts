@@ -86,8 +86,8 @@ export async function detectScan(
   try {
     examined = await examine(task, loaded, session, settings, run)
   } catch (error) {
-    // A result that cannot be written here will not be for the next scan either.
-    if (!(error instanceof NoduleError) || error.code === 'FILE') throw error
+    // Nothing is written yet: a file that is gone is one of the scan's.
+    if (!(error instanceof NoduleError)) throw error
     run.note({ failed: true, place, message: error.message })
     return undefined
   }

@@ -104,7 +104,8 @@ function fileFacts(path: string): unknown[] {
 
 /**
  * Whether a result of the same patient and series can be kept: same models, parameters and slices (a result that had to
- * leave slices out is done again), and its pictures are there if they are asked for. Reads the scan's headers again.
+ * leave slices out is done again), and its pictures are there if they are asked for. Reads the scan's headers again: where
+ * they cannot be read any more, what reads the scan tells why.
  */
 export async function canKeep(
   { path, earlier }: Required<ResultPlace>,
@@ -123,8 +124,13 @@ export async function canKeep(
   if (overlay && !drawn.every(({ k }) => existsSync(join(pictures, overlayName(k))))) return false
   // Results of the first versions have no fingerprint.
   if (earlier.scan === undefined) return false
-  const series = await seriesOf(scan)
-  return series !== undefined && isDeepStrictEqual(earlier.scan, scanFingerprint(series))
+  try {
+    const series = await seriesOf(scan)
+    return series !== undefined && isDeepStrictEqual(earlier.scan, scanFingerprint(series))
+  } catch (error) {
+    if (!(error instanceof NoduleError)) throw error
+    return false
+  }
 }
 
 /** Where the pictures of a result lie. */

@@ -5,7 +5,7 @@ import { checkBoxRule } from '../dataset/prepare/boxes.js'
 import type { InsertionPlan } from '../dataset/prepare/inserted_copy.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
-import { NoduleError } from '../errors.js'
+import { NoduleError, stackOf } from '../errors.js'
 import { sha256 } from '../hash.js'
 import type { Session } from '../inference/index.js'
 import { CUBES_FORMAT, cubeSpec, openCubes, storedSpec, writeCubes } from '../patches/index.js'
@@ -107,19 +107,25 @@ export async function mine(o: MineOptions): Promise<MineResult> {
     }
     o.onProgress?.(n, sources.length, source.patientId)
     if (writer.done.has(source.key)) continue
+    let mined: Awaited<ReturnType<typeof mineVolume>>
     try {
       const volume = await source.load()
       for (const warning of volume.warnings) o.onWarning?.(`${source.place}: ${warning}`)
-      const mined = await mineVolume(source, volume, o.session, spec, fine.size * fine.pixelMm, rule)
-      await writer.add(mined.source, mined.bytes)
+      mined = await mineVolume(source, volume, o.session, spec, fine.size * fine.pixelMm, rule)
     } catch (error) {
-      // Cubes that cannot be written will not be for the next volume either.
-      if (!(error instanceof NoduleError) || error.path === o.output) throw error
+      // Also a bug: a run over a thousand volumes must not end for one.
+      const reason =
+        error instanceof NoduleError
+          ? error.message
+          : `unexpected failure, please report it: ${stackOf(error)}`
       result.failed++
-      const problem = `${source.place}: left out: ${error.message}`
+      const problem = `${source.place}: left out: ${reason}`
       result.problems.push(problem)
       tellFailure(o, problem)
+      continue
     }
+    // Cubes that cannot be written will not be for the next volume either: not among the failures.
+    await writer.add(mined.source, mined.bytes)
   }
   await writer.finish()
   o.onProgress?.(sources.length, sources.length, '')

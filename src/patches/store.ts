@@ -95,7 +95,9 @@ const file = (folder: string, part: boolean): { bytes: string; index: string } =
 /** Opens a finished folder of cubes. Throws NoduleError (FILE, FORMAT). */
 export async function openCubes(folder: string): Promise<CubeStore> {
   const { bytes: path, index } = file(folder, false)
-  if (!existsSync(index) && existsSync(file(folder, true).index))
+  const part = file(folder, true)
+  const isPart = (whole: string, unfinished: string): boolean => !existsSync(whole) && existsSync(unfinished)
+  if (isPart(index, part.index) || isPart(path, part.bytes))
     throw new NoduleError('FILE', 'the cubes are not finished: `nodule mine` has to resume', { path: folder })
   const { header, sources } = parseIndex(readText(index, 'read cubes'), index, false)
   const cubes = sources.flatMap((source) => source.cubes.map((record) => ({ record, source })))
@@ -202,10 +204,10 @@ export async function writeCubes(
           actual: wanted,
         })
       ;({ sources } = found)
-      if (there === whole.index) {
-        await rename(whole.bytes, part.bytes)
-        await rename(whole.index, part.index)
-      }
+      // One by one: a run may have been killed between two of its renames, or before there were any bytes.
+      if (!existsSync(part.bytes) && existsSync(whole.bytes)) await rename(whole.bytes, part.bytes)
+      if (there === whole.index) await rename(whole.index, part.index)
+      await (await open(part.bytes, 'a')).close()
       const lines = [header, ...sources].map((line) => `${JSON.stringify(line)}\n`)
       await writeFileAtomic(part.index, lines.join(''))
       const count = sources.reduce((sum, source) => sum + source.cubes.length, 0)

@@ -16,6 +16,8 @@ const FORMAT = 'PyTorch state dict'
 const MAX_PICKLE = 64 * 1024 * 1024
 /** Dicts within dicts. */
 const MAX_DEPTH = 8
+/** Characters of all names: a dict that lies in many others has many, and a small pickle can make billions of them. */
+const MAX_NAMES = 2e7
 
 /** Where the numbers of each storage begin. */
 type FindStorage = (storage: Storage) => Promise<number>
@@ -113,7 +115,10 @@ function stateDict(file: OpenFile, root: Pickled, find: FindStorage): WeightsFil
  */
 function tensorsIn(root: Pickled, path: string): Map<string, PickledTensor> {
   const found = new Map<string, PickledTensor>()
+  let room = MAX_NAMES
   const walk = (value: Pickled, name: string, depth: number): void => {
+    room -= name.length + 1
+    if (room < 0) throw invalid(path, '', `names of at most ${MAX_NAMES} characters together`, 'more')
     if (isTensor(value)) found.set(name, value)
     else if (value instanceof Map && depth < MAX_DEPTH)
       for (const [key, inner] of value)

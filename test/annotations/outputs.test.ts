@@ -110,6 +110,33 @@ describe('jsonToXml', () => {
     return path
   }
 
+  const oneBox = (box: object, times = 1): unknown => ({
+    ...{ format: 'nodule-detections/1', studyInstanceUid: '1.2', seriesInstanceUid: '1.2.3' },
+    slices: [
+      {
+        sopInstanceUid: '1.2.3.4',
+        z: 0,
+        boxes: Array.from({ length: times }, () => ({ ...box, nodule: 1 })),
+      },
+    ],
+    nodules: [{ id: 1 }],
+  })
+
+  it('looks at each box once, however many nodules there are', async () => {
+    const ids = Array.from({ length: 3000 }, (_, id) => id)
+    const boxes = ids.map((nodule) => ({ x1: 1, y1: 1, x2: 2, y2: 2, nodule }))
+    const path = put({
+      ...(oneBox({}, 0) as object),
+      slices: [{ sopInstanceUid: '1.2.3.4', z: 0, boxes }],
+      nodules: ids.map((id) => ({ id })),
+    })
+    const start = process.cpuUsage()
+    const [xml] = await jsonToXml(path, folder)
+    const { user, system } = process.cpuUsage(start)
+    expect((user + system) / 1000).toBeLessThan(1000)
+    expect(((await readLidcXml(xml!)) as LidcReading).sessions[0]!.nodules).toHaveLength(ids.length)
+  })
+
   it('detections become one reading whose contours enclose the boxes', async () => {
     const boxes = [
       { x1: 10, y1: 20, x2: 14, y2: 25, score: 0.9, nodule: 1 },
@@ -213,6 +240,15 @@ describe('jsonToXml', () => {
       /\/series\/0\/sessions: .*a list but received undefined/,
     ],
     [{ format: 'nodule-detections/1', slices: [], nodules: [{}] }, /\/nodules\/0\/id: .*a number/],
+    [
+      oneBox({ x1: 0, y1: 0, x2: 1e8, y2: 1 }),
+      /\/slices\/0\/boxes\/0\/x2: .*-1 to 65536 but received 100000000/,
+    ],
+    [oneBox({ x1: 0, y1: -2, x2: 1, y2: 1 }), /\/slices\/0\/boxes\/0\/y1: .*-1 to 65536 but received -2/],
+    [
+      oneBox({ x1: 0, y1: 0, x2: 65536, y2: 65536 }, 16),
+      /\/boxes\/15: .*at most 4000000 pixels around all boxes/,
+    ],
   ])('refuses %j', async (value, message) => {
     await expect(jsonToXml(put(value), folder)).rejects.toThrow(message)
   })

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { LidcReading } from '../../src/annotations/index.js'
 import { writeLidcXml } from '../../src/annotations/writer.js'
 import { parseHypes } from '../../src/config/hypes.js'
-import { prepareDataset, readList } from '../../src/dataset/index.js'
+import { DEFAULT_BOX_RULE, prepareDataset, readList } from '../../src/dataset/index.js'
 import type { PrepareOptions } from '../../src/dataset/index.js'
 import { readPlanes } from '../../src/formats/images.js'
+import { stackFindings } from '../../src/dataset/prepare/stacks.js'
 import { ownNodule } from '../../src/dataset/stacks/own_nodule.js'
 import { readStackIndex } from '../../src/dataset/stacks/read_index.js'
 import { readStack } from '../../src/dataset/stacks/read_stack.js'
@@ -63,6 +65,11 @@ describe('readStackIndex and readStack', () => {
     ['pixel_spacing', '0', 'line 2: wrong pixel_spacing: expected mm above 0 but received "0"'],
     ['slice_spacing', 'NaN', 'line 2: wrong slice_spacing: expected mm above 0 but received "NaN"'],
     ['z_of_anchor', '', 'line 2: wrong z_of_anchor: expected number but received ""'],
+    [
+      'steps_from_anchor',
+      '1e9',
+      'line 2: wrong steps_from_anchor: expected integer between -65536 and 65536',
+    ],
     ['x0', '1.5', 'line 2: wrong x0: expected whole pixels but received "1.5"'],
     ['patient', '../P1', 'line 2: wrong patient: expected 1 to 64 letters'],
   ])('names what is wrong in %s and keeps the other stacks', async (column, value, message) => {
@@ -125,6 +132,23 @@ describe('readStackIndex and readStack', () => {
     await fails('P1_nodule-0.webp: not a picture that can be read')
     rmSync(`${stem}.webp`)
     await fails('P1_nodule-0.webp: cannot read stack: no such file or folder')
+  })
+})
+
+describe('stackFindings', () => {
+  it('a mark of the series far beyond any scan is none of the stack, and takes no memory', async () => {
+    await writeStacks(folder, [{ patient: 'P1' }])
+    const stack = await readStack(folder, readStackIndex(folder).stacks[0]!)
+    const rule = { ...DEFAULT_BOX_RULE, minReaders: 1 }
+    const point = (z: number) => ({ id: `at ${z}`, sopInstanceUid: '', z, x: 260, y: 210 })
+    const reading = (heights: readonly number[]): LidcReading => ({
+      ...{ kind: 'ct', path: 'a.xml', seriesInstanceUid: '1.2.1', studyInstanceUid: '', warnings: [] },
+      sessions: [{ readerId: '', nodules: [], smallNodules: [], nonNodules: heights.map(point) }],
+    })
+    const near = stackFindings(stack, reading([-100, -300]), rule)
+    expect(near.findings.filter(({ nonNodule }) => nonNodule)).not.toEqual([])
+    for (const far of [1e11, -1e300, 2e6])
+      expect(stackFindings(stack, reading([-100, -300, far]), rule)).toEqual(near)
   })
 })
 

@@ -14,6 +14,8 @@ import {
 import type { DetectFoldersOptions, DetectFoldersResult, Session } from '../../src/inference/index.js'
 import { readMarksCsv } from '../../src/formats/luna.js'
 import { convertSeries } from '../../src/scans/convert.js'
+import { canKeep, resultPlace } from '../../src/inference/earlier_result.js'
+import { findScans } from '../../src/scans/find_scans.js'
 import { modelFolder } from './small_model.js'
 import { TINY, writeTinyScan } from './tiny_scan.js'
 
@@ -203,6 +205,34 @@ describe('detectFolders', () => {
     expect(await run('a')).toEqual([true])
     await utimes(join(at, 'a', 'scan.nii'), 1, 1)
     expect(await run('a')).toEqual([false])
+  })
+
+  test('a volume file that is gone costs its scan only', async () => {
+    const at = join(folder, 'gone')
+    await mkdir(at)
+    const paths = ['a', 'b'].map((name) => join(at, `${name}.nii`))
+    for (const path of paths) await convertSeries([join(scans, 'b')], path)
+    const o = { output: join(at, 'found') }
+    expect((await detect(paths, o)).scans).toHaveLength(2)
+    const [scan] = (await findScans(paths, () => undefined, {})).scans
+    const { path, earlier } = await resultPlace(o.output, scan!)
+    const settings = { parameters: DETECT_DEFAULTS, overlay: false }
+    expect(await canKeep({ path, earlier: earlier! }, scan!, session, settings)).toBe(true)
+    // While it is examined.
+    const removing: Session = {
+      ...session,
+      run: async (...args) => {
+        await rm(paths[0]!, { force: true })
+        return session.run(...args)
+      },
+    }
+    const { scans: done, notes } = await detectFolders(paths, removing, o)
+    expect(done).toHaveLength(1)
+    expect(notes.filter(({ failed }) => failed).map(({ message }) => message)).toEqual([
+      `${paths[0]!}: cannot read: no such file or folder`,
+    ])
+    // Before an earlier result is looked at.
+    expect(await canKeep({ path, earlier: earlier! }, scan!, session, settings)).toBe(false)
   })
 
   test('an interruption before anything was examined leaves predictions.csv alone', async () => {

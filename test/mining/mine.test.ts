@@ -248,6 +248,23 @@ describe('mining stacks', () => {
     expect(readFileSync(list, 'utf8')).toBe(before)
   })
 
+  it('a bug in one volume costs that volume, and is told of', async () => {
+    let calls = 0
+    const failing: typeof session = {
+      ...session,
+      run: async (...args) => {
+        if (calls++ === 0) throw new RangeError('Invalid array length')
+        return session.run(...args)
+      },
+    }
+    const told: string[] = []
+    const other = await run('bug', { session: failing, onFailure: (failure) => told.push(failure) })
+    expect(other).toMatchObject({ volumes: 1, failed: 2 })
+    expect(told[0]).toMatch(
+      /P1_nodule-0: left out: unexpected failure, please report it: RangeError: Invalid/,
+    )
+  })
+
   it('makes the cubes of hypes/lung_second.json where the command names no hypes', async () => {
     const output = join(root, 'by-command')
     const args = ['mine', '--stacks', STACKS, '-o', output, '--quiet']

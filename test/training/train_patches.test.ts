@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parsePatchHypes } from '../../src/config/patch_hypes.js'
@@ -271,6 +271,32 @@ describe('a folder of cubes', () => {
     expect((await refused(writeCubes(folder, other, { resume: true }))).message).toContain(
       'were made otherwise',
     )
+  })
+
+  it.each<[string, (folder: string) => void, number]>([
+    ['finishing', (folder) => renameSync(join(folder, 'cubes.jsonl'), join(folder, 'cubes.jsonl.part')), 3],
+    ['resuming', (folder) => renameSync(join(folder, 'cubes.bin'), join(folder, 'cubes.bin.part')), 3],
+    [
+      'beginning',
+      (folder) => {
+        const [header] = readFileSync(join(folder, 'cubes.jsonl'), 'utf8').split('\n')
+        for (const name of ['cubes.jsonl', 'cubes.bin']) rmSync(join(folder, name))
+        writeFileSync(join(folder, 'cubes.jsonl.part'), `${header}\n`)
+      },
+      0,
+    ],
+  ])('goes on where the run was killed in the middle of %s', async (name, leave, count) => {
+    const folder = await writeSmallCubes(join(root, name), 3, 10)
+    const store = await openCubes(folder)
+    store.close()
+    leave(folder)
+    expect((await refused(openCubes(folder))).message).toContain('the cubes are not finished')
+    const writer = await writeCubes(folder, store.header, { resume: true })
+    expect(writer.cubes).toBe(count)
+    await writer.finish()
+    const again = await openCubes(folder)
+    expect(again.sources).toEqual(store.sources.slice(0, count))
+    again.close()
   })
 
   it('that is damaged is refused with the place', async () => {

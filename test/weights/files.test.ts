@@ -116,6 +116,39 @@ describe('files that PyTorch wrote', () => {
   })
 })
 
+describe('a small pickle with many names', () => {
+  /** The legacy form of a state dict whose pickle is `body`. */
+  const legacy = (body: Buffer): Buffer => {
+    const pickles = ['8a0a6cfc9c46f9206aa850192e', '4de9032e', '7d2e'].map((hex) => `8002${hex}`)
+    return Buffer.concat([Buffer.from(pickles.join(''), 'hex'), body, Buffer.from('80025d2e', 'hex')])
+  }
+  const text = (value: string): Buffer => {
+    const bytes = Buffer.from(value)
+    const head = Buffer.from('X....')
+    head.writeUInt32LE(bytes.length, 1)
+    return Buffer.concat([head, bytes])
+  }
+
+  it('dicts that lie in each other in many ways are refused soon', async () => {
+    // From the innermost on: each dict holds the one before 10 times, which makes 10^7 names.
+    const levels = Array.from({ length: 7 }, (_, level) => {
+      const entries = Array.from({ length: 10 }, (_, n) => [text(`k${n}`), Buffer.from([0x68, level])])
+      return Buffer.concat([Buffer.from('}('), ...entries.flat(), Buffer.from([0x75, 0x71, level + 1])])
+    })
+    const path = join(folder, 'names.pth')
+    const inner = Buffer.from('80027d7100', 'hex')
+    writeFileSync(path, legacy(Buffer.concat([inner, ...levels, Buffer.from('.')])))
+    const start = process.cpuUsage()
+    const error = await caught(path)
+    const { user, system } = process.cpuUsage(start)
+    expect((user + system) / 1000).toBeLessThan(1000)
+    expect(error.code).toBe('FORMAT')
+    expect(error.message).toMatch(
+      /names\.pth: not a valid PyTorch state dict: expected names of at most 20000000/,
+    )
+  })
+})
+
 describe('safetensors and ONNX', () => {
   const expected = {
     'conv.weight': { shape: [5, 4, 2, 3], values: [...TURNED] },

@@ -189,6 +189,8 @@ interface SeriesGrid {
 
 /** Room for contours in a slice: what lies outside the stack is sorted out later. */
 const MAX_SIDE = 65536
+/** Slices above and below the stack, more than any scan has: a mark beyond them is a slip, and not in the stack. */
+const MAX_STEPS = 2000
 
 function seriesGrid({ entry }: NoduleStack, reading: LidcReading): SeriesGrid {
   const { sliceSpacing: step, pixelSpacing, zOfAnchor } = entry
@@ -196,11 +198,12 @@ function seriesGrid({ entry }: NoduleStack, reading: LidcReading): SeriesGrid {
     ...session.nodules.flatMap((nodule) => nodule.contours.map((contour) => contour.z)),
     ...[...session.smallNodules, ...session.nonNodules].map((point) => point.z),
   ])
-  const steps = [
-    ...heights.map((z) => Math.round((z - zOfAnchor) / step)),
-    ...entry.slices.map((slice) => slice.steps),
-  ]
-  const [low, high] = steps.reduce(([a, b], n) => [Math.min(a, n), Math.max(b, n)], [0, 0])
+  const own = entry.slices.map((slice) => slice.steps)
+  const [first, last] = [Math.min(0, own[0]!), Math.max(0, own.at(-1)!)]
+  const [low, high] = heights
+    .map((z) => Math.round((z - zOfAnchor) / step))
+    .filter((n) => n >= first - MAX_STEPS && n <= last + MAX_STEPS)
+    .reduce(([a, b], n) => [Math.min(a, n), Math.max(b, n)], [first, last])
   const positions = Array.from({ length: high - low + 1 }, (_, k) => k * step)
   const bottom = zOfAnchor + low * step
   return {
@@ -223,7 +226,7 @@ function seriesGrid({ entry }: NoduleStack, reading: LidcReading): SeriesGrid {
         columns: MAX_SIDE,
       })),
     },
-    slices: entry.slices.map((slice) => slice.steps - low),
+    slices: own.map((steps) => steps - low),
   }
 }
 

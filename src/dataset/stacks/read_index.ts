@@ -65,6 +65,9 @@ interface Row {
   cells: Record<Column, string>
 }
 
+/** No scan has so many slices. */
+const MAX_STEPS = 65536
+
 /** Columns whose value is the same in all rows of a stack. */
 const SHARED = ['series', 'z_of_anchor', 'x0', 'y0', 'pixel_spacing', 'slice_spacing'] as const
 
@@ -147,6 +150,7 @@ function parseStack(rows: readonly Row[], path: string): StackEntry {
     return row.cells[column]
   }
   const isMm = (value: number): boolean => value > 0 && value <= 100
+  const isStep = (value: number): boolean => Number.isInteger(value) && Math.abs(value) <= MAX_STEPS
   const isPixel = (value: number): boolean => Number.isInteger(value) && Math.abs(value) <= 65536
   const first = rows[0]!
   const slices = rows.map((row, n) => {
@@ -154,7 +158,7 @@ function parseStack(rows: readonly Row[], path: string): StackEntry {
       if (row.cells[column] !== first.cells[column])
         throw wrong(row, column, `${show(first.cells[column])} as in line ${first.line}`)
     number(row, 'row', `${n}: the rows of a stack in order, each once`, (value) => value === n)
-    const steps = number(row, 'steps_from_anchor', 'integer', Number.isInteger)
+    const steps = number(row, 'steps_from_anchor', `integer between -${MAX_STEPS} and ${MAX_STEPS}`, isStep)
     const before = rows[n - 1]
     if (before !== undefined && steps <= Number(before.cells.steps_from_anchor))
       throw wrong(row, 'steps_from_anchor', `more than in line ${before.line}`)

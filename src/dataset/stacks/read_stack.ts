@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import type { OutputInfo } from 'sharp'
-import { NoduleError, describeBriefly, fileError } from '../../errors.js'
+import type { Metadata, OutputInfo } from 'sharp'
+import { NoduleError, describeBriefly } from '../../errors.js'
+import { readRegular } from '../../read_files.js'
 import type { HuVolume } from '../../volume/index.js'
 import type { StackEntry } from './read_index.js'
 
@@ -72,18 +72,15 @@ function volumeFacts(entry: StackEntry): Omit<HuVolume, 'data'> {
 
 /** The first channel of an 8-bit picture of `count` slices, one below the other. */
 async function readGray(path: string, count: number): Promise<Uint8Array> {
-  let bytes: Buffer
-  try {
-    bytes = await readFile(path)
-  } catch (error) {
-    throw fileError(path, 'read stack', error)
-  }
+  const bytes = await readRegular(path, { action: 'read stack' })
   let decoded: { data: Buffer; info: OutputInfo }
   try {
-    decoded = await sharp(bytes, { failOn: 'truncated' })
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true })
+    // Before it is decoded: a small file may hold a picture of any size.
+    checkSize(path, await sharp(bytes, { limitInputPixels: false }).metadata(), count)
+    const image = sharp(bytes, { failOn: 'truncated', limitInputPixels: STACK_SIDE * STACK_SIDE * count })
+    decoded = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
   } catch (error) {
+    if (error instanceof NoduleError) throw error
     throw new NoduleError('FORMAT', 'not a picture that can be read', {
       path,
       expected: 'WebP or PNG',
@@ -92,13 +89,16 @@ async function readGray(path: string, count: number): Promise<Uint8Array> {
     })
   }
   const { data, info } = decoded
-  if (info.width !== STACK_SIDE || info.height !== STACK_SIDE * count)
-    throw new NoduleError('FORMAT', 'picture of another size than its rows in index.csv', {
-      path,
-      expected: `${STACK_SIDE} x ${STACK_SIDE * count} (${count} slices)`,
-      actual: `${info.width} x ${info.height}`,
-    })
   const first = new Uint8Array(info.width * info.height)
   for (let n = 0, from = 0; n < first.length; n++, from += info.channels) first[n] = data[from]!
   return first
+}
+
+function checkSize(path: string, { width, height }: Pick<Metadata, 'width' | 'height'>, count: number): void {
+  if (width === STACK_SIDE && height === STACK_SIDE * count) return
+  throw new NoduleError('FORMAT', 'picture of another size than its rows in index.csv', {
+    path,
+    expected: `${STACK_SIDE} x ${STACK_SIDE * count} (${count} slices)`,
+    actual: `${width} x ${height}`,
+  })
 }

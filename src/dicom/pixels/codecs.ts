@@ -82,7 +82,14 @@ async function decodeWith(
   header: FrameHeader,
 ): Promise<Uint8Array> {
   const { rows, columns } = header
-  const { Context, NativeCodecs } = await loadCodecs()
+  // While this one waited, an image that failed may have let go of the codecs. From here on nothing waits.
+  let loaded: Promise<Package>
+  let codecs: Package
+  do {
+    loaded = loadCodecs()
+    codecs = await loaded
+  } while (loaded !== loading)
+  const { Context, NativeCodecs } = codecs
   const context = new Context({
     width: columns,
     height: rows,

@@ -11,8 +11,7 @@ import type { DicomFile } from '../read/parse.js'
  * @throws NoduleError FORMAT where the frame is not there
  */
 export function encapsulatedFrame(file: DicomFile, frame: number, frames: number): Uint8Array {
-  const fragments = wholeFragments(file)
-  const ranges = fragmentRanges(file, fragments, frames)
+  const { fragments, ranges } = layoutOf(file, frames)
   const [from, to] = ranges[frame] ?? [0, 0]
   const pieces = fragments
     .slice(from, to)
@@ -29,6 +28,25 @@ export function encapsulatedFrame(file: DicomFile, frame: number, frames: number
 }
 
 type Fragments = NonNullable<Element['fragments']>
+
+interface Layout {
+  frames: number
+  fragments: Fragments
+  /** First and behind-last fragment of each frame. */
+  ranges: [number, number][]
+}
+
+/** Frames of one file are asked for one by one. */
+const layouts = new WeakMap<DicomFile, Layout>()
+
+function layoutOf(file: DicomFile, frames: number): Layout {
+  const known = layouts.get(file)
+  if (known?.frames === frames) return known
+  const fragments = wholeFragments(file)
+  const layout = { frames, fragments, ranges: fragmentRanges(file, fragments, frames) }
+  layouts.set(file, layout)
+  return layout
+}
 
 function wholeFragments(file: DicomFile): Fragments {
   const fragments = file.dataSet.elements[PIXEL_DATA]?.fragments ?? []
@@ -57,7 +75,8 @@ function fragmentRanges(file: DicomFile, fragments: Fragments, frames: number): 
   if (frames <= 1) return [[0, length]]
   const offsets = extendedOffsets(file.dataSet) ?? file.dataSet.elements[PIXEL_DATA]?.basicOffsetTable ?? []
   if (offsets.length === frames) {
-    const starts = offsets.map((offset) => fragments.findIndex((fragment) => fragment.offset === offset))
+    const byOffset = new Map(fragments.map((fragment, index) => [fragment.offset, index]))
+    const starts = offsets.map((offset) => byOffset.get(offset) ?? -1)
     if (starts.every((start, f) => start >= 0 && (f === 0 || start > starts[f - 1]!))) {
       return starts.map((start, f) => [start, starts[f + 1] ?? length])
     }

@@ -139,7 +139,7 @@ function numberOf(term: string): string | undefined {
   if (/^(ISO 2022 )?(GB18030|GBK)$/i.test(term)) return '58'
   // No defined terms, but writers use them, and pydicom takes them.
   if (/^utf-?8$/i.test(term)) return '192'
-  const number = /(\d+)$/.exec(term)?.[1]
+  const number = /(?<!\d)(\d+)$/.exec(term)?.[1]
   return number !== undefined && number in ENCODINGS ? number : undefined
 }
 

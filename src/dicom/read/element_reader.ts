@@ -55,6 +55,8 @@ export class ElementReader {
   private readonly heads: HeadReader
   private readonly parser: ByteArrayParser
   private finished = false
+  /** Bytes that are known to be 0. */
+  private zeros = { from: 0, end: 0 }
 
   constructor(private readonly o: ElementReaderOptions) {
     this.heads = new HeadReader(o.bytes, o.bigEndian)
@@ -339,8 +341,13 @@ export class ElementReader {
 
   private isZero(from: number, end: number): boolean {
     const { bytes } = this.o
-    for (let at = from; at < end; at++) if (bytes[at] !== 0) return false
-    return true
+    // Elements of zeros come one by one to the same end of them: it is looked for once.
+    if (from < this.zeros.from || from >= this.zeros.end) {
+      let at = from
+      while (at < bytes.length && bytes[at] === 0) at++
+      this.zeros = { from, end: at }
+    }
+    return this.zeros.end >= end
   }
 }
 

@@ -150,7 +150,10 @@ function tidy(value: string, vr: string): string {
 }
 
 function trimEnd(value: string): string {
-  return value.replace(/[ \0]+$/, '')
+  // Not by a pattern: one would begin anew at each blank inside of the value.
+  let end = value.length
+  while (end > 0 && (value[end - 1] === ' ' || value[end - 1] === '\0')) end--
+  return value.slice(0, end)
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -78,13 +78,17 @@ function items(dataSet: DataSet, tag: string, context: ElementContext): DataSet[
   return element === undefined ? [] : itemsOf(element, context)
 }
 
-/** Box around the bits that are set; the first pixel is the lowest bit of its byte. */
+/** Whether a bit is set, the lowest of a byte first. There may be more than 2^31 bits: no shift can count them. */
+export function isSet(bytes: ArrayLike<number>, bit: number): boolean {
+  return ((bytes[Math.floor(bit / 8)]! >> (bit % 8)) & 1) === 1
+}
+
+/** Box around the bits that are set. */
 function frameBox(bytes: Uint8Array, firstBit: number, rows: number, columns: number): EdgeBox | undefined {
   let [x1, y1, x2, y2] = [columns, rows, 0, 0]
   for (let y = 0; y < rows; y++) {
     for (let x = 0; x < columns; x++) {
-      const bit = firstBit + y * columns + x
-      if (((bytes[bit >> 3]! >> (bit & 7)) & 1) === 0) continue
+      if (!isSet(bytes, firstBit + y * columns + x)) continue
       x1 = Math.min(x1, x)
       y1 = Math.min(y1, y)
       x2 = Math.max(x2, x + 1)

@@ -48,7 +48,7 @@ function split(value: string): string[] {
   return values
 }
 
-const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/
+const DECIMAL = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/
 
 /** The number that a decimal or integer string is, also with a decimal comma, as some writers' locale has it. */
 export function decimal(value: string): number | undefined {

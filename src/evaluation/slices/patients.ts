@@ -24,7 +24,7 @@ export function patientOf({ nodule, image_path: path }: ListEntry): string | und
   if (typeof said === 'string' && said !== '') return said
   const lidc = /LIDC-IDRI-\d{4}/i.exec(path)?.[0]
   if (lidc !== undefined) return lidc.toUpperCase()
-  const [, prepared, uid] = /(?:([^/\\]+)_)?(?<![\d.])([012](?:\.\d+){6,})/.exec(path) ?? []
+  const [, prepared, uid] = /(?:(?<![^/\\])([^/\\]+)_)?(?<![\d.])([012](?:\.\d+){6,})/.exec(path) ?? []
   return prepared ?? uid
 }
 

@@ -6,6 +6,7 @@ import type * as Codecs from 'dcmjs-codecs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodePixels, parseDicom, sliceHeaders } from '../../../src/dicom/index.js'
+import { encapsulatedFrame } from '../../../src/dicom/pixels/frames.js'
 import { decodeRle } from '../../../src/dicom/pixels/rle.js'
 import { NoduleError } from '../../../src/errors.js'
 import { createRandom } from '../../../src/random.js'
@@ -136,6 +137,19 @@ describe.each(LOSSLESS)('%s by %s', (transferSyntax, encoder) => {
 })
 
 describe('decodeFrame', () => {
+  it('a damaged image costs none of those that are decoded at the same time', async () => {
+    const seeds = [1, 2, 3, 4, 5, 6]
+    const pictures = seeds.map((seed) => picture(seed, false))
+    const encoded = await Promise.all(pictures.map((values) => encode(values, 'encodeJpegLs')))
+    // The second half never arrived: several ways to read it are tried, each of which fails.
+    const broken = Uint8Array.from(encoded[0]!).fill(0, encoded[0]!.length >> 1)
+    const results = await Promise.allSettled(
+      [broken, ...encoded].map((bytes) => decode(encapsulated('1.2.840.10008.1.2.4.80', [[bytes]]))),
+    )
+    expect(results.map(({ status }) => status)).toEqual(['rejected', ...seeds.map(() => 'fulfilled')])
+    expect(results.slice(1).map((one) => (one as PromiseFulfilledResult<Values>).value)).toEqual(pictures)
+  })
+
   it('refuses an image of another size before it decodes it', async () => {
     const encoded = Uint8Array.from(await encode(picture(1, false), 'encodeJpeg2000'))
     const siz = Buffer.from(encoded.buffer).indexOf(Buffer.from('ff51', 'hex'))
@@ -153,6 +167,19 @@ describe('decodeFrame', () => {
     await expect(decode(bytes)).rejects.toThrow(/image too large for its file/)
     const frames = sliceFile({ extra: [{ tag: '00280008', vr: 'IS', bytes: Buffer.from('99999999') }] })
     expect(sliceHeaders(parseDicom(frames, 'a'), frames.length)).toHaveLength(1)
+  })
+
+  it('finds the frames of a file with thousands of them', () => {
+    const frames = Array.from({ length: 2000 }, (_, n) => [
+      Buffer.from([n & 255, n >> 8]),
+      Buffer.from([7, 7]),
+    ])
+    const file = parseDicom(encapsulated('1.2.840.10008.1.2.5', frames, { table: true }), 'a.dcm')
+    const start = process.cpuUsage()
+    const found = frames.map((_, n) => encapsulatedFrame(file, n, frames.length))
+    const { user, system } = process.cpuUsage(start)
+    expect((user + system) / 1000).toBeLessThan(1000)
+    expect(found.map((bytes) => [...bytes])).toEqual(frames.map((two) => [...Buffer.concat(two)]))
   })
 
   it('names a transfer syntax that it does not know', async () => {

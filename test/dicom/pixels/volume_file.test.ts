@@ -293,6 +293,14 @@ describe('conversion', () => {
     )
   })
 
+  it('a name that is not ASCII comes back, in UTF-8 or in Latin-1', async () => {
+    const { paths } = await convertSeries(dicomSeries(), join(folder, 'Müller 肺.mhd'))
+    expect((await loadVolume((await findSeries([paths[0]!])).series[0]!)).data[17]).toBe(101 - 1024)
+    put('é.raw', RAW)
+    const latin = put('latin.mhd', Buffer.from(MHD.replace('a.raw', 'é.raw'), 'latin1'))
+    expect((await findSeries([latin])).series).toHaveLength(1)
+  })
+
   it('compresses on demand', async () => {
     const { paths } = await convertSeries(dicomSeries(), join(folder, 'a.mhd'), { compress: true })
     expect(paths.map((path) => basename(path))).toEqual(['a.mhd', 'a.zraw'])

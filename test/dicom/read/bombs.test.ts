@@ -95,6 +95,11 @@ describe('files with too much in them', () => {
     await expectBounded(dicomFile([], {}, Buffer.concat([slice, elements])), /too many elements/)
   })
 
+  it('zeros that are no padding', async () => {
+    const zeros = Buffer.concat([slice, Buffer.alloc(300_000), Buffer.of(1)])
+    await expectBounded(dicomFile([], {}, zeros), 'read')
+  })
+
   it('sequences inside of sequences', async () => {
     const nested = repeat('e17f101053510000fffffffffeff00e0ffffffff', 50_000)
     const file = dicomFile([], {}, Buffer.concat([slice, nested]))

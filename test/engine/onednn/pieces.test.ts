@@ -98,7 +98,7 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     })
   })
 
-  test('bad calls are refused: no pixels, buffers that are too short', () => {
+  test('bad calls are refused: no pixels, buffers that are too short, sizes that no buffer has', () => {
     setNativeThreads(2)
     const addon = requireTensorAddon()
     const [a, b, c] = [new Float32Array(64), new Float32Array(64), new Float32Array(64)]
@@ -113,6 +113,30 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     expect(() => product(7, 8)).toThrow('argument 12: expected pitch of at least a row')
     expect(() => product(9, 8)).toThrow('argument 5: expected at least 71 elements')
     expect(() => product(8, 9)).toThrow('argument 9: expected at least 71 elements')
+    // Products that would be 0 in 64 bits.
+    const [half, long] = [2 ** 32, /^argument \d+: expected sizes of at most 2\^40 elements together$/]
+    expect(() => addon.softmax(a, half, half, b)).toThrow(
+      'argument 1: expected sizes of at most 2^40 elements together',
+    )
+    expect(() => addon.softmaxCrossEntropy(a, b, half, half, c, c)).toThrow(long)
+    expect(() => addon.softmaxCrossEntropyGradient(a, b, c, half, half, c)).toThrow(long)
+    expect(() => addon.lstmCell(half, half, 0, a, b, c, c)).toThrow(long)
+    expect(() => addon.lstmCellGradient(1, 4, 2 ** 39, a, b, c, a, b, c)).toThrow(long)
+    expect(() => addon.reduce(0, a, half, half, 1, b)).toThrow(long)
+    const indices = new Int32Array(1)
+    expect(() => addon.gather(a, indices, half, 1, 1, half, 1, b)).toThrow(long)
+    expect(() => addon.segmentSum(a, indices, 0, half, half, b)).toThrow(long)
+    expect(() => addon.matMul(false, false, half, half, half, a, 0, b, 0, c, 0, false)).toThrow(long)
+    expect(() => addon.batchNormInference(half, half, 1, false, a, null, null, b, b, c)).toThrow(long)
+    const dims = [2 ** 30, 2 ** 30, 16]
+    expect(() => addon.binary(0, a, b, c, Int32Array.from([...dims, 0, 0, 0, 0, 0, 0]), 3)).toThrow(long)
+    const far = Int32Array.from([2 ** 30, 1, 2 ** 30, 1, 1, 1])
+    expect(() => addon.copyStrided(a, 0, b, 0, far, 2)).toThrow(
+      'argument 4: expected dims and strides of at most 2^40 elements',
+    )
+    const images = Int32Array.from([1, 2 ** 30, 2 ** 30, 16, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0])
+    expect(() => addon.convForward(images, a, b, c)).toThrow(long)
+    expect(() => addon.averagePool(images.subarray(0, 14), a, b)).toThrow(long)
     const meta = Int32Array.from([8, 20, 20, 16, 20, 20, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1])
     const short = /^argument \d: expected at least \d+ elements$/
     expect(() => addon.convForward(meta, a, b, c)).toThrow(short)
