@@ -58,7 +58,9 @@ describe('slices that a conversion loses', () => {
     put('3.dcm', sliceFile({ z: 6, x: 40, instance: 3, uid: '1.2.3' }))
     const { warnings } = await convertSeries([folder], join(folder, 'a.nii'))
     expect(warnings).toEqual([
-      expect.stringMatching(/^the file stacks all slices along one line: 1 slice lies more than .* mm beside/),
+      expect.stringMatching(
+        /^the file stacks all slices along one line: 1 slice lies more than .* mm beside/,
+      ),
     ])
   })
 })
