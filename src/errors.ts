@@ -160,6 +160,11 @@ export function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 
+/** A bug in the work on one item, as that item's failure: a run over a thousand of them must not end for one. */
+export function unexpectedFailure(reason: string, cause: unknown): NoduleError {
+  return new NoduleError('FORMAT', `unexpected failure, please report it: ${reason}`, { cause })
+}
+
 /** The first line of what is known about a thrown value: other libraries append pages to it. */
 export function describeBriefly(error: unknown): string {
   return describeError(error).split('\n', 1)[0]!

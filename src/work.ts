@@ -19,6 +19,16 @@ export function tellFailure({ onFailure, onWarning }: WorkOptions, failure: stri
   tell?.(failure)
 }
 
+/** Failures that are told as they come, and kept for the result. */
+export function keepFailures(o: WorkOptions): { problems: string[]; fail: (failure: string) => void } {
+  const problems: string[] = []
+  const fail = (failure: string): void => {
+    problems.push(failure)
+    tellFailure(o, failure)
+  }
+  return { problems, fail }
+}
+
 /** Whether the work is to end. */
 export function isStopped(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true

@@ -44,6 +44,9 @@ export const flagOf = {
   maxThicknessMm: 'max-thickness',
 }
 
+/** Where nobody says otherwise: nodules in each copy, copies of each scan or stack. */
+const INSERTED = { count: 12, variants: 8 }
+
 export const command: CommandModule<object, Flags> = {
   command: 'prepare [inputs..]',
   describe: 'Turn scans and annotations into training frames and lists',
@@ -64,8 +67,14 @@ export const command: CommandModule<object, Flags> = {
         describe:
           'Folder of nodule stacks whose nodules are put into copies of the scans and of the thick --stacks',
       })
-      .option('insertions', { type: 'number', describe: 'With --insert: nodules in each copy [12]' })
-      .option('variants', { type: 'number', describe: 'With --insert: copies of each scan or stack [8]' })
+      .option('insertions', {
+        type: 'number',
+        describe: `With --insert: nodules in each copy [${INSERTED.count}]`,
+      })
+      .option('variants', {
+        type: 'number',
+        describe: `With --insert: copies of each scan or stack [${INSERTED.variants}]`,
+      })
       .option('unread', {
         type: 'boolean',
         default: false,
@@ -215,7 +224,12 @@ export const command: CommandModule<object, Flags> = {
 }
 
 function insertionOf({ insert, insertions, variants }: Flags): PrepareOptions['insertion'] {
-  if (insert !== undefined) return { stacks: insert, count: insertions ?? 12, variants: variants ?? 8 }
+  if (insert !== undefined)
+    return {
+      stacks: insert,
+      count: insertions ?? INSERTED.count,
+      variants: variants ?? INSERTED.variants,
+    }
   for (const [name, value] of Object.entries({ insertions, variants }))
     if (value !== undefined) throw noEffect(name, '--insert with the stacks of the nodules', 'none')
   return undefined

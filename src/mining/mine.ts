@@ -5,7 +5,7 @@ import { checkBoxRule } from '../dataset/prepare/boxes.js'
 import type { InsertionPlan } from '../dataset/prepare/inserted_copy.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
-import { NoduleError, stackOf } from '../errors.js'
+import { NoduleError, stackOf, unexpectedFailure } from '../errors.js'
 import { sha256 } from '../hash.js'
 import type { Session } from '../inference/index.js'
 import { CUBES_FORMAT, cubeSpec, openCubes, storedSpec, writeCubes } from '../patches/index.js'
@@ -14,7 +14,7 @@ import { mineVolume } from './mine_volume.js'
 import type { MineRule } from './mine_volume.js'
 import { findSources } from './sources.js'
 import type { FindSourcesOptions } from './sources.js'
-import { isStopped, tellFailure } from '../work.js'
+import { isStopped, keepFailures } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
 export const MINE_DEFAULTS: MineRule = {
@@ -78,8 +78,9 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   const fine = cubeSpec(o.hypes).fine
   const spec = storedSpec(cubeSpec(o.hypes))
   const { sources, stacks } = await findSources({ ...o, rule: boxes })
+  const { problems, fail } = keepFailures(o)
   const result: MineResult = {
-    ...{ volumes: 0, failed: 0, problems: [], nodules: 0, found: 0, falseMarks: 0, background: 0 },
+    ...{ volumes: 0, failed: 0, problems, nodules: 0, found: 0, falseMarks: 0, background: 0 },
     ...{ hardEntries: 0, interrupted: isStopped(o.signal) },
   }
   // Half of the sources are not all: with them the cubes would look finished.
@@ -113,15 +114,9 @@ export async function mine(o: MineOptions): Promise<MineResult> {
       for (const warning of volume.warnings) o.onWarning?.(`${source.place}: ${warning}`)
       mined = await mineVolume(source, volume, o.session, spec, fine.size * fine.pixelMm, rule)
     } catch (error) {
-      // Also a bug: a run over a thousand volumes must not end for one.
-      const reason =
-        error instanceof NoduleError
-          ? error.message
-          : `unexpected failure, please report it: ${stackOf(error)}`
+      const { message } = error instanceof NoduleError ? error : unexpectedFailure(stackOf(error), error)
       result.failed++
-      const problem = `${source.place}: left out: ${reason}`
-      result.problems.push(problem)
-      tellFailure(o, problem)
+      fail(`${source.place}: left out: ${message}`)
       continue
     }
     // Cubes that cannot be written will not be for the next volume either: not among the failures.

@@ -13,7 +13,7 @@ import { failureOf, fileNames } from './segment.js'
 import { anatomyOverview } from './tissue.js'
 import { lungWindow, windowToGray } from '../volume/window.js'
 import { count } from '../words.js'
-import { isStopped, tellFailure } from '../work.js'
+import { isStopped, keepFailures } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { append } from '../lists.js'
 
@@ -106,8 +106,8 @@ export async function drawGallery(
     minReaders: o.minReaders ?? 1,
     signal: o.signal,
   })
-  const problems = [...run.problems]
-  for (const problem of problems) tellFailure(o, problem)
+  const { problems, fail } = keepFailures(o)
+  for (const problem of run.problems) fail(problem)
   if (isStopped(o.signal)) return { paths: [], failed: 0, problems: [] }
   if (run.annotated.length === 0)
     throw new NoduleError('FORMAT', 'no annotated scan in the folders', {
@@ -143,9 +143,7 @@ export async function drawGallery(
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       failed++
-      const problem = failureOf(series, error)
-      problems.push(problem)
-      tellFailure(o, problem)
+      fail(failureOf(series, error))
     }
     o.onProgress?.(n + 1, run.annotated.length, series.patientId)
   }

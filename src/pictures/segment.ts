@@ -9,7 +9,7 @@ import { type Lungs, checkClosing } from '../volume/lungs/types.js'
 import { lungMontage } from './montage.js'
 import { writeNifti } from '../formats/nifti.js'
 import { alignColumns } from '../text_table.js'
-import { isStopped, tellFailure } from '../work.js'
+import { isStopped, keepFailures } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { evenMask } from '../scans/even_slices.js'
 
@@ -53,11 +53,7 @@ export async function segmentFolders(
 ): Promise<{ done: SegmentedSeries[]; failed: number; problems: string[] }> {
   if (o.closingMm !== undefined) checkClosing(o.closingMm)
   await makeOutputFolder(o.output)
-  const problems: string[] = []
-  const fail = (problem: string): void => {
-    problems.push(problem)
-    tellFailure(o, problem)
-  }
+  const { problems, fail } = keepFailures(o)
   const { series, skipped } = await findSeries(folders, { signal: o.signal })
   const damaged = skipped.filter(({ kind }) => kind === 'damaged')
   for (const { path, reason } of damaged) fail(`${path}: ${reason}`)

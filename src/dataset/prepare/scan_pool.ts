@@ -1,4 +1,4 @@
-import { NoduleError } from '../../errors.js'
+import { unexpectedFailure } from '../../errors.js'
 import { createThreadPool } from '../../threads.js'
 import type { ThreadPool } from '../../threads.js'
 import type { ScanRecord } from './record.js'
@@ -23,7 +23,7 @@ export async function prepareItem(task: ItemTask, memory: ScanMemory): Promise<S
 /**
  * Prepares scans in threads of their own, since finding the lungs and drawing frames keep a core busy; with one
  * thread, in this one. Whatever happens in a scan, a bug and lack of memory included, becomes the NoduleError of that
- * scan: a run over a thousand scans must not end for one.
+ * scan.
  */
 export function createScanPool(threads: number): ThreadPool<ItemTask, ScanRecord> {
   const memory: ScanMemory = {}
@@ -31,7 +31,6 @@ export function createScanPool(threads: number): ThreadPool<ItemTask, ScanRecord
     threads,
     module: new URL('./scan_worker.js', import.meta.url),
     work: async (task) => prepareItem(task, memory),
-    unexpected: (reason, cause) =>
-      new NoduleError('FORMAT', `unexpected failure, please report it: ${reason}`, { cause }),
+    unexpected: unexpectedFailure,
   })
 }
