@@ -25,6 +25,7 @@ const { values } = parseArgs({
     },
   },
 })
+if (!existsSync(join(root, 'dist', 'src', 'cli.js'))) fail('nodule is not built: npm run setup')
 const data = resolve(values.data)
 const stacks = join(data, 'lidc-nodule-stacks', 'lidc-nodule-stacks')
 const xml = join(data, 'lidc-xml')

@@ -13,6 +13,8 @@ const HEAD = 8192
 /** Annotation files by the CT series that they read. */
 export interface AnnotationIndex {
   bySeries: ReadonlyMap<string, LidcReading>
+  /** All readings of the series that have several, that of `bySeries` first. */
+  several: ReadonlyMap<string, readonly LidcReading[]>
   /** Readings of X-ray images. */
   cxr: number
   /** Further files of a series that has one already. */
@@ -35,6 +37,7 @@ export async function indexAnnotations(
   o: Pick<WorkOptions, 'signal' | 'onProgress'> = {},
 ): Promise<AnnotationIndex> {
   const bySeries = new Map<string, LidcReading>()
+  const several = new Map<string, LidcReading[]>()
   const problems: { path: string; error: NoduleError }[] = []
   let cxr = 0
   let repeated = 0
@@ -52,14 +55,21 @@ export async function indexAnnotations(
       }
       const reading = await readLidcXml(path)
       if (reading.kind === 'cxr') cxr++
-      else if (bySeries.has(reading.seriesInstanceUid)) repeated++
-      else bySeries.set(reading.seriesInstanceUid, reading)
+      else {
+        const { seriesInstanceUid: uid } = reading
+        const first = bySeries.get(uid)
+        if (first === undefined) bySeries.set(uid, reading)
+        else {
+          repeated++
+          several.set(uid, [...(several.get(uid) ?? [first]), reading])
+        }
+      }
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       problems.push({ path, error })
     }
   }
-  return { bySeries, cxr, repeated, others, problems }
+  return { bySeries, several, cxr, repeated, others, problems }
 }
 
 /**

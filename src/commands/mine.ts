@@ -6,7 +6,7 @@ import { splitRule } from '../dataset/index.js'
 import type { InsertionPlan } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { SESSION_DEVICES, openSession } from '../inference/index.js'
-import type { SessionDevice } from '../inference/index.js'
+import type { Session, SessionDevice } from '../inference/index.js'
 import { lockFolder } from '../lock.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
 import { MINE_DEFAULTS, mine } from '../mining/index.js'
@@ -31,7 +31,7 @@ interface Flags {
   variants: number | undefined
   magnify: string | undefined
   seed: number
-  device: SessionDevice
+  device: SessionDevice | undefined
   threads: number | undefined
   resume: boolean
 }
@@ -112,39 +112,38 @@ export const command: CommandModule<object, Flags> = {
       .option('seed', { type: 'number', default: MINE_DEFAULTS.seed, describe: 'Seed of the random points' })
       .option('device', {
         choices: SESSION_DEVICES,
-        default: 'auto' as const,
-        describe: 'Where the model runs',
+        describe: 'With --model: where it runs [auto]',
       })
       .option('threads', {
         type: 'number',
-        describe: 'CPU threads (default: NODULE_THREADS, else the cores)',
+        describe: 'With --model: CPU threads (default: NODULE_THREADS, else the cores)',
       })
       .option('resume', {
         type: 'boolean',
         default: false,
         describe: 'Add to the cubes that are there; volumes that have theirs are left as they are',
       })
-      .implies('split-file', 'part')
-      .implies('part', 'split-file')
       .check(
         ({ scans, stacks }) =>
           scans.length > 0 || stacks !== undefined || 'Name folders of scans, or stacks by --stacks.',
+      )
+      .check(
+        (flags) =>
+          (flags['split-file'] === undefined) === (flags.part === undefined) ||
+          'Name both --split-file and --part, or neither.',
       )
       .example(
         '$0 mine --stacks stacks --xml lidc-xml -m first.onnx --split-file split.csv --part train -o cubes/train',
         'cubes of the training patients',
       ),
   handler: async (flags) => {
-    const { device, threads } = flags
     const hypes = readPatchHypes(flags.hypes ?? join(PACKAGE_ROOT, 'hypes', 'lung_second.json'))
     const wanted = partOf(flags['split-file'], flags.part)
     const insertion = insertionOf(flags)
+    checkModelOptions(flags)
     // Given back when the process ends.
     await lockFolder(flags.output, 'mining')
-    const session =
-      flags.model === undefined
-        ? undefined
-        : await openSession(flags.model, { device, ...(threads === undefined ? {} : { threads }) })
+    const session = await sessionOf(flags)
     try {
       const result = await longWork('mine', async (tools) =>
         mine({
@@ -171,6 +170,20 @@ export const command: CommandModule<object, Flags> = {
       await session?.release()
     }
   },
+}
+
+function checkModelOptions({ model, device, threads }: Flags): void {
+  if (model !== undefined) return
+  for (const [name, value] of Object.entries({ device, threads }))
+    if (value !== undefined) throw noEffect(name, '--model with the first stage', 'none')
+}
+
+async function sessionOf({ model, device, threads }: Flags): Promise<Session | undefined> {
+  if (model === undefined) return undefined
+  return openSession(model, {
+    ...(device === undefined ? {} : { device }),
+    ...(threads === undefined ? {} : { threads }),
+  })
 }
 
 /** What was given: without a model an option about its marks is refused. */

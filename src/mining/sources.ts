@@ -3,7 +3,7 @@ import type { BoxRule, SliceFinding } from '../dataset/prepare/boxes.js'
 import { scanOrigin } from '../dataset/list.js'
 import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
 import { readFindings } from '../dataset/prepare/findings.js'
-import { ctObstacle, findXml, xmlOfSeries } from '../scans/index.js'
+import { ctObstacle, findXml, nearestFirst, xmlOfSeries } from '../scans/index.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
@@ -138,7 +138,7 @@ async function knownScans(
   for (const series of found.series) {
     const obstacle = ctObstacle(series)
     if (obstacle?.kind === 'modality') continue
-    const xml = bySeries.get(series.seriesInstanceUid) ?? []
+    const xml = nearestFirst(bySeries.get(series.seriesInstanceUid) ?? [], series.folder)
     if (obstacle !== undefined) onWarning?.(`${series.folder}: left out: ${obstacle.reason}`)
     else if (xml.length === 0 && unread !== true) onWarning?.(`${series.folder}: left out: no LIDC XML file`)
     else

@@ -91,8 +91,7 @@ export interface GalleryOptions extends WorkOptions {
  * Draws pictures of annotated scans into a folder: `forms.png` (nodules by form), `PATIENT_UID.anatomy.png` (tissue by HU
  * class) and `PATIENT_UID_noduleN.png` (the readers' contours on each slice of a nodule).
  *
- * @returns the paths of the pictures, the number of scans and DICOM files that failed, and why, one line each (there also
- * XML files that cannot be read)
+ * @returns the paths of the pictures, the number of scans and files (DICOM, XML) that failed, and why, one line each
  * @throws NoduleError FILE (also where results cannot be written to `output`), FORMAT (no annotated scan), INVALID_PARAMETER
  */
 export async function drawGallery(
@@ -117,7 +116,7 @@ export async function drawGallery(
   const names = fileNames(run.annotated.map(({ series }) => series))
   const paths: string[] = []
   const byForm = new Map<NoduleForm, { image: Buffer; label: string }[]>()
-  let failed = run.damaged
+  let failed = run.problems.length
   for (const [n, annotated] of run.annotated.entries()) {
     if (isStopped(o.signal)) break
     const { series, nodules } = annotated

@@ -6,12 +6,13 @@ import { consensusNodules } from '../annotations/consensus.js'
 import type { ConsensusOptions } from '../annotations/consensus.js'
 import { FIELD_ALIASES, NODULE_FIELDS, TEXT_FIELDS, noduleFields } from '../annotations/csv.js'
 import { indexAnnotations } from '../annotations/find.js'
+import type { AnnotationIndex } from '../annotations/find.js'
 import { placeOnSeries } from '../annotations/place_on_series.js'
-import type { AnnotatedSeries } from '../annotations/types.js'
+import type { AnnotatedSeries, LidcReading } from '../annotations/types.js'
 import { compileWhere } from '../annotations/where.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
-import { findXml } from './xml_of_series.js'
+import { findXml, nearestFirst } from './xml_of_series.js'
 
 export interface AnnotatedFolders {
   annotated: AnnotatedSeries[]
@@ -23,8 +24,6 @@ export interface AnnotatedFolders {
   cxr: number
   /** What went wrong, one line each. */
   problems: string[]
-  /** DICOM files among them. */
-  damaged: number
 }
 
 export interface AnnotateFoldersOptions extends ConsensusOptions, Pick<WorkOptions, 'signal' | 'onProgress'> {
@@ -36,7 +35,7 @@ export interface AnnotateFoldersOptions extends ConsensusOptions, Pick<WorkOptio
 
 /**
  * Finds the CT series and annotation files below folders, brings them together and builds the consensus nodules.
- * Files that cannot be read are listed in `problems`. Aborted, it gives what was read so far.
+ * Of several files of a series the nearest to its slices counts. Files that cannot be read are listed in `problems`. Aborted, it gives what was read so far.
  *
  * @throws NoduleError where a folder does not exist
  */
@@ -56,18 +55,17 @@ export async function annotateFolders(
     o,
   )
   const problems = index.problems.map(({ error }) => error.message)
-  const damaged = skipped.filter(({ kind }) => kind === 'damaged')
-  for (const { path, reason } of damaged) problems.push(`${path}: ${reason}`)
+  for (const { kind, path, reason } of skipped) if (kind === 'damaged') problems.push(`${path}: ${reason}`)
   const run: AnnotatedFolders = {
     ...{ annotated: [], without: [], unused: index.others, cxr: index.cxr },
-    ...{ problems, damaged: damaged.length },
+    problems,
   }
   for (const [number, one] of series.entries()) {
     // Signals arrive between turns of the event loop only.
     await nextTurn()
     if (isStopped(o.signal)) break
     o.onProgress?.(number, series.length, one.patientId)
-    const reading = index.bySeries.get(one.seriesInstanceUid)
+    const reading = readingNear(index, one)
     if (reading === undefined) {
       if (one.modality === 'CT') run.without.push(one)
       continue
@@ -84,4 +82,17 @@ export async function annotateFolders(
     run.annotated.push({ ...all, nodules, leftOut })
   }
   return run
+}
+
+function readingNear(
+  { bySeries, several }: AnnotationIndex,
+  { seriesInstanceUid, folder }: Series,
+): LidcReading | undefined {
+  const all = several.get(seriesInstanceUid)
+  if (all === undefined) return bySeries.get(seriesInstanceUid)
+  const [path] = nearestFirst(
+    all.map((reading) => reading.path),
+    folder,
+  )
+  return all.find((reading) => reading.path === path)
 }

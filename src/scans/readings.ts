@@ -1,11 +1,10 @@
-import { dirname, resolve, sep } from 'node:path'
 import { xmlFilesIn } from '../annotations/find.js'
 import { readLidcXml } from '../annotations/index.js'
 import type { LidcReading } from '../annotations/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import { agree, count } from '../words.js'
-import { findXml, xmlOfSeries } from './xml_of_series.js'
+import { findXml, nearestFirst, xmlOfSeries } from './xml_of_series.js'
 
 /** The reading of a series; undefined where no file reads it. */
 type ReadingOf = (series: Pick<Series, 'seriesInstanceUid' | 'folder'>) => Promise<LidcReading | undefined>
@@ -32,9 +31,7 @@ export async function findReadings(
     )
   const damaged = new Set<string>()
   return async ({ seriesInstanceUid: uid, folder }) => {
-    const near = (path: string): number => sharedParts(dirname(path), folder)
-    const own = [...(bySeries.get(uid) ?? [])].sort((a, b) => near(b) - near(a))
-    for (const path of own) {
+    for (const path of nearestFirst(bySeries.get(uid) ?? [], folder)) {
       if (damaged.has(path)) continue
       try {
         const reading = await readLidcXml(path)
@@ -47,11 +44,4 @@ export async function findReadings(
     }
     return undefined
   }
-}
-
-/** How many folders two paths share from the root on. */
-function sharedParts(a: string, b: string): number {
-  const [x, y] = [a, b].map((path) => resolve(path).split(sep)) as [string[], string[]]
-  const end = x.findIndex((part, i) => part !== y[i])
-  return end < 0 ? x.length : end
 }

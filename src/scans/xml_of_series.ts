@@ -1,10 +1,11 @@
-import { extname } from 'node:path'
+import { dirname, extname, resolve, sep } from 'node:path'
 import { readLidcXml, xmlHead } from '../annotations/index.js'
 import { listFiles } from '../dicom/index.js'
 import { reasonBeside } from '../errors.js'
 
 /** LIDC XML files by the CT series that they read. */
 export interface XmlOfSeries {
+  /** Of several files of a series `nearestFirst` says which one counts. */
   bySeries: Map<string, string[]>
   /** XML files of other kinds. */
   foreign: string[]
@@ -38,6 +39,22 @@ export async function xmlOfSeries(files: readonly string[]): Promise<XmlOfSeries
     }
   }
   return found
+}
+
+/**
+ * Files of one series, those that share most folders with its slices first: two patients may have one series UID, and
+ * each has the reading that lies with its slices.
+ */
+export function nearestFirst(paths: readonly string[], folder: string): string[] {
+  const near = new Map(paths.map((path) => [path, sharedFolders(dirname(path), folder)]))
+  return [...paths].sort((a, b) => near.get(b)! - near.get(a)!)
+}
+
+/** How many folders two paths share from the root on. */
+function sharedFolders(a: string, b: string): number {
+  const [x, y] = [a, b].map((path) => resolve(path).split(sep)) as [string[], string[]]
+  const end = x.findIndex((part, i) => part !== y[i])
+  return end < 0 ? x.length : end
 }
 
 async function seriesOfFile(path: string): Promise<string | undefined> {

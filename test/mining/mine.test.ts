@@ -268,13 +268,17 @@ describe('mining stacks', () => {
   it('makes the cubes of hypes/lung_second.json where the command names no hypes', async () => {
     const output = join(root, 'by-command')
     const args = ['mine', '--stacks', STACKS, '-o', output, '--quiet']
-    const { status } = spawnSync(
-      process.execPath,
-      ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), ...args],
-      { cwd: PACKAGE_ROOT, encoding: 'utf8' },
-    )
+    const command = (...more: string[]): { status: number | null; stderr: string } =>
+      spawnSync(process.execPath, ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), ...args, ...more], {
+        cwd: PACKAGE_ROOT,
+        encoding: 'utf8',
+      })
+    expect(command('--threads', '1')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('--threads') as string,
+    })
     // One of the stacks is damaged.
-    expect(status).toBe(1)
+    expect(command().status).toBe(1)
     const made = await openCubes(output)
     checkStore(made, readPatchHypes(join(PACKAGE_ROOT, 'hypes', 'lung_second.json')))
     made.close()

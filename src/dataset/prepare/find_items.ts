@@ -4,7 +4,7 @@ import type { Series } from '../../dicom/index.js'
 import { NoduleError, reasonBeside } from '../../errors.js'
 import { ofKnownPatient, patientsOf, readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
-import { ctObstacle, findXml, xmlOfSeries } from '../../scans/index.js'
+import { ctObstacle, findXml, nearestFirst, xmlOfSeries } from '../../scans/index.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './types.js'
 import { scanKey, scanName, stacksKey } from './record.js'
@@ -105,7 +105,7 @@ async function addScans(
       continue
     }
     taken.set(name, folder)
-    const annotationFiles = bySeries.get(seriesInstanceUid) ?? []
+    const annotationFiles = nearestFirst(bySeries.get(seriesInstanceUid) ?? [], folder)
     const source = { series, annotationFiles, segmentations: segmentations.get(seriesInstanceUid) ?? [] }
     const files = [...annotationFiles, ...source.segmentations]
     const about = { patientId, studyInstanceUid, seriesInstanceUid, folder }

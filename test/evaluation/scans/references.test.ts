@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { evaluateFiles, readReferences } from '../../../src/evaluation/index.js'
+import { annotateFolders, nearestFirst } from '../../../src/scans/index.js'
 import { writeReport } from '../../../src/report/write_report.js'
 import { writeTinyScan } from '../../inference/tiny_scan.js'
 
@@ -119,6 +120,14 @@ describe('XML of scans', () => {
       ['A', expect.closeTo(-157.5 + 5 * 23)],
       ['B', expect.closeTo(-157.5 + 5 * 33)],
     ])
+    const { annotated } = await annotateFolders([place])
+    const boxes = annotated.map(({ series, nodules }) => [series.patientId, nodules[0]!.boxes[0]!.box.x1])
+    expect(boxes).toEqual([
+      ['A', 21],
+      ['B', 31],
+    ])
+    const far = [join(place, 'A', 'xml', 'a.xml'), join(place, 'B', 'xml', 'a.xml'), join(root, 'c.xml')]
+    expect(nearestFirst(far, join(place, 'B', 'img'))).toEqual([far[1], far[0], far[2]])
   })
 
   it('without scans, or beside a table, has no effect and is refused', async () => {
