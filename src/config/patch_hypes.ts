@@ -71,7 +71,7 @@ export const PATCH_HYPES_KEYS = {
     gray_scale: number('Largest change of the contrast.', 0.1, '', 0, 0.9),
     noise: number('Largest standard deviation of added noise, as a part of the window.', 0.02, '', 0, 1),
     z_truncation: number(
-      'Share of the cubes, of nodules as of others, that reach no farther than stacks cut out around nodules do, in z and in the plane (at least as many as there are, so that the borders tell nothing).',
+      'Share of the cubes, of nodules as of others, that reach no farther than stacks cut out around nodules do, in z and in the plane; where it would take cubes of whole scans more than four times as often as they are there, it is more.',
       0.5,
       '',
       0,

@@ -19,6 +19,9 @@ export interface PatchBatch {
 /** From this axial diameter on a nodule weighs sampling.large_weight, mm. */
 const LARGE_MM = 12
 
+/** How many times as often as they are there cubes of whole scans are drawn at most. */
+const MOST_OFTEN = 4
+
 /** What is drawn: a nodule with its cubes, or a single cube that is none. */
 interface Choices {
   groups: number[][]
@@ -30,7 +33,9 @@ interface Choices {
 interface Class extends Choices {
   /** Those of stacks, which end soon, as often as they are drawn; undefined: none. */
   cut: Choices | undefined
-  /** Their share of what is drawn. */
+  /** Those of whole scans. */
+  whole: Choices | undefined
+  /** The share of those of stacks of what is drawn. */
   cutShare: number
 }
 
@@ -46,7 +51,8 @@ export interface PatchSampler {
  *
  * How far the volume around a cube reaches must tell nothing, but a nodule lies in the middle of its stack and what is
  * none beside it. So cubes of both classes are as often cut, and all that are cut reach no farther than a cube drawn from
- * the nodules' stacks does, and one drawn from the others': one of the two is the cube itself, if it is of a stack.
+ * the nodules' stacks does, and one drawn from the others': one of the two is the cube itself, if it is of a stack. In
+ * whole scans nothing is cut: cubes of these are drawn more often than they are there, as `augment.z_truncation` wants.
  *
  * @throws NoduleError (FORMAT) where there are no nodules or nothing else
  */
@@ -75,14 +81,15 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
         path: store.folder,
         expected: `cubes of ${what}`,
       })
-    const parts = groups.map((group) => group.filter((index) => recordOf(index).reach !== undefined))
-    const cumulative = summedUp(parts.map((part, n) => (weights[n]! * part.length) / groups[n]!.length))
-    const cutSum = cumulative.at(-1)!
-    return {
-      ...all,
-      cut: cutSum > 0 ? { groups: parts, cumulative } : undefined,
-      cutShare: cutSum / sum,
+    const some = (wanted: (index: number) => boolean): Choices | undefined => {
+      const parts = groups.map((group) => group.filter(wanted))
+      const cumulative = summedUp(parts.map((part, n) => (weights[n]! * part.length) / groups[n]!.length))
+      return cumulative.at(-1)! > 0 ? { groups: parts, cumulative } : undefined
     }
+    const cut = some((index) => recordOf(index).reach !== undefined)
+    const whole = some((index) => recordOf(index).reach === undefined)
+    const cutSum = cut?.cumulative.at(-1) ?? 0
+    return { ...all, cut, whole, cutShare: whole === undefined ? 1 : cutSum / sum }
   }
   const nodules = classOf(
     [...positives.values()],
@@ -97,9 +104,8 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
     'marks or background without a nodule',
   )
   const someCut = nodules.cut !== undefined || others.cut !== undefined
-  const share = someCut ? Math.max(augment.z_truncation, nodules.cutShare, others.cutShare) : 0
-  const toCut = ({ cutShare }: Class): number => (cutShare >= 1 ? 0 : (share - cutShare) / (1 - cutShare))
-  const [cutNodules, cutOthers] = [toCut(nodules), toCut(others)]
+  const least = ({ cutShare }: Class): number => 1 - MOST_OFTEN * (1 - cutShare)
+  const share = someCut ? Math.max(augment.z_truncation, least(nodules), least(others)) : 0
 
   const planes = cubePlanes(spec)
   const size = spec.fine.size ** 2 * planes
@@ -113,14 +119,15 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
       const labels = new Float32Array(n * targets.length).fill(Number.NaN)
       for (let row = 0; row < n; row++) {
         const positive = random.uniform() < sampling.positive_share
-        const index = draw(positive ? nodules : others, random)
+        const own = positive ? nodules : others
+        const cut = random.uniform() < share
+        const index = draw(choices(own, cut, share, random), random)
         const record = recordOf(index)
         const view = randomView(augment, random)
-        const cut = random.uniform() < (positive ? cutNodules : cutOthers)
-        if (cut || record.reach !== undefined)
+        if (cut)
           for (const some of [nodules, others]) {
-            const own = record.reach !== undefined && (some === nodules) === positive
-            const by = own || some.cut === undefined ? record : recordOf(draw(some.cut, random))
+            const itself = record.reach !== undefined && some === own
+            const by = itself || some.cut === undefined ? record : recordOf(draw(some.cut, random))
             if (by.reach !== undefined) view.reach = nearer(view.reach, by.reach)
           }
         renderView(store.read(index), spec, view, random, cubes.subarray(row * size, (row + 1) * size))
@@ -132,6 +139,17 @@ export function createSampler(store: CubeStore, hypes: PatchHypes, seed: number)
       return { cubes, labels }
     },
   }
+}
+
+/** Which cubes one is drawn from that is to be cut, or not: cut ones are those of stacks, and so many others as are missing. */
+function choices(
+  { groups, cumulative, cut, whole, cutShare }: Class,
+  isCut: boolean,
+  share: number,
+  random: Random,
+): Choices {
+  const fromStack = isCut && random.uniform() * share < cutShare
+  return (fromStack ? cut : whole) ?? { groups, cumulative }
 }
 
 function summedUp(weights: readonly number[]): Float64Array {
