@@ -172,7 +172,7 @@ export const HYPES_KEYS = {
       1,
     ),
     slice_step_mm: number(
-      'Slices that are examined lie at least this far apart; 0: every slice (nodule).',
+      'Slices that are examined lie about this far apart; 0: every slice (nodule).',
       0,
       'mm',
       0,

@@ -17,6 +17,8 @@ export type Region = (typeof REGIONS)[number]
 const CHEST_MM = 150
 /** Less lung than this on the average slice is no slice of a chest: mm2. */
 const LUNG_MM2 = 1000
+/** As much lung is lung, however long the scan goes on below it: ml. */
+const LUNG_ML = 100
 
 /** What of a volume is examined, and how. */
 export interface Examined {
@@ -58,12 +60,13 @@ export function examinedRegion(volume: HuVolume, region: Region, hypes: Hypes, a
   }
   const lungs = segmentLungs(volume)
   append(warnings, lungs.warnings)
-  if (lungs.volumeMl.total * 1000 < LUNG_MM2 * count * spacing[0]) {
+  const [first, end] = lungs.box.z
+  const usual = (slices: number): number => (LUNG_MM2 * slices * spacing[0]) / 1000
+  if (lungs.volumeMl.total < Math.max(usual(end - first), Math.min(LUNG_ML, usual(count)))) {
     warnings.push('no lungs found: all of the volume is examined')
     return all()
   }
   const canvas = lungFrame(volume, lungs, hypes)
-  const [first, end] = lungs.box.z
   const examined = steps(volume, first, end, hypes)
   return {
     canvas,
@@ -92,19 +95,26 @@ function fieldOfView({ shape: [, rows, columns], geometry: { spacing } }: HuVolu
   return `${Math.round(columns * spacing[2])} x ${Math.round(rows * spacing[1])} mm`
 }
 
-/** The slices of [first, end) that lie at least `data.slice_step_mm` apart, and their usual distance. */
+/** Slices of [first, end) about `data.slice_step_mm` apart, each the nearest to that from the last, and their usual distance. */
 function steps(
   { geometry }: HuVolume,
   first: number,
   end: number,
   hypes: Hypes,
 ): Pick<Examined, 'slices' | 'stepMm'> {
-  // Positions are rounded to hundredths in many files.
-  const step = 0.99 * hypes.data.slice_step_mm
   const positions = geometry.slicePositions
+  const step = hypes.data.slice_step_mm
   const slices: number[] = []
-  for (let k = first; k < end; k++)
-    if (slices.length === 0 || positions[k]! - positions[slices.at(-1)!]! >= step) slices.push(k)
+  for (let k = first; k < end;) {
+    slices.push(k)
+    const away = (other: number): number => positions[other]! - positions[k]!
+    const off = (other: number): number => Math.abs(away(other) - step)
+    let next = k + 1
+    while (next + 1 < end && off(next + 1) < off(next)) next++
+    // What is left at the end and nearer than that shows nothing new.
+    if (next < end && away(next) < step / 2) break
+    k = next
+  }
   const distances = slices.slice(1).map((k, n) => positions[k]! - positions[slices[n]!]!)
   distances.sort((a, b) => a - b)
   return { slices, stepMm: distances[distances.length >> 1] ?? geometry.spacing[0] }
