@@ -40,7 +40,7 @@ const missing = hosts.find((name) => !existsSync(join(data, name)))
 if (missing !== undefined) fail(`no scan in ${join(data, missing)} (--hosts)`)
 mkdirSync(output, { recursive: true })
 /** What lies in the output at the end. */
-const GIGABYTES = 18
+const GIGABYTES = 9
 const { bavail, bsize } = statfsSync(output)
 const free = (bavail * bsize) / 1e9
 if (!existsSync(join(output, 'split.csv')) && free < GIGABYTES * share)
