@@ -26,6 +26,8 @@ const RULES = [
   },
 ]
 
+const FLAG = 'library code names the parameter, the command its flag'
+
 // The entry of a process or thread of its own is its own command line.
 const ENTRIES = /_worker\.ts$/
 
@@ -54,9 +56,11 @@ export function libraryFaults(file, content, flags) {
   const found = RULES.flatMap(({ pattern, why, everywhere }) =>
     everywhere === true || isLibrary ? [...code.matchAll(pattern)].map(([text]) => ({ text, why })) : [],
   )
-  if (isLibrary)
+  if (isLibrary) {
     for (const [text, name] of code.matchAll(/(?<=['"`( ])--([a-z][a-z-]+)\b/g))
-      if (flags.has(name)) found.push({ text, why: 'library code names the parameter, the command its flag' })
+      if (flags.has(name)) found.push({ text, why: FLAG })
+    for (const [text] of code.matchAll(/--\$\{/g)) found.push({ text, why: FLAG })
+  }
   return found
     .filter(({ text }) => !ALLOWED.some((allowed) => allowed.file === file && allowed.code.test(text)))
     .map(({ text, why }) => `src/${file}: \`${text}\`: ${why}`)

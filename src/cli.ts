@@ -29,7 +29,8 @@ interface CommandFile {
 
 /**
  * The command line. Only the command that is asked for is loaded, so that `nodule --help` answers at once.
- * Exit codes: 0 done, 1 bad input or a failed item, 2 usage, 130 interrupted.
+ * Exit codes: 0 done, 1 bad input, what is refused or a failed item, 2 usage, 70 a bug, 130 interrupted (by a signal that
+ * ends the process at once 143 and 129).
  */
 export const COMMANDS: readonly {
   name: string

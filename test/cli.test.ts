@@ -112,6 +112,18 @@ describe('nodule', () => {
       'nodule prepare: Name folders of scans, or stacks by --stacks (nodule prepare --help)',
     ],
     [['detect'], 'nodule detect: --output is missing: expected nodule detect [folders..] --output ...'],
+    [
+      ['detect', 'x', '-o', 'found', '--region', 'lungs', '--all-slices'],
+      'nodule detect: --region lungs and --all-slices exclude each other (nodule detect --help)',
+    ],
+    [
+      ['prepare', 'x', '-o', 'dataset', '--split', '0.8,0.1,0.1', '--folds', '5'],
+      'nodule prepare: Arguments split and folds are mutually exclusive (nodule prepare --help)',
+    ],
+    [
+      ['prepare', 'x', '-o', 'dataset', '--split', '0.8,0.1,0.1', '--split-file', 'split.csv'],
+      'nodule prepare: Arguments split and split-file are mutually exclusive (nodule prepare --help)',
+    ],
     [['detect', 'x', '-m', 'a', '-m', 'b', '-o', 'found'], '--model is given more than once'],
     [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score', 'high'], '--min-score needs a number'],
     [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score'], '--min-score needs a number'],
@@ -181,12 +193,17 @@ describe('nodule', () => {
       [['phantom', '-o', join(folder, 'p'), '--nodules', '99'], /Expected .* for --nodules but received 99/],
       [['prepare', folder, '-o', join(folder, 'p'), '--min-box', '-1'], /for --min-box but received -1/],
       [['evaluate', '--predictions', join(folder, 'p.json')], /\(--truth, --scans, --labels\): expected one/],
-      ...['--second=a.onnx', '--min-confidence=0.5', '--region=all', '--all-slices', '--resume'].map(
-        (option): [string[], RegExp] => [
-          ['detect', '--list', file('l.json', '[]'), option, '-o', join(folder, 'found.json')],
-          new RegExp(`l\\.json: ${option.split('=')[0]!} is for scans; this is a list of images`),
-        ],
-      ),
+      ...[
+        '--second=a.onnx',
+        '--min-confidence=0.5',
+        '--region=all',
+        '--all-slices',
+        '--resume',
+        '--jobs=2',
+      ].map((option): [string[], RegExp] => [
+        ['detect', '--list', file('l.json', '[]'), option, '-o', join(folder, 'found.json')],
+        new RegExp(`l\\.json: ${option.split('=')[0]!} is for scans; this is a list of images`),
+      ]),
       [
         ['evaluate', '--truth', file('t.csv', ''), '--predictions', file('p.csv', ''), '--rpc', 'x'],
         /no effect here \(--rpc\): expected a JSON list of true boxes/,

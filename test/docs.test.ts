@@ -123,6 +123,20 @@ it.each([...COMMANDS.keys()])('the examples of nodule %s are calls of it', (name
   expect(wrongCalls(examples.join('\n'))).toEqual([])
 })
 
+it('README leads to what the package carries, or to folders that it says are of a clone', () => {
+  const text = read('README.md')
+  const { files } = JSON.parse(read('package.json')) as { files: string[] }
+  const ofClone = ['benchmarks', 'src', 'test']
+  for (const folder of ofClone)
+    expect(/Links to (.*?) lead into a clone/s.exec(text)![1]).toContain(`\`${folder}/\``)
+  const links = [...text.matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
+    .map(([, link]) => link!)
+    .filter((link) => !/^https?:/.test(link))
+  const carried = (link: string): boolean =>
+    [...files, ...ofClone].some((name) => link === name || link.startsWith(`${name}/`))
+  expect(links.filter((link) => !carried(link))).toEqual([])
+})
+
 it('finds a command and an option that are not there', () => {
   expect(wrongCalls('`nodule detect A -m B --modl C`, `nodule detct`')).toEqual([
     'nodule detect --modl',

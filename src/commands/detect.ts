@@ -134,6 +134,10 @@ export const command: CommandModule<object, Flags> = {
         ({ folders, list }) =>
           folders.length > 0 !== (list !== undefined) || 'Name folders, or a list by --list.',
       )
+      .check(
+        ({ region, 'all-slices': all }) =>
+          !all || region !== 'lungs' || '--region lungs and --all-slices exclude each other.',
+      )
       .example(
         '$0 detect LIDC-IDRI-0001 -o found --overlay',
         'nodules of one patient by the model of the package, with pictures',
@@ -172,7 +176,7 @@ export const command: CommandModule<object, Flags> = {
 
 /** In images of a list there are no cubes, nodules and volumes. */
 function refuseScanOptions(flags: Flags, list: string): void {
-  const given = (['second', 'min-confidence', 'region', 'all-slices', 'resume'] as const).find(
+  const given = (['second', 'min-confidence', 'region', 'all-slices', 'resume', 'jobs'] as const).find(
     (name) => flags[name] !== undefined && flags[name] !== false && flags[name] !== 'none',
   )
   if (given !== undefined)

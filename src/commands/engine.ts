@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs'
+import { noEffect } from '../check.js'
 import { installNative } from '../engine/onednn/install.js'
 import { TENSORFLOW_VERSION, installTensorflow } from '../engine/tensorflow/install.js'
 import { printNote, printResult } from '../terminal/output.js'
@@ -7,7 +8,7 @@ interface EngineFlags {
   action: string
   name: string
   gpu: boolean
-  tensorflow: string
+  tensorflow: string | undefined
   verbose: boolean
 }
 
@@ -34,9 +35,8 @@ export const command: CommandModule<object, EngineFlags> = {
         default: false,
       })
       .option('tensorflow', {
-        describe: 'TensorFlow release',
+        describe: `With tensorflow: its release [${TENSORFLOW_VERSION}]`,
         type: 'string',
-        default: TENSORFLOW_VERSION,
       })
       .option('verbose', { describe: 'Show what pip and the compiler say', type: 'boolean', default: false })
       .example('$0 engine install native', 'Build the C++ kernels and the engine on oneDNN from source')
@@ -45,10 +45,12 @@ export const command: CommandModule<object, EngineFlags> = {
         'TensorFlow from PyPI behind tfjs-node, for --engine tensorflow; npm install tfjs-node-gpu first',
       ),
   handler: async ({ name, gpu, tensorflow, verbose }) => {
+    if (name === 'native' && tensorflow !== undefined)
+      throw noEffect('tensorflow', 'the engine tensorflow', name)
     const onLine = verbose ? printNote : undefined
     const installed = await (name === 'native'
       ? installNative({ gpu, onLine })
-      : installTensorflow({ gpu, version: tensorflow, onLine }))
+      : installTensorflow({ gpu, version: tensorflow ?? TENSORFLOW_VERSION, onLine }))
     printResult({ installed }, `${installed}\n`)
   },
 }

@@ -22,9 +22,9 @@ interface Flags {
   'min-readers': number | undefined
   official: boolean
   threshold: number | undefined
-  bootstraps: number
+  bootstraps: number | undefined
   by: Draw['by'] | undefined
-  seed: number
+  seed: number | undefined
   output: string | undefined
   'luna-output': string | undefined
   rpc: string | undefined
@@ -111,15 +111,14 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('bootstraps', {
         type: 'number',
-        default: 1000,
-        describe: 'Samples for intervals and comparisons; 0: no intervals',
+        describe: 'With lists or whole scans: samples for intervals and comparisons; 0: no intervals [1000]',
       })
       .option('by', {
         choices: DRAWN,
         describe:
           'With lists: what the bootstrap draws (default: patients where every image tells its own by nodule.patientId, LIDC-IDRI-0001 or a series UID in its path, else images)',
       })
-      .option('seed', { type: 'number', default: 1, describe: 'Seed of the bootstrap' })
+      .option('seed', { type: 'number', describe: 'With lists or whole scans: seed of the bootstrap [1]' })
       .option('output', { type: 'string', alias: 'o', describe: 'Also write the figures to this JSON file' })
       .option('luna-output', {
         type: 'string',

@@ -11,7 +11,7 @@ interface Flags {
   anatomy: boolean
   contours: boolean
   'min-readers': number
-  'per-form': number
+  'per-form': number | undefined
 }
 
 export const command: CommandModule<object, Flags> = {
@@ -45,7 +45,7 @@ export const command: CommandModule<object, Flags> = {
         describe: "Draw the readers' contours of each nodule",
       })
       .option('min-readers', { type: 'number', default: 1, describe: 'Leave out nodules with fewer readers' })
-      .option('per-form', { type: 'number', default: 8, describe: 'Most nodules of one form' })
+      .option('per-form', { type: 'number', describe: 'With forms.png: most nodules of one form [8]' })
       .example('$0 gallery LIDC-IDRI -o pictures --min-readers 3', 'what the readers agree on, in pictures'),
   handler: async (flags) => {
     const { paths, failed, problems } = await longWork('gallery', async (tools) =>

@@ -4,7 +4,7 @@ import { checkInteger, noEffect } from '../check.js'
 import { parseHypes, readHypes } from '../config/hypes.js'
 import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
 import { readList } from '../dataset/index.js'
-import type { PrepareOptions } from '../dataset/index.js'
+import type { PrepareOptions, SliceRule } from '../dataset/index.js'
 import { drawBatches, drawDataset } from '../pictures/index.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
 import { printNote, printResult } from '../terminal/output.js'
@@ -20,14 +20,14 @@ interface Flags {
   xml: string[]
   hypes: string | undefined
   slices: 'all' | 'nodules' | 'ratio'
-  negatives: number
+  negatives: number | undefined
   'min-readers': number
   'min-axial-diameter': number
   'min-box': number
   'pad-box': number
   encoding: 'gray8' | 'hu16'
   'max-thickness': number | undefined
-  split: string
+  split: string | undefined
   folds: number | undefined
   'split-file': string | undefined
   seed: number | undefined
@@ -108,8 +108,7 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('negatives', {
         type: 'number',
-        default: 1,
-        describe: 'Slices without a box for each with one (ratio)',
+        describe: 'With --slices ratio: slices without a box for each with one [1]',
       })
       .option('min-readers', {
         type: 'number',
@@ -143,14 +142,14 @@ export const command: CommandModule<object, Flags> = {
       })
       .option('split', {
         type: 'string',
-        default: '0.7,0.1,0.2',
-        describe: 'Fractions of the patients for train, val and test',
+        describe: 'Fractions of the patients for train, val and test [0.7,0.1,0.2]',
       })
       .option('folds', { type: 'number', describe: 'Folds for cross-validation in place of the split' })
       .option('split-file', {
         type: 'string',
         describe: 'CSV with lines PATIENT_OR_SERIES,PART in place of the split',
       })
+      .conflicts('split', ['folds', 'split-file'])
       .conflicts('folds', 'split-file')
       .option('seed', { type: 'number', describe: 'Seed of split and negatives (default: solver.rnd_seed)' })
       .option('jobs', {
@@ -180,6 +179,7 @@ export const command: CommandModule<object, Flags> = {
       ),
   handler: async (flags) => {
     const insertion = insertionOf(flags)
+    const slices = slicesOf(flags)
     const draw = checkInteger('draw', flags.draw, 0, 10000)
     const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
     const result = await longWork(
@@ -193,8 +193,7 @@ export const command: CommandModule<object, Flags> = {
           annotations: flags.xml,
           output: flags.output,
           hypes,
-          slices:
-            flags.slices === 'ratio' ? { kind: 'ratio', negatives: flags.negatives } : { kind: flags.slices },
+          slices,
           boxes: {
             minReaders: flags['min-readers'],
             minAxialDiameterMm: flags['min-axial-diameter'],
@@ -203,7 +202,7 @@ export const command: CommandModule<object, Flags> = {
           },
           encoding: flags.encoding,
           maxThicknessMm: flags['max-thickness'],
-          split: splitRule(flags.split, flags.folds, flags['split-file']),
+          split: splitRule(flags.split ?? '0.7,0.1,0.2', flags.folds, flags['split-file']),
           seed: flags.seed,
           jobs: flags.jobs,
           ...tools,
@@ -221,6 +220,12 @@ export const command: CommandModule<object, Flags> = {
     const { failed, damaged } = result.manifest
     if (failed.length + damaged.length > 0) failedItems()
   },
+}
+
+function slicesOf({ slices, negatives }: Flags): SliceRule {
+  if (slices === 'ratio') return { kind: slices, negatives: negatives ?? 1 }
+  if (negatives !== undefined) throw noEffect('negatives', '--slices ratio', `--slices ${slices}`)
+  return { kind: slices }
 }
 
 function insertionOf({ insert, insertions, variants }: Flags): PrepareOptions['insertion'] {

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Argv, CommandModule } from 'yargs'
+import { noEffect } from '../check.js'
 import { isPatchHypes } from '../config/patch_hypes.js'
 import { ENGINE_NAMES } from '../engine/start.js'
 import { NoduleError } from '../errors.js'
@@ -119,8 +120,12 @@ export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
   builder: builder as (yargs: Argv) => Argv<TrainOptions & TensorBoxFlags>,
   handler: async (flags) => {
     const options = inOurFlags(flags)
+    const isSecond = isPatchHypes(options.hypes)
+    if (isSecond && options.skipMissing === true)
+      throw noEffect('skipMissing', 'lists of frames', 'the hypes of a second stage, which learns from cubes')
     if (flags.sheet !== undefined) {
-      await drawTraining(options, flags.sheet)
+      const onWarning = (warning: string): void => printNote(`warning: ${warning}`)
+      await drawTraining({ ...options, onWarning }, flags.sheet)
       printResult({ sheet: flags.sheet }, `${flags.sheet}\n`)
       return
     }
@@ -130,7 +135,7 @@ export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
       'train',
       async ({ signal, onProgress, onWarning }) => {
         const tools = { ...options, signal, onProgress, onWarning, onLine: printLine }
-        if (!isPatchHypes(options.hypes)) return train(tools)
+        if (!isSecond) return train(tools)
         return trainPatches({ ...tools, train: cubesOf(options) })
       },
       { notice: 'finishing the step and saving; press Ctrl-C again to stop at once', cut: '' },

@@ -87,6 +87,8 @@ const JUDGED = {
 /** The options that only one level, or two, have. */
 const LEVELS: Partial<Record<keyof EvaluateOptions, readonly (keyof typeof JUDGED)[]>> = {
   predictions: ['slices', 'scans'],
+  bootstraps: ['slices', 'scans'],
+  seed: ['slices', 'scans'],
   by: ['slices'],
   iou: ['slices'],
   minScore: ['slices'],

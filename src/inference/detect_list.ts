@@ -111,7 +111,7 @@ async function attempt(
   const entry = list.entries[index]
   if (entry === undefined) return undefined
   try {
-    return await readFrame(list, entry, session.hypes)
+    return await readFrame(list, entry, session.hypes, session.path)
   } catch (error) {
     if (error instanceof NoduleError) return error
     throw error

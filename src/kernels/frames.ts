@@ -15,7 +15,7 @@ export interface FramesInput {
   intercept?: ArrayLike<number> | undefined
   /** Stored values in [low, high] become -1000 HU. */
   padding?: { low: number; high: number } | undefined
-  /** Taps of the frame's columns and rows (`triangleTaps` of src/dataset). */
+  /** Taps of the frame's columns and rows (`frameTaps` of src/dataset). */
   x: FrameTaps
   y: FrameTaps
   /** What becomes 0 and what becomes 255, HU. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { noEffect } from '../check.js'
 import type { BoxRule, SliceFinding } from '../dataset/prepare/boxes.js'
 import { scanOrigin } from '../dataset/list.js'
 import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
@@ -64,12 +65,13 @@ export interface FindSourcesOptions extends Pick<WorkOptions, 'signal' | 'onWarn
 
 /**
  * Finds the scans that have LIDC XML, and the stacks. What cannot be used is told and left out.
- * Throws NoduleError (FILE) where nothing is left. Aborted, it gives what was found so far.
+ * Throws NoduleError (FILE) where nothing is left, (INVALID_PARAMETER) for `unread` without scans. Aborted, it gives what was found so far.
  * @returns also the stacks that are wanted, in the order in which donors are drawn from them
  */
 export async function findSources(
   o: FindSourcesOptions,
 ): Promise<{ sources: MineSource[]; stacks: readonly StackEntry[] }> {
+  if (o.scans.length === 0 && o.unread === true) throw noEffect('unread', 'folders of scans', 'stacks alone')
   const { bySeries, problems } = await xmlOfSeries(await findXml([...o.scans, ...o.xml]))
   for (const { path, reason } of problems) o.onWarning?.(`${path}: ${reason}`)
   const wanted = o.wanted ?? ((): boolean => true)

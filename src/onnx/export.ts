@@ -63,7 +63,8 @@ const QUANTIZATION_FRAMES = 64
 /**
  * Exports a checkpoint to ONNX. The model is compared with the checkpoint (see `verifyExport`) before it is written:
  * a file that does not compute the same never appears.
- * @throws NoduleError FILE, FORMAT (checkpoint, list), NUMERIC (verification)
+ * @throws NoduleError INVALID_PARAMETER (options), FILE, FORMAT (checkpoint, list), UNAVAILABLE (engine), NUMERIC
+ *   (verification)
  */
 export async function exportOnnx(
   checkpointPath: string,

@@ -14,7 +14,7 @@ export interface PhantomsOptions
   patients?: number
   /** Number of the first patient ID: PHANTOM-0001 by default. */
   first?: number
-  /** Patients made at a time, each in a thread of its own; default NODULE_THREADS, else the cores. */
+  /** Patients made at a time, each in a thread of its own; default: the threads (NODULE_THREADS, else the cores), where memory allows. */
   jobs?: number
 }
 

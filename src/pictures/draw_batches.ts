@@ -5,6 +5,7 @@ import { openBatches } from '../dataset/batches.js'
 import type { FrameList } from '../dataset/index.js'
 import { writeFileAtomic } from '../files.js'
 import { colors, outline } from './frame_colors.js'
+import type { WorkOptions } from '../work.js'
 
 const COLUMNS = 4
 /** Small frames are enlarged to about this width, pixels. */
@@ -22,12 +23,14 @@ export async function drawBatches(
   list: FrameList,
   hypes: Hypes,
   output: string,
-  o: { count?: number; seed?: number | undefined } = {},
+  o: { count?: number; seed?: number | undefined } & Pick<WorkOptions, 'onWarning'> = {},
 ): Promise<void> {
   const count = checkInteger('count', o.count ?? 24, 1, 1000)
   const { image_width: width, image_height: height } = hypes
   const seed = o.seed ?? hypes.solver.rnd_seed
-  const source = await openBatches(list, hypes, { seed, jitter: hypes.solver.use_jitter })
+  const { onWarning } = o
+  const warn = onWarning === undefined ? {} : { onWarning }
+  const source = await openBatches(list, hypes, { seed, jitter: hypes.solver.use_jitter, ...warn })
   const tiles: Buffer[] = []
   const zoom = Math.max(1, Math.round(WIDTH / width))
   try {

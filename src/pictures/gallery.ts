@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { annotateFolders } from '../scans/index.js'
 import { drawNodules } from './draw_nodules.js'
-import { checkInteger } from '../check.js'
+import { checkInteger, noEffect } from '../check.js'
 import { textureType, type ConsensusNodule } from '../annotations/index.js'
 import { NoduleError } from '../errors.js'
 import { makeOutputFolder, writeFileAtomic } from '../files.js'
@@ -84,7 +84,7 @@ export interface GalleryOptions extends WorkOptions {
   /** Nodules with fewer readers are left out; default 1. */
   minReaders?: number
   /** Most nodules in a row of the montage of forms, 1 to 1000; default 8. */
-  perForm?: number
+  perForm?: number | undefined
 }
 
 /**
@@ -99,6 +99,14 @@ export async function drawGallery(
   o: GalleryOptions,
 ): Promise<{ paths: string[]; failed: number; problems: string[] }> {
   const perForm = checkInteger('perForm', o.perForm ?? 8, 1, 1000)
+  if ([o.forms, o.anatomy, o.contours].every((one) => one === false))
+    throw new NoduleError('INVALID_PARAMETER', 'nothing to draw', {
+      parameter: ['forms', 'anatomy', 'contours'],
+      expected: 'at least one of them',
+      actual: 'none',
+    })
+  if (o.forms === false && o.perForm !== undefined)
+    throw noEffect('perForm', 'a picture of the forms', 'none')
   await makeOutputFolder(o.output)
   const run = await annotateFolders(folders, {
     xml: o.xml ?? [],

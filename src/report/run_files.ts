@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
+import type { Remedy } from '../errors.js'
 import { readText } from '../files.js'
 import { append, greatest } from '../lists.js'
 import { RUN_FILE, lastStartOf } from '../training/log.js'
@@ -43,6 +44,24 @@ const SKIPPED = new Set(['frames', 'checkpoints', 'events', 'node_modules', 'ove
  * depth.
  */
 export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
+  const keys = Object.keys(NAMES) as (keyof RunFiles)[]
+  return search(folder, given, keys, (key) => ({ do: 'name the one that is meant', parameter: key }))
+}
+
+/** What a run's folder holds to be compared by, found as by `findRunFiles`. Throws NoduleError (FILE, FORMAT). */
+export function findComparedFiles(folder: string): Pick<RunFiles, 'predictions' | 'detections'> {
+  return search(folder, {}, ['predictions', 'detections'], () => ({
+    do: 'name the one that is meant itself as the run to compare with',
+    parameter: 'compare',
+  }))
+}
+
+function search(
+  folder: string,
+  given: RunFiles,
+  keys: readonly (keyof RunFiles)[],
+  remedyFor: (key: keyof RunFiles) => Remedy,
+): RunFiles {
   const found: RunFiles = { ...given }
   let level = [folder]
   // Only the run's own hypes are meant, and they lie beside its log.
@@ -50,10 +69,10 @@ export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
   const truths: string[] = []
   for (let depth = 0; depth <= 2 && level.length > 0; depth++) {
     const entries = level.flatMap((at) => list(at, depth === 0))
-    for (const [key, name] of Object.entries(NAMES) as [keyof RunFiles, string][]) {
+    for (const key of keys) {
       if (found[key] !== undefined) continue
       const matches = entries.filter(
-        (entry) => entry.name === name && entry.isFolder === (key === 'detections'),
+        (entry) => entry.name === NAMES[key] && entry.isFolder === (key === 'detections'),
       )
       if (key === 'truth') {
         // Which of them is known when the log is.
@@ -64,11 +83,8 @@ export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
         continue
       }
       if (matches.length > 1) {
-        throw severalFiles(
-          folder,
-          key,
-          matches.map((match) => match.path),
-        )
+        const paths = matches.map((match) => match.path)
+        throw severalFiles(folder, NAMES[key], remedyFor(key), paths)
       }
       if (matches.length === 1) found[key] = matches[0]!.path
       if (
@@ -83,15 +99,16 @@ export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
       .filter((entry) => entry.isFolder && !SKIPPED.has(entry.name) && entry.name !== NAMES.detections)
       .map((entry) => entry.path)
   }
-  const truth = found.truth ?? findTruth(folder, truths, testListOf(found.log))
+  const truth = found.truth ?? findTruth(folder, truths, testListOf(found.log), remedyFor('truth'))
   return { ...found, ...(truth === undefined ? {} : { truth }) }
 }
 
-function severalFiles(folder: string, key: keyof RunFiles, paths: readonly string[]): NoduleError {
-  return new NoduleError('FORMAT', `several files are called ${NAMES[key]}`, {
+function severalFiles(folder: string, name: string, remedy: Remedy, paths: readonly string[]): NoduleError {
+  return new NoduleError('FORMAT', `several files are called ${name}`, {
     path: folder,
-    expected: `one, or --${key} to name it`,
+    expected: 'one',
     actual: paths.map((path) => relative(folder, path)).join(', '),
+    remedies: [remedy],
   })
 }
 
@@ -115,7 +132,12 @@ function testListOf(log: string | undefined): string | undefined {
   return typeof test === 'string' ? resolve(dirname(path), test) : undefined
 }
 
-function findTruth(folder: string, found: readonly string[], named: string | undefined): string | undefined {
+function findTruth(
+  folder: string,
+  found: readonly string[],
+  named: string | undefined,
+  remedy: Remedy,
+): string | undefined {
   if (named !== undefined && existsSync(named)) return named
   const shared = (path: string): number => {
     const [a, b] = [path, named ?? ''].map((one) => one.split(/[\\/]/).reverse())
@@ -126,7 +148,7 @@ function findTruth(folder: string, found: readonly string[], named: string | und
   const order = found.map((path) => ({ path, rank: named === undefined ? -depth(path) : shared(path) }))
   const best = greatest(order.map(({ rank }) => rank))
   const likely = order.filter(({ rank }) => rank === best).map(({ path }) => path)
-  if (likely.length > 1) throw severalFiles(folder, 'truth', likely)
+  if (likely.length > 1) throw severalFiles(folder, NAMES.truth, remedy, likely)
   return likely[0]
 }
 

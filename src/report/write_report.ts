@@ -81,6 +81,9 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   const maxPictures = checkInteger('maxPictures', options.maxPictures ?? 300, 0, 1e6)
   if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
   refuseUnused(files, options)
+  // What is not read is not named among what the page is made of.
+  if (files.truth === undefined) delete files.predictions
+  else if (files.predictions !== undefined) delete files.evaluation
   const warnings: string[] = []
   const pictures: Picture[] = []
   const views: PageView[] = []
@@ -136,7 +139,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     throw new NoduleError('FORMAT', 'nothing to report', {
       path: options.run ?? '',
       expected:
-        'predictions.json with test.json, evaluation.json, detections/ or log.jsonl, or flags that name them',
+        'predictions.json with test.json, evaluation.json, detections/ or log.jsonl, or options that name them',
       actual: 'none of them',
     })
   }
@@ -184,6 +187,8 @@ function refuseUnused({ truth, predictions, detections }: RunFiles, options: Rep
       'a list of true boxes and one of predictions',
       truth === predictions ? 'neither' : `${truth === undefined ? 'predictions' : 'true boxes'} alone`,
     )
+  else refuse(['evaluation'], 'no lists of true boxes and predictions', 'both')
+  if (truth === undefined) refuse(['predictions'], 'a list of true boxes', 'none')
   if (detections === undefined) refuse(['scans', 'reference'], 'detections in whole scans', 'none')
 }
 

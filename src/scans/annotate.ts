@@ -16,7 +16,7 @@ import { findXml, nearestFirst } from './xml_of_series.js'
 
 export interface AnnotatedFolders {
   annotated: AnnotatedSeries[]
-  /** CT volumes that no annotation file reads. */
+  /** CT series that no annotation file reads. */
   without: Series[]
   /** Annotation files whose series is not in the folders. */
   unused: number

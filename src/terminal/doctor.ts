@@ -7,6 +7,7 @@ import { describeError } from '../errors.js'
 import { probeEngines } from '../engine/start.js'
 import { tensorAddonProblem } from '../engine/onednn/addon.js'
 import { describeNativeEngine } from '../engine/onednn/engine.js'
+import { leftOut } from '../engine/onednn/install.js'
 import { CUDA_COMMAND, hasCudaProvider } from '../inference/session.js'
 import { shippedModel } from '../inference/shipped_model.js'
 import { TENSORFLOW_INSTALL } from '../engine/tensorflow/install.js'
@@ -116,16 +117,6 @@ function packages(): Check {
         state: 'ok',
         detail: shown.map((name) => `${name} ${packageVersion(name)}`).join(', '),
       }
-}
-
-/** What scripts/build-addon.mjs noted about the last build: what it left out, and why. */
-function leftOut(): { onednn?: string; cuda?: string } {
-  try {
-    const text = readFileSync(join(PACKAGE_ROOT, 'build', 'nodule.json'), 'utf8')
-    return (JSON.parse(text) as { left?: { onednn?: string; cuda?: string } }).left ?? {}
-  } catch {
-    return {}
-  }
 }
 
 const COMPILER = 'apt-get install g++ make cmake'

@@ -107,6 +107,8 @@ function warnOfNoRate(options: RunOptions, solver: RunHypes['solver'], lastStep:
   )
 }
 
+const WHAT = { train: 'training data', test: 'test data' }
+
 async function warnOfOtherData({ output, onWarning }: RunOptions, data: Run['data']): Promise<void> {
   const before = await lastData(output)
   if (before === undefined) return
@@ -115,7 +117,9 @@ async function warnOfOtherData({ output, onWarning }: RunOptions, data: Run['dat
   for (const key of ['train', 'test'] as const) {
     const [old, given] = [shown(before[key]), shown(now[key])]
     if (old === given) continue
-    onWarning?.(`${output}: the run goes on with other data: its --${key} was ${old}, and is ${given} now`)
+    onWarning?.(
+      `${output}: the run goes on with other data: its ${WHAT[key]} were ${old}, and are ${given} now`,
+    )
   }
 }
 

@@ -41,7 +41,7 @@ async function open(path: string, key: string): Promise<WeightsFile> {
     if (!(reason instanceof Error && 'code' in reason && reason.code === 'ENOENT')) throw error
     throw new NoduleError(
       'FILE',
-      'no such file of weights, beside the hypes file nor in the working directory',
+      'no such file of weights: neither beside the hypes file, nor in the working directory or its data/',
       {
         path,
         place: key,

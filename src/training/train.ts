@@ -148,14 +148,15 @@ function batchTensors(batch: Batch, hypes: Hypes): SafeTensors {
 
 /** Draws the frames that training would begin with, as the hypes vary them; see `drawBatches`. */
 export async function drawTraining(
-  options: Pick<TrainOptions, 'hypes' | 'set' | 'train' | 'seed' | 'skipMissing'>,
+  options: Pick<TrainOptions, 'hypes' | 'set' | 'train' | 'seed' | 'skipMissing' | 'onWarning'>,
   output: string,
 ): Promise<void> {
-  const hypes = readHypes(options.hypes, options.set)
+  const hypes = readHypes(options.hypes, options.set, options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)
   const list = readLists([options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat())
   await drawBatches(options.skipMissing === true ? skipMissing(list) : list, hypes, output, {
     seed: options.seed,
+    onWarning: options.onWarning,
   })
 }
 

@@ -21,6 +21,14 @@ describe('nodule prepare', () => {
     await expect(work).rejects.toThrow(`the option has no effect here (${name}): expected --insert with`)
   })
 
+  it.each(['all', 'nodules'])('refuses a number of negatives with --slices %s', async (slices) => {
+    const work = (command.handler as (flags: unknown) => Promise<void>)({ slices, negatives: 2, draw: 0 })
+    await expect(work).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: `the option has no effect here (negatives): expected --slices ratio but received --slices ${slices}`,
+    })
+  })
+
   it('says that there is no training list to draw the sheet of', () => {
     writeScan(join(root, 'scans'), { patientId: 'P1', seriesUid: '1.2.1' })
     writeFileSync(join(root, 'parts.csv'), 'P1,test\n')

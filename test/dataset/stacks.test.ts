@@ -282,6 +282,16 @@ describe('prepareDataset with stacks', () => {
     expect(warnings.join('\n')).toContain('1 of 4 stacks have no slice_spacing: left out')
   })
 
+  it.each([
+    ['unread', { unread: true }],
+    ['maxThicknessMm', { maxThicknessMm: 2.5 }],
+  ])('alone refuse %s, which is about scans', async (name, options) => {
+    await expect(prepare(options)).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: `the option has no effect here (${name}): expected folders of scans but received stacks alone`,
+    })
+  })
+
   it('needs a fixed scale', async () => {
     await writeStacks(folder, [{ patient: 'P1' }])
     await expect(prepare({ hypes: parseHypes({}) })).rejects.toThrow(
@@ -351,6 +361,15 @@ describe('nodules put into stacks', () => {
       return data[(Math.floor((y1 + y2) / 2) * width + Math.floor((x1 + x2) / 2)) * 5 + 2]!
     }
     expect(await gray(image)).toBeGreaterThan((await gray(own.image_path)) + 50)
+  })
+
+  it('tells where there is nothing to put nodules into', async () => {
+    await writeStacks(folder, all.slice(1))
+    const warnings: string[] = []
+    await prepare({ insertion: insertion(), split, onWarning: (warning) => warnings.push(warning) })
+    expect(warnings).toContain(
+      `${folder}: no nodule is put in: there is neither a scan nor a thick stack to take it`,
+    )
   })
 
   it('changes nothing when it is run again, and does the copies again for other ones', async () => {

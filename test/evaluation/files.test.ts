@@ -196,6 +196,8 @@ describe('what the files are decides the level', () => {
       [{ truth, predictions: [good], threshold: 0.5 }, 'threshold'],
       [{ labels: 'x.csv', predictions: [good] }, 'predictions'],
       [{ labels: 'x.csv', official: true }, 'official'],
+      [{ labels: 'x.csv', bootstraps: 100 }, 'bootstraps'],
+      [{ labels: 'x.csv', seed: 2 }, 'seed'],
     ]
     for (const [options, name] of without)
       await expect(evaluateFiles(options)).rejects.toThrow(

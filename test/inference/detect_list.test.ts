@@ -44,6 +44,26 @@ async function run(entries: unknown[], overlays?: string): ReturnType<typeof det
 }
 
 describe('detectList', () => {
+  test('a frame of other channels than the model takes: names the model and what to do', async () => {
+    await writeFile(
+      join(folder, 'list.json'),
+      JSON.stringify([{ image_path: 'a.png', rects: [], nodule: { encoding: 'gray8', channels: 5 } }]),
+    )
+    const notes: unknown[] = []
+    const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
+      onNote: (note) => notes.push(note),
+    })
+    expect(result).toMatchObject({ failed: 1, entries: [] })
+    expect(notes).toEqual([
+      {
+        ...{ failed: true, place: join(folder, 'a.png') },
+        message:
+          `a frame of another number of channels than ${session.path} takes: expected data.channels = 3 ` +
+          "but received 5; possible solutions: prepare the list with the model's hypes",
+      },
+    ])
+  })
+
   test('keeps paths and other keys, replaces the boxes', async () => {
     const truth = [{ x1: 1, y1: 2, x2: 3, y2: 4 }]
     const result = await run([{ image_path: 'a.png', rects: truth, extra: { kept: true } }])

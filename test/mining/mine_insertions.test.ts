@@ -190,6 +190,13 @@ describe('mining copies of scans with nodules put in', () => {
     expect(problems.at(-1)).toMatch(/a, copy 1: left out: .*no nodule to put in/)
   })
 
+  it('refuses scans without XML where there are stacks alone', async () => {
+    await expect(run('unread', { scans: [], unread: true })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: 'the option has no effect here (unread): expected folders of scans but received stacks alone',
+    })
+  })
+
   it('the command asks for stacks', async () => {
     const flags = { scans: [scans], insertions: 3, variants: 1, seed: 1, xml: [], lists: [], output: root }
     const work = (command.handler as (flags: unknown) => Promise<void>)({ ...flags, quiet: true })

@@ -34,7 +34,7 @@ describe('drawGallery', () => {
     expect([anatomy.width, anatomy.height]).toEqual([6 * 256, 2 * 256 + 24])
   })
 
-  it('counts a damaged slice as failed, and goes on without it', async () => {
+  it("counts a damaged slice and XML that is not LIDC's as failed, and goes on without them", async () => {
     const [patient] = await writePhantoms(join(folder, 'slice'), {
       ...{ patients: 1, matrix: 96, spacing: 8, nodules: 2, seed: 6 },
     })
@@ -48,8 +48,8 @@ describe('drawGallery', () => {
       onFailure: (message) => told.push(message),
     })
     expect(paths).toHaveLength(1)
-    expect(failed).toBe(1)
-    expect(problems.join('\n')).toContain(path)
+    expect(failed).toBe(2)
+    for (const name of [path, 'pom.xml']) expect(problems.join('\n')).toContain(name)
     expect(told).toEqual(problems)
   })
 
@@ -57,6 +57,19 @@ describe('drawGallery', () => {
     await expect(drawGallery([join(folder, 'none')], { output: folder, perForm })).rejects.toThrow(
       `Expected integer between 1 and 1000 for perForm but received ${perForm}`,
     )
+  })
+
+  it('refuses to draw nothing, and a number of nodules a form without their picture', async () => {
+    const none = { output: folder, forms: false, anatomy: false, contours: false }
+    await expect(drawGallery([join(folder, 'none')], none)).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: 'nothing to draw (forms, anatomy, contours): expected at least one of them but received none',
+    })
+    const o = { output: folder, forms: false, perForm: 3 }
+    await expect(drawGallery([join(folder, 'none')], o)).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: 'the option has no effect here (perForm): expected a picture of the forms but received none',
+    })
   })
 
   it('needs an annotated scan', async () => {

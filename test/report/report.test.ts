@@ -8,7 +8,7 @@ import { evaluatePairs, pairImages } from '../../src/evaluation/index.js'
 import type { EvaluatedEntry } from '../../src/evaluation/index.js'
 import { chartPng, chartSvg } from '../../src/report/chart.js'
 import { embedJson, escapeHtml, sortableTable } from '../../src/report/html.js'
-import { findRunFiles, seedOf } from '../../src/report/run_files.js'
+import { findComparedFiles, findRunFiles, seedOf } from '../../src/report/run_files.js'
 import { writeReport } from '../../src/report/write_report.js'
 import { readTrainingLog } from '../../src/report/training_log.js'
 import { makeRun } from './made_run.js'
@@ -238,7 +238,51 @@ describe('files of a run', () => {
       mkdirSync(join(folder, name), { recursive: true })
       writeFileSync(join(folder, name, 'log.jsonl'), '')
     }
-    expect(() => findRunFiles(folder)).toThrow(/several files are called log\.jsonl.*--log.*a\/log\.jsonl, b/)
+    expect(() => findRunFiles(folder)).toThrow(
+      'several files are called log.jsonl: expected one but received a/log.jsonl, b/log.jsonl; ' +
+        'possible solutions: name the one that is meant (log)',
+    )
+  })
+
+  test('of a run to compare with, only what is compared must be there once', async () => {
+    const folder = join(temporary, 'compared')
+    for (const name of ['a', 'b']) {
+      mkdirSync(join(folder, name), { recursive: true })
+      writeFileSync(join(folder, name, 'log.jsonl'), '')
+    }
+    const predictions = ['a', 'b'].map((name) => join(folder, name, 'predictions.json'))
+    writeFileSync(predictions[0]!, '[]')
+    expect(findComparedFiles(folder)).toEqual({ predictions: predictions[0] })
+    writeFileSync(predictions[1]!, '[]')
+    const options = { run, output: join(temporary, 'compared.html'), bootstraps: 0 }
+    await expect(writeReport({ ...options, compare: [folder] })).rejects.toMatchObject({
+      code: 'FORMAT',
+      message:
+        `${folder}: several files are called predictions.json: expected one but received a/predictions.json, ` +
+        'b/predictions.json; possible solutions: name the one that is meant itself as the run to compare with (compare)',
+    })
+  })
+
+  test('that are not read are not named, and refused where they are given', async () => {
+    const folder = join(temporary, 'unread files')
+    await makeRun(folder)
+    const evaluation = join(folder, 'evaluation.json')
+    writeFileSync(evaluation, '{}')
+    const options = { run: folder, output: join(temporary, 'unread files.html'), bootstraps: 0 }
+    const { figures } = await writeReport(options)
+    const { provenance } = figures as { provenance: object }
+    expect(Object.keys(provenance)).toContain('Predictions')
+    expect(Object.keys(provenance)).not.toContain('Evaluation')
+    await expect(writeReport({ ...options, evaluation })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message:
+        'the option has no effect here (evaluation): expected no lists of true boxes and predictions but received both',
+    })
+    const [predictions, log] = [join(folder, 'predictions.json'), join(folder, 'log.jsonl')]
+    await expect(writeReport({ log, predictions, output: options.output })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      message: 'the option has no effect here (predictions): expected a list of true boxes but received none',
+    })
   })
 
   test('the true boxes are the list that run.jsonl names, also where the run was moved', () => {
@@ -255,7 +299,7 @@ describe('files of a run', () => {
         tests.map((test) => `${JSON.stringify({ step: 0, test })}\n`).join(''),
       )
     expect(() => findRunFiles(folder)).toThrow(
-      /several files are called test\.json.*--truth.*known\/test\.json, unseen/,
+      /several files are called test\.json.*known\/test\.json, unseen.*name the one that is meant \(truth\)/,
     )
     starts(lists[0]!, lists[1]!)
     expect(findRunFiles(folder).truth).toBe(lists[1])

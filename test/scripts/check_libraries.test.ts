@@ -21,6 +21,7 @@ describe('the check of library code', () => {
     ['/memory/.test(error.message)', 'a message is for people'],
     ["reason.startsWith('packed')", 'a message is for people'],
     ["'name one with --model'", 'names the parameter'],
+    ['`one, or --${key} to name it`', 'names the parameter'],
   ])('%s is a fault', (content, why) => {
     expect(faults('dicom/a.ts', content)).toEqual([expect.stringMatching(`^src/dicom/a\\.ts: .*${why}`)])
   })

@@ -123,7 +123,7 @@ describe('slim_ckpt', () => {
     const error = await caught(loadStart(small({ slim_ckpt: 'inception_v1.ckpt' }), near))
     expect(error.code).toBe('FILE')
     expect(error.message).toMatch(
-      /inception_v1\.ckpt: slim_ckpt: no such file of weights, beside the hypes file nor in the working directory: .*start from random weights \(set slim_ckpt=\)/,
+      /inception_v1\.ckpt: slim_ckpt: no such file of weights: neither beside the hypes file, nor in the working directory or its data\/: .*start from random weights \(set slim_ckpt=\)/,
     )
   })
 

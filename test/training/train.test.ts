@@ -195,8 +195,8 @@ describe('train', () => {
     await run('told', { steps: 3, resume: true, train: [list, other], test: undefined, onWarning })
     const output = join(root, 'told')
     expect(warnings.splice(0)).toEqual([
-      `${output}: the run goes on with other data: its --train was ../list.json, and is ../list.json, ../other-list.json now`,
-      `${output}: the run goes on with other data: its --test was ../list.json, and is none now`,
+      `${output}: the run goes on with other data: its training data were ../list.json, and are ../list.json, ../other-list.json now`,
+      `${output}: the run goes on with other data: its test data were ../list.json, and are none now`,
     ])
     // Whatever lies there, and the whole paths of older runs.
     for (const start of ['{"train":[1]}', '{}', JSON.stringify({ train: list, test: list })]) {

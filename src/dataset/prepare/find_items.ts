@@ -1,4 +1,4 @@
-import { checkNumber, invalidParameter } from '../../check.js'
+import { checkNumber, invalidParameter, noEffect } from '../../check.js'
 import { findSeries, readSegmentation } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
 import { NoduleError, reasonBeside } from '../../errors.js'
@@ -48,6 +48,7 @@ export async function findItems(
 ): Promise<FoundItems> {
   if (options.stacks !== undefined && !(parameters.mmPerPixel > 0))
     throw invalidParameter('data.mm_per_pixel', 'number above 0 for frames of stacks', parameters.mmPerPixel)
+  if (options.inputs.length === 0) refuseScanOptions(options)
   const found: FoundItems = { items: [], donors: [], skipped: [], damaged: [] }
   const xml = await findXml([...options.inputs, ...(options.annotations ?? [])])
   const { bySeries, foreign, problems } = await xmlOfSeries(xml)
@@ -58,6 +59,10 @@ export async function findItems(
   const series =
     options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries, stacks)
   addStacks(found, stacks, options, parameters, bySeries, warn)
+  if (options.insertion !== undefined && found.items.every(({ part }) => part !== 'insertions'))
+    warn(
+      `${options.insertion.stacks}: no nodule is put in: there is neither a scan nor a thick stack to take it`,
+    )
   for (const { path, reason } of found.damaged) warn(`${path}: ${reason}`)
   if (found.items.length === 0) {
     const reasons = [...new Set(found.skipped.map((item) => item.reason))].join('; ')
@@ -71,6 +76,15 @@ export async function findItems(
     })
   }
   return found
+}
+
+/** Throws NoduleError (INVALID_PARAMETER). */
+function refuseScanOptions({ unread, maxThicknessMm }: PrepareOptions): void {
+  for (const [name, isGiven] of Object.entries({
+    unread: unread === true,
+    maxThicknessMm: maxThicknessMm !== undefined,
+  }))
+    if (isGiven) throw noEffect(name, 'folders of scans', 'stacks alone')
 }
 
 /** @returns how many series there are */

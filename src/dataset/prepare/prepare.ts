@@ -28,7 +28,8 @@ const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, v
  * Makes a data set of 2.5-D frames: OUTPUT/frames/*.png, TensorBox lists for each part of the split, manifest.json,
  * and scans/*.json, by which a later run does only what changed. A scan that fails is named in the manifest and the
  * rest goes on.
- * Throws NoduleError: FILE where an input is missing or nothing can be prepared, INTERRUPTED when told to stop.
+ * Throws NoduleError: INVALID_PARAMETER, FILE where an input is missing or nothing can be prepared, INTERRUPTED when told to
+ * stop.
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PrepareResult> {
   const { output } = options

@@ -31,7 +31,7 @@ export interface PrepareOptions extends WorkOptions {
   split?: SplitRule | undefined
   /** Seed of the split and of the choice of negatives; default solver.rnd_seed. */
   seed?: number | undefined
-  /** Scans at a time, each in a thread; default: the cores, where memory allows. */
+  /** Scans at a time, each in a thread; default: the threads (NODULE_THREADS, else the cores), where memory allows. */
   jobs?: number | undefined
 }
 
