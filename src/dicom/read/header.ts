@@ -11,7 +11,7 @@ import { shareArray, shareText } from './shared_values.js'
 import { readBits, readFrames, readModalityLut, readPadding, readRescale } from './pixel_tags.js'
 import { holderOf, readFrameKind } from './functional_groups.js'
 import type { FrameKind } from './functional_groups.js'
-import { locatePixels, possibleFrames } from './locate_pixels.js'
+import { locatePixels, presentFrames } from './locate_pixels.js'
 import type { PixelPlace } from './locate_pixels.js'
 import type { VolumeSlice } from '../../formats/volume_file.js'
 import { withoutPixels } from './without_pixels.js'
@@ -175,7 +175,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   const { slope, intercept } = readRescale(dataSet, path)
   const lut = readModalityLut(file, bits.signed, slope === undefined)
   const frameBytes = (rows * columns * bits.bitsAllocated) / 8
-  const present = Math.min(frames, possibleFrames(file, pixelElement, size, frameBytes))
+  const present = presentFrames(file, pixelElement, size, { frames, frameBytes })
   if (present > frameLimit(size)) {
     throw new NoduleError('FORMAT', 'too many frames for a file of this size', {
       path,

@@ -97,14 +97,11 @@ describe('findSeries', () => {
     [0.02, 0.36, ['tilted'], 'slices are stacked 0.07 degrees off their normal'],
     [0.018, 0, [], undefined],
   ])('a stack that drifts by %f mm a slice is sheared by %f mm', async (step, drift, expected, message) => {
-    const far = drift === 0 ? 0 : 18 * step
     stack(Array.from({ length: 19 }, (_, n) => ({ z: (50 / 3) * n, x: -10 + n * step })))
     const { geometry, problems } = (await findSeries([folder])).series[0]!
     expect(kinds(problems)).toEqual(expected)
     expect(problems[0]?.message).toBe(message)
-    const last = voxelToPatient(geometry, 18, 0, 0)
-    expect(last[0]).toBeCloseTo(-10 + far, 6)
-    expect(last[2]).toBeCloseTo(300, 6)
+    expect(voxelToPatient(geometry, 18, 0, 0)[0]).toBeCloseTo(-10 + drift, 6)
   })
 
   it('a volume needs most slices in a line', async () => {
