@@ -251,7 +251,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     manufacturer: decoded('x00080070'),
     model: decoded('x00081090'),
     kernel: place.kernel ?? kernel,
-    kvp: number('x00180060'),
+    kvp: place.kvp ?? number('x00180060'),
     gantryTilt: number('x00181120'),
   }
   const headers = [first]
