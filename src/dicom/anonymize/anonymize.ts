@@ -161,7 +161,7 @@ class Plan {
     const vr = vrOf(element, context, dataSet)
     const outcome = this.outcome(tag, vr, dataSet)
     if (outcome === 'drop') return undefined
-    if (outcome !== 'keep') return encodeElement(tag, vr, outcome)
+    if (outcome !== 'keep') return encodeElement(tag, this.isUid(tag, vr) ? 'UI' : vr, outcome)
     if (vr === 'SQ') {
       const inner = itemContext(element, context)
       return encodeSequence(
@@ -203,9 +203,15 @@ class Plan {
     return action
   }
 
+  /** UIDs that are replaced, also those that a writer gave another VR. */
+  private isUid(tag: string, vr: string): boolean {
+    return vr === 'UI' || (profileAction(tag) === 'U' && vr !== 'SQ')
+  }
+
   private uids(tag: string, vr: string, dataSet: DataSet): Outcome {
-    // A sequence stays: the UIDs inside of it are replaced on the way.
-    if (vr !== 'UI') return 'keep'
+    // A sequence stays: the UIDs inside of it are replaced on the way. What should be one and is none tells no UID.
+    if (vr === 'SQ') return 'keep'
+    if (lookUp(tag)?.vr === 'SQ') return 'drop'
     if (this.o.keepUids === true) return 'keep'
     const values = texts(dataSet, `x${tag}`)
     return Buffer.from(values.map((value) => (value === '' ? '' : this.uid(value))).join('\\'), 'latin1')

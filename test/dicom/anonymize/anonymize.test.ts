@@ -148,6 +148,24 @@ describe('anonymize', () => {
     expect(created).not.toBe("'20240305'")
   })
 
+  it.each(['LO', 'UN', 'OB', 'UI'])('replaces UIDs that a file has as %s, alike', async (vr) => {
+    const without = ['0020000e']
+    const extra = [text('0020000e', vr, '1.2.3.4567'), text('00200052', vr, '1.2.3.4568')]
+    const { bytes, seriesInstanceUid } = await run(sliceFile({ extra, without }))
+    const usual = await run(
+      sliceFile({
+        without,
+        extra: [text('0020000e', 'UI', '1.2.3.4567'), text('00200052', 'UI', '1.2.3.4568')],
+      }),
+    )
+    expect(bytes.equals(usual.bytes)).toBe(true)
+    expect(bytes.includes('1.2.3.456')).toBe(false)
+    expect(lineOf(bytes, '(0020, 000e)')).toBe(seriesInstanceUid)
+    expect((await run(sliceFile({ extra, without }), { keepUids: true })).bytes.includes('1.2.3.4567')).toBe(
+      true,
+    )
+  })
+
   it('refuses burned-in text, damage and objects without identity', async () => {
     await expect(run(subject({}, [text('00280301', 'CS', 'YES')]))).rejects.toThrow(
       /\(0028,0301\): text is burned/,
