@@ -115,8 +115,8 @@ function mayShowText(dataSet: DataSet): boolean {
   return isCapture || isConverted || isScreen
 }
 
-/** What happens to an element: its bytes are kept, replaced, or it is dropped. */
-type Outcome = 'keep' | 'drop' | Uint8Array
+/** What happens to an element: its bytes are kept, replaced, or it is dropped; of sequences all values may be. */
+type Outcome = 'keep' | 'drop' | 'dummy' | Uint8Array
 
 class Plan {
   readonly patientId: string
@@ -161,6 +161,7 @@ class Plan {
     const vr = vrOf(element, context, dataSet)
     const outcome = this.outcome(tag, vr, dataSet)
     if (outcome === 'drop') return undefined
+    if (outcome === 'dummy') return this.dummySequence(element, context)
     if (outcome !== 'keep') return encodeElement(tag, this.isUid(tag, vr) ? 'UI' : vr, outcome)
     if (vr === 'SQ') {
       const inner = itemContext(element, context)
@@ -178,6 +179,31 @@ class Plan {
     return encodeElement(tag, vr, context.bigEndian ? toLittleEndian(value, vr) : value)
   }
 
+  /** One item, with the attributes of the first one and none of its values (PS3.15 E.1.1: D is never of no length). */
+  private dummySequence(element: Element, context: ElementContext): Buffer {
+    const inner = itemContext(element, context)
+    const [item] = itemsOf(element, context)
+    const parts = Object.values(item?.elements ?? {}).flatMap((part): [string, Buffer][] => {
+      const tag = part.tag.slice(1)
+      // The character set is the file's: dummies are ASCII.
+      if (lookUp(tag) === undefined || /^fffe|0000$|^00080005$/.test(tag)) return []
+      const action = profileAction(tag)
+      const vr = vrOf(part, inner, item!)
+      if (action === 'X') return []
+      if (vr === 'SQ') return [[tag, this.dummySequence(part, inner)]]
+      return [[tag, encodeElement(tag, vr, action === 'Z' ? new Uint8Array() : this.dummy(vr))]]
+    })
+    parts.sort(([a], [b]) => (a < b ? -1 : 1))
+    return encodeSequence(element.tag.slice(1), [Buffer.concat(parts.map(([, bytes]) => bytes))])
+  }
+
+  /** A value that tells nothing, of more than no length. */
+  private dummy(vr: string): Uint8Array {
+    if (vr === 'UI') return Buffer.from(this.uid(''), 'latin1')
+    const text = DUMMIES[vr]
+    return text === undefined ? new Uint8Array(DUMMY_BYTES[vr] ?? 2) : Buffer.from(text, 'latin1')
+  }
+
   private outcome(tag: string, vr: string, dataSet: DataSet): Outcome {
     if (tag === '00100020') return Buffer.from(this.patientId, 'latin1')
     // Nobody knows what an unknown attribute tells.
@@ -187,7 +213,8 @@ class Plan {
     if (action === 'X') return 'drop'
     if (action === 'Z') return new Uint8Array()
     if (action === 'shift') return this.shifted(tag, vr, dataSet)
-    return action === 'U' || vr === 'UI' ? this.uids(tag, vr, dataSet) : dummy(vr)
+    if (action === 'U') return this.uids(tag, vr, dataSet)
+    return vr === 'SQ' ? 'dummy' : this.dummy(vr)
   }
 
   /** The profile's action, changed by what the options keep. */
@@ -295,10 +322,6 @@ const METHODS: Readonly<Record<string, string>> = {
   '113110': 'Retain UIDs Option',
 }
 
-function dummy(vr: string): Uint8Array {
-  return Buffer.from(DUMMIES[vr] ?? '', 'latin1')
-}
-
 const DUMMIES: Readonly<Record<string, string>> = {
   ...{
     AE: 'ANONYMIZED',
@@ -316,5 +339,11 @@ const DUMMIES: Readonly<Record<string, string>> = {
     DT: '19000101000000',
     TM: '000000',
   },
-  ...{ AS: '000Y', DS: '0', IS: '0' },
+  ...{ AS: '000Y', DS: '0', IS: '0', UR: 'urn:anonymized' },
+}
+
+/** Bytes of one value of the binary VRs; 2 of the others. */
+const DUMMY_BYTES: Readonly<Record<string, number>> = {
+  ...{ AT: 4, FL: 4, OF: 4, OL: 4, SL: 4, UL: 4 },
+  ...{ FD: 8, OD: 8, OV: 8, SV: 8, UV: 8 },
 }

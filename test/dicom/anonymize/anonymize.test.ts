@@ -166,6 +166,43 @@ describe('anonymize', () => {
     )
   })
 
+  it('what an Enhanced CT must have, and every dummy, is of some length', async () => {
+    const name = Buffer.from('Doe^Jane')
+    const { bytes } = await run(
+      subject({}, [
+        text('0008002a', 'DT', '20240305101112'),
+        { tag: '00340002', vr: 'OB', bytes: name },
+        { tag: '00720071', vr: 'UR', bytes: name },
+        { tag: '0072006d', vr: 'UN', bytes: name },
+        { tag: '00081072', vr: 'SQ', items: [] },
+        {
+          tag: '00401101',
+          vr: 'SQ',
+          items: [
+            [
+              text('00080100', 'SH', 'Doe^Jane'),
+              text('0008010c', 'UI', '1.2.3.77'),
+              { tag: '00080109', vr: 'SQ', items: [[text('00080104', 'LO', 'Doe^Jane')]] },
+              text('00101000', 'LO', 'Doe^Jane'),
+            ],
+          ],
+        },
+      ]),
+    )
+    expect(bytes.includes(name)).toBe(false)
+    expect(bytes.includes('1.2.3.77')).toBe(false)
+    expect(lineOf(bytes, '(0008, 002a)')).toBe("'19000101000000'")
+    expect(lineOf(bytes, '(0018, 1000)')).toBe("'ANONYMIZED'")
+    const { elements } = parseDicom(bytes, 'b.dcm').dataSet
+    for (const tag of ['x00340002', 'x00720071', 'x0072006d', 'x00081072', 'x00401101'])
+      expect(elements[tag]!.length, tag).toBeGreaterThan(0)
+    expect(Object.keys(elements['x00401101']!.items![0]!.dataSet!.elements)).toEqual([
+      'x00080100',
+      'x00080109',
+      'x0008010c',
+    ])
+  })
+
   it('refuses burned-in text, damage and objects without identity', async () => {
     await expect(run(subject({}, [text('00280301', 'CS', 'YES')]))).rejects.toThrow(
       /\(0028,0301\): text is burned/,
