@@ -62,7 +62,7 @@ const MAX_SHIFT_DAYS = 3650
  * them in Pixel Data is blanked or cut; text that is burned into them is refused. What an earlier de-identification says of itself stays.
  *
  * @throws NoduleError FORMAT (damaged, no identity), UNSUPPORTED (burned-in annotations, hidden bits in compressed
- *   pixels, a DICOMDIR), INVALID_PARAMETER (the new Patient ID)
+ *   pixels, native ones of an unknown transfer syntax, a DICOMDIR), INVALID_PARAMETER (the new Patient ID)
  */
 export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<AnonymizedFile> {
   checkPatientId(o.patientId)
@@ -84,12 +84,9 @@ export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<A
   const pixels = await cleanPixels(file)
   const plan = new Plan(file, o, pixels.value)
   const written = plan.dataSet(dataSet, fileContext(file), true)
-  const uid = (tag: string): string => {
-    const old = text(dataSet, tag) ?? ''
-    return o.keepUids === true || old === '' ? old : plan.uid(old)
-  }
-  const sopInstanceUid = uid('x00080018')
-  const sopClass = text(dataSet, 'x00080016') ?? ''
+  const uid = (tag: string): string => plan.newUid(text(dataSet, tag) ?? '')
+  const { sopClass, sopInstance } = identityOf(file)
+  const sopInstanceUid = plan.newUid(sopInstance)
   return {
     bytes: encodeFile(file, { sopClass, sopInstance: sopInstanceUid }, written),
     warnings: [...(mayShowText(dataSet) ? [MAY_SHOW_TEXT] : []), ...pixels.warnings],
@@ -98,6 +95,13 @@ export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<A
     seriesInstanceUid: uid('x0020000e'),
     sopInstanceUid,
   }
+}
+
+/** What the file is: by its data set, else by its meta information; '' where neither says it. */
+function identityOf({ dataSet, meta }: DicomFile): { sopClass: string; sopInstance: string } {
+  const either = (tag: string, metaTag: string): string =>
+    text(dataSet, tag) || (meta && text(meta, metaTag)) || ''
+  return { sopClass: either('x00080016', 'x00020002'), sopInstance: either('x00080018', 'x00020003') }
 }
 
 const MAY_SHOW_TEXT =
@@ -140,6 +144,11 @@ class Plan {
   /** The UID that stands for another one: 2.25 and 128 bits (PS3.5 B.2). */
   uid(old: string): string {
     return `2.25.${BigInt(`0x${this.hash('uid', old).toString('hex').slice(0, 32)}`)}`
+  }
+
+  /** What a UID becomes under the options; '' stays. */
+  newUid(old: string): string {
+    return this.o.keepUids === true || old === '' ? old : this.uid(old)
   }
 
   dataSet(dataSet: DataSet, context: ElementContext, top: boolean): Buffer {
@@ -302,7 +311,10 @@ class Plan {
           attribute('00080104', 'LO', METHODS[code]!)[1],
         ]),
       )
+    const { sopClass, sopInstance } = identityOf(this.file)
     return [
+      attribute('00080016', 'UI', sopClass),
+      attribute('00080018', 'UI', this.newUid(sopInstance)),
       attribute('00100010', 'PN', ''),
       attribute('00100020', 'LO', this.patientId),
       attribute('00120062', 'CS', 'YES'),

@@ -4,7 +4,17 @@ import { anonymize, decodePixels, dumpLines, parseDicom, sliceHeaders } from '..
 import type { AnonymizeOptions } from '../../../src/dicom/index.js'
 import { NoduleError } from '../../../src/errors.js'
 import { createRandom } from '../../../src/random.js'
-import { BIG_ENDIAN, IMPLICIT, sliceFile, text, uint16s } from '../bytes.js'
+import {
+  BIG_ENDIAN,
+  EXPLICIT,
+  IMPLICIT,
+  dataSet,
+  numbers,
+  sliceElements,
+  sliceFile,
+  text,
+  uint16s,
+} from '../bytes.js'
 import type { FileOptions, TestElement } from '../bytes.js'
 import { mutate } from '../mutate.js'
 
@@ -212,6 +222,38 @@ describe('anonymize', () => {
     await expect(run(sliceFile({ without: ['00080018'] }))).rejects.toThrow(
       /without identity: expected SOP Instance UID/,
     )
+  })
+
+  it('takes the identity of the meta information where the data set has none', async () => {
+    const sopClass = '1.2.840.10008.5.1.4.1.1.2'
+    const meta = dataSet([
+      text('00020002', 'UI', sopClass),
+      text('00020003', 'UI', '1.2.3.98'),
+      text('00020010', 'UI', EXPLICIT),
+    ])
+    const file = Buffer.concat([
+      ...[Buffer.alloc(128), Buffer.from('DICM'), dataSet([numbers('00020000', 'UL', meta.length)]), meta],
+      dataSet(sliceElements({ without: ['00080016', '00080018'] })),
+    ])
+    const { bytes, sopInstanceUid } = await run(file)
+    const [told] = sliceHeaders(parseDicom(bytes, 'b.dcm'), bytes.length)
+    expect(told).toMatchObject({ sopClassUid: sopClass, sopInstanceUid })
+    expect(sopInstanceUid).toBe((await run(sliceFile({ uid: '1.2.3.98' }))).sopInstanceUid)
+    expect(bytes.includes('1.2.3.98')).toBe(false)
+    expect((await run(file, { keepUids: true })).sopInstanceUid).toBe('1.2.3.98')
+    await expect(run(sliceFile({ without: ['00080016'] }))).rejects.toMatchObject({
+      code: 'FORMAT',
+      message:
+        'a.dcm: cannot write an object without identity: expected SOP Class UID (0008,0016) but received none',
+    })
+  })
+
+  it('refuses native pixels of a transfer syntax that nobody knows', async () => {
+    const transferSyntax = '1.2.840.113619.5.2'
+    await expect(run(sliceFile({}, { transferSyntax }))).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: `a.dcm: (0002,0010): cannot tell how the pixels are written: expected a known transfer syntax but received ${transferSyntax}`,
+    })
   })
 
   it('any names in any character are gone', async () => {
