@@ -350,7 +350,7 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
 }
 
 /** A direction of a header with length 1; undefined where it is far from that: rubbish, no rounding. */
-function unitDirection([x = 0, y = 0, z = 0]: readonly number[]): Vector3 | undefined {
+export function unitDirection([x = 0, y = 0, z = 0]: readonly number[]): Vector3 | undefined {
   return Math.abs(Math.hypot(x, y, z) - 1) < 0.1 ? unit([x, y, z]) : undefined
 }
 
