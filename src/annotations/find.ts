@@ -1,14 +1,14 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
-import { readLidcXml } from './read_xml.js'
+import { decodeXml, readLidcXml } from './read_xml.js'
 import type { LidcReading } from './types.js'
 import { nameOf, osPath, readStart } from '../read_files.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
-/** Bytes in which the response header ends. */
-const HEAD = 8192
+/** Bytes in which the response header ends, in UTF-16 too. */
+const HEAD = 16384
 
 /** Annotation files by the CT series that they read. */
 export interface AnnotationIndex {
@@ -96,7 +96,7 @@ export async function readAnnotationsFor(
 export async function xmlHead(
   path: string,
 ): Promise<{ kind: LidcReading['kind'] | 'cxr' | 'other'; seriesInstanceUid?: string | undefined }> {
-  const head = (await readStart(path, HEAD)).toString('latin1')
+  const head = decodeXml(await readStart(path, HEAD))
   if (/<(?:\w+:)?IdriReadMessage[\s>]/.test(head)) return { kind: 'cxr' }
   if (!/<(?:\w+:)?LidcReadMessage[\s>]/.test(head)) return { kind: 'other' }
   return { kind: 'ct', seriesInstanceUid: /<(?:\w+:)?SeriesInstanceUid>\s*([\d.]+)\s*</i.exec(head)?.[1] }

@@ -57,7 +57,7 @@ export async function readLidcXml(path: string): Promise<LidcReading | CxrReadin
 }
 
 /** The text of an XML file: UTF-8, or what its first bytes or its declaration say. */
-function decodeXml(bytes: Buffer): string {
+export function decodeXml(bytes: Buffer): string {
   const [first, second] = bytes
   if ((first === 0xff && second === 0xfe) || (first === 0x3c && second === 0))
     return new TextDecoder('utf-16le').decode(bytes)

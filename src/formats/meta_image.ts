@@ -128,16 +128,19 @@ async function readHeader(path: string): Promise<string> {
  * The header of a MetaImage file.
  *
  * @param dataName the file of voxels beside it, or LOCAL
+ * @param bytes of the voxels as they are written: ITK takes a compressed LOCAL file's from the start without them
  */
-function metaImageHeader(file: VolumeFile, dataName: string): string {
+function metaImageHeader(file: VolumeFile, dataName: string, bytes: number): string {
   const type = Object.entries(TYPES).find(([, value]) => value === file.type)![0]
   const [nz, ny, nx] = file.shape
+  const compressed = file.compression !== 'none'
   const lines: [string, string][] = [
     ['ObjectType', 'Image'],
     ['NDims', '3'],
     ['BinaryData', 'True'],
     ['BinaryDataByteOrderMSB', file.bigEndian ? 'True' : 'False'],
-    ['CompressedData', file.compression === 'none' ? 'False' : 'True'],
+    ['CompressedData', compressed ? 'True' : 'False'],
+    ...(compressed ? [['CompressedDataSize', String(bytes)] satisfies [string, string]] : []),
     ['TransformMatrix', file.axes.flat().join(' ')],
     ['Offset', file.origin.join(' ')],
     ['CenterOfRotation', '0 0 0'],
@@ -187,6 +190,7 @@ export async function writeMetaImage(path: string, volume: HuImage, compress = f
       intercept: 0,
     },
     local ? 'LOCAL' : basename(dataPath),
+    bytes.length,
   )
   if (local) {
     await writeFileAtomic(path, Buffer.concat([Buffer.from(header), bytes]))

@@ -3,6 +3,7 @@ import type { FoundSeries, Series, SeriesProblem, SkippedFile } from '../dicom/i
 import { dataName, writeMetaImage } from '../formats/meta_image.js'
 import { NoduleError } from '../errors.js'
 import { checkNoInput } from '../files.js'
+import { ctObstacle } from './ct_obstacle.js'
 import { evenSlices } from './even_slices.js'
 import { loadVolume } from '../volume/hu_volume.js'
 import { writeNifti } from '../formats/nifti.js'
@@ -24,7 +25,7 @@ export interface Conversion {
  *
  * @param o.series part of a Series Instance UID, where there are several volumes
  * @param o.compress deflate the voxels of a MetaImage
- * @throws NoduleError FILE, FORMAT, INVALID_PARAMETER (no or several volumes, an unknown name, a .nii to compress)
+ * @throws NoduleError FILE, FORMAT, UNSUPPORTED (not CT: there are no HU), INVALID_PARAMETER (no or several volumes, an unknown name, a .nii to compress)
  */
 export async function convertSeries(
   inputs: readonly string[],
@@ -60,6 +61,14 @@ export async function convertSeries(
       ...(volumes.length === 0 ? {} : { remedies: [{ do: 'choose one', parameter: 'series' }] }),
     })
   }
+  const obstacle = ctObstacle(series)
+  if (obstacle?.kind === 'modality')
+    throw new NoduleError('UNSUPPORTED', 'cannot write this volume in HU', {
+      path: series.folder,
+      place: '(0008,0060)',
+      expected: 'CT',
+      actual: series.modality === '' ? 'none' : series.modality,
+    })
   const written = /\.mhd$/i.test(output) ? [output, dataName(output, o.compress === true)] : [output]
   const read = series.slices.flatMap((slice) => [slice.path, slice.volume?.file.dataPath])
   for (const path of written) await checkNoInput(path, [...new Set(read)])

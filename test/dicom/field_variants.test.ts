@@ -142,8 +142,11 @@ describe('two reconstructions under one Series Instance UID', () => {
     })
   })
 
-  it('in one enhanced image, whose frames say it', async () => {
-    const sequence = (tag: string, ...items: TestElement[][]): TestElement => ({ tag, vr: 'SQ', items })
+  const sequence = (tag: string, ...items: TestElement[][]): TestElement => ({ tag, vr: 'SQ', items })
+  it.each([
+    ['kernel', (n: number) => sequence('00189314', [text('00181210', 'SH', n < 5 ? 'B30f' : 'B70f')])],
+    ['kvp', (n: number) => sequence('00189325', [text('00180060', 'DS', n < 5 ? '80' : '140')])],
+  ] as const)('in one enhanced image, whose frames say it: %s', async (key, element) => {
     // Shifted by half a distance, so that one volume would alternate; frames run downwards.
     const frames = [...grid(5, 2).reverse(), ...grid(4, 2, 1)]
     const elements = sliceElements({
@@ -154,7 +157,7 @@ describe('two reconstructions under one Series Instance UID', () => {
         sequence(
           '52009230',
           ...frames.map((z, n) => [
-            sequence('00189314', [text('00181210', 'SH', n < 5 ? 'B30f' : 'B70f')]),
+            element(n),
             sequence('00209113', [text('00200032', 'DS', `-10\\-20\\${z}`)]),
           ]),
         ),
@@ -163,7 +166,7 @@ describe('two reconstructions under one Series Instance UID', () => {
     writeFileSync(join(folder, 'a.dcm'), dicomFile(elements))
     const series = await only()
     expect(heights(series)).toEqual(grid(5, 2))
-    expect(series.slices.map(({ kernel }) => kernel)).toEqual(Array<string>(5).fill('B30f'))
+    expect(series.slices.map((slice) => slice[key])).toEqual(Array(5).fill(key === 'kvp' ? 80 : 'B30f'))
     expect((await readSeriesPixels(series)).map((pixels) => pixels[0])).toEqual([4, 3, 2, 1, 0])
     expect(kinds(series)).toEqual(['several-reconstructions'])
   })

@@ -1,10 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findSeries } from '../../src/dicom/index.js'
 import { convertSeries } from '../../src/scans/index.js'
-import { sliceFile } from '../dicom/bytes.js'
+import { NoduleError } from '../../src/errors.js'
+import { sliceFile, text } from '../dicom/bytes.js'
 
 let folder = ''
 beforeEach(() => {
@@ -63,4 +64,24 @@ describe('slices that a conversion loses', () => {
       ),
     ])
   })
+})
+
+it.each(['PT', 'MR', ''])('what is no CT has no HU and is not written: modality "%s"', async (modality) => {
+  for (let n = 0; n < 6; n++)
+    put(
+      `${n}.dcm`,
+      sliceFile({
+        ...{ z: 2 * n, instance: n, uid: `1.2.${n}` },
+        without: ['00080060'],
+        extra: [text('00080060', 'CS', modality)],
+      }),
+    )
+  const output = join(folder, 'a.nii')
+  const error = (await convertSeries([folder], output).catch((e: unknown) => e)) as NoduleError
+  expect(error).toBeInstanceOf(NoduleError)
+  expect(error.code).toBe('UNSUPPORTED')
+  expect(error.message).toBe(
+    `${folder}: (0008,0060): cannot write this volume in HU: expected CT but received ${modality || 'none'}`,
+  )
+  expect(existsSync(output)).toBe(false)
 })

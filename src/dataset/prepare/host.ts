@@ -1,8 +1,12 @@
 import { readSegmentation } from '../../dicom/index.js'
-import type { Series } from '../../dicom/index.js'
+import type { SegmentedFrame, Series } from '../../dicom/index.js'
+import { NoduleError } from '../../errors.js'
 import type { EdgeBox } from '../../geometry/box.js'
 import type { FrameMapping } from '../../geometry/frame.js'
 import { patientToVoxel } from '../../geometry/patient.js'
+import type { VolumeGeometry } from '../../geometry/patient.js'
+import { cross, dot } from '../../geometry/vector.js'
+import type { Vector3 } from '../../geometry/vector.js'
 import { loadVolume, segmentLungs } from '../../volume/index.js'
 import type { HuVolume, Lungs } from '../../volume/index.js'
 import { lungFrame } from '../frames.js'
@@ -69,25 +73,62 @@ export async function prepareVolume(
   return { volume, lungs, mapping, ...found, warnings: [...lungs.warnings, ...found.warnings] }
 }
 
-/** What segmentations outline, as findings that are not accepted: who drew them is not known. */
+/**
+ * What segmentations outline, as findings that are not accepted: who drew them is not known. Throws NoduleError, also
+ * UNSUPPORTED where the planes of one are not those of the slices.
+ */
 export async function segmentedFindings(series: Series, paths: readonly string[]): Promise<SliceFinding[]> {
   const boxes = new Map<number, EdgeBox>()
   for (const path of paths) {
     const { frames } = await readSegmentation(path)
-    for (const { position, box } of frames) {
-      const [slice, row, column] = patientToVoxel(series.geometry, position)
-      const k = Math.round(slice)
+    for (const frame of frames) {
+      const { k, box } = boxInSlice(series.geometry, frame, path)
       if (k < 0 || k >= series.slices.length) continue
-      const own = boxes.get(k) ?? { x1: Infinity, y1: Infinity, x2: -Infinity, y2: -Infinity }
+      const own = boxes.get(k) ?? box
       boxes.set(k, {
-        x1: Math.min(own.x1, box.x1 + column),
-        y1: Math.min(own.y1, box.y1 + row),
-        x2: Math.max(own.x2, box.x2 + column),
-        y2: Math.max(own.y2, box.y2 + row),
+        x1: Math.min(own.x1, box.x1),
+        y1: Math.min(own.y1, box.y1),
+        x2: Math.max(own.x2, box.x2),
+        y2: Math.max(own.y2, box.y2),
       })
     }
   }
   return [...boxes].map(([k, box]) => ({ id: 'segmented', k, box, accepted: false }))
+}
+
+/** Planes that are turned by more than this out of the slices are others: cosine of 5 degrees. */
+const SAME_PLANE = 0.996
+
+/** The slice that a frame of a segmentation lies in, and its box there: the frame may be turned, or have other pixels. */
+function boxInSlice(
+  geometry: VolumeGeometry,
+  frame: SegmentedFrame,
+  path: string,
+): { k: number; box: EdgeBox } {
+  const { rowDirection, columnDirection, spacing } = geometry
+  const [row, column] = frame.directions ?? [rowDirection, columnDirection]
+  const [rowMm, columnMm] = frame.pixelSpacing ?? [spacing[1], spacing[2]]
+  const parallel = Math.abs(dot(cross(row, column), cross(rowDirection, columnDirection)))
+  if (!(parallel > SAME_PLANE))
+    throw new NoduleError('UNSUPPORTED', 'cannot use a segmentation of other planes than the slices', {
+      path,
+      place: '(0020,0037)',
+      expected: `${[...rowDirection, ...columnDirection].join('\\')} or in its plane`,
+      actual: [...row, ...column].join('\\'),
+    })
+  // Pixel centers have whole indices, edges lie half a pixel beside them.
+  const at = (x: number, y: number): Vector3 => {
+    const [i, j] = [(x - 0.5) * columnMm, (y - 0.5) * rowMm]
+    const mm = (axis: 0 | 1 | 2): number => frame.position[axis] + row[axis] * i + column[axis] * j
+    return patientToVoxel(geometry, [mm(0), mm(1), mm(2)])
+  }
+  const { x1, y1, x2, y2 } = frame.box
+  const corners = [at(x1, y1), at(x2, y1), at(x1, y2), at(x2, y2)]
+  const [ys, xs] = [corners.map(([, y]) => y + 0.5), corners.map(([, , x]) => x + 0.5)]
+  return {
+    k: Math.round(at((x1 + x2) / 2, (y1 + y2) / 2)[0]),
+    box: { x1: Math.min(...xs), y1: Math.min(...ys), x2: Math.max(...xs), y2: Math.max(...ys) },
+  }
 }
 
 /** The measures of nodules by id. */

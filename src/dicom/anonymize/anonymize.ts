@@ -62,7 +62,7 @@ const MAX_SHIFT_DAYS = 3650
  * them in Pixel Data is blanked or cut; text that is burned into them is refused. What an earlier de-identification says of itself stays.
  *
  * @throws NoduleError FORMAT (damaged, no identity), UNSUPPORTED (burned-in annotations, hidden bits in compressed
- *   pixels, a DICOMDIR), INVALID_PARAMETER (the new Patient ID)
+ *   pixels, native ones of an unknown transfer syntax, a DICOMDIR), INVALID_PARAMETER (the new Patient ID)
  */
 export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<AnonymizedFile> {
   checkPatientId(o.patientId)
@@ -84,12 +84,9 @@ export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<A
   const pixels = await cleanPixels(file)
   const plan = new Plan(file, o, pixels.value)
   const written = plan.dataSet(dataSet, fileContext(file), true)
-  const uid = (tag: string): string => {
-    const old = text(dataSet, tag) ?? ''
-    return o.keepUids === true || old === '' ? old : plan.uid(old)
-  }
-  const sopInstanceUid = uid('x00080018')
-  const sopClass = text(dataSet, 'x00080016') ?? ''
+  const uid = (tag: string): string => plan.newUid(text(dataSet, tag) ?? '')
+  const { sopClass, sopInstance } = identityOf(file)
+  const sopInstanceUid = plan.newUid(sopInstance)
   return {
     bytes: encodeFile(file, { sopClass, sopInstance: sopInstanceUid }, written),
     warnings: [...(mayShowText(dataSet) ? [MAY_SHOW_TEXT] : []), ...pixels.warnings],
@@ -98,6 +95,13 @@ export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<A
     seriesInstanceUid: uid('x0020000e'),
     sopInstanceUid,
   }
+}
+
+/** What the file is: by its data set, else by its meta information; '' where neither says it. */
+function identityOf({ dataSet, meta }: DicomFile): { sopClass: string; sopInstance: string } {
+  const either = (tag: string, metaTag: string): string =>
+    text(dataSet, tag) || (meta && text(meta, metaTag)) || ''
+  return { sopClass: either('x00080016', 'x00020002'), sopInstance: either('x00080018', 'x00020003') }
 }
 
 const MAY_SHOW_TEXT =
@@ -115,8 +119,8 @@ function mayShowText(dataSet: DataSet): boolean {
   return isCapture || isConverted || isScreen
 }
 
-/** What happens to an element: its bytes are kept, replaced, or it is dropped. */
-type Outcome = 'keep' | 'drop' | Uint8Array
+/** What happens to an element: its bytes are kept, replaced, or it is dropped; of sequences all values may be. */
+type Outcome = 'keep' | 'drop' | 'dummy' | Uint8Array
 
 class Plan {
   readonly patientId: string
@@ -142,6 +146,11 @@ class Plan {
     return `2.25.${BigInt(`0x${this.hash('uid', old).toString('hex').slice(0, 32)}`)}`
   }
 
+  /** What a UID becomes under the options; '' stays. */
+  newUid(old: string): string {
+    return this.o.keepUids === true || old === '' ? old : this.uid(old)
+  }
+
   dataSet(dataSet: DataSet, context: ElementContext, top: boolean): Buffer {
     const parts = new Map<string, Buffer>()
     for (const element of Object.values(dataSet.elements)) {
@@ -161,7 +170,8 @@ class Plan {
     const vr = vrOf(element, context, dataSet)
     const outcome = this.outcome(tag, vr, dataSet)
     if (outcome === 'drop') return undefined
-    if (outcome !== 'keep') return encodeElement(tag, vr, outcome)
+    if (outcome === 'dummy') return this.dummySequence(element, context)
+    if (outcome !== 'keep') return encodeElement(tag, this.isUid(tag, vr) ? 'UI' : vr, outcome)
     if (vr === 'SQ') {
       const inner = itemContext(element, context)
       return encodeSequence(
@@ -178,6 +188,31 @@ class Plan {
     return encodeElement(tag, vr, context.bigEndian ? toLittleEndian(value, vr) : value)
   }
 
+  /** One item, with the attributes of the first one and none of its values (PS3.15 E.1.1: D is never of no length). */
+  private dummySequence(element: Element, context: ElementContext): Buffer {
+    const inner = itemContext(element, context)
+    const [item] = itemsOf(element, context)
+    const parts = Object.values(item?.elements ?? {}).flatMap((part): [string, Buffer][] => {
+      const tag = part.tag.slice(1)
+      // The character set is the file's: dummies are ASCII.
+      if (lookUp(tag) === undefined || /^fffe|0000$|^00080005$/.test(tag)) return []
+      const action = profileAction(tag)
+      const vr = vrOf(part, inner, item!)
+      if (action === 'X') return []
+      if (vr === 'SQ') return [[tag, this.dummySequence(part, inner)]]
+      return [[tag, encodeElement(tag, vr, action === 'Z' ? new Uint8Array() : this.dummy(vr))]]
+    })
+    parts.sort(([a], [b]) => (a < b ? -1 : 1))
+    return encodeSequence(element.tag.slice(1), [Buffer.concat(parts.map(([, bytes]) => bytes))])
+  }
+
+  /** A value that tells nothing, of more than no length. */
+  private dummy(vr: string): Uint8Array {
+    if (vr === 'UI') return Buffer.from(this.uid(''), 'latin1')
+    const text = DUMMIES[vr]
+    return text === undefined ? new Uint8Array(DUMMY_BYTES[vr] ?? 2) : Buffer.from(text, 'latin1')
+  }
+
   private outcome(tag: string, vr: string, dataSet: DataSet): Outcome {
     if (tag === '00100020') return Buffer.from(this.patientId, 'latin1')
     // Nobody knows what an unknown attribute tells.
@@ -187,7 +222,8 @@ class Plan {
     if (action === 'X') return 'drop'
     if (action === 'Z') return new Uint8Array()
     if (action === 'shift') return this.shifted(tag, vr, dataSet)
-    return action === 'U' || vr === 'UI' ? this.uids(tag, vr, dataSet) : dummy(vr)
+    if (action === 'U') return this.uids(tag, vr, dataSet)
+    return vr === 'SQ' ? 'dummy' : this.dummy(vr)
   }
 
   /** The profile's action, changed by what the options keep. */
@@ -203,9 +239,15 @@ class Plan {
     return action
   }
 
+  /** UIDs that are replaced, also those that a writer gave another VR. */
+  private isUid(tag: string, vr: string): boolean {
+    return vr === 'UI' || (profileAction(tag) === 'U' && vr !== 'SQ')
+  }
+
   private uids(tag: string, vr: string, dataSet: DataSet): Outcome {
-    // A sequence stays: the UIDs inside of it are replaced on the way.
-    if (vr !== 'UI') return 'keep'
+    // A sequence stays: the UIDs inside of it are replaced on the way. What should be one and is none tells no UID.
+    if (vr === 'SQ') return 'keep'
+    if (lookUp(tag)?.vr === 'SQ') return 'drop'
     if (this.o.keepUids === true) return 'keep'
     const values = texts(dataSet, `x${tag}`)
     return Buffer.from(values.map((value) => (value === '' ? '' : this.uid(value))).join('\\'), 'latin1')
@@ -269,7 +311,10 @@ class Plan {
           attribute('00080104', 'LO', METHODS[code]!)[1],
         ]),
       )
+    const { sopClass, sopInstance } = identityOf(this.file)
     return [
+      attribute('00080016', 'UI', sopClass),
+      attribute('00080018', 'UI', this.newUid(sopInstance)),
       attribute('00100010', 'PN', ''),
       attribute('00100020', 'LO', this.patientId),
       attribute('00120062', 'CS', 'YES'),
@@ -289,10 +334,6 @@ const METHODS: Readonly<Record<string, string>> = {
   '113110': 'Retain UIDs Option',
 }
 
-function dummy(vr: string): Uint8Array {
-  return Buffer.from(DUMMIES[vr] ?? '', 'latin1')
-}
-
 const DUMMIES: Readonly<Record<string, string>> = {
   ...{
     AE: 'ANONYMIZED',
@@ -310,5 +351,11 @@ const DUMMIES: Readonly<Record<string, string>> = {
     DT: '19000101000000',
     TM: '000000',
   },
-  ...{ AS: '000Y', DS: '0', IS: '0' },
+  ...{ AS: '000Y', DS: '0', IS: '0', UR: 'urn:anonymized' },
+}
+
+/** Bytes of one value of the binary VRs; 2 of the others. */
+const DUMMY_BYTES: Readonly<Record<string, number>> = {
+  ...{ AT: 4, FL: 4, OF: 4, OL: 4, SL: 4, UL: 4 },
+  ...{ FD: 8, OD: 8, OV: 8, SV: 8, UV: 8 },
 }

@@ -1,6 +1,7 @@
 import { readElements } from '../read/elements.js'
 import type { DicomElement } from '../read/elements.js'
 import type { DicomFile } from '../read/parse.js'
+import { toLittleEndian } from '../write/encode.js'
 
 /** One attribute of the DICOM JSON model. */
 export interface JsonAttribute {
@@ -14,7 +15,7 @@ export interface JsonAttribute {
 const MAX_INLINE = 1024
 
 /**
- * A file in the DICOM JSON model (PS3.18 Annex F): tag -> {vr, Value}. Long byte values are named, not written: their
+ * A file in the DICOM JSON model (PS3.18 Annex F): tag -> {vr, Value}. InlineBinary is little endian. Long byte values are named, not written: their
  * BulkDataURI is the file with offset and length in bytes (of the inflated data set in deflated files). Group lengths
  * and the file meta information are left out, as the standard has it.
  */
@@ -43,7 +44,10 @@ function valueOf({ value, vr }: DicomElement, file: DicomFile): Omit<JsonAttribu
           BulkDataURI: `${file.path}?offset=${bytes.byteOffset - file.bytes.byteOffset}&length=${bytes.length}`,
         }
       }
-      return { InlineBinary: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') }
+      const inOrder = file.bigEndian ? toLittleEndian(bytes, vr) : bytes
+      return {
+        InlineBinary: Buffer.from(inOrder.buffer, inOrder.byteOffset, inOrder.length).toString('base64'),
+      }
     }
     case 'tags':
       return listOf(value.values.map((tag) => tag.toUpperCase()))

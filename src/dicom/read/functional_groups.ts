@@ -1,6 +1,6 @@
 /** What an enhanced image says of its frames: in functional groups, one for all frames and one for each. */
 import type { DataSet } from 'dicom-parser'
-import { uint16 } from './values.js'
+import { numbersOf, uint16 } from './values.js'
 
 /** What tells frames of one enhanced image apart besides their place; absent where it is no frame's own. */
 export interface FrameKind {
@@ -9,6 +9,7 @@ export interface FrameKind {
   acquisitionNumber?: number
   temporalPosition?: number
   rescaleType?: string
+  kvp?: number
 }
 
 /** @param values decodes all values of a text element of a data set */
@@ -30,13 +31,18 @@ export function readFrameKind(
     if (holder === undefined) return undefined
     return holder.elements[tag]?.length === 4 ? holder.uint32(tag) : uint16(holder, tag)
   }
+  const decimal = (sequence: string, tag: string): number | undefined => {
+    const holder = own(sequence, tag)
+    return holder === undefined ? undefined : numbersOf(holder, tag)?.[0]
+  }
   const kind = {
-    // Frame Type of CT Image Frame Type; Convolution Kernel of CT Reconstruction; Frame Content; Rescale Type.
+    // Frame Type of CT Image Frame Type; Convolution Kernel of CT Reconstruction; Frame Content; Rescale Type; CT X-Ray Details.
     imageType: text('x00189329', 'x00089007')?.split('\\'),
     kernel: text('x00189314', 'x00181210'),
     acquisitionNumber: number('x00209111', 'x00209156'),
     temporalPosition: number('x00209111', 'x00209128'),
     rescaleType: text('x00289145', 'x00281054'),
+    kvp: decimal('x00189325', 'x00180060'),
   }
   // Only what there is: the rest is the data set's.
   return Object.fromEntries(Object.entries(kind).filter(([, value]) => value !== undefined)) as FrameKind

@@ -11,7 +11,7 @@ import { shareArray, shareText } from './shared_values.js'
 import { readBits, readFrames, readModalityLut, readPadding, readRescale } from './pixel_tags.js'
 import { holderOf, readFrameKind } from './functional_groups.js'
 import type { FrameKind } from './functional_groups.js'
-import { locatePixels, possibleFrames } from './locate_pixels.js'
+import { locatePixels, presentFrames } from './locate_pixels.js'
 import type { PixelPlace } from './locate_pixels.js'
 import type { VolumeSlice } from '../../formats/volume_file.js'
 import { withoutPixels } from './without_pixels.js'
@@ -175,7 +175,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
   const { slope, intercept } = readRescale(dataSet, path)
   const lut = readModalityLut(file, bits.signed, slope === undefined)
   const frameBytes = (rows * columns * bits.bitsAllocated) / 8
-  const present = Math.min(frames, possibleFrames(file, pixelElement, size, frameBytes))
+  const present = presentFrames(file, pixelElement, size, { frames, frameBytes })
   if (present > frameLimit(size)) {
     throw new NoduleError('FORMAT', 'too many frames for a file of this size', {
       path,
@@ -251,7 +251,7 @@ export function sliceHeaders(file: DicomFile, size: number): SliceHeader[] {
     manufacturer: decoded('x00080070'),
     model: decoded('x00081090'),
     kernel: place.kernel ?? kernel,
-    kvp: number('x00180060'),
+    kvp: place.kvp ?? number('x00180060'),
     gantryTilt: number('x00181120'),
   }
   const headers = [first]
@@ -350,7 +350,7 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
 }
 
 /** A direction of a header with length 1; undefined where it is far from that: rubbish, no rounding. */
-function unitDirection([x = 0, y = 0, z = 0]: readonly number[]): Vector3 | undefined {
+export function unitDirection([x = 0, y = 0, z = 0]: readonly number[]): Vector3 | undefined {
   return Math.abs(Math.hypot(x, y, z) - 1) < 0.1 ? unit([x, y, z]) : undefined
 }
 

@@ -38,11 +38,26 @@ export function isSwapped(file: DicomFile, element: Element): boolean {
   return file.bigEndian && element.vr === 'OW' && (uint16(file.dataSet, 'x00280100') ?? 16) === 8
 }
 
-/** A lying number of frames must not fill the memory: no more than the pixel data has room for. */
-export function possibleFrames(file: DicomFile, element: Element, size: number, frameBytes: number): number {
-  const isOpen = element.hadUndefinedLength === true || !isUncompressed(file.transferSyntax)
-  const room = isOpen ? size / 64 : element.length / frameBytes
-  return Math.max(1, Math.min(Math.floor(room), size))
+/**
+ * The frames that are there. A lying number of them must not fill the memory: compressed, no more than the file has room
+ * for.
+ *
+ * @param size bytes of the whole file
+ * @throws NoduleError FORMAT where native pixel data ends before its last frame: nobody knows what became of the others
+ */
+export function presentFrames(file: DicomFile, element: Element, size: number, sizes: FrameSizes): number {
+  const { frames, frameBytes } = sizes
+  if (element.hadUndefinedLength === true || !isUncompressed(file.transferSyntax))
+    return Math.min(frames, Math.max(1, Math.floor(size / 64)))
+  // A single image that is too short is told where it is read.
+  if (frames > 1 && element.length < frames * frameBytes)
+    throw new NoduleError('FORMAT', 'Pixel Data is too short for its frames', {
+      path: file.path,
+      place: '(7FE0,0010)',
+      expected: `${frames * frameBytes} bytes for ${frames} frames`,
+      actual: String(element.length),
+    })
+  return Math.min(frames, size)
 }
 
 /**

@@ -6,7 +6,8 @@ import { fileContext, itemsOf } from './elements.js'
 import type { ElementContext } from './elements.js'
 import { PIXEL_DATA, readDicom } from './parse.js'
 import { isUncompressed } from './transfer_syntax.js'
-import { numbersOf, text, uint16 } from './values.js'
+import { unitDirection } from './header.js'
+import { isGiven, numbersOf, text, uint16 } from './values.js'
 
 /** What a DICOM segmentation object (PS3.3 A.51) outlines in a series, all its segments together. */
 export interface Segmentation {
@@ -15,13 +16,24 @@ export interface Segmentation {
   seriesInstanceUid: string | undefined
   rows: number
   columns: number
-  /** Box around what each frame holds, pixels at the edges, and where its first pixel lies (LPS, mm); no empty frames. */
-  frames: { position: Vector3; box: EdgeBox }[]
+  /** No empty ones. */
+  frames: SegmentedFrame[]
+}
+
+/** Box around what a frame holds, pixels at the edges, and where the frame lies (LPS, mm). */
+export interface SegmentedFrame {
+  box: EdgeBox
+  /** Center of the first pixel. */
+  position: Vector3
+  /** Unit vectors along a row and along a column; undefined where the file has none: those of the series. */
+  directions: [row: Vector3, column: Vector3] | undefined
+  /** Distance between rows and between columns; undefined where the file has none: those of the series. */
+  pixelSpacing: [number, number] | undefined
 }
 
 /**
  * Reads a binary segmentation object. Throws NoduleError: FILE; FORMAT (no segmentation, cut off, a frame without a
- * place); UNSUPPORTED (compressed, fractional).
+ * place or with a wrong orientation or pixel size); UNSUPPORTED (compressed, fractional).
  */
 export async function readSegmentation(path: string): Promise<Segmentation> {
   const file = await readDicom(path)
@@ -54,23 +66,46 @@ export async function readSegmentation(path: string): Promise<Segmentation> {
     })
   const context = fileContext(file)
   const groups = items(dataSet, 'x52009230', context)
-  const frames: Segmentation['frames'] = []
+  const [shared] = items(dataSet, 'x52009229', context)
+  const frames: SegmentedFrame[] = []
   for (let n = 0; n < count; n++) {
     const box = frameBox(file.bytes, pixels.dataOffset * 8 + n * rows * columns, rows, columns)
-    if (box === undefined) continue
-    const group = groups[n]
-    const plane = group && items(group, 'x00209113', context)[0]
-    const position = plane && numbersOf(plane, 'x00200032')
-    if (position?.length !== 3)
-      throw new NoduleError('FORMAT', `frame ${n + 1} has no place`, {
-        path,
-        place: '(0020,0032)',
-        expected: 'Image Position (Patient)',
-      })
-    frames.push({ position: position as unknown as Vector3, box })
+    if (box !== undefined) frames.push({ box, ...framePlane([groups[n], shared], context, path, n) })
   }
   const [series] = items(dataSet, 'x00081115', context)
   return { path, seriesInstanceUid: series && text(series, 'x0020000e'), rows, columns, frames }
+}
+
+/** Where a frame lies: by its own functional groups, else by those that all share. */
+function framePlane(
+  groups: readonly (DataSet | undefined)[],
+  context: ElementContext,
+  path: string,
+  n: number,
+): Omit<SegmentedFrame, 'box'> {
+  const find = (sequence: string, tag: string): DataSet | undefined =>
+    groups
+      .map((group) => group && items(group, sequence, context)[0])
+      .find((item) => item !== undefined && isGiven(item, tag))
+  const wrong = (summary: string, place: string, expected: string): NoduleError =>
+    new NoduleError('FORMAT', `frame ${n + 1} has ${summary}`, { path, place, expected })
+  const placed = find('x00209113', 'x00200032')
+  const position = placed && numbersOf(placed, 'x00200032')
+  if (position?.length !== 3) throw wrong('no place', '(0020,0032)', 'Image Position (Patient)')
+  const turned = find('x00209116', 'x00200037')
+  const numbers = (turned && numbersOf(turned, 'x00200037')) ?? []
+  const [row, column] = [unitDirection(numbers.slice(0, 3)), unitDirection(numbers.slice(3))]
+  if (turned !== undefined && (row === undefined || column === undefined || numbers.length !== 6))
+    throw wrong('no orientation', '(0020,0037)', 'two unit vectors')
+  const measured = find('x00289110', 'x00280030')
+  const spacing = measured && numbersOf(measured, 'x00280030')
+  if (measured !== undefined && (spacing?.length !== 2 || !spacing.every((mm) => mm > 0)))
+    throw wrong('no pixel size', '(0028,0030)', '2 numbers of Pixel Spacing > 0')
+  return {
+    position: position as unknown as Vector3,
+    directions: row && column && [row, column],
+    pixelSpacing: spacing as [number, number] | undefined,
+  }
 }
 
 function items(dataSet: DataSet, tag: string, context: ElementContext): DataSet[] {

@@ -212,17 +212,23 @@ function geometryOf(
   if (slices.length > 1) {
     const way = subtract(last.imagePosition, origin)
     const length = Math.hypot(...way)
-    const tilt = length / heights.at(-1)!
-    if (tilt > 1.0005) {
+    const height = heights.at(-1)!
+    const drift = Math.hypot(
+      way[0] - normal[0] * height,
+      way[1] - normal[1] * height,
+      way[2] - normal[2] * height,
+    )
+    // By mm, not by the angle: half a degree is pixels at the end of a long stack.
+    if (drift > Math.min(...first.pixelSpacing) / 2) {
       direction = [way[0] / length, way[1] / length, way[2] / length]
-      perHeight = tilt
+      perHeight = length / height
     }
     checkLine(slices, origin, way, heights, problems)
-    if (perHeight > 1) {
-      const degrees = (Math.acos(1 / perHeight) * 180) / Math.PI
+    if (direction !== normal) {
+      const degrees = (Math.atan2(drift, height) * 180) / Math.PI
       problems.push({
         kind: 'tilted',
-        message: `slices are stacked ${degrees.toFixed(1)} degrees off their normal`,
+        message: `slices are stacked ${degrees.toFixed(degrees < 1 ? 2 : 1)} degrees off their normal`,
       })
     }
   }

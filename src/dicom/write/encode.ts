@@ -1,7 +1,7 @@
 import { NoduleError } from '../../errors.js'
 import { PIXEL_DATA } from '../read/parse.js'
 import type { DicomFile } from '../read/parse.js'
-import { EXPLICIT_LITTLE_ENDIAN, isUncompressed } from '../read/transfer_syntax.js'
+import { COMPRESSED, EXPLICIT_LITTLE_ENDIAN, isUncompressed } from '../read/transfer_syntax.js'
 
 /** VRs with a 4-byte length. */
 const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
@@ -62,20 +62,24 @@ export function toLittleEndian(value: Uint8Array, vr: string): Uint8Array {
  * A Part 10 file: preamble, file meta information, and a data set in explicit VR little endian (compressed pixel data
  * keeps its transfer syntax).
  *
- * @throws NoduleError FORMAT where there is no SOP Class or Instance UID
+ * @throws NoduleError FORMAT where there is no SOP Class or Instance UID; UNSUPPORTED where native pixels have a transfer
+ *   syntax that nobody knows: they may be in any order of bytes
  */
 export function encodeFile(
   file: DicomFile,
   uids: { sopClass: string; sopInstance: string },
   dataSet: Uint8Array,
 ): Buffer {
-  if (uids.sopInstance === '') {
-    throw new NoduleError('FORMAT', 'cannot write an object without identity', {
-      path: file.path,
-      expected: 'SOP Instance UID (0008,0018)',
-      actual: 'none',
-    })
-  }
+  for (const [uid, expected] of [
+    [uids.sopInstance, 'SOP Instance UID (0008,0018)'],
+    [uids.sopClass, 'SOP Class UID (0008,0016)'],
+  ] as const)
+    if (uid === '')
+      throw new NoduleError('FORMAT', 'cannot write an object without identity', {
+        path: file.path,
+        expected,
+        actual: 'none',
+      })
   const pixels = file.dataSet.elements[PIXEL_DATA]
   const isEncapsulated = pixels?.encapsulatedPixelData === true
   if (isEncapsulated && isUncompressed(file.transferSyntax))
@@ -83,6 +87,14 @@ export function encodeFile(
       path: file.path,
       place: '(0002,0010)',
       expected: 'the transfer syntax of the compression',
+      actual: file.transferSyntax,
+    })
+  const isKnown = isUncompressed(file.transferSyntax) || COMPRESSED[file.transferSyntax] !== undefined
+  if (pixels !== undefined && !isEncapsulated && !isKnown)
+    throw new NoduleError('UNSUPPORTED', 'cannot tell how the pixels are written', {
+      path: file.path,
+      place: '(0002,0010)',
+      expected: 'a known transfer syntax',
       actual: file.transferSyntax,
     })
   // Native pixels under the name of a compression are written as what they are.

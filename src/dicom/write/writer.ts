@@ -99,6 +99,7 @@ export function encodeSlice(slice: SliceToWrite): Uint8Array {
     '0020000E': { vr: 'UI', Value: [slice.seriesInstanceUid] },
     '00200010': { vr: 'SH', Value: [] },
     '00200011': { vr: 'IS', Value: ['1'] },
+    '00200012': { vr: 'IS', Value: ['1'] },
     '00200013': { vr: 'IS', Value: [String(slice.instanceNumber)] },
     '00200032': { vr: 'DS', Value: slice.imagePosition.map(decimal) },
     '00200037': { vr: 'DS', Value: [...slice.rowDirection, ...slice.columnDirection].map(decimal) },

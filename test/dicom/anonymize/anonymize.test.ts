@@ -4,7 +4,17 @@ import { anonymize, decodePixels, dumpLines, parseDicom, sliceHeaders } from '..
 import type { AnonymizeOptions } from '../../../src/dicom/index.js'
 import { NoduleError } from '../../../src/errors.js'
 import { createRandom } from '../../../src/random.js'
-import { BIG_ENDIAN, IMPLICIT, sliceFile, text, uint16s } from '../bytes.js'
+import {
+  BIG_ENDIAN,
+  EXPLICIT,
+  IMPLICIT,
+  dataSet,
+  numbers,
+  sliceElements,
+  sliceFile,
+  text,
+  uint16s,
+} from '../bytes.js'
 import type { FileOptions, TestElement } from '../bytes.js'
 import { mutate } from '../mutate.js'
 
@@ -148,6 +158,61 @@ describe('anonymize', () => {
     expect(created).not.toBe("'20240305'")
   })
 
+  it.each(['LO', 'UN', 'OB', 'UI'])('replaces UIDs that a file has as %s, alike', async (vr) => {
+    const without = ['0020000e']
+    const extra = [text('0020000e', vr, '1.2.3.4567'), text('00200052', vr, '1.2.3.4568')]
+    const { bytes, seriesInstanceUid } = await run(sliceFile({ extra, without }))
+    const usual = await run(
+      sliceFile({
+        without,
+        extra: [text('0020000e', 'UI', '1.2.3.4567'), text('00200052', 'UI', '1.2.3.4568')],
+      }),
+    )
+    expect(bytes.equals(usual.bytes)).toBe(true)
+    expect(bytes.includes('1.2.3.456')).toBe(false)
+    expect(lineOf(bytes, '(0020, 000e)')).toBe(seriesInstanceUid)
+    expect((await run(sliceFile({ extra, without }), { keepUids: true })).bytes.includes('1.2.3.4567')).toBe(
+      true,
+    )
+  })
+
+  it('what an Enhanced CT must have, and every dummy, is of some length', async () => {
+    const name = Buffer.from('Doe^Jane')
+    const { bytes } = await run(
+      subject({}, [
+        text('0008002a', 'DT', '20240305101112'),
+        { tag: '00340002', vr: 'OB', bytes: name },
+        { tag: '00720071', vr: 'UR', bytes: name },
+        { tag: '0072006d', vr: 'UN', bytes: name },
+        { tag: '00081072', vr: 'SQ', items: [] },
+        {
+          tag: '00401101',
+          vr: 'SQ',
+          items: [
+            [
+              text('00080100', 'SH', 'Doe^Jane'),
+              text('0008010c', 'UI', '1.2.3.77'),
+              { tag: '00080109', vr: 'SQ', items: [[text('00080104', 'LO', 'Doe^Jane')]] },
+              text('00101000', 'LO', 'Doe^Jane'),
+            ],
+          ],
+        },
+      ]),
+    )
+    expect(bytes.includes(name)).toBe(false)
+    expect(bytes.includes('1.2.3.77')).toBe(false)
+    expect(lineOf(bytes, '(0008, 002a)')).toBe("'19000101000000'")
+    expect(lineOf(bytes, '(0018, 1000)')).toBe("'ANONYMIZED'")
+    const { elements } = parseDicom(bytes, 'b.dcm').dataSet
+    for (const tag of ['x00340002', 'x00720071', 'x0072006d', 'x00081072', 'x00401101'])
+      expect(elements[tag]!.length, tag).toBeGreaterThan(0)
+    expect(Object.keys(elements['x00401101']!.items![0]!.dataSet!.elements)).toEqual([
+      'x00080100',
+      'x00080109',
+      'x0008010c',
+    ])
+  })
+
   it('refuses burned-in text, damage and objects without identity', async () => {
     await expect(run(subject({}, [text('00280301', 'CS', 'YES')]))).rejects.toThrow(
       /\(0028,0301\): text is burned/,
@@ -157,6 +222,38 @@ describe('anonymize', () => {
     await expect(run(sliceFile({ without: ['00080018'] }))).rejects.toThrow(
       /without identity: expected SOP Instance UID/,
     )
+  })
+
+  it('takes the identity of the meta information where the data set has none', async () => {
+    const sopClass = '1.2.840.10008.5.1.4.1.1.2'
+    const meta = dataSet([
+      text('00020002', 'UI', sopClass),
+      text('00020003', 'UI', '1.2.3.98'),
+      text('00020010', 'UI', EXPLICIT),
+    ])
+    const file = Buffer.concat([
+      ...[Buffer.alloc(128), Buffer.from('DICM'), dataSet([numbers('00020000', 'UL', meta.length)]), meta],
+      dataSet(sliceElements({ without: ['00080016', '00080018'] })),
+    ])
+    const { bytes, sopInstanceUid } = await run(file)
+    const [told] = sliceHeaders(parseDicom(bytes, 'b.dcm'), bytes.length)
+    expect(told).toMatchObject({ sopClassUid: sopClass, sopInstanceUid })
+    expect(sopInstanceUid).toBe((await run(sliceFile({ uid: '1.2.3.98' }))).sopInstanceUid)
+    expect(bytes.includes('1.2.3.98')).toBe(false)
+    expect((await run(file, { keepUids: true })).sopInstanceUid).toBe('1.2.3.98')
+    await expect(run(sliceFile({ without: ['00080016'] }))).rejects.toMatchObject({
+      code: 'FORMAT',
+      message:
+        'a.dcm: cannot write an object without identity: expected SOP Class UID (0008,0016) but received none',
+    })
+  })
+
+  it('refuses native pixels of a transfer syntax that nobody knows', async () => {
+    const transferSyntax = '1.2.840.113619.5.2'
+    await expect(run(sliceFile({}, { transferSyntax }))).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: `a.dcm: (0002,0010): cannot tell how the pixels are written: expected a known transfer syntax but received ${transferSyntax}`,
+    })
   })
 
   it('any names in any character are gone', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { dicomJson, findSeries, parseDicom, seriesJson, seriesTable } from '../../../src/dicom/index.js'
-import { dicomFile, numbers, sliceFile, text, uint16s } from '../bytes.js'
+import { BIG_ENDIAN, dicomFile, numbers, sliceFile, text, uint16s } from '../bytes.js'
 import type { TestElement } from '../bytes.js'
 
 const json = (...elements: TestElement[]): ReturnType<typeof dicomJson> =>
@@ -41,6 +41,24 @@ describe('dicomJson', () => {
     ],
   ])('%s', (_, element, expected) => {
     expect(json(element)).toEqual({ [element.tag.toUpperCase()]: expected })
+  })
+
+  it.each([
+    ['OW', [2, 1, 4, 3, 6, 5, 8, 7]],
+    ['OF', [4, 3, 2, 1, 8, 7, 6, 5]],
+    ['OL', [4, 3, 2, 1, 8, 7, 6, 5]],
+    ['OD', [8, 7, 6, 5, 4, 3, 2, 1]],
+    ['OV', [8, 7, 6, 5, 4, 3, 2, 1]],
+    ['OB', [1, 2, 3, 4, 5, 6, 7, 8]],
+  ])('bytes of a big-endian file are little endian: %s', (vr, expected) => {
+    const element: TestElement = { tag: '00281408', vr, bytes: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) }
+    const items: TestElement = { tag: '00081140', vr: 'SQ', items: [[element]] }
+    const inline = { vr, InlineBinary: Buffer.from(expected).toString('base64') }
+    const file = parseDicom(dicomFile([items, element], { transferSyntax: BIG_ENDIAN }), 'a.dcm')
+    expect(dicomJson(file)).toEqual({
+      '00081140': { vr: 'SQ', Value: [{ '00281408': inline }] },
+      '00281408': inline,
+    })
   })
 
   it('names long values instead of writing them', () => {

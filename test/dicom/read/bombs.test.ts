@@ -109,14 +109,18 @@ describe('files with too much in them', () => {
 
   it('frames of one pixel, and a number of frames that lies', async () => {
     for (const pixels of [million, 10 * million]) {
-      const frames = sliceElements({
-        rows: 1,
-        columns: 1,
-        bitsAllocated: 8,
-        pixels: Buffer.alloc(pixels),
-        extra: [text('00280008', 'IS', '99999998')],
-      })
-      await expectBounded(dicomFile(frames), /too many frames/)
+      const frames = (announced: number): Buffer =>
+        dicomFile(
+          sliceElements({
+            rows: 1,
+            columns: 1,
+            bitsAllocated: 8,
+            pixels: Buffer.alloc(pixels),
+            extra: [text('00280008', 'IS', String(announced))],
+          }),
+        )
+      await expectBounded(frames(pixels), /too many frames/)
+      await expectBounded(frames(99999998), /too short for its frames/)
     }
   })
 

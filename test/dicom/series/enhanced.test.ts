@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { findSeries, readPixels, readSeriesPixels, readSliceHeader } from '../../../src/dicom/index.js'
+import { NoduleError } from '../../../src/errors.js'
 import { dicomFile, numbers, sliceElements, sliceFile, text, uint16s } from '../bytes.js'
 import type { TestElement } from '../bytes.js'
 
@@ -60,6 +61,23 @@ describe('enhanced CT', () => {
     writeFileSync(path, bytes.subarray(0, bytes.length - 32))
     const [series] = (await findSeries([folder])).series
     await expect(readSeriesPixels(series!)).rejects.toThrow(/a\.dcm: \(7FE0,0010\): pixel data is too short/)
+  })
+})
+
+describe('native frames that Pixel Data has no room for', () => {
+  it.each([3, 4, 60_000])('are told, not left out: %i announced', async (frames) => {
+    const path = join(folder, 'a.dcm')
+    const extra = [text('00280008', 'IS', String(frames))]
+    writeFileSync(path, sliceFile({ pixels: Buffer.alloc(32 * 3 - 2), extra }))
+    const error = (await readSliceHeader(path).catch((e: unknown) => e)) as NoduleError
+    expect(error).toBeInstanceOf(NoduleError)
+    expect(error.code).toBe('FORMAT')
+    expect(error.message).toBe(
+      `${path}: (7FE0,0010): Pixel Data is too short for its frames: expected ${32 * frames} bytes for ${frames} frames but received 94`,
+    )
+    const { series, skipped } = await findSeries([folder])
+    expect(series).toEqual([])
+    expect(skipped).toMatchObject([{ path, kind: 'damaged' }])
   })
 })
 

@@ -92,6 +92,18 @@ describe('findSeries', () => {
     )
   })
 
+  it.each([
+    [0.5, 9, ['tilted'], 'slices are stacked 1.7 degrees off their normal'],
+    [0.02, 0.36, ['tilted'], 'slices are stacked 0.07 degrees off their normal'],
+    [0.018, 0, [], undefined],
+  ])('a stack that drifts by %f mm a slice is sheared by %f mm', async (step, drift, expected, message) => {
+    stack(Array.from({ length: 19 }, (_, n) => ({ z: (50 / 3) * n, x: -10 + n * step })))
+    const { geometry, problems } = (await findSeries([folder])).series[0]!
+    expect(kinds(problems)).toEqual(expected)
+    expect(problems[0]?.message).toBe(message)
+    expect(voxelToPatient(geometry, 18, 0, 0)[0]).toBeCloseTo(-10 + drift, 6)
+  })
+
   it('a volume needs most slices in a line', async () => {
     stack([0, 2.5, 5, 7.5].map((z, n) => ({ z, x: n === 2 ? 50 : 0 })))
     const [usable] = (await findSeries([folder])).series

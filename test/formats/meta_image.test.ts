@@ -1,0 +1,42 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inflateSync } from 'node:zlib'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { writeMetaImage } from '../../src/formats/meta_image.js'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'nodule-meta-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const image = {
+  data: Int16Array.from({ length: 24 }, (_, n) => 100 * n - 1000),
+  shape: [2, 3, 4] as const,
+  geometry: {
+    origin: [1, 2, 3] as [number, number, number],
+    rowDirection: [1, 0, 0] as [number, number, number],
+    columnDirection: [0, 1, 0] as [number, number, number],
+    sliceDirection: [0, 0, 1] as [number, number, number],
+    spacing: [2, 0.5, 0.5] as [number, number, number],
+    slicePositions: [0, 2],
+  },
+}
+
+it.each(['a.mha', 'a.mhd'])('a compressed %s says how long its voxels are, as ITK needs it', async (name) => {
+  const paths = await writeMetaImage(join(folder, name), image, true)
+  const bytes = readFileSync(paths[0]!)
+  const head = bytes.toString('latin1')
+  const size = Number(/^CompressedData = True\nCompressedDataSize = (\d+)$/m.exec(head)?.[1])
+  const voxels = paths.length > 1 ? readFileSync(paths[1]!) : bytes.subarray(bytes.length - size)
+  expect(voxels).toHaveLength(size)
+  if (paths.length === 1)
+    expect(bytes.toString('latin1', 0, bytes.length - size)).toMatch(/\nElementDataFile = LOCAL\n$/)
+  expect(new Uint8Array(inflateSync(voxels))).toEqual(new Uint8Array(image.data.buffer))
+})
+
+it('one that is not compressed names no such length', async () => {
+  const [path] = await writeMetaImage(join(folder, 'a.mha'), image)
+  expect(readFileSync(path!, 'latin1')).not.toContain('CompressedDataSize')
+})
