@@ -4,6 +4,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { root } from './steps.mjs'
 
 // In a clone `npm run setup` builds, after it has seen to the compiler.
@@ -15,7 +16,7 @@ const prebuilt = spawnSync(
   [
     '--input-type=module',
     '-e',
-    `import { loadAddon } from ${JSON.stringify(join(root, 'dist', 'src', 'kernels', 'find_addon.js'))}
+    `import { loadAddon } from ${JSON.stringify(pathToFileURL(join(root, 'dist', 'src', 'kernels', 'find_addon.js')).href)}
      process.exit(['nodule.node', 'nodule_tensor.node'].every((file) => loadAddon(file).addon) ? 0 : 1)`,
   ],
   { encoding: 'utf8' },

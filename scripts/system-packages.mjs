@@ -96,7 +96,7 @@ export async function installPackages(missing) {
   }
   console.log(`installing by apt: ${list}`)
   const apt = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q']
-
-  const install = [...apt, 'install', '-y', '--no-install-recommends', ...names]
-  return (await quietly([...apt, 'update'])) && (await quietly(install))
+  // One broken source fails the update; the lists that are there may do.
+  await quietly([...apt, 'update'])
+  return quietly([...apt, 'install', '-y', '--no-install-recommends', ...names])
 }

@@ -100,12 +100,14 @@ const prepare = (title, folder, ...args) =>
   step(title, at(folder, 'manifest.json'), 'prepare', ...args, '--hypes', hypes, '-o', at(folder))
 prepare('1: nodule stacks to frames', 'stacks', '--stacks', stacks, '--xml', xml, '--split-file', split)
 const phantoms = at('phantoms')
+const made = join(phantoms, '.done')
 step(
   `2: ${PHANTOMS} synthetic patients`,
-  join(phantoms, `PHANTOM-${String(PHANTOMS).padStart(4, '0')}`),
+  made,
   ...['phantom', '-o', phantoms, '--patients', String(PHANTOMS), '--hard'],
   ...['--spacing', '2', '--nodules', '16', '--seed', '1'],
 )
+writeFileSync(made, '')
 prepare('2: to frames', 'phantom-frames', phantoms, '--split', '1,0,0', '--negatives', '0.5')
 prepare(
   '3: nodules put into stacks of other patients, to frames',

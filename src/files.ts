@@ -16,14 +16,19 @@ export function readText(path: string, action: string, limit = MAX_TEXT_BYTES): 
  * Writes a file whole or not at all: to a temporary name beside it, then renames it. Missing folders are made. Devices
  * and pipes (/dev/stdout, `>(...)` of the shell) are written to; they are never replaced by a file.
  * Throws NoduleError (FILE).
+ * @param durable on the disk before it has its name, so that a power loss leaves no empty file under it
  */
-export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  { durable = false }: { durable?: boolean } = {},
+): Promise<void> {
   let temporary: string | undefined
   try {
     if (await isStream(path)) return await writeThrough(path, content)
     await makeFolder(dirname(path))
     temporary = temporaryFor(path)
-    await writeFile(temporary, content)
+    await writeFile(temporary, content, { flush: durable })
     await rename(temporary, path)
   } catch (error) {
     // Whatever keeps the clean-up from working is what kept the writing from working.

@@ -1,7 +1,7 @@
 /** A folder that one process writes to at a time. */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync, rmSync, statSync, utimesSync } from 'node:fs'
-import { link, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NoduleError, fileError } from './errors.js'
 import { isObject, parseJson } from './json.js'
@@ -61,11 +61,23 @@ export async function lockFolder(folder: string, what: string): Promise<() => vo
   return release
 }
 
+/** What file systems without hard links (exFAT, some shares) say of one. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
+
+/** A lock of that content: whole or not at all, and never over another one; where there are no links only the latter. */
+async function putInPlace(draft: string, path: string): Promise<void> {
+  try {
+    await link(draft, path)
+  } catch (error) {
+    if (!NO_LINKS.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    await writeFile(path, await readFile(draft), { flag: 'wx' })
+  }
+}
+
 async function take(path: string, draft: string, what: string): Promise<void> {
   for (let attempt = 0; attempt < 5; attempt++) {
     try {
-      // Whole or not at all, and never over another one.
-      await link(draft, path)
+      await putInPlace(draft, path)
       return
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -83,7 +95,7 @@ async function take(path: string, draft: string, what: string): Promise<void> {
     }
     const moved = holderOf(aside)
     if (moved !== undefined && moved.token !== holder.token) {
-      await link(aside, path).catch(() => undefined)
+      await putInPlace(aside, path).catch(() => undefined)
       await rm(aside, { force: true })
       throw held(path, moved, what)
     }

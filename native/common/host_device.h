@@ -13,8 +13,8 @@
 
 // A CPU loop that is compiled once for each instruction set; the best one for the machine is chosen
 // when the addon is loaded. What it calls must be always_inline (NODULE_HD), or it stays at the
-// baseline.
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+// baseline. GCC knows these names of instruction sets from 12 on.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__) && __GNUC__ >= 12 && \
     !defined(__CUDACC__) && !defined(NODULE_NO_CLONES)
 #define NODULE_CLONES \
   __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "arch=x86-64-v2", "default")))

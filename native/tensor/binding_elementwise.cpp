@@ -31,6 +31,9 @@ Broadcast BroadcastOf(const Arguments& arguments, size_t meta, size_t rank, int6
   if (s.rank > 0)
     arguments.Require(s.stride_a[s.rank - 1] <= 1 && s.stride_b[s.rank - 1] <= 1, meta,
                       "last strides 0 or 1");
+  if (s.rank > 0 && s.dims[s.rank - 1] > 1)
+    arguments.Require(s.stride_a[s.rank - 1] + s.stride_b[s.rank - 1] > 0, meta,
+                      "one last stride of 1");
   if (*total == 0) *need_a = *need_b = 0;
   return s;
 }

@@ -18,10 +18,10 @@ Napi::Value ConvolutionCall(const Arguments& arguments) {
   for (int i = 0; i < 17; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
   const ConvShape s{m[0], m[1],  m[2],  m[3],  m[4],  m[5],  m[6],  m[7], m[8],
                     m[9], m[10], m[11], m[12], m[13], m[14], m[15], m[16]};
-  if (depthwise) {
+  arguments.Require(s.stride_height > 0 && s.stride_width > 0, 0, "strides > 0");
+  arguments.Require(s.filter_height > 0 && s.filter_width > 0, 0, "filter sides > 0");
+  if (depthwise)
     arguments.Require(s.in_channels == s.out_channels, 0, "as many channels out as in");
-    arguments.Require(s.stride_height > 0 && s.stride_width > 0, 0, "strides > 0");
-  }
   const auto floats = [&](size_t i, ConvRole role) {
     if (role == ConvRole::kImage)
       return arguments.Floats(
@@ -79,6 +79,7 @@ PoolCall PoolOf(const Arguments& arguments) {
   for (int i = 0; i < 14; ++i) arguments.Require(m[i] >= 0, 0, "sizes >= 0");
   const PoolShape s{m[0], m[1], m[2], m[3],  m[4],  m[5],  m[6],
                     m[7], m[8], m[9], m[10], m[11], m[12], m[13]};
+  arguments.Require(s.stride_height > 0 && s.stride_width > 0, 0, "strides > 0");
   return {s, arguments.Product(0, {s.batch, s.in_height, s.in_width, s.channels}),
           arguments.Product(0, {s.batch, s.out_height, s.out_width, s.channels})};
 }

@@ -334,19 +334,18 @@ export function checkpointName(step: number): string {
   return `step-${String(step).padStart(6, '0')}.safetensors`
 }
 
-/** The checkpoint of the highest step in a folder; undefined where there is none. */
-export async function newestCheckpoint(folder: string): Promise<string | undefined> {
+/** The checkpoints of a folder, that of the highest step first. */
+export async function checkpointsIn(folder: string): Promise<string[]> {
   let names: string[]
   try {
     names = await readdir(folder)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw fileError(folder, 'list checkpoints', error)
   }
-  const steps = names
+  return names
     .map((name) => STEP_FILE.exec(name))
     .filter((match) => match !== null)
-    .sort((a, b) => Number(a[1]) - Number(b[1]))
-  const last = steps.at(-1)
-  return last === undefined ? undefined : join(folder, last[0])
+    .sort((a, b) => Number(b[1]) - Number(a[1]))
+    .map(([name]) => join(folder, name))
 }

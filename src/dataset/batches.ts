@@ -1,4 +1,3 @@
-import { freemem } from 'node:os'
 import { checkInteger, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError } from '../errors.js'
@@ -84,7 +83,7 @@ export async function openBatches(
     { outside: options.outside ?? 'error' },
   )
   for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
-  const cache = new FrameCache(options.cacheBytes ?? Math.min(MOST_CACHED, freemem() / 3))
+  const cache = new FrameCache(options.cacheBytes ?? Math.min(MOST_CACHED, process.availableMemory() / 3))
   const order = new Order(images.length, seed, options.shuffle ?? true)
   const crops = options.jitter === true && hypes.data.mm_per_pixel > 0 ? hypes.augment.crops_per_frame : 1
   const lastItem = images.length * crops * passes

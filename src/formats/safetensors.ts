@@ -23,7 +23,7 @@ export const MAX_FILE = 0x7fff0000
 
 /** Writes tensors as float32, in the order of the map; the header is padded so that the data lie at a multiple of 8. */
 export async function writeSafeTensors(path: string, content: SafeTensors): Promise<void> {
-  await writeFileAtomic(path, encodeSafeTensors(content))
+  await writeFileAtomic(path, encodeSafeTensors(content), { durable: true })
 }
 
 export function encodeSafeTensors({ metadata, tensors }: SafeTensors): Uint8Array {

@@ -1,5 +1,5 @@
 /** Finds and loads the addon; says what to do when it is missing. */
-import { availableParallelism, freemem } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { checkInteger, invalidParameter } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
 import { IN_CLONE } from '../version.js'
@@ -164,7 +164,7 @@ const BYTES_PER_SCAN = 1.5 * 2 ** 30
 
 /** The default of every --jobs, scans or patients at a time: a thread each, where memory allows. */
 export function defaultJobs(): number {
-  return Math.max(1, Math.min(defaultThreads(), Math.floor(freemem() / BYTES_PER_SCAN)))
+  return Math.max(1, Math.min(defaultThreads(), Math.floor(process.availableMemory() / BYTES_PER_SCAN)))
 }
 
 let warned = false

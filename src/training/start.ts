@@ -6,7 +6,7 @@ import type { Hypes } from '../config/hypes.js'
 import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import type { WorkOptions } from '../work.js'
-import { newestCheckpoint } from '../checkpoints/checkpoint.js'
+import { checkpointsIn } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import type { ReduceGradients } from './flat_gradients.js'
 import { lastData, recordedData } from './log.js'
@@ -144,7 +144,7 @@ async function findEarlier<H extends RunHypes>(
   load: (path: string) => Promise<Checkpoint<H>>,
 ): Promise<(Checkpoint<H> & { path: string }) | undefined> {
   const folder = join(options.output, 'checkpoints')
-  const path = await newestCheckpoint(folder)
+  const [path, ...older] = await checkpointsIn(folder)
   if (options.resume !== true) {
     if (path === undefined) return undefined
     throw new NoduleError('FILE', 'the folder holds another run: resume it or name another folder', { path })
@@ -155,9 +155,29 @@ async function findEarlier<H extends RunHypes>(
     options.onWarning?.(`${options.output}: the run ended before its first checkpoint: it begins anew`)
     return undefined
   }
-  const earlier = await load(path)
-  checkSameRun(earlier, path, hypes, options)
-  return { ...earlier, path }
+  const earlier = await loadNewest([path, ...older], load, options.onWarning)
+  checkSameRun(earlier, earlier.path, hypes, options)
+  return earlier
+}
+
+/** The first of the files, newest first, that is whole; told where one is not. Throws the newest one's error where none is. */
+async function loadNewest<H extends RunHypes>(
+  [newest, ...older]: readonly [string, ...string[]],
+  load: (path: string) => Promise<Checkpoint<H>>,
+  onWarning: RunOptions['onWarning'],
+): Promise<Checkpoint<H> & { path: string }> {
+  try {
+    return { ...(await load(newest)), path: newest }
+  } catch (error) {
+    if (!(error instanceof NoduleError) || error.code !== 'FORMAT') throw error
+    for (const path of older) {
+      const whole = await load(path).catch(() => undefined)
+      if (whole === undefined) continue
+      onWarning?.(`${error.message}; the run goes on from ${path}`)
+      return { ...whole, path }
+    }
+    throw error
+  }
 }
 
 /** A run goes on with the hypes and the seed that it started with; only its length and its logging may change. */

@@ -10,7 +10,7 @@ import { parsePatchHypes } from '../../src/config/patch_hypes.js'
 import { probeEngines } from '../../src/engine/start.js'
 import { NoduleError } from '../../src/errors.js'
 import { trainPatches } from '../../src/training/train_patches.js'
-import { loadCheckpoint, loadCheckpointOf, newestCheckpoint } from '../../src/checkpoints/checkpoint.js'
+import { loadCheckpoint, loadCheckpointOf, checkpointsIn } from '../../src/checkpoints/checkpoint.js'
 import { readSafeTensors } from '../../src/formats/safetensors.js'
 import { runLoop } from '../../src/training/loop.js'
 import type { EntryHead, Learner } from '../../src/training/loop.js'
@@ -182,7 +182,7 @@ describe('the loop', () => {
     const onWarning = (warning: string): number => warnings.push(warning)
     const go = async (steps: number, scores: readonly number[], resume: boolean): Promise<number> => {
       const load = async (): Promise<Run['earlier']> => {
-        const newest = (await newestCheckpoint(join(output, 'checkpoints')))!
+        const newest = (await checkpointsIn(join(output, 'checkpoints')))[0]!
         return { ...(await loadCheckpoint(newest)), path: newest }
       }
       const from = resume ? await load() : undefined

@@ -4,7 +4,7 @@ import { join, relative } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { probeEngines } from '../../src/engine/start.js'
-import { checkpointName, loadCheckpoint, newestCheckpoint } from '../../src/checkpoints/checkpoint.js'
+import { checkpointName, checkpointsIn, loadCheckpoint } from '../../src/checkpoints/checkpoint.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 import { VERSION } from '../../src/version.js'
@@ -238,12 +238,21 @@ describe('train', () => {
 
   it('finds the newest checkpoint by its step', async () => {
     const folder = join(root, 'newest')
-    expect(await newestCheckpoint(folder)).toBeUndefined()
+    expect(await checkpointsIn(folder)).toEqual([])
     const result = await run('newest', { steps: 1 })
     for (const step of [999999, 1000000])
       writeFileSync(join(root, 'newest', 'checkpoints', checkpointName(step)), '')
-    expect(await newestCheckpoint(join(root, 'newest', 'checkpoints'))).toMatch(/step-1000000.safetensors$/)
+    expect((await checkpointsIn(join(root, 'newest', 'checkpoints')))[0]).toMatch(/step-1000000.safetensors$/)
     expect(result.checkpoint).toMatch(/step-000001.safetensors$/)
+    // Empty, as a power loss may leave them: the run goes on from the newest that is whole.
+    const warnings: string[] = []
+    const after = await run('newest', {
+      resume: true,
+      steps: 2,
+      onWarning: (warning) => warnings.push(warning),
+    })
+    expect(after.checkpoint).toMatch(/step-000002.safetensors$/)
+    expect(warnings.join('\n')).toMatch(/step-1000000.safetensors.*; the run goes on from .*step-000001/)
   })
 
   it('refuses a damaged checkpoint', async () => {

@@ -139,6 +139,15 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     expect(() => addon.averagePool(images.subarray(0, 14), a, b)).toThrow(long)
     const meta = Int32Array.from([8, 20, 20, 16, 20, 20, 16, 3, 3, 1, 1, 1, 1, 1, 1, 1, 1])
     const short = /^argument \d: expected at least \d+ elements$/
+    const changed = (at: number): Int32Array => meta.map((value, n) => (n === at ? 0 : value))
+    expect(() => addon.convForward(changed(9), a, b, c)).toThrow('argument 0: expected strides > 0')
+    expect(() => addon.convForward(changed(7), a, b, c)).toThrow('argument 0: expected filter sides > 0')
+    const pool = Int32Array.from([1, 4, 4, 1, 4, 4, 2, 2, 0, 1, 1, 1, 0, 0])
+    expect(() => addon.averagePoolGradient(pool, a, b)).toThrow('argument 0: expected strides > 0')
+    // One of both is spread over a row; two would be read as rows.
+    expect(() => addon.binary(0, a, b, c, Int32Array.from([64, 0, 0]), 1)).toThrow(
+      'argument 4: expected one last stride of 1',
+    )
     expect(() => addon.convForward(meta, a, b, c)).toThrow(short)
     expect(() => addon.convBackwardFilter(meta, a, b, c)).toThrow(short)
     expect(() => addon.convBackwardData(meta, a, b, c)).toThrow(short)
