@@ -6,6 +6,7 @@ import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../d
 import { readList } from '../dataset/index.js'
 import type { PrepareOptions, SliceRule } from '../dataset/index.js'
 import { drawBatches, drawDataset } from '../pictures/index.js'
+import { lockFolder } from '../lock.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
 import { printNote, printResult } from '../terminal/output.js'
 
@@ -182,6 +183,8 @@ export const command: CommandModule<object, Flags> = {
     const slices = slicesOf(flags)
     const draw = checkInteger('draw', flags.draw, 0, 10000)
     const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
+    // Given back when the process ends.
+    await lockFolder(flags.output, 'preparing data')
     const result = await longWork(
       'prepare',
       async (tools) =>

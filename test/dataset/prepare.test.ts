@@ -167,6 +167,21 @@ describe('prepareDataset', () => {
     for (const name of [fileName(one), fileName(other)]) expect(name).toMatch(/^[\w-][\w.-]{0,110}$/)
   })
 
+  it('does a scan again whose frames a run with other options has written over in part', async () => {
+    await prepare()
+    const before = contents(output)
+    const frames = readdirSync(join(output, 'frames')).filter((file) => file.startsWith('P1_1.2.1'))
+    const last = join(output, 'frames', frames.at(-1)!)
+    const whole = readFileSync(last)
+    rmSync(last)
+    mkdirSync(last)
+    await expect(prepare({ boxes: { minReaders: 2 } })).rejects.toMatchObject({ code: 'FILE' })
+    rmSync(last, { recursive: true })
+    writeFileSync(last, whole)
+    expect((await prepare()).made).toBeGreaterThan(0)
+    expect(contents(output)).toEqual(before)
+  })
+
   it('goes on after an interruption as if there had been none', async () => {
     const stop = new AbortController()
     const interrupted = prepare({

@@ -12,7 +12,7 @@ import type { PrepareItem } from './find_items.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { emptyLists, listsOfParts, patientOf, writeLists } from './lists_of_parts.js'
 import { frameParameters } from './parameters.js'
-import { framesExist, readRecord } from './record.js'
+import { framesExist, outdate, readRecord } from './record.js'
 import { sha256 } from '../../hash.js'
 import type { ScanRecord } from './record.js'
 import { createScanPool } from './scan_pool.js'
@@ -72,7 +72,10 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
           if (old?.key === key && framesExist(output, old)) {
             records[index] = old
             unchanged++
-          } else records[index] = await pool.run(item.task({ parameters, output, key, old }, allowed))
+          } else {
+            if (old !== undefined) await outdate(output, old)
+            records[index] = await pool.run(item.task({ parameters, output, key, old }, allowed))
+          }
         } catch (error) {
           // What cannot be written here cannot be for the next scan either.
           if (!(error instanceof NoduleError) || (error.code === 'FILE' && liesIn(output, error.path)))

@@ -152,6 +152,11 @@ export function framesExist(output: string, record: ScanRecord): boolean {
   return Object.keys(record.frames).every((path) => existsSync(join(output, path)))
 }
 
+/** Marks a record as of no options, while its frames are written over: what ends in between leaves a mixture of both. */
+export async function outdate(output: string, record: ScanRecord): Promise<void> {
+  await writeFileAtomic(recordPath(output, record), `${JSON.stringify({ ...record, key: '' })}\n`)
+}
+
 /** Writes the record, after its frames; frames that only the old record names are removed. */
 export async function writeRecord(
   output: string,
