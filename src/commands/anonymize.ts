@@ -36,12 +36,12 @@ export const command: CommandModule<object, Flags> = {
       .option('keep-patient', {
         type: 'boolean',
         default: false,
-        describe: 'Keep sex, age, size and weight (113108)',
+        describe: 'Keep sex, age, size, weight, ethnic group, pregnancy and smoking (113108)',
       })
       .option('keep-device', {
         type: 'boolean',
         default: false,
-        describe: 'Keep names of the device (113109)',
+        describe: 'Keep names, places, serial numbers and calibration dates of the device (113109)',
       })
       .option('dates', {
         choices: ['remove', 'keep', 'shift'] as const,

@@ -20,9 +20,9 @@ export interface AnonymizeOptions {
   keepUids?: boolean
   /** Remove dates (basic profile), keep them (113106), or shift each patient's by a number of days (113107). */
   dates?: 'remove' | 'keep' | 'shift'
-  /** Keep sex, age, size and weight (113108). */
+  /** Keep sex, age, size, weight, ethnic group, pregnancy and smoking (113108). */
   keepPatient?: boolean
-  /** Keep the names and serial numbers of the device (113109). */
+  /** Keep what tells the device: its names, places, serial numbers and dates of calibration (113109). */
   keepDevice?: boolean
   /** New Patient ID, printable ASCII; default: a pseudonym made of the old one and the key. */
   patientId?: string | undefined
@@ -46,14 +46,22 @@ export interface AnonymizedFile {
   sopInstanceUid: string
 }
 
-const PATIENT_TAGS = new Set(['00100040', '00101010', '00101020', '00101030', '00102203'])
-const DEVICE_TAGS = new Set(
-  ['00081010', '00181000', '00181002', '00181004', '00181005', '00181007', '00181008'].concat([
-    ...['0018700a', '00181200', '00181201', '00181202', '00189371', '00189373', '00189367'],
-  ]),
+/** What Table E.1-1 keeps (K) of the patient and of the device; what it would clean (C) goes. */
+const PATIENT_TAGS = tagSet(
+  '00100040 00101010 00101020 00101030 00102160 001021a0 001021c0 00102203 0072005f',
 )
+const DEVICE_TAGS = tagSet(`
+  00081010 0014407c 0014407e 0016004e 0016004f 00160050 00160051 00181000 00181002 00181004 00181005
+  00181007 00181008 00181009 0018100a 0018100b 00181200 00181201 00181202 00181203 00181204 00181205
+  00185011 0018700a 0018700c 0018700e 00189367 00189371 00189373 00203401 00321020 00400010 00400011
+  00400242 00404025 00404027 00404028 00404030 00500020 04000563 300a00b2 300a0216 300c0127 30080105
+  3010002d 30100043`)
 const BIRTH = new Set(['00100030', '00100032', '00100033', '00100034'])
 const MAX_SHIFT_DAYS = 3650
+
+function tagSet(tags: string): ReadonlySet<string> {
+  return new Set(tags.trim().split(/\s+/))
+}
 
 /**
  * De-identifies an object by the Basic Application Level Confidentiality Profile (PS3.15 Annex E): attributes are
@@ -232,8 +240,9 @@ class Plan {
     const { o } = this
     if (action === undefined) return vr === 'PN' ? 'Z' : undefined
     if (o.keepPatient === true && PATIENT_TAGS.has(tag)) return undefined
-    if (o.keepDevice === true && DEVICE_TAGS.has(tag)) return undefined
     const isDate = (vr === 'DA' || vr === 'DT' || vr === 'TM') && !BIRTH.has(tag)
+    // Dates of calibration are shifted with the others: they would tell by how much.
+    if (o.keepDevice === true && DEVICE_TAGS.has(tag) && !(isDate && o.dates === 'shift')) return undefined
     if (isDate && o.dates !== undefined && o.dates !== 'remove')
       return o.dates === 'keep' ? undefined : 'shift'
     return action

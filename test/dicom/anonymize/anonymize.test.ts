@@ -224,6 +224,33 @@ describe('anonymize', () => {
     )
   })
 
+  it('keeps what the options of the profile keep, and shifts dates of calibration with the others', async () => {
+    const extra = [
+      text('00102160', 'SH', 'GROUP'),
+      text('001021a0', 'CS', 'NO'),
+      text('00181009', 'UT', 'UDI-1'),
+      text('00181200', 'DA', '20240305'),
+      text('00400242', 'SH', 'STATION'),
+    ]
+    const names: TestElement = {
+      tag: '00404028',
+      vr: 'SQ',
+      items: [[text('00080100', 'SH', 'CT1'), text('00081070', 'PN', 'Doe^Jane')]],
+    }
+    const source = subject({}, [...extra, names])
+    const patient = (await run(source, { keepPatient: true })).bytes
+    const device = (await run(source, { keepDevice: true })).bytes
+    const lines = (bytes: Buffer): (string | undefined)[] =>
+      ['(0010, 2160)', '(0010, 21a0)', '(0018, 1009)', '(0040, 0242)'].map((tag) => lineOf(bytes, tag))
+    expect(lines(patient)).toEqual(["'GROUP'", "'NO'", undefined, undefined])
+    expect(lines(device)).toEqual([undefined, undefined, "'UDI-1'", "'STATION'"])
+    expect(device.includes('CT1')).toBe(true)
+    expect(device.includes('Doe^Jane')).toBe(false)
+    expect(lineOf(device, '(0018, 1200)')).toBe("'20240305'")
+    const shifted = (await run(source, { keepDevice: true, dates: 'shift' })).bytes
+    expect(lineOf(shifted, '(0018, 1200)')).toBe(lineOf(shifted, '(0008, 0020)'))
+  })
+
   it('takes the identity of the meta information where the data set has none', async () => {
     const sopClass = '1.2.840.10008.5.1.4.1.1.2'
     const meta = dataSet([
