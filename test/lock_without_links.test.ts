@@ -1,3 +1,4 @@
+import type * as promises from 'node:fs/promises'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,7 +7,7 @@ import { lockFolder } from '../src/lock.js'
 
 // As exFAT and some shares answer.
 vi.mock('node:fs/promises', async (importOriginal) => ({
-  ...(await importOriginal<typeof import('node:fs/promises')>()),
+  ...(await importOriginal<typeof promises>()),
   link: async () => Promise.reject(Object.assign(new Error('EPERM: link'), { code: 'EPERM' })),
 }))
 

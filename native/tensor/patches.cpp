@@ -43,10 +43,11 @@ void CopyPatch(const ConvShape& s, const float* x, int64_t pixel, float* to) {
 const float* Patches(const ConvShape& s, const float* x) {
   float* patches = PatchMemory(s);
   const int64_t size = PatchSize(s);
-  ParallelFor(Pixels(s), std::max<int64_t>(1, kGrain / std::max<int64_t>(1, size)), [&](int64_t begin, int64_t end) {
-    for (int64_t pixel = begin; pixel < end; ++pixel)
-      CopyPatch(s, x, pixel, patches + pixel * size);
-  });
+  ParallelFor(Pixels(s), std::max<int64_t>(1, kGrain / std::max<int64_t>(1, size)),
+              [&](int64_t begin, int64_t end) {
+                for (int64_t pixel = begin; pixel < end; ++pixel)
+                  CopyPatch(s, x, pixel, patches + pixel * size);
+              });
   return patches;
 }
 

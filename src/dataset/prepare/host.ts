@@ -1,3 +1,4 @@
+import { greatest, least } from '../../lists.js'
 import { readSegmentation } from '../../dicom/index.js'
 import type { SegmentedFrame, Series } from '../../dicom/index.js'
 import { NoduleError } from '../../errors.js'
@@ -127,7 +128,7 @@ function boxInSlice(
   const [ys, xs] = [corners.map(([, y]) => y + 0.5), corners.map(([, , x]) => x + 0.5)]
   return {
     k: Math.round(at((x1 + x2) / 2, (y1 + y2) / 2)[0]),
-    box: { x1: Math.min(...xs), y1: Math.min(...ys), x2: Math.max(...xs), y2: Math.max(...ys) },
+    box: { x1: least(xs), y1: least(ys), x2: greatest(xs), y2: greatest(ys) },
   }
 }
 

@@ -219,7 +219,7 @@ function geometryOf(
       way[2] - normal[2] * height,
     )
     // By mm, not by the angle: half a degree is pixels at the end of a long stack.
-    if (drift > Math.min(...first.pixelSpacing) / 2) {
+    if (drift > least(first.pixelSpacing) / 2) {
       direction = [way[0] / length, way[1] / length, way[2] / length]
       perHeight = length / height
     }
