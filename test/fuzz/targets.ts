@@ -187,7 +187,7 @@ export async function targets(folder: string): Promise<Target[]> {
         if (path.endsWith('marks.csv')) await readMarks(path, [])
         else if (path.endsWith('findings.csv')) readFindingsCsv(path, false)
         else if (path.endsWith('series.csv')) readSeriesList(path)
-        else if (path.endsWith('labels.csv')) await evaluateFiles({ labels: path, bootstraps: 0 })
+        else if (path.endsWith('labels.csv')) await evaluateFiles({ labels: path })
         else if (path.endsWith('split.csv')) splitRule('', undefined, path)
         else readStackIndex(join(path, '..'))
       },
