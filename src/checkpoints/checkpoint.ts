@@ -327,15 +327,15 @@ export async function removeUnfinished(folder: string): Promise<void> {
 }
 
 /** The names that `checkpointName` makes. */
-export const STEP_FILE = /^step-(\d+)\.safetensors$/
+const STEP_FILE = /^step-(\d+)\.safetensors$/
 
 /** `step-000500.safetensors`. */
 export function checkpointName(step: number): string {
   return `step-${String(step).padStart(6, '0')}.safetensors`
 }
 
-/** The checkpoints of a folder, that of the highest step first. */
-export async function checkpointsIn(folder: string): Promise<string[]> {
+/** The checkpoints of a folder, that of the highest step first. `upTo`: those of later steps left out. */
+export async function checkpointsIn(folder: string, upTo = Infinity): Promise<string[]> {
   let names: string[]
   try {
     names = await readdir(folder)
@@ -346,6 +346,7 @@ export async function checkpointsIn(folder: string): Promise<string[]> {
   return names
     .map((name) => STEP_FILE.exec(name))
     .filter((match) => match !== null)
+    .filter(([, step]) => Number(step) <= upTo)
     .sort((a, b) => Number(b[1]) - Number(a[1]))
     .map(([name]) => join(folder, name))
 }

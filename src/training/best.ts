@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs'
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
 import { NoduleError, fileError } from '../errors.js'
-import { STEP_FILE, loadCheckpointOf } from '../checkpoints/checkpoint.js'
+import { checkpointsIn, loadCheckpointOf } from '../checkpoints/checkpoint.js'
 import type { Best, ModelKind } from '../checkpoints/checkpoint.js'
 
 /** Counts a look's score, higher is better: `improved` says whether it is the best yet. */
@@ -35,15 +34,15 @@ export async function keptScore(
   }
 }
 
-/** Removes all but the newest step-*.safetensors of a folder; 0: none. Throws NoduleError (FILE). */
-export async function pruneCheckpoints(folder: string, keep: number): Promise<void> {
+/**
+ * Removes all but the newest step-*.safetensors of a folder; 0: none. Those after the run's step, damaged ones that it did
+ * not go on from, neither count nor go. Throws NoduleError (FILE).
+ */
+export async function pruneCheckpoints(folder: string, keep: number, step: number): Promise<void> {
   if (keep === 0) return
+  const own = await checkpointsIn(folder, step)
   try {
-    const steps = (await readdir(folder))
-      .map((name) => STEP_FILE.exec(name))
-      .filter((match) => match !== null)
-      .sort((a, b) => Number(b[1]) - Number(a[1]))
-    for (const [name] of steps.slice(keep)) await rm(join(folder, name))
+    for (const path of own.slice(keep)) await rm(path)
   } catch (error) {
     throw fileError(folder, 'remove old checkpoints', error)
   }

@@ -180,10 +180,10 @@ export async function runLoop<
     const saveStep = async (at: number): Promise<string> => {
       const path = await save(join(folder, checkpointName(at)), at)
       await copyAsLast(path)
-      await pruneCheckpoints(folder, hypes.logging.keep_checkpoints)
+      await pruneCheckpoints(folder, hypes.logging.keep_checkpoints, at)
       return path
     }
-    if (earlier !== undefined) await pruneCheckpoints(folder, hypes.logging.keep_checkpoints)
+    if (earlier !== undefined) await pruneCheckpoints(folder, hypes.logging.keep_checkpoints, firstStep)
     let last: Entry | undefined
     // The means since the last entry, and the model on test data.
     const report = async (at: number, over: boolean, histograms?: SummaryValue[]): Promise<Look> => {

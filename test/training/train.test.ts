@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
@@ -253,6 +253,15 @@ describe('train', () => {
     })
     expect(after.checkpoint).toMatch(/step-000002.safetensors$/)
     expect(warnings.join('\n')).toMatch(/step-1000000.safetensors.*; the run goes on from .*step-000001/)
+  })
+
+  it('keeps what it writes, whatever damaged checkpoints of later steps there are', async () => {
+    await run('torn', { steps: 1 })
+    writeFileSync(join(root, 'torn', 'checkpoints', checkpointName(5)), '')
+    const set = ['logging.keep_checkpoints=1']
+    const { checkpoint } = await run('torn', { steps: 2, resume: true, set })
+    expect((await loadCheckpoint(checkpoint)).step).toBe(2)
+    expect(existsSync(join(root, 'torn', 'checkpoints', checkpointName(1)))).toBe(false)
   })
 
   it('refuses a damaged checkpoint', async () => {
