@@ -13,6 +13,7 @@ function stamped(file, value) {
   return existsSync(file) && readFileSync(file, 'utf8') === value
 }
 
+/** Resolves to a code, 0 where they are there now. */
 async function installNpmPackages() {
   const stamp = join(root, 'node_modules', '.nodule-lock')
   const value = createHash('sha256')
@@ -21,10 +22,11 @@ async function installNpmPackages() {
     .digest('hex')
   if (stamped(stamp, value)) {
     console.log('npm packages: up to date')
-    return
+    return 0
   }
-  await start('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
-  writeFileSync(stamp, value)
+  const code = await start('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
+  if (code === 0) writeFileSync(stamp, value)
+  return code
 }
 
 function listFiles(folder) {
@@ -70,9 +72,9 @@ const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 19))
   fail(`nodule needs Node 20.19 or newer; this is ${process.version}`)
 say('set-up 1 of 3: system packages and npm packages')
-const system = installPackages(missingPackages())
-await installNpmPackages()
-await system
+// Both to their ends: apt must not be left half done.
+const [code] = await Promise.all([installNpmPackages(), installPackages(missingPackages())])
+if (code !== 0) process.exit(code)
 say('set-up 2 of 3: native addon')
 buildAddon()
 say('set-up 3 of 3: TypeScript')

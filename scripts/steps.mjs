@@ -17,18 +17,18 @@ export function run(command, args, options = {}) {
   }
 }
 
-/** As run, beside other work. */
+/** As run, beside other work, which may have to end first: resolves to the code that the process is to end with. */
 export function start(command, args) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, stdio: 'inherit' })
-    child.on('error', (error) => fail(`cannot run ${command}: ${error.message}`))
+    child.on('error', (error) => {
+      console.error(`cannot run ${command}: ${error.message}`)
+      resolve(1)
+    })
     child.on('close', (code, signal) => {
-      if (code === 0) resolve()
-      else if (signal !== null) process.exit(130)
-      else {
+      if (signal === null && code !== 0)
         console.error(`\n${command} ${args.join(' ')} ended with code ${code}`)
-        process.exit(code ?? 1)
-      }
+      resolve(signal === null ? code : 130)
     })
   })
 }

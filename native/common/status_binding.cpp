@@ -40,11 +40,13 @@ Napi::Value Status(const Napi::CallbackInfo& info) {
   return status;
 }
 
-// (count)
+// (count, once?): `once`: only where nobody in this process, a worker thread included, has set it.
 Napi::Value SetThreads(const Napi::CallbackInfo& info) {
   const double count = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : 0;
   if (!(count >= 1 && count <= 1024)) Refuse(info.Env(), "threads", "integer between 1 and 1024");
-  SetThreadCount(static_cast<int>(count));
+  static std::atomic<bool> is_set{false};
+  const bool once = info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
+  if (!is_set.exchange(true) || !once) SetThreadCount(static_cast<int>(count));
   return info.Env().Undefined();
 }
 

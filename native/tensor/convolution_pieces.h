@@ -28,7 +28,8 @@ std::vector<ConvPiece> CutConvolution(const ConvShape& s, ConvCut cut, int64_t w
 
 /// Computes a convolution piece by piece: threads take the next piece when they have finished one, each piece on one
 /// thread. oneDNN itself halves the work by threads, and its filter gradients wait for each other by spinning: beside
-/// another busy process that takes several times as long. Filter gradients of the pieces are added in order.
+/// another busy process that takes several times as long. Filter gradients of the pieces are added in order; how
+/// many pieces there are, and so their last digits, depends on the number of threads.
 /// @param make makes the plan of a piece: operands in the order of `roles`, the last one the result
 /// @returns false where it is better not cut (one thread, little work, no fast code for a piece); nothing was computed
 bool RunInPieces(PlanKind kind, const ConvShape& s, const std::array<ConvRole, 3>& roles,

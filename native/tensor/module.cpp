@@ -14,12 +14,15 @@ std::mutex& CallMutex() {
 
 namespace {
 
-// threads(count?): sets when given, returns the count.
+// threads(count?, once?): sets when given, returns the count. `once`: only where nobody in this process has set it.
 Napi::Value ThreadsCall(const Arguments& arguments) {
+  static bool is_set = false;  // Under CallMutex.
   if (!arguments.Missing(0)) {
     const double count = arguments.Number(0);
     arguments.Require(count >= 1 && count <= 1024, 0, "number between 1 and 1024");
-    SetThreadCount(static_cast<int>(count));
+    const bool once = !arguments.Missing(1) && arguments.Boolean(1);
+    if (!once || !is_set) SetThreadCount(static_cast<int>(count));
+    is_set = true;
   }
   return Napi::Number::New(arguments.Env(), ThreadCount());
 }

@@ -34,7 +34,8 @@ export interface Addon {
     threads: number
     isa: string
   }
-  setThreads: (count: number) => void
+  /** `once`: only where nothing in this process, a worker thread included, has set it. */
+  setThreads: (count: number, once?: boolean) => void
   /** Does nothing: what a call costs. */
   nothing: () => void
   /** Reads all bytes on the pool's threads: what reading costs. */
@@ -89,7 +90,7 @@ function load(): Found<Addon> {
   if (loaded !== undefined) return loaded
   const threads = defaultThreads()
   loaded = loadAddon<Addon>('nodule.node', process.env['NODULE_ADDON'])
-  loaded.addon?.setThreads(threads)
+  loaded.addon?.setThreads(threads, true)
   return loaded
 }
 

@@ -1,9 +1,11 @@
-import { appendFile, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { appendFile, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { masked } from '../crc32c.js'
 import { fileError } from '../errors.js'
-import { makeFolder, writeFileAtomic } from '../files.js'
+import { makeFolder } from '../files.js'
 import { greatest } from '../lists.js'
+import { forgetTemporary, temporaryFor } from '../temporaries.js'
 import { Event } from './event_schema.js'
 import { scalar } from './summaries.js'
 import type { SummaryValue } from './summaries.js'
@@ -25,18 +27,29 @@ export function tfRecord(data: Uint8Array): Uint8Array {
 const encode = (event: Record<string, unknown>): Uint8Array =>
   tfRecord(Event.encode(Event.create(event)).finish())
 
-/** The whole TFRecords of a file; a last one that was cut off, and what follows a damaged one, is left out. */
-function* tfRecords(file: Buffer): Generator<{ record: Buffer; data: Buffer }> {
-  for (let at = 0; at + 16 <= file.length;) {
-    const length = Number(file.readBigUInt64LE(at))
-    const end = at + 16 + length
-    if (end > file.length) return
-    const data = file.subarray(at + 12, end - 4)
-    if (file.readUInt32LE(at + 8) !== masked(file.subarray(at, at + 8))) return
-    if (file.readUInt32LE(end - 4) !== masked(data)) return
-    yield { record: file.subarray(at, end), data }
+/**
+ * The whole TFRecords of a file, one at a time: a file may be larger than memory. A last one that was cut off, and what
+ * follows a damaged one, is left out.
+ */
+async function* tfRecords(file: FileHandle, size: number): AsyncGenerator<{ record: Buffer; data: Buffer }> {
+  for (let at = 0; at + 16 <= size;) {
+    const head = await readAt(file, at, 12)
+    if (head.readUInt32LE(8) !== masked(head.subarray(0, 8))) return
+    const end = at + 16 + Number(head.readBigUInt64LE(0))
+    if (end > size) return
+    const record = await readAt(file, at, end - at)
+    const data = record.subarray(12, -4)
+    if (record.readUInt32LE(record.length - 4) !== masked(data)) return
+    yield { record, data }
     at = end
   }
+}
+
+async function readAt(file: FileHandle, at: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  const { bytesRead } = await file.read(buffer, 0, length, at)
+  // Cut off meanwhile: zeros are no checksum of theirs.
+  return buffer.fill(0, bytesRead)
 }
 
 /**
@@ -48,22 +61,38 @@ export async function dropEventsFrom(folder: string, step: number): Promise<void
   for (const name of await eventFiles(folder)) {
     const path = join(folder, name)
     try {
-      const before = await readFile(path)
-      const kept: Buffer[] = []
-      let values = 0
-      for (const { record, data } of tfRecords(before)) {
+      await shorten(path, step)
+    } catch (error) {
+      throw fileError(path, 'shorten', error)
+    }
+  }
+}
+
+async function shorten(path: string, step: number): Promise<void> {
+  const before = await open(path)
+  const temporary = temporaryFor(path)
+  try {
+    const { size } = await before.stat()
+    const after = await open(temporary, 'w')
+    let [kept, values] = [0, 0]
+    try {
+      for await (const { record, data } of tfRecords(before, size)) {
         const event = Event.decode(data) as unknown as { step: unknown; summary?: unknown }
         // int64: a Long object, or a number where the package for those is not installed.
         if (event.summary != null && Number(event.step) >= step) continue
         if (event.summary != null) values++
-        kept.push(record)
+        await after.writeFile(record)
+        kept += record.length
       }
-      const after = Buffer.concat(kept)
-      if (values === 0) await rm(path)
-      else if (after.length < before.length) await writeFileAtomic(path, after)
-    } catch (error) {
-      throw fileError(path, 'shorten', error)
+    } finally {
+      await after.close()
     }
+    if (values === 0) await rm(path)
+    else if (kept < size) await rename(temporary, path)
+  } finally {
+    await before.close()
+    await rm(temporary, { force: true })
+    forgetTemporary(temporary)
   }
 }
 

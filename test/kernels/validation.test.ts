@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { chooseDevice } from '../../src/kernels/addon.js'
 import {
@@ -157,6 +159,19 @@ describe('the addon', () => {
     setThreads(status.threads)
     expect(() => setThreads(0)).toThrow(refused(/for threads/))
     expect(() => setThreads(1.5)).toThrow(refused(/for threads/))
+  })
+
+  it.skipIf(!status.available)('keeps that number where a worker thread loads the addon too', async () => {
+    setThreads(3)
+    // As src/kernels/addon.ts does at first.
+    const worker = new Worker(
+      `const { workerData } = require('node:worker_threads')
+       require(workerData).setThreads(2, true)`,
+      { eval: true, workerData: status.path },
+    )
+    expect(await once(worker, 'exit')).toEqual([0])
+    expect(addonStatus().threads).toBe(3)
+    setThreads(status.threads)
   })
 
   it.skipIf(status.cudaUsable)('refuses the CUDA device where there is none', () => {

@@ -1,4 +1,12 @@
-import { appendFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -71,5 +79,16 @@ describe('event files', () => {
       ],
     })
     await expect(dropEventsFrom(join(folder, 'absent'), 0)).resolves.toBeUndefined()
+  })
+
+  it('shortens a file that is larger than what can be read at once', async () => {
+    const place = join(folder, 'large')
+    const writer = await EventWriter.create(join(place, 'events.out.tfevents.1'), 0, 1000)
+    for (const step of [0, 10]) await writer.scalars(step, { loss: step }, 1000)
+    // Zeros that take no place on the disk: cut off, as a record.
+    truncateSync(writer.path, 3 * 2 ** 30)
+    await dropEventsFrom(place, 10)
+    expect(readdirSync(place)).toEqual(['events.out.tfevents.1'])
+    expect(readScalars(place)).toEqual({ loss: [[0, 0]] })
   })
 })

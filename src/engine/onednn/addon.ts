@@ -66,7 +66,7 @@ export interface TensorAddon {
   readonly unaryOps: Opcodes<UnaryName>
   readonly reduceOps: Opcodes<ReduceName>
   readonly optimizers: Opcodes<OptimizerName>
-  threads: (count?: number) => number
+  threads: (count?: number, once?: boolean) => number
   bfloat16: (on?: boolean) => boolean
   describePrimitives: () => string
   address: (array: Uint8Array) => number
@@ -202,7 +202,7 @@ function load(): Found<TensorAddon> {
   if (spin === undefined && process.env['OMP_WAIT_POLICY'] === undefined)
     process.env['GOMP_SPINCOUNT'] = SPIN_COUNT
   loaded = loadAddon<TensorAddon>('nodule_tensor.node', process.env['NODULE_TENSOR_ADDON'])
-  loaded.addon?.threads(threads)
+  loaded.addon?.threads(threads, true)
   // OpenMP has read it; children of this process must not inherit it.
   if (spin === undefined) delete process.env['GOMP_SPINCOUNT']
   return loaded

@@ -98,6 +98,13 @@ describe.skipIf(problem !== undefined)(`convolutions in pieces ${problem ?? ''}`
     })
   })
 
+  test('the number of threads stays where another thread loads the addon too', () => {
+    setNativeThreads(2)
+    // As src/engine/onednn/addon.ts does at first.
+    expect(requireTensorAddon().threads(5, true)).toBe(2)
+    expect(requireTensorAddon().threads(3)).toBe(3)
+  })
+
   test('bad calls are refused: no pixels, buffers that are too short, sizes that no buffer has', () => {
     setNativeThreads(2)
     const addon = requireTensorAddon()
