@@ -131,6 +131,8 @@ Napi::Value Export(const Napi::CallbackInfo& info) {
   static std::mutex& mutex = CallMutex();
   const std::lock_guard<std::mutex> lock(mutex);
   const SignalBlock block;
+  // OpenMP has a number for each of them.
+  UseThreadCount();
   try {
     return function(Arguments(info));
   } catch (const Napi::Error&) {

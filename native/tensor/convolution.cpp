@@ -151,6 +151,13 @@ bool IsProduct(const ConvShape& s) {
          s.stride_width == 1 && s.out_height == s.in_height && s.out_width == s.in_width;
 }
 
+// oneDNN 2.6's 1x1 filter gradient writes behind its scratch memory where it has to skip pixels and these have fewer
+// channels than a register has numbers: wrong gradients, or a damaged heap.
+bool IsUnsafeFilterGradient(const ConvShape& s) {
+  constexpr int64_t kRegister = 16;
+  return s.filter_height == 1 && s.filter_width == 1 && s.in_channels < kRegister;
+}
+
 }  // namespace
 
 void ConvForward(const ConvShape& s, const float* x, const float* filter, float* y) {
@@ -202,7 +209,7 @@ void ConvBackwardFilter(const ConvShape& s, const float* x, const float* dy, flo
     WinogradBackwardFilter(s, x, dy, d_filter);
     return;
   }
-  if (IsPatchProduct(s)) {
+  if (IsPatchProduct(s) || IsUnsafeFilterGradient(s)) {
     PatchBackwardFilter(s, x, dy, d_filter);
     return;
   }

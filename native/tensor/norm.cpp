@@ -77,7 +77,9 @@ void BatchNormTraining(const NormShape& s, const float* x, const float* gamma, c
   for (int64_t c = 0; c < s.channels; ++c) {
     const double d = sums[c] / n;
     mean[c] = static_cast<float>(shift[c] + d);
-    variance[c] = static_cast<float>(std::max(0.0, sums[s.channels + c] / n - d * d));
+    const double square = sums[s.channels + c] / n - d * d;
+    // Not std::max, which gives 0 for NaN.
+    variance[c] = static_cast<float>(square < 0 ? 0 : square);
   }
   Normalize(s, x, AffineOf(s, gamma, beta, mean, variance), y);
 }

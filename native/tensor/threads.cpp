@@ -16,9 +16,11 @@ int thread_count = 0;
 
 void SetThreadCount(int count) {
   thread_count = count < 1 ? 1 : count;
-  // oneDNN reads this when it creates a primitive and when it runs one.
-  omp_set_num_threads(thread_count);
+  UseThreadCount();
 }
+
+// oneDNN reads this when it creates a primitive and when it runs one.
+void UseThreadCount() { omp_set_num_threads(ThreadCount()); }
 
 void RunParts(int64_t n, void (*call)(const void* body, int64_t part, int thread),
               const void* body) {

@@ -13,6 +13,8 @@ namespace nodule::tensor {
 /// Threads used by every kernel from now on (1 .. 1024).
 void SetThreadCount(int count);
 int ThreadCount();
+/// Tells OpenMP, which keeps a number for each calling thread: needed once in each call from outside.
+void UseThreadCount();
 
 /// While it lives, oneDNN makes and runs primitives on the calling thread alone.
 class OneThread {

@@ -134,6 +134,9 @@ struct Cut {
   }
 };
 
+// Chunks are of two sizes, and so are blocks; a gradient's first product is another one than those that are added to it.
+constexpr int64_t kDifferentParts = 4;
+
 // What a thread has in the arena: the tiles of a chunk of image a, of a block of image b, the filter between them.
 struct Area {
   Planes a, b, filter;
@@ -169,7 +172,7 @@ void Convolve(const Image& x, const Image& y, const float* filter, int64_t top, 
   const Cut cut = Cut::OfOutput(tiles.count, x.channels, y.channels);
   const int64_t size = x.channels * y.channels, parts = cut.chunks * cut.blocks;
   auto* taps = const_cast<float*>(filter);
-  MakeRoomForPlans(parts);
+  MakeRoomForPlans(std::min(parts, kDifferentParts));
   std::vector<const Plan*> plans;
   for (int64_t part = 0; part < parts; ++part)
     plans.push_back(&SerialProduct(false, turned, cut.Chunk(part % cut.chunks).Size(),
@@ -232,7 +235,7 @@ void WinogradBackwardFilter(const ConvShape& s, const float* x, const float* dy,
   const Image input = InputOf(s, x), output = OutputOf(s, dy);
   const Tiles tiles(output);
   const Cut cut = Cut::OfGradient(tiles.count, input.channels, output.channels);
-  MakeRoomForPlans(cut.chunks * cut.blocks);
+  MakeRoomForPlans(std::min(cut.chunks * cut.blocks, 2 * kDifferentParts));
   std::vector<const Plan*> plans;
   for (int64_t i = 0; i < cut.chunks * cut.blocks; ++i)
     plans.push_back(&SerialProduct(true, false, input.channels, cut.Block(i / cut.chunks).Size(),

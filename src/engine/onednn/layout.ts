@@ -114,10 +114,10 @@ function concat({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const all = inputs as unknown as TensorInfo[]
   const axis = tf.util.parseAxisParam(attrs['axis'] as number, all[0]!.shape)[0]!
   if (!all.every((info) => movable(backend, info) && info.dtype === all[0]!.dtype)) return undefined
-  const shape = tf.backend_util.computeOutShape(
-    all.map((info) => info.shape),
-    axis,
-  )
+  const shapes = all.map((info) => info.shape)
+  // tfjs leaves that to the kernel.
+  tf.backend_util.assertParamsConsistent(shapes, axis)
+  const shape = tf.backend_util.computeOutShape(shapes, axis)
   const list = all.filter((info) => product(info.shape) > 0)
   if (list.length === 0) return backend.output(shape, all[0]!.dtype as Movable).info
   if (list.length === 1) return backend.alias(list[0]!)

@@ -27,6 +27,11 @@ export function registerWasmKernels(): void {
   const matrixProduct = original('BatchMatMul')
   const convolution = original('Conv2D')
   const kernels = [
+    wasmKernel('Conv2D', (call) => convolution(withPadding(call, false))),
+    ...(['FusedConv2D', 'DepthwiseConv2dNative', 'FusedDepthwiseConv2D'] as const).map((name) => {
+      const before = original(name)
+      return wasmKernel(name, (call) => before(withPadding(call, name !== 'FusedConv2D')))
+    }),
     wasmKernel('BatchMatMul', (call) => matMul(call, matrixProduct)),
     wasmKernel('Conv2DBackpropFilter', (call) => filterGradient(call, matrixProduct)),
     wasmKernel('Conv2DBackpropInput', (call) => inputGradient(call, matrixProduct, convolution)),
@@ -42,6 +47,23 @@ export function registerWasmKernels(): void {
     // A replaced kernel keeps tfjs's set-up: ours calls the original.
     tf.registerKernel(before?.setupFunc == null ? config : { ...config, setupFunc: before.setupFunc })
   }
+}
+
+/** tfjs's own convolutions pad wrongly where 'same' meets a stride larger than the filter; numbers they take as they are. */
+function withPadding(call: Call, depthwise: boolean): Call {
+  const { inputs, attrs } = call
+  const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo }
+  if (attrs['pad'] !== 'same') return call
+  const c = nhwcInfo(attrs, x.shape, filter.shape, depthwise)
+  if (c.strideHeight <= c.filterHeight && c.strideWidth <= c.filterWidth) return call
+  const { top, bottom, left, right } = c.padInfo
+  const pad = [
+    [0, 0],
+    [top, bottom],
+    [left, right],
+    [0, 0],
+  ]
+  return { ...call, attrs: { ...attrs, pad } }
 }
 
 const product = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)

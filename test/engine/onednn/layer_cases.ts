@@ -32,6 +32,11 @@ const CONVOLUTIONS: ConvCase[] = [
   { image: [2, 14, 12, 3], filter: [7, 7, 3, 16], stride: 2, pad: 'same' },
   { image: [1, 10, 12, 16], filter: [1, 1, 16, 32], stride: 1, pad: 'same' },
   { image: [1, 10, 12, 16], filter: [1, 1, 16, 32], stride: 2, pad: 'same' },
+  // Fewer channels than a register has numbers, of AVX-512 and of AVX2.
+  { image: [4, 60, 50, 3], filter: [1, 1, 3, 16], stride: 2, pad: 'same' },
+  { image: [2, 60, 50, 12], filter: [1, 1, 12, 16], stride: [1, 2], pad: 'same' },
+  { image: [1, 14, 14, 4], filter: [1, 1, 4, 8], stride: 2, pad: 'valid' },
+  { image: [1, 32, 32, 7], filter: [1, 1, 7, 8], stride: 2, pad: explicit(1, 1, 1, 1) },
   { image: [3, 8, 8, 33], filter: [1, 1, 33, 17], stride: 1, pad: 'valid' },
   { image: [1, 11, 9, 16], filter: [3, 3, 16, 16], stride: 2, pad: 'same' },
   { image: [1, 12, 10, 16], filter: [3, 3, 16, 16], stride: 2, pad: 'same' },

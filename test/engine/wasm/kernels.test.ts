@@ -53,6 +53,10 @@ describe('wasm engine', () => {
     [2, 4, 4, 33, 35, 3, 1],
     [1, 5, 6, 2, 3, 3, 3],
     [1, 6, 5, 2, 3, 2, 2],
+    // A stride larger than the filter.
+    [1, 6, 6, 2, 3, 2, 3],
+    [1, 8, 9, 2, 3, 3, 4],
+    [2, 9, 7, 2, 3, 1, 3],
   ]
   it.each(shapes.flatMap((shape) => pads.map((pad) => ({ shape, pad }))))(
     'gradients of a convolution: $shape, padding $pad',
@@ -75,6 +79,8 @@ describe('wasm engine', () => {
     { image: [2, 7, 6, 5], filter: [3, 3, 5, 1], stride: 1, pad: 'same' as const },
     { image: [1, 8, 9, 4], filter: [5, 5, 4, 1], stride: 2, pad: 'same' as const },
     { image: [2, 9, 8, 3], filter: [3, 2, 3, 2], stride: 2, pad: 'valid' as const },
+    { image: [1, 8, 8, 3], filter: [2, 2, 3, 1], stride: 4, pad: 'same' as const },
+    { image: [1, 9, 8, 3], filter: [3, 2, 3, 2], stride: 4, pad: 'same' as const },
   ])(
     'gradients of a depthwise convolution: $image, $filter, stride $stride, padding $pad',
     async ({ image, filter, stride, pad }) => {
