@@ -55,6 +55,8 @@ export interface FrameSource {
   k: number
   /** Position of the slice along the slice direction, mm, relative to slice 0. */
   positionMm: number
+  /** Patient mm of the slice's first voxel along z (LPS), as in results of detection; older lists have none. */
+  z?: number
   mapping: FrameMapping
   /** Default 'gray8'. */
   encoding?: FrameEncoding
@@ -213,6 +215,7 @@ const SOURCE: Shape = {
   'variant?': 'number',
   'k?': 'number',
   'positionMm?': 'number',
+  'z?': 'number',
   'mapping?': {
     originX: 'number',
     originY: 'number',

@@ -2,7 +2,7 @@ import type { FrameList, FrameSource, ListEntry } from '../dataset/list.js'
 import type { Series } from '../dicom/index.js'
 import { describeError } from '../errors.js'
 import type { ScanReference } from '../evaluation/index.js'
-import { nearest, shareSopUids, sliceDistance } from '../evaluation/slices/same_slice.js'
+import { nearest, shareSopUids, sliceDistances } from '../evaluation/slices/same_slice.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { imageToFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
@@ -160,8 +160,10 @@ export class ScanPictures {
     const uid = (scan.examined.get(at) as Partial<DetectedSlice> | undefined)?.sopInstanceUid ?? ''
     if (detection === undefined) return frames.find(({ from }) => from.k === at)
     const sources = frames.map(({ from }) => from)
-    if (uid === '' || !shareSopUids(detection, sources))
-      return nearest(frames, ({ from }) => sliceDistance(detection, at, from))
+    if (uid === '' || !shareSopUids(detection, sources)) {
+      const distance = sliceDistances(detection, sources)
+      return nearest(frames, ({ from }) => distance(at, from))
+    }
     const same = frames.filter(({ from }) => from.sopInstanceUid === uid)
     // Slices of one file share their UID.
     return same.length > 1 ? same.find(({ from }) => from.k === at) : same[0]

@@ -4,7 +4,7 @@ import type { SegmentedFrame, Series } from '../../dicom/index.js'
 import { NoduleError } from '../../errors.js'
 import type { EdgeBox } from '../../geometry/box.js'
 import type { FrameMapping } from '../../geometry/frame.js'
-import { patientToVoxel } from '../../geometry/patient.js'
+import { patientToVoxel, voxelToPatient } from '../../geometry/patient.js'
 import type { VolumeGeometry } from '../../geometry/patient.js'
 import { cross, dot } from '../../geometry/vector.js'
 import type { Vector3 } from '../../geometry/vector.js'
@@ -172,6 +172,7 @@ export function scanEntry(
       ...(variant === undefined ? {} : { variant: variant.number }),
       k,
       positionMm: volume.geometry.slicePositions[k]!,
+      z: voxelToPatient(volume.geometry, k, 0, 0)[2],
       mapping,
       encoding: parameters.encoding,
       ...(parameters.channels === 3 ? {} : { channels: parameters.channels }),

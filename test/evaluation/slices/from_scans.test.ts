@@ -140,6 +140,26 @@ describe('boxes of scans as predictions of a list of frames', () => {
     const fine = [at(1, []), at(2, one), at(4, two)]
     expect(sides([0, 0.5, 1, 1.5, 2, 2.5, 3], fine, warnings)).toEqual([1, 2, 0])
     expect(warnings.at(-1)).toMatch(/^1 image is of a slice that the detections do not have .*k3-1\.5\.png$/)
+    // Without its two lowest slices it is found in the patient, where the list says the place there.
+    const placed = write(
+      'placed.json',
+      [1, 2, 3].map((k) => {
+        const { nodule: of, ...rest } = frame(k, []) as { nodule: object }
+        return { ...rest, nodule: { ...of, z: 100 + k } }
+      }),
+    )
+    const short = (z: number): number[] => {
+      const geometry = {
+        ...{ slicePositions: [0, 1, 2], spacing: [1, 0.7, 0.7], origin: [0, 0, z] },
+        sliceDirection: [0, 0, 1],
+      }
+      const detections = { ...file, slices: [at(0, one), at(1, two)], volume: { geometry } }
+      const scans = [detections as unknown as SeriesDetections]
+      return framesOfScans(readList(placed), scans).map(({ rects }) => rects.length)
+    }
+    expect(short(102)).toEqual([0, 1, 2])
+    // Where the file's origin is another one, only the order of the slices is left.
+    expect(short(0)).toEqual([2, 0, 0])
     // DICOM whose UIDs were changed.
     const changed = [at(1, one, '2.1'), at(2, two, '2.2')]
     expect(sides([0, 1, 2, 3], changed, [], scan)).toEqual([1, 2, 0])
