@@ -168,7 +168,7 @@ describe('consensusNodules', () => {
       .trim()
       .split('\n')
       .map((line) => line.split(','))
-    const run = { annotated: [annotated], without: [], unused: 0, cxr: 0, problems: [], damaged: 0 }
+    const run = { annotated: [annotated], without: [], unused: 0, cxr: 0, notes: [], problems: [] }
     const { series } = annotationJson(run) as { series: { nodules: Record<string, number>[] }[] }
     for (const [name, value] of Object.entries(expected)) {
       expect(fields[name], name).toBeCloseTo(value, 9)

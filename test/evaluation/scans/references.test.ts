@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { evaluateFiles, readReferences } from '../../../src/evaluation/index.js'
-import { annotateFolders, nearestFirst } from '../../../src/scans/index.js'
+import { annotateFolders, convertSeries, nearestFirst } from '../../../src/scans/index.js'
 import { writeReport } from '../../../src/report/write_report.js'
 import { writeTinyScan } from '../../inference/tiny_scan.js'
 
@@ -128,6 +128,27 @@ describe('XML of scans', () => {
     ])
     const far = [join(place, 'A', 'xml', 'a.xml'), join(place, 'B', 'xml', 'a.xml'), join(root, 'c.xml')]
     expect(nearestFirst(far, join(place, 'B', 'img'))).toEqual([far[1], far[0], far[2]])
+  })
+
+  it.each([[''], ['A']])('of a scan and its volume file counts once; patient "%s"', async (patientId) => {
+    const place = join(root, `twins${patientId}`)
+    await slices(join(place, 'img'), patientId)
+    // Found before the DICOM files.
+    const volume = join(place, 'ahead', `${UID}.mhd`)
+    mkdirSync(dirname(volume))
+    await convertSeries([join(place, 'img')], volume)
+    write(join(place, 'a.xml'), reading(20))
+    const note = `${volume}: left out: the scan of ${patientId === '' ? '' : `${patientId} `}${UID}, by its series UID`
+    const { scans, series, warnings } = await readReferences([place])
+    expect(series.map((one) => one.patientId)).toEqual([patientId])
+    expect(scans).toHaveLength(1)
+    expect(warnings).toEqual([note])
+    const { annotated, notes, problems } = await annotateFolders([place])
+    expect(annotated.map((one) => one.series.patientId)).toEqual([patientId])
+    expect([notes, problems]).toEqual([[note], []])
+    // What makes no volume leaves the place to what does.
+    for (const name of ['002', '003', '004']) rmSync(join(place, 'img', `${name}.dcm`))
+    expect((await annotateFolders([place])).annotated.map((one) => one.series.patientId)).toEqual([UID])
   })
 
   it('without scans, or beside a table, has no effect and is refused', async () => {
