@@ -271,6 +271,21 @@ describe('a folder of detections', () => {
     await expect(readMarks(place, [])).rejects.toThrow(/c\.json: \/nodules\/0/)
   })
 
+  test('without a file of a listed scan: that is said', async () => {
+    mkdirSync(join(folder, 'few'))
+    file('few/a.json', detection('1.1'))
+    const options = { predictions: [join(folder, 'few')], truth: nodules, bootstraps: 0 }
+    const series = file('three.txt', '1.1\n1.2\n1.3\n')
+    const { json, warnings } = await evaluateFiles({ ...options, series })
+    expect(json).toMatchObject({ scans: 3, counts: { nodules: 2, fn: 1 } })
+    expect(warnings).toEqual(['2 of 3 scans have no file in few: their nodules count as missed'])
+    const unlisted = await evaluateFiles(options)
+    expect(unlisted.warnings).toEqual([
+      expect.stringMatching(/^no list of series: the 2 /),
+      '1 of 2 scans has no file in few: its nodules count as missed',
+    ])
+  })
+
   test('holds one series UID of several patients; a table that says the UID only is refused there', async () => {
     const place = join(folder, 'shared')
     mkdirSync(place)

@@ -127,6 +127,7 @@ export function bringTogether(
   const examined = options.examined === true ? marks[0]?.series : undefined
   if (listed === undefined && examined !== undefined) findings = ofExamined(findings, examined, warnings)
   const series = listed?.flatMap(keysOf) ?? examined ?? listSeries({ findings, scans }, marks, warnings)
+  warnMissing(series, marks, warnings)
   return { series, findings, scans, marks, shared }
 }
 
@@ -241,19 +242,7 @@ function listSeries(
   sources: readonly ReturnType<typeof marksOf>[],
   warnings: string[],
 ): string[] {
-  const ofScans = references.scans.length > 0
-  const all = ofScans
-    ? references.scans.map((scan) => scan.key)
-    : [...new Set(references.findings.flatMap((finding) => (finding.excluded ? [] : [finding.seriesUid])))]
-  for (const { name, series } of sources) {
-    const examined = new Set(series)
-    const missing = series === undefined ? [] : all.filter((uid) => !examined.has(uid))
-    if (missing.length > 0)
-      warnings.push(
-        `${missing.length} of ${count(all.length, 'scan')} have no file in ${name}: their nodules count as missed`,
-      )
-  }
-  if (ofScans) return all
+  if (references.scans.length > 0) return references.scans.map((scan) => scan.key)
   const uids = new Set<string>()
   for (const finding of references.findings) uids.add(finding.seriesUid)
   for (const { marks, series } of sources) {
@@ -264,6 +253,24 @@ function listSeries(
     `no list of series: the ${uids.size} that the reference or the predictions name count as the scans; scans without nodules and marks are missing from the rate of false positives`,
   )
   return [...uids]
+}
+
+/** Says which of the scans that count a detector has no result of. */
+function warnMissing(
+  series: readonly string[],
+  sources: readonly ReturnType<typeof marksOf>[],
+  warnings: string[],
+): void {
+  const all = [...new Set(series)]
+  for (const { name, series: own } of sources) {
+    if (own === undefined) continue
+    const examined = new Set(own)
+    const missing = all.filter((uid) => !examined.has(uid)).length
+    if (missing > 0)
+      warnings.push(
+        `${missing} of ${count(all.length, 'scan')} ${agree(missing, 'has', 'have')} no file in ${name}: ${agree(missing, 'its', 'their')} nodules count as missed`,
+      )
+  }
 }
 
 /** Type by series and finding. */
