@@ -81,6 +81,7 @@ export interface ScansTogether {
   /** The scans that count. */
   series: string[]
   findings: Finding[]
+  /** The references of those, where the readers say what is true. */
   scans: ScanReference[]
   marks: { name: string; marks: Mark[] }[]
   /** Series UIDs of several patients. */
@@ -128,7 +129,8 @@ export function bringTogether(
   if (listed === undefined && examined !== undefined) findings = ofExamined(findings, examined, warnings)
   const series = listed?.flatMap(keysOf) ?? examined ?? listSeries({ findings, scans }, marks, warnings)
   warnMissing(series, marks, warnings)
-  return { series, findings, scans, marks, shared }
+  const counted = new Set(series)
+  return { series, findings, scans: scans.filter((scan) => counted.has(scan.key)), marks, shared }
 }
 
 /** The evaluation of several detectors' marks on the same scans, and the difference of each pair. */

@@ -19,7 +19,7 @@ function write(path: string, content: string): string {
 }
 
 /** A reading of one nodule, whose square begins at x and y. */
-function reading(x: number): string {
+function reading(x: number, uid = UID, readers = 1): string {
   const corners = [
     [x, 20],
     [x + 6, 20],
@@ -28,9 +28,12 @@ function reading(x: number): string {
   ].map(([i, j]) => `<edgeMap><xCoord>${i}</xCoord><yCoord>${j}</yCoord></edgeMap>`)
   const roi = `<roi><imageZposition>-90</imageZposition><imageSOP_UID>1.2.826.0.1.9.2</imageSOP_UID><inclusion>TRUE</inclusion>${corners.join('')}</roi>`
   return (
-    `<LidcReadMessage><ResponseHeader><SeriesInstanceUid>${UID}</SeriesInstanceUid></ResponseHeader><readingSession>` +
-    `<annotationVersion>3</annotationVersion><servicingRadiologistID>1</servicingRadiologistID><unblindedReadNodule>` +
-    `<noduleID>1</noduleID>${roi}</unblindedReadNodule></readingSession></LidcReadMessage>`
+    `<LidcReadMessage><ResponseHeader><SeriesInstanceUid>${uid}</SeriesInstanceUid></ResponseHeader>` +
+    (
+      `<readingSession><annotationVersion>3</annotationVersion><servicingRadiologistID>1</servicingRadiologistID>` +
+      `<unblindedReadNodule><noduleID>1</noduleID>${roi}</unblindedReadNodule></readingSession>`
+    ).repeat(readers) +
+    '</LidcReadMessage>'
   )
 }
 
@@ -149,6 +152,26 @@ describe('XML of scans', () => {
     // What makes no volume leaves the place to what does.
     for (const name of ['002', '003', '004']) rmSync(join(place, 'img', `${name}.dcm`))
     expect((await annotateFolders([place])).annotated.map((one) => one.series.patientId)).toEqual([UID])
+  })
+
+  it("of scans that are not on the list leaves the readers' points alone", async () => {
+    const place = join(root, 'listed')
+    for (const [patientId, seriesInstanceUid] of [
+      ['A', UID],
+      ['B', '1.2.826.0.1.6'],
+    ] as const) {
+      await writeTinyScan(join(place, patientId), { patientId, seriesInstanceUid, slices: 4 })
+      write(join(place, patientId, 'a.xml'), reading(20, seriesInstanceUid, 2))
+    }
+    const options = { scans: [place], series: write(join(root, 'series.txt'), UID), bootstraps: 0 }
+    const { json } = await evaluateFiles({ ...options, predictions: [detections], minReaders: 1 })
+    const one = [
+      { name: 'reader 1: 1 of 1', sensitivity: 1, falsePositivesPerScan: 0 },
+      { name: 'reader 2: 1 of 1', sensitivity: 1, falsePositivesPerScan: 0 },
+    ]
+    expect(json).toMatchObject({ scans: 1, readers: one })
+    const report = await writeReport({ ...options, detections, output: join(root, 'listed.html') })
+    expect(report.figures).toMatchObject({ scans: { evaluation: { scans: 1 }, readers: one } })
   })
 
   it('without scans, or beside a table, has no effect and is refused', async () => {
