@@ -53,10 +53,16 @@ export async function readReferences(
   const without: Series[] = []
   const patientOf = new Map<string, string>()
   const all = withoutTwins(found, (warning) => warnings.push(warning))
-  const cts = all.filter((series) => ctObstacle(series) === undefined)
+  const cts = all.filter((series) => ctObstacle(series)?.kind !== 'modality')
   const readingOf = await findReadings(cts, [...folders, ...xml], (warning) => warnings.push(warning))
   for (const series of cts) {
     const reading = await readingOf(series)
+    const obstacle = ctObstacle(series)
+    if (obstacle !== undefined) {
+      // Scouts and the like have none, and nobody misses them.
+      if (reading !== undefined) warnings.push(`${series.folder}: left out: ${obstacle.reason}`)
+      continue
+    }
     if (reading === undefined) {
       without.push(series)
       continue

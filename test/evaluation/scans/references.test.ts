@@ -174,6 +174,21 @@ describe('XML of scans', () => {
     expect(report.figures).toMatchObject({ scans: { evaluation: { scans: 1 }, readers: one } })
   })
 
+  it('of a series that makes no volume is told of', async () => {
+    const place = join(root, 'single')
+    await writeTinyScan(place, { patientId: 'A', seriesInstanceUid: UID, slices: 1 })
+    const unread = await readReferences([place])
+    expect(unread.warnings).toEqual([])
+    write(join(place, 'a.xml'), reading(20))
+    const why = `${place}: left out: one image only`
+    const { scans, warnings } = await readReferences([place])
+    expect([scans, warnings]).toEqual([[], [why]])
+    await expect(evaluateFiles({ predictions: [detections], scans: [place] })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      actual: expect.stringContaining(why) as string,
+    })
+  })
+
   it('without scans, or beside a table, has no effect and is refused', async () => {
     const xml = [root]
     const refused = { code: 'INVALID_PARAMETER', parameters: ['xml'] }
