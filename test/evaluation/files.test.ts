@@ -155,6 +155,19 @@ describe('what the files are decides the level', () => {
     expect(listed.warnings).toEqual(['1 mark of 1 series that are not in the list is left out'])
   })
 
+  test('scans: two runs on a truth without nodules have no difference', async () => {
+    const none = file('none.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n')
+    const marksB = file('b.csv', 'seriesuid,coordX,coordY,coordZ,probability\n1.1,1,0,0,0.9\n')
+    const series = file('elsewhere.txt', '1.1\n')
+    const excluded = file('excluded.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n1.1,9,9,9,-1\n')
+    const { json, table, warnings } = await evaluateFiles({
+      ...{ truth: none, excluded, series, predictions: [marksA, marksB] },
+    })
+    expect(json).toMatchObject({ runs: [{ cpm: null }, { cpm: null }], comparisons: [] })
+    expect(table).toMatch(/CPM, the mean of these +- +-\n/)
+    expect(warnings).toContain('the reference holds no nodule: the sensitivity is undefined')
+  })
+
   test('labels: one column, two columns, what is wrong', async () => {
     const rows = ['1,0.9,0.8', '1,0.7,0.2', '0,0.3,0.4', '0,0.1,0.6']
     const labels = file('labels.csv', ['label,probability_a,score_b', ...rows].join('\n'))

@@ -145,7 +145,9 @@ export function compareMarks(
     name,
     ...evaluateScansInDetail(series, findings, marks, scans, options),
   }))
-  const comparisons = runs.flatMap((first, i) =>
+  // Without a nodule there is nothing that one finds and another does not.
+  const comparable = runs.every((run) => run.counts.nodules > 0)
+  const comparisons = (comparable ? runs : []).flatMap((first, i) =>
     runs.slice(i + 1).map((second, j): ScanComparison => ({
       first: first.name,
       second: second.name,
