@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Series } from '../dicom/index.js'
-import { bringTogether, compareMarks, readerPoints } from '../evaluation/index.js'
+import { bringTogether, compareMarks, cutOffs, readerPoints } from '../evaluation/index.js'
 import { scanKey, sharedUids } from '../inference/index.js'
 import type { ScanIdentity } from '../inference/index.js'
 import type { Finding } from '../formats/index.js'
@@ -162,6 +162,7 @@ function judge(
   const counted = { series: input.counted, examined: tables !== undefined }
   const { series, findings, scans, marks, shared } = bringTogether(truth, [own, ...others], counted, warnings)
   const compared = compareMarks(series, findings, marks, scans, { bootstraps, seed })
+  append(warnings, cutOffs(compared.runs, marks))
   return {
     evaluation: { ...compared.runs[0]!, name: 'detections' },
     comparison: others.length > 0 ? compared : undefined,

@@ -8,7 +8,8 @@ import { readFindingsCsv, readSeriesList } from '../../formats/luna.js'
 import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import type { ScanIdentity } from '../../scans/scan_keys.js'
 import { marksOf, readMarks, refuseShared } from './marks.js'
-import type { MarkSource } from './marks.js'
+import type { MarkSource, SourceMarks } from './marks.js'
+import { cutOffs } from './settings.js'
 import { readReferences, readerPoints, withKeys } from './references.js'
 import type { ReaderPoint, ReferenceOptions, ScanReference } from './references.js'
 import { evaluateScans } from './scans.js'
@@ -67,6 +68,7 @@ export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRun
   const named = sources.map((source, index) => ({ ...source, name: names[index]! }))
   const { series, findings, scans, marks } = bringTogether(truth, named, options, warnings)
   const compared = compareMarks(series, findings, marks, scans, options)
+  append(warnings, cutOffs(compared.runs, marks))
   return { ...compared, readers: readerPoints(scans), warnings }
 }
 
@@ -83,7 +85,7 @@ export interface ScansTogether {
   findings: Finding[]
   /** The references of those, where the readers say what is true. */
   scans: ScanReference[]
-  marks: { name: string; marks: Mark[] }[]
+  marks: SourceMarks[]
   /** Series UIDs of several patients. */
   shared: ReadonlySet<string>
 }
@@ -243,7 +245,7 @@ function ofExamined(
 
 function listSeries(
   references: { findings: readonly Finding[]; scans: readonly ScanReference[] },
-  sources: readonly ReturnType<typeof marksOf>[],
+  sources: readonly SourceMarks[],
   warnings: string[],
 ): string[] {
   if (references.scans.length > 0) return references.scans.map((scan) => scan.key)
@@ -260,11 +262,7 @@ function listSeries(
 }
 
 /** Says which of the scans that count a detector has no result of. */
-function warnMissing(
-  series: readonly string[],
-  sources: readonly ReturnType<typeof marksOf>[],
-  warnings: string[],
-): void {
+function warnMissing(series: readonly string[], sources: readonly SourceMarks[], warnings: string[]): void {
   const all = [...new Set(series)]
   for (const { name, series: own } of sources) {
     if (own === undefined) continue
