@@ -155,6 +155,12 @@ describe('what the files are decides the level', () => {
     expect(listed.warnings).toEqual(['1 mark of 1 series that are not in the list is left out'])
   })
 
+  test('scans: a missed nodule of unknown diameter has none in the table', async () => {
+    const unknown = file('unknown.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n1.1,90,0,0,-1\n')
+    const { table } = await evaluateFiles({ truth: unknown, predictions: [marksA], bootstraps: 0 })
+    expect(table).toMatch(/\n +1\.1 nodule 1 +90\.0 +0\.0 +0\.0 +-\n/)
+  })
+
   test('scans: two runs on a truth without nodules have no difference', async () => {
     const none = file('none.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n')
     const marksB = file('b.csv', 'seriesuid,coordX,coordY,coordZ,probability\n1.1,1,0,0,0.9\n')
