@@ -155,25 +155,6 @@ describe('what the files are decides the level', () => {
     expect(listed.warnings).toEqual(['1 mark of 1 series that are not in the list is left out'])
   })
 
-  test('scans: a missed nodule of unknown diameter has none in the table', async () => {
-    const unknown = file('unknown.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n1.1,90,0,0,-1\n')
-    const { table } = await evaluateFiles({ truth: unknown, predictions: [marksA], bootstraps: 0 })
-    expect(table).toMatch(/\n +1\.1 nodule 1 +90\.0 +0\.0 +0\.0 +-\n/)
-  })
-
-  test('scans: two runs on a truth without nodules have no difference', async () => {
-    const none = file('none.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n')
-    const marksB = file('b.csv', 'seriesuid,coordX,coordY,coordZ,probability\n1.1,1,0,0,0.9\n')
-    const series = file('elsewhere.txt', '1.1\n')
-    const excluded = file('excluded.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n1.1,9,9,9,-1\n')
-    const { json, table, warnings } = await evaluateFiles({
-      ...{ truth: none, excluded, series, predictions: [marksA, marksB] },
-    })
-    expect(json).toMatchObject({ runs: [{ cpm: null }, { cpm: null }], comparisons: [] })
-    expect(table).toMatch(/CPM, the mean of these +- +-\n/)
-    expect(warnings).toContain('the reference holds no nodule: the sensitivity is undefined')
-  })
-
   test('labels: one column, two columns, what is wrong', async () => {
     const rows = ['1,0.9,0.8', '1,0.7,0.2', '0,0.3,0.4', '0,0.1,0.6']
     const labels = file('labels.csv', ['label,probability_a,score_b', ...rows].join('\n'))
@@ -288,21 +269,6 @@ describe('a folder of detections', () => {
     )
     file('found/c.json', { ...detection('1.3'), nodules: [{}] })
     await expect(readMarks(place, [])).rejects.toThrow(/c\.json: \/nodules\/0/)
-  })
-
-  test('without a file of a listed scan: that is said', async () => {
-    mkdirSync(join(folder, 'few'))
-    file('few/a.json', detection('1.1'))
-    const options = { predictions: [join(folder, 'few')], truth: nodules, bootstraps: 0 }
-    const series = file('three.txt', '1.1\n1.2\n1.3\n')
-    const { json, warnings } = await evaluateFiles({ ...options, series })
-    expect(json).toMatchObject({ scans: 3, counts: { nodules: 2, fn: 1 } })
-    expect(warnings).toEqual(['2 of 3 scans have no file in few: their nodules count as missed'])
-    const unlisted = await evaluateFiles(options)
-    expect(unlisted.warnings).toEqual([
-      expect.stringMatching(/^no list of series: the 2 /),
-      '1 of 2 scans has no file in few: its nodules count as missed',
-    ])
   })
 
   test('holds one series UID of several patients; a table that says the UID only is refused there', async () => {

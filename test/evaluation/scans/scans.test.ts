@@ -258,32 +258,6 @@ describe('matching', () => {
     expect(result.cpm!.value).toBe(1)
   })
 
-  test('of marks that are as probable as the first too many, the first stay; officially none', () => {
-    const marks = [0.5, 0.5, 0.9, 0.5, 0.4].map((probability, i) => mark('a', i, probability))
-    const outcome = (official: boolean): unknown[] => {
-      const result = evaluateScans(['a'], [finding('a', 90, 10)], marks, {
-        ...{ maxMarks: 2, official, bootstraps: 0 },
-      })
-      return [
-        result.marks.map((one) => one.outcome !== 'dropped'),
-        result.counts.droppedMarks,
-        result.warnings,
-      ]
-    }
-    expect(outcome(false)).toEqual([
-      [true, false, true, false, false],
-      3,
-      ['3 marks beyond the 2 most probable of their scan are dropped'],
-    ])
-    expect(outcome(true)).toEqual([
-      [false, false, true, false, false],
-      4,
-      [
-        '3 marks beyond the 2 most probable of their scan are dropped, and so is 1 among these, of equal probability with the first beyond, as in the official script',
-      ],
-    ])
-  })
-
   test('interpolation: between points, at steps, beyond the end', () => {
     const curve = [
       { threshold: 0.9, falsePositivesPerScan: 0, sensitivity: 0.2 },
