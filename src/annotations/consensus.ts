@@ -1,6 +1,6 @@
 import { checkInteger, checkNumber } from '../check.js'
 import type { EdgeBox } from '../geometry/box.js'
-import { voxelToPatient } from '../geometry/patient.js'
+import { usualVoxels, voxelToPatient } from '../geometry/patient.js'
 import type { Vector3 } from '../geometry/vector.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { clusterMarks } from './cluster.js'
@@ -108,7 +108,11 @@ export function boxesOf(mask: VoxelMask): { k: number; box: EdgeBox }[] {
 
 function maskVolume(mask: VoxelMask, geometry: VolumeGeometry): number {
   const [z, y, x] = geometry.spacing
-  return mask.voxels.reduce((sum, voxel) => sum + voxel, 0) * z * y * x
+  const [depth, height, width] = mask.shape
+  const counts = Array.from({ length: depth }, (_, k) =>
+    mask.voxels.subarray(k * height * width, (k + 1) * height * width).reduce((sum, voxel) => sum + voxel, 0),
+  )
+  return usualVoxels(geometry, counts, mask.k0) * z * y * x
 }
 
 function summarizeRatings(marks: readonly PlacedMark[]): ConsensusNodule['ratings'] {

@@ -1,4 +1,4 @@
-import { voxelToPatient } from '../geometry/patient.js'
+import { usualVoxels, voxelToPatient } from '../geometry/patient.js'
 import type { Vector3 } from '../geometry/vector.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { contourExtent, fillContours } from './mask.js'
@@ -39,12 +39,15 @@ export function lunaNodule(
 
 function describeMark(mark: PlacedMark, geometry: VolumeGeometry): LunaNodule | undefined {
   const { voxels, shape, k0, j0, i0 } = fillContours(mark.contours, contourExtent(mark.contours))
-  const [, height, width] = shape
+  const [depth, height, width] = shape
+  const counts = new Float64Array(depth)
   const sum = [0, 0, 0] as [number, number, number]
   let count = 0
   voxels.forEach((voxel, at) => {
     if (voxel === 0) return
-    sum[0] += k0 + Math.floor(at / (height * width))
+    const k = Math.floor(at / (height * width))
+    counts[k]!++
+    sum[0] += k0 + k
     sum[1] += j0 + (Math.floor(at / width) % height)
     sum[2] += i0 + (at % width)
     count++
@@ -53,6 +56,6 @@ function describeMark(mark: PlacedMark, geometry: VolumeGeometry): LunaNodule | 
   const [z, y, x] = geometry.spacing
   return {
     center: voxelToPatient(geometry, sum[0] / count, sum[1] / count, sum[2] / count),
-    equivalentDiameterMm: Math.cbrt((6 * count * z * y * x) / Math.PI),
+    equivalentDiameterMm: Math.cbrt((6 * usualVoxels(geometry, counts, k0) * z * y * x) / Math.PI),
   }
 }

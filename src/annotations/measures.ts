@@ -53,7 +53,8 @@ function diameterOf(mark: PlacedMark, aspect: number): number {
 }
 
 /**
- * Shoelace area of each contour times half the distance to the neighboring contour planes on either side, mm3.
+ * Shoelace area of each contour times half the distance to the neighboring contour planes on either side, mm3; along z, as
+ * pylidc takes it, which is too far with a tilted gantry.
  *
  * @param spacing thickness, distance of rows, distance of columns, mm
  */

@@ -142,7 +142,7 @@ export interface PlacedReading {
 export interface MarkMeasures {
   /** Greatest distance of two contour points on one slice, mm (pylidc's diameter). */
   axialDiameterMm: number
-  /** Area inside the contour line times slice distance, mm3 (pylidc's volume). */
+  /** Area inside the contour line times slice distance, mm3 (pylidc's volume, which does not heed a tilted gantry). */
   contourVolumeMm3: number
   /** Area of the mask's triangulated surface, mm2. */
   surfaceMm2: number

@@ -151,6 +151,7 @@ async function printNodules(flags: Flags): Promise<void> {
     if (flags.warnings) for (const warning of reading.warnings) printNote(`${reading.path}: ${warning}`)
     report(placed.unplaced.map((roi) => `${reading.path}: ${roi.noduleId}: not placed: ${roi.reason}`))
   }
+  for (const note of run.notes) printNote(note)
   for (const series of run.without) printNote(`${series.folder}: no annotations for this series`)
   if (run.unused > 0) printNote(`${count(run.unused, 'reading')} of series that are not here`)
   if (run.cxr > 0) printNote(`${count(run.cxr, 'X-ray reading')} skipped`)

@@ -103,7 +103,7 @@ export const command: CommandModule<object, Flags> = {
         type: 'boolean',
         default: false,
         describe:
-          "Read --series as LUNA16's script does (every line a scan, repeated ones count again), and round as it does",
+          "Read --series as LUNA16's script does (every line a scan, repeated ones count again), round as it does, and drop what ties with the first mark beyond --max-marks",
       })
       .option('threshold', {
         type: 'number',

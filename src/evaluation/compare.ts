@@ -76,8 +76,8 @@ export function compareCpm(
     })
     return sum / FROC_RATES.length
   }
-  if (prepared[0]!.counts.nodules === 0)
-    throw invalidParameter('findings', 'at least one nodule', findings.length)
+  const { nodules } = prepared[0]!.counts
+  if (nodules === 0) throw invalidParameter('findings', 'at least one nodule of the series', nodules)
   // As the runs' own figures are counted.
   const [a, b] = prepared.map(({ vectors, listed }) => cpmOf(vectors, listed.length, options.official)) as [
     number,

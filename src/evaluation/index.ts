@@ -26,6 +26,7 @@ export { readReferences, readerPoints, referenceOf } from './scans/references.js
 export type { ReaderPoint, ReferenceOptions, ScanReference } from './scans/references.js'
 export { readDetectionFolder, readMarks } from './scans/marks.js'
 export type { MarkSource } from './scans/marks.js'
+export { cutOffs } from './scans/settings.js'
 export {
   bringTogether,
   compareMarks,

@@ -220,9 +220,9 @@ export function scanTable({ runs, comparisons, readers }: ScanRuns): string {
           ['missed', 'x (mm)', 'y (mm)', 'z (mm)', 'equivalent diameter (mm)'],
           ...missed.map((finding) => [
             `${finding.seriesUid} ${finding.id}`,
-            ...[finding.x, finding.y, finding.z, finding.equivalentDiameterMm].map((value) =>
-              value.toFixed(1),
-            ),
+            ...[finding.x, finding.y, finding.z].map((value) => value.toFixed(1)),
+            // Below 0: unknown.
+            finding.equivalentDiameterMm < 0 ? '-' : finding.equivalentDiameterMm.toFixed(1),
           ]),
         ])}`,
     ...(comparisons.length > 0 ? ['\n'] : []),

@@ -77,3 +77,53 @@ export function patientToVoxel(geometry: VolumeGeometry, point: Vector3): Vector
   const z = dot(rowDirection, cross(columnDirection, offset)) / determinant
   return [positionToSlice(geometry, z), y / spacing[1], x / spacing[2]]
 }
+
+/** Distances that differ by no more from the usual one are the usual one: positions are rounded. */
+const USUAL_SHARE = 0.05
+
+/**
+ * How many voxels of the usual size, `spacing[0] * spacing[1] * spacing[2]`, the voxels of something have the volume of:
+ * a voxel reaches half of the way to the slices on either side, and with a tilted gantry slices lie nearer than they are
+ * stacked. With even slices it is exactly their number.
+ *
+ * @param counts voxels on each slice, from slice `first` on
+ */
+export function usualVoxels(geometry: VolumeGeometry, counts: ArrayLike<number>, first = 0): number {
+  let voxels = 0
+  for (let n = 0; n < counts.length; n++)
+    if (counts[n]! > 0)
+      voxels += counts[n]! * heightShare(geometry, first + n, (k) => (counts[k - first] ?? 0) > 0)
+  return voxels * tiltShare(geometry)
+}
+
+/** Whether every voxel has the usual size. */
+export function hasUsualVoxels(geometry: VolumeGeometry): boolean {
+  return (
+    tiltShare(geometry) === 1 &&
+    geometry.slicePositions.every((_, k) => heightShare(geometry, k, () => true) === 1)
+  )
+}
+
+/** Height of a voxel of slice `k`, as a part of the usual one, along the slice direction. */
+function heightShare(
+  { slicePositions, spacing }: VolumeGeometry,
+  k: number,
+  isPart: (k: number) => boolean,
+): number {
+  const usual = spacing[0]
+  const wayTo = (to: number): number =>
+    to > 0 && to < slicePositions.length ? slicePositions[to]! - slicePositions[to - 1]! : usual
+  const [below, above] = [wayTo(k), wayTo(k + 1)]
+  // Slices are missing where it ends: how far it goes on, nobody knows.
+  const down = isPart(k - 1) ? below : Math.min(below, Math.max(usual, above))
+  const up = isPart(k + 1) ? above : Math.min(above, Math.max(usual, below))
+  const share = (down + up) / (2 * usual)
+  return Math.abs(share - 1) <= USUAL_SHARE ? 1 : share
+}
+
+/** Distance of the planes by that along the slice direction. */
+function tiltShare({ rowDirection, columnDirection, sliceDirection }: VolumeGeometry): number {
+  const share = Math.abs(dot(sliceDirection, cross(rowDirection, columnDirection)))
+  // Directions are rounded.
+  return Math.abs(share - 1) < 1e-6 ? 1 : share
+}

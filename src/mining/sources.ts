@@ -4,7 +4,7 @@ import type { BoxRule, SliceFinding } from '../dataset/prepare/boxes.js'
 import { scanOrigin } from '../dataset/list.js'
 import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
 import { readFindings } from '../dataset/prepare/findings.js'
-import { ctObstacle, findXml, nearestFirst, xmlOfSeries } from '../scans/index.js'
+import { ctObstacle, findXml, nearestFirst, withoutTwins, xmlOfSeries } from '../scans/index.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
@@ -137,7 +137,8 @@ async function knownScans(
   for (const { path, reason } of damaged) onWarning?.(`${path}: ${reason}`)
   const patients = patientsOf(stacks)
   const known: KnownScan[] = []
-  for (const series of found.series) {
+  const named = found.series.map((series) => ofKnownPatient(series, patients))
+  for (const series of withoutTwins(named, (warning) => onWarning?.(warning))) {
     const obstacle = ctObstacle(series)
     if (obstacle?.kind === 'modality') continue
     const xml = nearestFirst(bySeries.get(series.seriesInstanceUid) ?? [], series.folder)
@@ -145,7 +146,7 @@ async function knownScans(
     else if (xml.length === 0 && unread !== true) onWarning?.(`${series.folder}: left out: no LIDC XML file`)
     else
       known.push({
-        series: ofKnownPatient(series, patients),
+        series,
         xml,
         segmentations: segmentations.get(series.seriesInstanceUid) ?? [],
       })

@@ -19,8 +19,8 @@ export interface SliceBoxes {
 
 export interface LinkOptions {
   /**
-   * Slices further apart than this (mm along the slice direction) are not linked, unless they are neighbors:
-   * at least 1.5 spacings are always bridged.
+   * Slices further apart than this (mm along the slice direction) are not linked, unless they are neighbors: at least
+   * 1.5 spacings are always bridged, and up to 10 mm from one examined slice to the next.
    */
   maxGapMm?: number
   /** Boxes link from this IoU on ... */
@@ -52,6 +52,9 @@ export const LINK_DEFAULTS: Required<LinkOptions> = {
   weights: CONFIDENCE,
 }
 
+/** Across a wider hole in a series nobody can tell what belongs together, mm. */
+const NEIGHBOR_MM = 10
+
 /** A nodule in the patient, made of one box on each of its slices. */
 export interface Nodule3d {
   /** 1, 2, ... in the order of falling confidence. */
@@ -65,7 +68,7 @@ export interface Nodule3d {
    * the best (the rim slices of a sphere are smaller, and weak boxes are the badly placed ones).
    */
   boxDiameterMm: number
-  /** mm along the slice direction from the first to the last slice, one slice distance included. */
+  /** mm along the slice direction from the first to the last slice, and half of the way on to the next ones. */
   extentMm: number
   /** mm in the slices' plane from the center of the first strong box to that of the last one. */
   driftMm: number
@@ -130,16 +133,24 @@ export function linkBoxes(
   for (const [name, weight] of Object.entries(o.weights)) checkNumber(`weights.${name}`, weight, -1000, 1000)
   const sliceMm = Math.max(stepMm, geometry.spacing[0])
   const maxGap = Math.max(o.maxGapMm, 1.5 * sliceMm)
+  // Where distances change, neighbors may be further apart than usual.
+  const reach = Math.max(maxGap, NEIGHBOR_MM)
 
   const tracks: Member[][] = []
   let open: Member[][] = []
   let previous = -1
+  const examined: number[] = []
   for (const slice of [...slices].sort((a, b) => a.k - b.k)) {
     if (slice.k === previous)
       throw invalidParameter('slices', 'each slice at most once', `k = ${slice.k} twice`)
     previous = slice.k
     const position = sliceToPosition(geometry, slice.k)
-    open = open.filter((track) => position - track.at(-1)!.position <= maxGap + 1e-6)
+    const before = examined.at(-1)
+    examined.push(position)
+    open = open.filter((track) => {
+      const last = track.at(-1)!.position
+      return position - last <= (last === before ? reach : maxGap) + 1e-6
+    })
     const members = sortedMembers(slice, position)
     const taken = assign(open, members, o)
     members.forEach((member, index) => {
@@ -152,8 +163,8 @@ export function linkBoxes(
       }
     })
   }
-  const examined = slices.map(({ k }) => sliceToPosition(geometry, k))
-  const nodules = tracks.map((track) => ({ ...measure(track, geometry, examined, sliceMm, o), id: 0 }))
+  const distances = { examined, sliceMm, reach }
+  const nodules = tracks.map((track) => ({ ...measure(track, geometry, distances, o), id: 0 }))
   return rankNodules(nodules, o.minConfidence)
 }
 
@@ -202,17 +213,39 @@ function assign(
   return result
 }
 
+/** Where the slices lie that were examined, mm along the slice direction. */
+interface Distances {
+  /** Ascending. */
+  examined: readonly number[]
+  /** The usual distance. */
+  sliceMm: number
+  /** Slices further apart are no neighbors. */
+  reach: number
+}
+
+/** Half of the way from an examined slice to the next one up or down: the usual one, unless it is clearly another there. */
+function halfWay({ examined, sliceMm, reach }: Distances, position: number, step: 1 | -1): number {
+  const at = examined.indexOf(position)
+  const other = examined[at + step]
+  if (other === undefined) return sliceMm / 2
+  const way = Math.abs(other - position)
+  // The last step of a scan is what is left of it.
+  const isLeft = Math.max(at, at + step) === examined.length - 1
+  const isUnlike = (way > 1.5 * sliceMm && way <= reach) || (way < sliceMm / 1.5 && !isLeft)
+  return (isUnlike ? way : sliceMm) / 2
+}
+
 /** The share of its radius within which a ball is wide enough to be seen well: 0.6 of its width and more. */
 const WIDE_SHARE = 0.8
 
 function measure(
   track: readonly Member[],
   geometry: VolumeGeometry,
-  examined: readonly number[],
-  sliceMm: number,
+  distances: Distances,
   o: Required<LinkOptions>,
 ): Omit<Nodule3d, 'id'> {
   const [, rowMm, columnMm] = geometry.spacing
+  const { examined } = distances
   const scores = track.map(({ box }) => box.score).sort((a, b) => b - a)
   const best = scores[0]!
   const strong = track.filter(({ box }) => box.score >= best / 2)
@@ -260,7 +293,10 @@ function measure(
   return {
     center: voxelToPatient(geometry, ...centerVoxel),
     centerVoxel,
-    extentMm: track.at(-1)!.position - track[0]!.position + sliceMm,
+    extentMm:
+      track.at(-1)!.position -
+      track[0]!.position +
+      (halfWay(distances, track[0]!.position, -1) + halfWay(distances, track.at(-1)!.position, 1)),
     ...measures,
     confidence: confidenceOf(measures, o.weights, o.elongated),
     slices: track.map(({ k, sopInstanceUid, index, box: { x1, y1, x2, y2, score } }) => ({

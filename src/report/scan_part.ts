@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Series } from '../dicom/index.js'
-import { bringTogether, compareMarks, readerPoints } from '../evaluation/index.js'
+import { bringTogether, compareMarks, cutOffs, readerPoints } from '../evaluation/index.js'
 import { scanKey, sharedUids } from '../inference/index.js'
 import type { ScanIdentity } from '../inference/index.js'
 import type { Finding } from '../formats/index.js'
@@ -140,9 +140,9 @@ export async function scanPart(
     if (view !== undefined) row.views.push(views.push(view) - 1)
     nodules.push(row)
   }
-  const readers = input.references === undefined ? undefined : readerPoints(input.references)
   append(warnings, source.warnings())
-  return { detections, nodules, evaluation, findings: rows, readers, comparison: judged.comparison, warnings }
+  const { readers, comparison } = judged
+  return { detections, nodules, evaluation, findings: rows, readers, comparison, warnings }
 }
 
 /** This run and the others against what is true, if that is known; scans that are missing are told in `warnings`. */
@@ -150,18 +150,24 @@ function judge(
   input: ScanPartInput,
   own: MarkSource,
   warnings: string[],
-): Pick<ScanPart, 'evaluation' | 'comparison'> & { shared: ReadonlySet<string> } {
+): Pick<ScanPart, 'evaluation' | 'comparison' | 'readers'> & { shared: ReadonlySet<string> } {
   const { tables, references = [], detections, other, bootstraps, seed } = input
   if (tables === undefined && input.references === undefined)
-    return { evaluation: undefined, comparison: undefined, shared: sharedUids(detections) }
+    return {
+      ...{ evaluation: undefined, comparison: undefined, readers: undefined },
+      shared: sharedUids(detections),
+    }
   const others = other?.marks ?? []
   const truth = { tables: tables ?? [], scans: tables === undefined ? references : [] }
   const counted = { series: input.counted, examined: tables !== undefined }
   const { series, findings, scans, marks, shared } = bringTogether(truth, [own, ...others], counted, warnings)
   const compared = compareMarks(series, findings, marks, scans, { bootstraps, seed })
+  append(warnings, cutOffs(compared.runs, marks))
   return {
     evaluation: { ...compared.runs[0]!, name: 'detections' },
     comparison: others.length > 0 ? compared : undefined,
+    // Of tables nobody knows the readers.
+    readers: input.references === undefined ? undefined : readerPoints(scans),
     shared,
   }
 }

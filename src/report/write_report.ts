@@ -10,6 +10,7 @@ import { hideFolders, writeFileAtomic } from '../files.js'
 import { parseJson } from '../json.js'
 import type { SeriesDetections } from '../inference/detections.js'
 import { sha256 } from '../hash.js'
+import { withoutTwins } from '../scans/index.js'
 import { VERSION } from '../version.js'
 import { count } from '../words.js'
 import type { Chart } from './chart.js'
@@ -312,7 +313,9 @@ async function readTrueNodules(
   if (reference !== undefined) {
     return {
       tables: readFindings(reference, excluded),
-      ...(scans === undefined ? {} : { series: (await findSeries(scans)).series }),
+      ...(scans === undefined
+        ? {}
+        : { series: withoutTwins((await findSeries(scans)).series, (line) => warnings.push(line)) }),
     }
   }
   if (scans === undefined) return {}

@@ -12,6 +12,7 @@ import type { AnnotatedSeries, LidcReading } from '../annotations/types.js'
 import { compileWhere } from '../annotations/where.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
+import { withoutTwins } from './tell_apart.js'
 import { findXml, nearestFirst } from './xml_of_series.js'
 
 export interface AnnotatedFolders {
@@ -22,6 +23,8 @@ export interface AnnotatedFolders {
   unused: number
   /** X-ray readings, skipped. */
   cxr: number
+  /** Series that are left out as the same scan as another one, one line each. */
+  notes: string[]
   /** What went wrong, one line each. */
   problems: string[]
 }
@@ -45,10 +48,12 @@ export async function annotateFolders(
 ): Promise<AnnotatedFolders> {
   const where =
     o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES, TEXT_FIELDS)
-  const { series, skipped } = await findSeries(folders, {
+  const { series: found, skipped } = await findSeries(folders, {
     onProgress: (done, total) => o.onProgress?.(done, total, 'headers'),
     signal: o.signal,
   })
+  const notes: string[] = []
+  const series = withoutTwins(found, (note) => notes.push(note))
   const index = await indexAnnotations(
     await findXml([...folders, ...(o.xml ?? [])]),
     new Set(series.map((one) => one.seriesInstanceUid)),
@@ -58,6 +63,7 @@ export async function annotateFolders(
   for (const { kind, path, reason } of skipped) if (kind === 'damaged') problems.push(`${path}: ${reason}`)
   const run: AnnotatedFolders = {
     ...{ annotated: [], without: [], unused: index.others, cxr: index.cxr },
+    notes,
     problems,
   }
   for (const [number, one] of series.entries()) {

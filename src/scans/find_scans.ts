@@ -5,7 +5,7 @@ import type { Remedy } from '../errors.js'
 import { ctObstacle } from './ct_obstacle.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
-import { knownPatient, scanKey, sharedUids } from './scan_keys.js'
+import { scanPlace, tellApart } from './tell_apart.js'
 import { WhyNone } from './why_none.js'
 
 /** Of a file or scan that is left out, or noteworthy. */
@@ -113,7 +113,11 @@ export async function findScans(
       note({ failed: false, place: scanPlace(scan), message: `left out: ${reason}`, ...help })
     }
   }
-  const scans = tellApart(usable, note)
+  const { scans, twins, shared } = tellApart(usable)
+  // They need names of their own.
+  for (const scan of usable) if (shared.has(scan.seriesInstanceUid)) scan.isRepeated = true
+  for (const { scan, reason } of twins)
+    note({ failed: false, place: scan.paths[0] ?? scanPlace(scan), message: `left out: ${reason}` })
   if (scans.length === 0 && !isStopped(o.signal))
     note({
       failed: true,
@@ -121,33 +125,6 @@ export async function findScans(
       message: `no CT series that makes a volume${why.inWords()}`,
     })
   return { scans, damaged }
-}
-
-/**
- * Scans that share their UID need names of their own; of a series and its volume file (or a copy without Patient ID) one
- * is kept, or every nodule would count twice.
- */
-function tellApart(all: readonly ScanFiles[], note: Note): ScanFiles[] {
-  const shared = sharedUids(all)
-  const kept = new Map<string, ScanFiles>()
-  // Those that say their patient first.
-  for (const isKnown of [true, false])
-    for (const scan of all) {
-      const key = scanKey(scan, shared)
-      if ((knownPatient(scan) !== undefined) === isKnown && !kept.has(key)) kept.set(key, scan)
-    }
-  return all.filter((scan) => {
-    const { seriesInstanceUid: uid } = scan
-    if (shared.has(uid)) scan.isRepeated = true
-    const same = kept.get(scanKey(scan, shared))
-    if (uid === '' || same === undefined || same === scan) return true
-    note({
-      failed: false,
-      place: scan.paths[0] ?? scanPlace(scan),
-      message: `left out: the scan of ${scanPlace(same)}, by its series UID`,
-    })
-    return false
-  })
 }
 
 /** Reads the headers of a scan again. */
@@ -200,9 +177,4 @@ function* byFolders(files: readonly string[], size: number): Generator<string[]>
     chunk.push(file)
   }
   if (chunk.length > 0) yield chunk
-}
-
-/** The scan in words: patient and series. */
-export function scanPlace(scan: Pick<ScanFiles, 'patientId' | 'seriesInstanceUid' | 'folder'>): string {
-  return [scan.patientId, scan.seriesInstanceUid || scan.folder].filter((part) => part !== '').join(' ')
 }

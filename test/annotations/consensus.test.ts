@@ -10,6 +10,7 @@ import {
   compileWhere,
   consensusNodules,
   indexAnnotations,
+  lunaNodule,
   noduleFields,
   nodulesCsv,
   parseLidcXml,
@@ -168,7 +169,7 @@ describe('consensusNodules', () => {
       .trim()
       .split('\n')
       .map((line) => line.split(','))
-    const run = { annotated: [annotated], without: [], unused: 0, cxr: 0, problems: [], damaged: 0 }
+    const run = { annotated: [annotated], without: [], unused: 0, cxr: 0, notes: [], problems: [] }
     const { series } = annotationJson(run) as { series: { nodules: Record<string, number>[] }[] }
     for (const [name, value] of Object.entries(expected)) {
       expect(fields[name], name).toBeCloseTo(value, 9)
@@ -184,6 +185,29 @@ describe('consensusNodules', () => {
     expect(annotationTable(run)).toMatch(
       / equivalentDiameter +axialDiameter +maskVolume +malignancy\n.* 3\.4 mm +3\.5 mm +20 mm3 /,
     )
+  })
+
+  it('measures volumes where slices are missing and with a tilted gantry', () => {
+    const measured = (change: Partial<VolumeGeometry>): [number, number] => {
+      const series = frame()
+      const geometry = { ...series.geometry, ...change }
+      const [nodule] = consensusNodules(
+        placeOnSeries(reading(session(box('1', 10, 10, 5, 2, 3))), { ...series, geometry }),
+        geometry,
+      )
+      const luna = lunaNodule(nodule!, geometry)!.equivalentDiameterMm
+      return [nodule!.maskVolumeMm3, (luna ** 3 * Math.PI) / 6]
+    }
+    // 5 x 5 pixels of 0.5 mm inside of the line, on two slices of 2.5 mm.
+    const [mask, luna] = measured({})
+    expect(mask).toBe(2 * 25 * 2.5 * 0.5 * 0.5)
+    expect(luna).toBeCloseTo(mask, 9)
+    const [sin, cos] = [Math.sin(0.4), Math.cos(0.4)]
+    for (const value of measured({ columnDirection: [0, cos, -sin] }))
+      expect(value).toBeCloseTo(mask * cos, 9)
+    // Two slices are missing within the nodule.
+    const slicePositions = frame().geometry.slicePositions.map((z, k) => (k < 3 ? z : z + 5))
+    for (const value of measured({ slicePositions })) expect(value).toBeCloseTo(mask * 2, 9)
   })
 
   it('takes exclusions out, line included', () => {

@@ -21,6 +21,7 @@ import type { Batch, PrepareOptions } from '../../src/dataset/index.js'
 import { frameToImage } from '../../src/geometry/frame.js'
 import { NoduleError } from '../../src/errors.js'
 import { fileName } from '../../src/dataset/prepare/record.js'
+import { convertSeries } from '../../src/scans/index.js'
 import { writeScan } from './scan_files.js'
 
 const hypes = parseHypes({ image_width: 96, image_height: 64, grid_width: 3, grid_height: 2 })
@@ -109,6 +110,15 @@ describe('prepareDataset', () => {
     const twoReaders = entries.filter((entry) => entry.nodule!.patientId === 'P3')
     expect(twoReaders.filter((entry) => entry.nodule!.excluded.length === 1)).toHaveLength(5)
     expect(twoReaders.every((entry) => entry.rects.length === 0)).toBe(true)
+  })
+
+  it('takes a scan and its volume file for one, of one part', async () => {
+    await convertSeries([join(scans, 'c')], join(scans, '1.2.4.mhd'))
+    const { manifest, made } = await prepare()
+    expect(made).toBe(4)
+    expect(manifest.skipped).toEqual([
+      { seriesInstanceUid: '1.2.4', folder: scans, reason: 'the scan of P3 1.2.4, by its series UID' },
+    ])
   })
 
   it('gives the same in threads, failures too', async () => {

@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { cross, dot } from '../../src/geometry/vector.js'
 import {
+  hasUsualVoxels,
   patientToVoxel,
   positionToSlice,
   sliceToPosition,
+  usualVoxels,
   voxelToPatient,
 } from '../../src/geometry/patient.js'
 import type { Vector3 } from '../../src/geometry/vector.js'
@@ -60,5 +62,39 @@ describe('voxel and patient coordinates', () => {
 
   it('refuses a geometry without slices', () => {
     expect(() => sliceToPosition({ ...axial, slicePositions: [] }, 0)).toThrow(/at least one slice/)
+  })
+})
+
+describe('voxels of the usual size', () => {
+  const even = { ...axial, slicePositions: [0, 2.5, 5.1, 7.499999999, 10] }
+
+  it('are counted where slices are even, be their positions rounded', () => {
+    expect(hasUsualVoxels(even)).toBe(true)
+    expect(usualVoxels(even, [3, 4, 5, 0, 7])).toBe(19)
+    expect(usualVoxels(even, [7], 2)).toBe(7)
+    expect(usualVoxels({ ...even, slicePositions: [0] }, [7])).toBe(7)
+    expect(usualVoxels(even, [])).toBe(0)
+  })
+
+  it('reach half of the way to the next slices, across a hole too', () => {
+    expect(hasUsualVoxels(axial)).toBe(false)
+    // Between 5 and 10 mm one slice is missing.
+    expect(usualVoxels(axial, [0, 2, 2, 2, 2])).toBe(2 * 5)
+    // What ends at the hole ends there.
+    expect(usualVoxels(axial, [2, 2, 2])).toBe(2 * 3)
+    expect(usualVoxels(axial, [2, 2], 3)).toBe(2 * 2)
+    const two = { ...axial, spacing: [1, 1, 1] as Vector3, slicePositions: [0, 5, 10, 15, 20, 21, 22, 23] }
+    expect(usualVoxels(two, [0, 1, 1])).toBe(10)
+    expect(usualVoxels(two, [1, 1], 5)).toBe(2)
+    expect(usualVoxels(two, [1, 1], 4)).toBe(1 + 1)
+    expect(usualVoxels(two, [1, 1], 3)).toBe(5 + 3)
+  })
+
+  it('are lower with a tilted gantry', () => {
+    const [sin, cos] = [Math.sin(0.4), Math.cos(0.4)]
+    const tilted = { ...even, columnDirection: [0, cos, -sin] as Vector3 }
+    expect(hasUsualVoxels(tilted)).toBe(false)
+    expect(usualVoxels(tilted, [1, 2, 3])).toBeCloseTo(6 * cos, 12)
+    expect(hasUsualVoxels({ ...even, columnDirection: unit([1e-5, 1, -1e-5]) })).toBe(true)
   })
 })

@@ -51,12 +51,45 @@ describe('linkBoxes', () => {
   test('a slice without a box is bridged by mm, not by index', () => {
     const at = (k: number): SliceBoxes => ({ k, boxes: [square(50, 50, 10, 0.8)] })
     expect(linkBoxes([at(1), at(3)], geometry(even(6, 2.5)))).toHaveLength(1)
-    expect(linkBoxes([at(1), at(4)], geometry(even(6, 2.5)))).toHaveLength(2)
+    const none = (k: number): SliceBoxes => ({ k, boxes: [] })
+    expect(linkBoxes([at(1), none(2), none(3), at(4)], geometry(even(6, 2.5)))).toHaveLength(2)
     expect(linkBoxes([at(1), at(4)], geometry(even(6, 1)))).toHaveLength(1)
     // Neighbors by index across a hole of 40 mm in the series.
     expect(linkBoxes([at(1), at(2)], geometry([0, 2.5, 42.5, 45]))).toHaveLength(2)
     // Thick slices: neighbors link although they are further apart than maxGapMm.
     expect(linkBoxes([at(1), at(2)], geometry(even(4, 10), [10, 0.5, 0.5]))).toHaveLength(1)
+  })
+
+  test('where distances change, neighbors link up to 10 mm, and the extent is that of the slices there', () => {
+    const ball = [square(50, 50, 40, 0.9)]
+    const extents = (positions: number[], usual: number, found: number[], step = usual): [number, number][] =>
+      linkBoxes(
+        positions.map((_, k) => ({ k, boxes: found.includes(k) ? ball : [] })),
+        geometry(positions, [usual, 0.5, 0.5]),
+        {},
+        step,
+      ).map(({ sliceCount, extentMm }) => [sliceCount, Number(extentMm.toFixed(6))])
+    const late = (first: number[], step: number, count: number): number[] => [
+      ...first,
+      ...even(count, step).map((position) => first.at(-1)! + step + position),
+    ]
+    // As scans have it: 4.2 mm, then 7.4.
+    const twoSteps = late(even(8, 4.2), 7.4, 6)
+    expect(extents(twoSteps, 4.2, [2, 3, 4])).toEqual([[3, 12.6]])
+    expect(extents(twoSteps, 4.2, [9, 10, 11])).toEqual([[3, 22.2]])
+    expect(extents(twoSteps, 4.2, [6, 7, 8])).toEqual([[3, 17.4]])
+    expect(extents(twoSteps, 4.2, [9, 11])).toHaveLength(2)
+    // Thick slices below thin ones of which every second is examined, and the other way round.
+    expect(extents(late(even(4, 5.5), 2.5, 8), 1.25, [0, 1, 2], 2.5)).toEqual([[3, 11 + 1.25 + 2.75]])
+    expect(extents(late(even(8, 5.5), 1.25, 6), 5.5, [9, 10, 11])).toEqual([[3, 3.75]])
+    // A hole: slices are missing.
+    expect(extents([0, 2.5, 12.5, 15], 2.5, [0, 1, 2, 3])).toEqual([[4, 17.5]])
+    expect(extents([0, 2.5, 12.6, 15.1], 2.5, [0, 1, 2, 3])).toEqual([
+      [2, 5],
+      [2, 5],
+    ])
+    // What is left at the end of an even series is no other distance.
+    expect(extents([0, 2.5, 5, 7.5, 8.75], 1.25, [2, 3, 4], 2.5)).toEqual([[3, 6.25]])
   })
 
   test('two nodules side by side stay two, and each takes its own box', () => {
@@ -203,7 +236,7 @@ describe('linkBoxes', () => {
           .slice(0, positions.length)
           .map((boxes, k) => ({ k, boxes: boxes.map(({ x, y, side, score }) => square(x, y, side, score)) }))
         const nodules = linkBoxes(slices, place)
-        const maxGap = Math.max(5, 1.5 * steps[0]!) + 1e-6
+        const maxGap = Math.max(5, 1.5 * steps[0]!)
 
         const total = slices.reduce((sum, { boxes }) => sum + boxes.length, 0)
         expect(nodules.reduce((sum, nodule) => sum + nodule.slices.length, 0)).toBe(total)
@@ -212,7 +245,8 @@ describe('linkBoxes', () => {
           const ks = nodule.slices.map(({ k }) => k)
           ks.slice(1).forEach((k, index) => {
             expect(k).toBeGreaterThan(ks[index]!)
-            expect(positions[k]! - positions[ks[index]!]!).toBeLessThanOrEqual(maxGap)
+            const bound = k === ks[index]! + 1 ? Math.max(maxGap, 10) : maxGap
+            expect(positions[k]! - positions[ks[index]!]!).toBeLessThanOrEqual(bound + 2e-6)
           })
           const scores = nodule.slices.map(({ score }) => score)
           expect(nodule.confidence).toBeGreaterThan(0)

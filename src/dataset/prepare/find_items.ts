@@ -4,10 +4,10 @@ import type { Series } from '../../dicom/index.js'
 import { NoduleError, reasonBeside } from '../../errors.js'
 import { ofKnownPatient, patientsOf, readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
-import { ctObstacle, findXml, nearestFirst, xmlOfSeries } from '../../scans/index.js'
+import { ctObstacle, findXml, nearestFirst, tellApart, xmlOfSeries } from '../../scans/index.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './types.js'
-import { scanKey, scanName, stacksKey } from './record.js'
+import { scanKey, stacksKey } from './record.js'
 import type { InsertionPlan } from './inserted_copy.js'
 import { isHost } from './stack_copies.js'
 import type { CommonTask } from './host.js'
@@ -105,20 +105,20 @@ async function addScans(
       : new Map<string, string[]>()
   const maxThickness = checkNumber('maxThicknessMm', options.maxThicknessMm ?? 1000, 0, 1000)
   const patients = patientsOf([...donors, ...stacks])
-  const taken = new Map<string, string>()
-  for (const one of found.series) {
-    const series = ofKnownPatient(one, patients)
+  const named = found.series.map((series) => ofKnownPatient(series, patients))
+  // By whatever name: as two patients, one scan could be learned from and judged by.
+  const { scans, twins } = tellApart(named, (series) => ctObstacle(series) === undefined)
+  for (const { scan, reason } of twins) {
+    const { seriesInstanceUid, folder } = scan
+    skipped.push({ seriesInstanceUid, folder, reason })
+  }
+  for (const series of scans) {
     const { patientId, studyInstanceUid, seriesInstanceUid, folder } = series
-    const name = scanName(series)
-    const twin = taken.get(name)
-    const reason =
-      reasonToSkip(series, options.unread === true ? undefined : bySeries, maxThickness) ??
-      (twin === undefined ? undefined : `the same patient and series as ${twin}`)
+    const reason = reasonToSkip(series, options.unread === true ? undefined : bySeries, maxThickness)
     if (reason !== undefined) {
       skipped.push({ seriesInstanceUid, folder, reason })
       continue
     }
-    taken.set(name, folder)
     const annotationFiles = nearestFirst(bySeries.get(seriesInstanceUid) ?? [], folder)
     const source = { series, annotationFiles, segmentations: segmentations.get(seriesInstanceUid) ?? [] }
     const files = [...annotationFiles, ...source.segmentations]

@@ -7,10 +7,12 @@ import { detectionMarks } from '../../inference/marks.js'
 import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import { readMarksCsv } from '../../formats/luna.js'
 import type { Mark } from '../../formats/luna.js'
+import { leastConfidence, mixedSettings } from './settings.js'
 import { agree, count } from '../../words.js'
 
 /**
- * Reads the detection files of a folder; other JSON files in it are named in `warnings`.
+ * Reads the detection files of a folder; other JSON files in it, and results of several models or settings, are named in
+ * `warnings`.
  * Throws NoduleError (FILE, FORMAT), also for a scan that two files hold.
  */
 export async function readDetectionFolder(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
@@ -38,7 +40,10 @@ export async function readDetectionFolder(folder: string, warnings: string[]): P
       `${count(other.length, 'JSON file')} of ${folder} ${agree(other.length, 'is', 'are')} not ${DETECTIONS_FORMAT}, first ${other[0]!}`,
     )
   if (found.length === 0) warnings.push(`${folder} holds no detections`)
-  return found.map(({ detections }) => detections)
+  const all = found.map(({ detections }) => detections)
+  const mixed = mixedSettings(folder, all)
+  if (mixed !== undefined) warnings.push(mixed)
+  return all
 }
 
 /** Marks of one scan from two files, be it a volume file of the same series, would count twice. */
@@ -79,23 +84,30 @@ export async function readMarks(path: string, warnings: string[]): Promise<MarkS
   return { ...source, detections: await readDetectionFolder(path, warnings) }
 }
 
+export interface SourceMarks {
+  name: string
+  marks: Mark[]
+  /** The scans that were examined. */
+  series: string[] | undefined
+  /** Less confident marks were left out by detection. */
+  minConfidence: number | undefined
+}
+
 /**
  * The marks and, where the source says it, the scans that were examined, all by `scanKey`.
  * @param shared series UIDs of several patients
  * Throws NoduleError (FORMAT) for a table with marks on such a series.
  */
-export function marksOf(
-  source: MarkSource,
-  shared: ReadonlySet<string>,
-): { name: string; marks: Mark[]; series: string[] | undefined } {
+export function marksOf(source: MarkSource, shared: ReadonlySet<string>): SourceMarks {
   const { name } = source
   if ('detections' in source) {
     const { detections } = source
     const series = detections.map((scan) => scanKey(scan, shared))
-    return { name, marks: detectionMarks(detections, shared), series }
+    const minConfidence = leastConfidence(detections)
+    return { name, marks: detectionMarks(detections, shared), series, minConfidence }
   }
   refuseShared(source.path, source.marks, shared)
-  return { name, marks: source.marks, series: undefined }
+  return { name, marks: source.marks, series: undefined, minConfidence: undefined }
 }
 
 /** A table names scans by their series UID alone. Throws NoduleError (FORMAT) where several patients have it. */

@@ -3,7 +3,7 @@ import { consensusNodules, lunaNodule, placeOnSeries } from '../../annotations/i
 import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../../annotations/index.js'
 import { findSeries } from '../../dicom/index.js'
 import type { Series } from '../../dicom/index.js'
-import { ctObstacle, findReadings } from '../../scans/index.js'
+import { ctObstacle, findReadings, withoutTwins } from '../../scans/index.js'
 import { voxelToPatient } from '../../geometry/patient.js'
 import type { Finding } from '../../formats/luna.js'
 import { scanKey } from '../../scans/scan_keys.js'
@@ -45,17 +45,24 @@ export async function readReferences(
   options: ReferenceOptions = {},
 ): Promise<{ scans: ScanReference[]; series: Series[]; warnings: string[] }> {
   const warnings: string[] = []
-  const { series: all, skipped } = await findSeries([...folders])
+  const { series: found, skipped } = await findSeries([...folders])
   const damaged = skipped.filter((file) => file.kind === 'damaged')
   if (damaged.length > 0)
     warnings.push(`${damaged.length} damaged files, first ${damaged[0]!.path}: ${damaged[0]!.reason}`)
   const scans: ScanReference[] = []
   const without: Series[] = []
   const patientOf = new Map<string, string>()
-  const cts = all.filter((series) => ctObstacle(series) === undefined)
+  const all = withoutTwins(found, (warning) => warnings.push(warning))
+  const cts = all.filter((series) => ctObstacle(series)?.kind !== 'modality')
   const readingOf = await findReadings(cts, [...folders, ...xml], (warning) => warnings.push(warning))
   for (const series of cts) {
     const reading = await readingOf(series)
+    const obstacle = ctObstacle(series)
+    if (obstacle !== undefined) {
+      // Scouts and the like have none, and nobody misses them.
+      if (reading !== undefined) warnings.push(`${series.folder}: left out: ${obstacle.reason}`)
+      continue
+    }
     if (reading === undefined) {
       without.push(series)
       continue

@@ -8,7 +8,8 @@ import { readFindingsCsv, readSeriesList } from '../../formats/luna.js'
 import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import type { ScanIdentity } from '../../scans/scan_keys.js'
 import { marksOf, readMarks, refuseShared } from './marks.js'
-import type { MarkSource } from './marks.js'
+import type { MarkSource, SourceMarks } from './marks.js'
+import { cutOffs } from './settings.js'
 import { readReferences, readerPoints, withKeys } from './references.js'
 import type { ReaderPoint, ReferenceOptions, ScanReference } from './references.js'
 import { evaluateScans } from './scans.js'
@@ -67,6 +68,7 @@ export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRun
   const named = sources.map((source, index) => ({ ...source, name: names[index]! }))
   const { series, findings, scans, marks } = bringTogether(truth, named, options, warnings)
   const compared = compareMarks(series, findings, marks, scans, options)
+  append(warnings, cutOffs(compared.runs, marks))
   return { ...compared, readers: readerPoints(scans), warnings }
 }
 
@@ -81,8 +83,9 @@ export interface ScansTogether {
   /** The scans that count. */
   series: string[]
   findings: Finding[]
+  /** The references of those, where the readers say what is true. */
   scans: ScanReference[]
-  marks: { name: string; marks: Mark[] }[]
+  marks: SourceMarks[]
   /** Series UIDs of several patients. */
   shared: ReadonlySet<string>
 }
@@ -127,7 +130,9 @@ export function bringTogether(
   const examined = options.examined === true ? marks[0]?.series : undefined
   if (listed === undefined && examined !== undefined) findings = ofExamined(findings, examined, warnings)
   const series = listed?.flatMap(keysOf) ?? examined ?? listSeries({ findings, scans }, marks, warnings)
-  return { series, findings, scans, marks, shared }
+  warnMissing(series, marks, warnings)
+  const counted = new Set(series)
+  return { series, findings, scans: scans.filter((scan) => counted.has(scan.key)), marks, shared }
 }
 
 /** The evaluation of several detectors' marks on the same scans, and the difference of each pair. */
@@ -142,7 +147,9 @@ export function compareMarks(
     name,
     ...evaluateScansInDetail(series, findings, marks, scans, options),
   }))
-  const comparisons = runs.flatMap((first, i) =>
+  // Without a nodule there is nothing that one finds and another does not.
+  const comparable = runs.every((run) => run.counts.nodules > 0)
+  const comparisons = (comparable ? runs : []).flatMap((first, i) =>
     runs.slice(i + 1).map((second, j): ScanComparison => ({
       first: first.name,
       second: second.name,
@@ -238,22 +245,10 @@ function ofExamined(
 
 function listSeries(
   references: { findings: readonly Finding[]; scans: readonly ScanReference[] },
-  sources: readonly ReturnType<typeof marksOf>[],
+  sources: readonly SourceMarks[],
   warnings: string[],
 ): string[] {
-  const ofScans = references.scans.length > 0
-  const all = ofScans
-    ? references.scans.map((scan) => scan.key)
-    : [...new Set(references.findings.flatMap((finding) => (finding.excluded ? [] : [finding.seriesUid])))]
-  for (const { name, series } of sources) {
-    const examined = new Set(series)
-    const missing = series === undefined ? [] : all.filter((uid) => !examined.has(uid))
-    if (missing.length > 0)
-      warnings.push(
-        `${missing.length} of ${count(all.length, 'scan')} have no file in ${name}: their nodules count as missed`,
-      )
-  }
-  if (ofScans) return all
+  if (references.scans.length > 0) return references.scans.map((scan) => scan.key)
   const uids = new Set<string>()
   for (const finding of references.findings) uids.add(finding.seriesUid)
   for (const { marks, series } of sources) {
@@ -264,6 +259,20 @@ function listSeries(
     `no list of series: the ${uids.size} that the reference or the predictions name count as the scans; scans without nodules and marks are missing from the rate of false positives`,
   )
   return [...uids]
+}
+
+/** Says which of the scans that count a detector has no result of. */
+function warnMissing(series: readonly string[], sources: readonly SourceMarks[], warnings: string[]): void {
+  const all = [...new Set(series)]
+  for (const { name, series: own } of sources) {
+    if (own === undefined) continue
+    const examined = new Set(own)
+    const missing = all.filter((uid) => !examined.has(uid)).length
+    if (missing > 0)
+      warnings.push(
+        `${missing} of ${count(all.length, 'scan')} ${agree(missing, 'has', 'have')} no file in ${name}: ${agree(missing, 'its', 'their')} nodules count as missed`,
+      )
+  }
 }
 
 /** Type by series and finding. */

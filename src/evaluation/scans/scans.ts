@@ -27,7 +27,7 @@ export type MarkOutcome = Mark & {
 }
 
 export interface ScanOptions {
-  /** Marks kept per scan, the most probable ones; 0: all. */
+  /** Marks kept per scan, the most probable ones, of equal ones the first; 0: all. */
   maxMarks?: number | undefined
   /** Bootstrap samples; 0: none. */
   bootstraps?: number | undefined
@@ -36,7 +36,8 @@ export interface ScanOptions {
   confidence?: number | undefined
   /**
    * Count as LUNA16's script does also where the series list is faulty: a series that is listed twice counts twice,
-   * with all its findings and marks; and round rates as it does. Otherwise repeated series are dropped with a warning.
+   * with all its findings and marks; round rates as it does; and drop all marks that are as probable as the first one
+   * beyond `maxMarks`. Otherwise repeated series are dropped with a warning.
    */
   official?: boolean | undefined
 }
@@ -196,8 +197,12 @@ export function prepareScans(
     onExcluded: 0,
     doubleHits: 0,
   }
+  let ties = 0
   for (const [position, uid] of listed.entries()) {
-    const scan = matchScan(findingsOf.get(uid) ?? [], marksOf.get(uid) ?? [], maxMarks)
+    const all = marksOf.get(uid) ?? []
+    const kept = keepMostProbable(all, maxMarks, options.official === true)
+    if (kept.size < all.length) ties += maxMarks - kept.size
+    const scan = matchScan(findingsOf.get(uid) ?? [], all, kept)
     append(outcomes.findings, scan.findings)
     append(outcomes.marks, scan.marks)
     counts.excludedFindings += scan.excluded
@@ -218,9 +223,14 @@ export function prepareScans(
       addVector(vectors, scanOfDraw[position]!, false, mark.probability)
     }
   }
-  if (counts.droppedMarks > 0)
+  const beyond = counts.droppedMarks - ties
+  if (beyond > 0)
     warnings.push(
-      `${count(counts.droppedMarks, 'mark')} beyond the ${maxMarks} most probable of their scan ${agree(counts.droppedMarks, 'is', 'are')} dropped`,
+      `${count(beyond, 'mark')} beyond the ${maxMarks} most probable of their scan ${agree(beyond, 'is', 'are')} dropped${
+        ties === 0
+          ? ''
+          : `, and so ${agree(ties, 'is', 'are')} ${ties} among these, of equal probability with the first beyond, as in the official script`
+      }`,
     )
   if (marks.length === 0) warnings.push('the predictions hold no mark')
   if (counts.nodules === 0) warnings.push('the reference holds no nodule: the sensitivity is undefined')
@@ -231,7 +241,7 @@ export function prepareScans(
 function matchScan(
   findings: readonly Finding[],
   all: readonly Mark[],
-  maxMarks: number,
+  kept: ReadonlySet<Mark>,
 ): {
   findings: FindingOutcome[]
   marks: MarkOutcome[]
@@ -239,7 +249,6 @@ function matchScan(
   doubleHits: number
   onExcluded: number
 } {
-  const kept = keepMostProbable(all, maxMarks)
   const outcomes = all.map((mark): MarkOutcome => ({
     ...mark,
     outcome: kept.has(mark) ? 'false positive' : 'dropped',
@@ -287,11 +296,12 @@ function matchScan(
   return { findings: nodules, marks: outcomes, ...result }
 }
 
-/** As LUNA16's script: only marks above the probability of the first one that is too many. */
-function keepMostProbable(marks: readonly Mark[], maxMarks: number): Set<Mark> {
+/** LUNA16's script keeps only marks above the probability of the first one that is too many. */
+function keepMostProbable(marks: readonly Mark[], maxMarks: number, official: boolean): Set<Mark> {
   if (maxMarks === 0 || marks.length <= maxMarks) return new Set(marks)
-  const limit = marks.map((mark) => mark.probability).sort((a, b) => b - a)[maxMarks]!
-  return new Set(marks.filter((mark) => mark.probability > limit).slice(0, maxMarks))
+  const falling = [...marks].sort((a, b) => b.probability - a.probability)
+  const limit = falling[maxMarks]!.probability
+  return new Set(falling.slice(0, maxMarks).filter((mark) => !official || mark.probability > limit))
 }
 
 function squaredDistance(a: Finding, b: Mark): number {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { evaluateFiles, readReferences } from '../../../src/evaluation/index.js'
-import { annotateFolders, nearestFirst } from '../../../src/scans/index.js'
+import { annotateFolders, convertSeries, nearestFirst } from '../../../src/scans/index.js'
 import { writeReport } from '../../../src/report/write_report.js'
 import { writeTinyScan } from '../../inference/tiny_scan.js'
 
@@ -19,7 +19,7 @@ function write(path: string, content: string): string {
 }
 
 /** A reading of one nodule, whose square begins at x and y. */
-function reading(x: number): string {
+function reading(x: number, uid = UID, readers = 1): string {
   const corners = [
     [x, 20],
     [x + 6, 20],
@@ -28,9 +28,12 @@ function reading(x: number): string {
   ].map(([i, j]) => `<edgeMap><xCoord>${i}</xCoord><yCoord>${j}</yCoord></edgeMap>`)
   const roi = `<roi><imageZposition>-90</imageZposition><imageSOP_UID>1.2.826.0.1.9.2</imageSOP_UID><inclusion>TRUE</inclusion>${corners.join('')}</roi>`
   return (
-    `<LidcReadMessage><ResponseHeader><SeriesInstanceUid>${UID}</SeriesInstanceUid></ResponseHeader><readingSession>` +
-    `<annotationVersion>3</annotationVersion><servicingRadiologistID>1</servicingRadiologistID><unblindedReadNodule>` +
-    `<noduleID>1</noduleID>${roi}</unblindedReadNodule></readingSession></LidcReadMessage>`
+    `<LidcReadMessage><ResponseHeader><SeriesInstanceUid>${uid}</SeriesInstanceUid></ResponseHeader>` +
+    (
+      `<readingSession><annotationVersion>3</annotationVersion><servicingRadiologistID>1</servicingRadiologistID>` +
+      `<unblindedReadNodule><noduleID>1</noduleID>${roi}</unblindedReadNodule></readingSession>`
+    ).repeat(readers) +
+    '</LidcReadMessage>'
   )
 }
 
@@ -128,6 +131,62 @@ describe('XML of scans', () => {
     ])
     const far = [join(place, 'A', 'xml', 'a.xml'), join(place, 'B', 'xml', 'a.xml'), join(root, 'c.xml')]
     expect(nearestFirst(far, join(place, 'B', 'img'))).toEqual([far[1], far[0], far[2]])
+  })
+
+  it.each([[''], ['A']])('of a scan and its volume file counts once; patient "%s"', async (patientId) => {
+    const place = join(root, `twins${patientId}`)
+    await slices(join(place, 'img'), patientId)
+    // Found before the DICOM files.
+    const volume = join(place, 'ahead', `${UID}.mhd`)
+    mkdirSync(dirname(volume))
+    await convertSeries([join(place, 'img')], volume)
+    write(join(place, 'a.xml'), reading(20))
+    const note = `${volume}: left out: the scan of ${patientId === '' ? '' : `${patientId} `}${UID}, by its series UID`
+    const { scans, series, warnings } = await readReferences([place])
+    expect(series.map((one) => one.patientId)).toEqual([patientId])
+    expect(scans).toHaveLength(1)
+    expect(warnings).toEqual([note])
+    const { annotated, notes, problems } = await annotateFolders([place])
+    expect(annotated.map((one) => one.series.patientId)).toEqual([patientId])
+    expect([notes, problems]).toEqual([[note], []])
+    // What makes no volume leaves the place to what does.
+    for (const name of ['002', '003', '004']) rmSync(join(place, 'img', `${name}.dcm`))
+    expect((await annotateFolders([place])).annotated.map((one) => one.series.patientId)).toEqual([UID])
+  })
+
+  it("of scans that are not on the list leaves the readers' points alone", async () => {
+    const place = join(root, 'listed')
+    for (const [patientId, seriesInstanceUid] of [
+      ['A', UID],
+      ['B', '1.2.826.0.1.6'],
+    ] as const) {
+      await writeTinyScan(join(place, patientId), { patientId, seriesInstanceUid, slices: 4 })
+      write(join(place, patientId, 'a.xml'), reading(20, seriesInstanceUid, 2))
+    }
+    const options = { scans: [place], series: write(join(root, 'series.txt'), UID), bootstraps: 0 }
+    const { json } = await evaluateFiles({ ...options, predictions: [detections], minReaders: 1 })
+    const one = [
+      { name: 'reader 1: 1 of 1', sensitivity: 1, falsePositivesPerScan: 0 },
+      { name: 'reader 2: 1 of 1', sensitivity: 1, falsePositivesPerScan: 0 },
+    ]
+    expect(json).toMatchObject({ scans: 1, readers: one })
+    const report = await writeReport({ ...options, detections, output: join(root, 'listed.html') })
+    expect(report.figures).toMatchObject({ scans: { evaluation: { scans: 1 }, readers: one } })
+  })
+
+  it('of a series that makes no volume is told of', async () => {
+    const place = join(root, 'single')
+    await writeTinyScan(place, { patientId: 'A', seriesInstanceUid: UID, slices: 1 })
+    const unread = await readReferences([place])
+    expect(unread.warnings).toEqual([])
+    write(join(place, 'a.xml'), reading(20))
+    const why = `${place}: left out: one image only`
+    const { scans, warnings } = await readReferences([place])
+    expect([scans, warnings]).toEqual([[], [why]])
+    await expect(evaluateFiles({ predictions: [detections], scans: [place] })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      actual: expect.stringContaining(why) as string,
+    })
   })
 
   it('without scans, or beside a table, has no effect and is refused', async () => {

@@ -95,6 +95,28 @@ describe('segmentLungs on phantoms', () => {
     expect(mirrored.volumeMl.left / straight.volumeMl.left).toBeCloseTo(1, 1)
   })
 
+  it('measures them where slices are missing and with a tilted gantry', () => {
+    const { volume } = makePatient({ seed: 4, matrix: 96, spacing: 6 })
+    const whole = segmentLungs(volume).volumeMl
+    // Every second slice of the middle is missing.
+    const [nz, ny, nx] = volume.shape
+    const kept = Array.from({ length: nz }, (_, k) => k).filter(
+      (k) => k % 2 === 0 || k < nz * 0.35 || k > nz * 0.65,
+    )
+    const data = new Int16Array(kept.length * ny * nx)
+    for (const [n, k] of kept.entries())
+      data.set(volume.data.subarray(k * ny * nx, (k + 1) * ny * nx), n * ny * nx)
+    const slicePositions = kept.map((k) => volume.geometry.slicePositions[k]!)
+    const shape = [kept.length, ny, nx] as const
+    const thinned = segmentLungs({ ...volume, data, shape, geometry: { ...volume.geometry, slicePositions } })
+    expect(thinned.sides).toBeUndefined()
+    for (const lung of ['left', 'right', 'total'] as const)
+      expect(Math.abs(thinned.volumeMl[lung] / whole[lung] - 1)).toBeLessThan(0.04)
+    const columnDirection = [0, Math.cos(0.4), -Math.sin(0.4)] as const
+    const tilted = segmentLungs({ ...volume, geometry: { ...volume.geometry, columnDirection } })
+    expect(tilted.volumeMl.total).toBeCloseTo(whole.total * Math.cos(0.4), 6)
+  })
+
   it('finds lungs that the edge of the image cuts off', () => {
     const { volume, lungs } = makePatient({ seed: 4, matrix: 96, spacing: 6 })
     // A narrow reconstruction: the outer part of both lungs is missing.
