@@ -230,7 +230,7 @@ function figuresOf(input: PageInput): object {
   return {
     format: 'nodule-report/1',
     title,
-    provenance: Object.fromEntries(rows),
+    provenance: byName(rows),
     hypes,
     training,
     slices: slices?.evaluation,
@@ -331,21 +331,21 @@ function provenance(
   const solver = (hypes as { solver?: { rnd_seed?: unknown; max_iter?: unknown } } | undefined)?.solver
   const seed = seedOf(files.log) ?? solver?.rnd_seed
   if (seed !== undefined) rows.push(['Seed', show(seed)])
-  const models = new Map(detections.map((detection) => [detection.model.sha256, detection]))
-  for (const [hash, { model, versions, device }] of models) {
-    const sets = detections.filter((detection) => detection.model.sha256 === hash)
+  const stagesOf = ({ model, second }: SeriesDetections): string =>
+    `${model.sha256} ${second?.sha256 ?? 'none'}`
+  const models = new Map(detections.map((detection) => [stagesOf(detection), detection]))
+  for (const [stages, { model, second, versions, device }] of models) {
+    const sets = detections.filter((detection) => stagesOf(detection) === stages)
     const parameters = new Set(sets.map((detection) => JSON.stringify(detection.parameters)))
-    rows.push(
-      [
-        'Model',
-        `${basename(model.path)}${model.precision === undefined ? '' : `, ${model.precision}`}, step ${model.step}, trained by nodule ${model.codeVersion}`,
-      ],
-      ['Model SHA-256', hash],
-      [
-        'Detection by',
-        `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
-      ],
-    )
+    rows.push(['Model', modelText(model)], ['Model SHA-256', model.sha256])
+    rows.push([
+      'Second stage',
+      second === undefined ? 'none' : `${modelText(second)}, SHA-256 ${second.sha256}`,
+    ])
+    rows.push([
+      'Detection by',
+      `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
+    ])
     for (const text of parameters) rows.push(['Detection parameters', text])
   }
   const names: [keyof RunFiles, string][] = [
@@ -361,6 +361,21 @@ function provenance(
   }
   if (files.detections !== undefined) rows.push(['Detections', count(detections.length, 'scan')])
   return rows
+}
+
+function modelText({ path, precision, step, codeVersion }: SeriesDetections['model']): string {
+  return `${basename(path)}${precision === undefined ? '' : `, ${precision}`}, step ${step}, trained by nodule ${codeVersion}`
+}
+
+/** Rows by name; a name that comes again (another model's) gets a number. */
+function byName(rows: readonly (readonly [string, string])[]): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const [name, text] of rows) {
+    let free = name
+    for (let n = 2; free in found; n++) free = `${name} ${n}`
+    found[free] = text
+  }
+  return found
 }
 
 function readBytes(path: string): Buffer {

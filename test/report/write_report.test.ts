@@ -1,0 +1,32 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { writeReport } from '../../src/report/write_report.js'
+import { makeRun } from './made_run.js'
+
+const temporary = mkdtempSync(join(tmpdir(), 'nodule-write-report-'))
+afterAll(() => rmSync(temporary, { recursive: true }))
+
+describe('provenance', () => {
+  test('names the second stage; the same model with another one, or none, is another model', async () => {
+    const folder = join(temporary, 'second')
+    await makeRun(folder)
+    const first = JSON.parse(readFileSync(join(folder, 'detections', '1.2.3.json'), 'utf8')) as object
+    const second = { path: '/home/a/second.onnx', sha256: 'b'.repeat(64), step: 70, codeVersion: '0.2.0' }
+    writeFileSync(
+      join(folder, 'detections', '1.2.4.json'),
+      JSON.stringify({ ...first, seriesInstanceUid: '1.2.4', second }),
+    )
+    const output = join(temporary, 'second.html')
+    const { figures } = await writeReport({ run: folder, output, bootstraps: 0 })
+    expect((figures as { provenance: object }).provenance).toMatchObject({
+      'Model SHA-256': 'f'.repeat(64),
+      'Second stage': 'none',
+      'Model SHA-256 2': 'f'.repeat(64),
+      'Second stage 2': `second.onnx, step 70, trained by nodule 0.2.0, SHA-256 ${'b'.repeat(64)}`,
+    })
+    const html = readFileSync(output, 'utf8')
+    expect(html).toMatch(/Second stage<\/th><td>none<[^]*Second stage<\/th><td>second\.onnx, step 70/)
+  })
+})
