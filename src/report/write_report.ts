@@ -122,6 +122,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
             detections,
             path: files.detections!,
             counted: options.series,
+            folders: options.scans,
             frames: truth,
             other,
             maxPictures,

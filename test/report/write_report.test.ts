@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { writeReport } from '../../src/report/write_report.js'
+import { writeTinyScan } from '../inference/tiny_scan.js'
 import { makeRun } from './made_run.js'
 
 const temporary = mkdtempSync(join(tmpdir(), 'nodule-write-report-'))
@@ -28,5 +29,23 @@ describe('provenance', () => {
     })
     const html = readFileSync(output, 'utf8')
     expect(html).toMatch(/Second stage<\/th><td>none<[^]*Second stage<\/th><td>second\.onnx, step 70/)
+  })
+})
+
+describe('scans', () => {
+  test('that were examined and are not in the folders are counted', async () => {
+    const run = join(temporary, 'scans run')
+    await makeRun(run)
+    const scans = join(temporary, 'other scans')
+    await writeTinyScan(scans, { slices: 4 })
+    const options = { detections: join(run, 'detections'), scans: [scans], bootstraps: 0 }
+    const output = join(temporary, 'scans.html')
+    const bare = await writeReport({ ...options, output })
+    expect(bare.warnings).toContain(
+      `1 of 1 examined scan is not in ${scans}: no pictures of them, not evaluated`,
+    )
+    expect(readFileSync(output, 'utf8')).toContain('1 of 1 examined scan is not in other scans: no pictures')
+    const judged = await writeReport({ ...options, output, reference: join(run, 'reference.csv') })
+    expect(judged.warnings).toContain(`1 of 1 examined scan is not in ${scans}: no pictures of them`)
   })
 })
