@@ -22,7 +22,7 @@ import type { Picture } from './pictures.js'
 import { writePlots } from './plots.js'
 import { readSliceEvaluation } from './read_evaluation.js'
 import { withoutFolders } from '../config/without_folders.js'
-import { findRunFiles, seedOf } from './run_files.js'
+import { findRunFiles, holdsDetections, seedOf } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
 import type { ScanPart } from './scan_part.js'
@@ -78,6 +78,9 @@ export interface WrittenReport {
  */
 export async function writeReport(options: ReportOptions): Promise<WrittenReport> {
   const files = options.run === undefined ? { ...options } : findRunFiles(options.run, options)
+  // What detect wrote is a folder of detections itself.
+  if (options.run !== undefined && files.detections === undefined && (await holdsDetections(options.run)))
+    files.detections = options.run
   const maxPictures = checkInteger('maxPictures', options.maxPictures ?? 300, 0, 1e6)
   if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
   refuseUnused(files, options)
@@ -138,10 +141,14 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   const hypes = files.hypes === undefined ? undefined : withoutFolders(readJson(files.hypes))
   if (slices === undefined && scans === undefined && (training?.length ?? 0) === 0) {
     throw new NoduleError('FORMAT', 'nothing to report', {
-      path: options.run ?? '',
+      path: options.run ?? files.detections ?? '',
       expected:
         'predictions.json with test.json, evaluation.json, detections/ or log.jsonl, or options that name them',
-      actual: 'none of them',
+      actual:
+        files.detections === undefined
+          ? 'none of them'
+          : `no detections in ${files.detections}, and none of the others`,
+      remedies: [{ do: 'name the folder that detect wrote', parameter: 'detections' }],
     })
   }
   const comparison =

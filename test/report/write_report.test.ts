@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -47,5 +47,29 @@ describe('scans', () => {
     expect(readFileSync(output, 'utf8')).toContain('1 of 1 examined scan is not in other scans: no pictures')
     const judged = await writeReport({ ...options, output, reference: join(run, 'reference.csv') })
     expect(judged.warnings).toContain(`1 of 1 examined scan is not in ${scans}: no pictures of them`)
+  })
+})
+
+describe('detections', () => {
+  test('are those of the folder itself, where it is what detect wrote', async () => {
+    const run = join(temporary, 'detect run')
+    await makeRun(run)
+    const options = { run: join(run, 'detections'), output: join(temporary, 'found.html'), bootstraps: 0 }
+    const { figures } = await writeReport(options)
+    expect((figures as { provenance: object }).provenance).toMatchObject({ Detections: '1 scan' })
+    expect((figures as { scans: { nodules: object[] } }).scans.nodules).toHaveLength(3)
+  })
+
+  test('a folder without any is named, with what would help', async () => {
+    const detections = join(temporary, 'no detections')
+    mkdirSync(detections)
+    const output = join(temporary, 'nothing.html')
+    const remedy = /possible solutions: name the folder that detect wrote \(detections\)$/
+    for (const options of [{ detections }, { detections, run: detections }]) {
+      const report = writeReport({ ...options, output })
+      await expect(report).rejects.toThrow(`${detections}: nothing to report`)
+      await expect(report).rejects.toThrow(`received no detections in ${detections}`)
+    }
+    await expect(writeReport({ run: detections, output })).rejects.toThrow(remedy)
   })
 })
