@@ -73,3 +73,15 @@ describe('detections', () => {
     await expect(writeReport({ run: detections, output })).rejects.toThrow(remedy)
   })
 })
+
+test('without true nodules no sensitivity is shown, also as operating points and curve', async () => {
+  const run = join(temporary, 'no nodules')
+  await makeRun(run)
+  const reference = join(run, 'none.csv')
+  writeFileSync(reference, 'seriesuid,coordX,coordY,coordZ,diameter_mm\n')
+  const output = join(temporary, 'no nodules.html')
+  await writeReport({ detections: join(run, 'detections'), reference, output, bootstraps: 0 })
+  const html = readFileSync(output, 'utf8')
+  for (const rate of [0.125, 8]) expect(html).toContain(`Sensitivity at ${rate} per scan</th><td>-<`)
+  expect(html).toContain('CPM -')
+})
