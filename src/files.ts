@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { access, mkdir, open, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, lstat, mkdir, open, readlink, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,7 +14,8 @@ export function readText(path: string, action: string, limit = MAX_TEXT_BYTES): 
 
 /**
  * Writes a file whole or not at all: to a temporary name beside it, then renames it. Missing folders are made. Devices
- * and pipes (/dev/stdout, `>(...)` of the shell) are written to; they are never replaced by a file.
+ * and pipes (/dev/stdout, `>(...)` of the shell) are written to; they are never replaced by a file, nor is a link: the
+ * file that it leads to is.
  * Throws NoduleError (FILE).
  * @param durable on the disk before it has its name, so that a power loss leaves no empty file under it
  */
@@ -26,17 +27,48 @@ export async function writeFileAtomic(
   let temporary: string | undefined
   try {
     if (await isStream(path)) return await writeThrough(path, content)
-    await makeFolder(dirname(path))
-    temporary = temporaryFor(path)
+    const linked = await endOfLink(path)
+    // Where a link leads, the folder may be of a disk that is not there now: it is not made.
+    if (linked === undefined) await makeFolder(dirname(path))
+    const place = linked ?? path
+    temporary = temporaryFor(place)
     await writeFile(temporary, content, { flush: durable })
-    await rename(temporary, path)
+    await rename(temporary, place)
   } catch (error) {
     // Whatever keeps the clean-up from working is what kept the writing from working.
     if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined)
-    throw fileError(path, 'write', error)
+    throw await writeError(path, 'write', error)
   } finally {
     if (temporary !== undefined) forgetTemporary(temporary)
   }
+}
+
+/** Where a link leads, be it to nothing yet; undefined where the path is none. Throws the system's error of a circle. */
+async function endOfLink(path: string): Promise<string | undefined> {
+  const isLink = await lstat(path).then(
+    (stats) => stats.isSymbolicLink(),
+    () => false,
+  )
+  if (!isLink) return undefined
+  await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+  return realPlace(path)
+}
+
+/** Why nothing can be written to a place. That something is not there says little of a link: where it leads is told. */
+async function writeError(path: string, action: string, error: unknown): Promise<NoduleError> {
+  if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT'))
+    return fileError(path, action, error)
+  for (let place = resolve(path); dirname(place) !== place; place = dirname(place)) {
+    const target = await readlink(place).catch(() => undefined)
+    if (target === undefined || (await stat(place).catch(() => undefined)) !== undefined) continue
+    return new NoduleError('FILE', `cannot ${action}: is a link to ${target}, which is not there`, {
+      path: place === resolve(path) ? path : place,
+      cause: error,
+    })
+  }
+  return fileError(path, action, error)
 }
 
 /** What no file may take the place of: pipes, devices, and the names of open files below /dev and /proc. */
@@ -76,7 +108,7 @@ export async function makeOutputFolder(path: string): Promise<void> {
       throw new NoduleError('FILE', 'cannot write results: is not a folder', { path })
     await access(path, constants.W_OK)
   } catch (error) {
-    throw fileError(path, 'write results', error)
+    throw await writeError(path, 'write results', error)
   }
 }
 
@@ -89,15 +121,19 @@ export async function checkCanWrite(path: string): Promise<void> {
   const stats = await stat(path).catch(() => undefined)
   if (stats?.isDirectory() === true || path.endsWith('/') || path.endsWith(sep))
     throw new NoduleError('FILE', 'cannot write: is a folder', { path, expected: 'the name of a file' })
-  await checkCanMake(dirname(path)).catch((error: unknown) => {
-    throw fileError(path, 'write', error)
-  })
+  try {
+    const linked = await endOfLink(path)
+    if (linked === undefined) await checkCanMake(dirname(path))
+    else await access(dirname(linked), constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw await writeError(path, 'write', error)
+  }
 }
 
 /** The same of a folder of results. */
 export async function checkCanWriteInto(folder: string): Promise<void> {
-  await checkCanMake(folder).catch((error: unknown) => {
-    throw fileError(folder, 'write results', error)
+  await checkCanMake(folder).catch(async (error: unknown) => {
+    throw await writeError(folder, 'write results', error)
   })
 }
 
@@ -105,8 +141,10 @@ export async function checkCanWriteInto(folder: string): Promise<void> {
 async function checkCanMake(folder: string): Promise<void> {
   let place = resolve(folder)
   for (;;) {
-    const stats = await stat(place).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT' || dirname(place) === place) throw error
+    const stats = await stat(place).catch(async (error: NodeJS.ErrnoException) => {
+      // No folder can be made under the name of a link that leads nowhere.
+      const isDangling = (await endOfLink(place)) !== undefined
+      if (error.code !== 'ENOENT' || isDangling || dirname(place) === place) throw error
     })
     if (stats?.isDirectory() === false)
       throw Object.assign(new Error(`${place} is not a folder`), { code: 'ENOTDIR' })
@@ -169,14 +207,20 @@ export function distinctFileNames(names: readonly string[]): string[] {
   })
 }
 
-/** Where a path leads to, also where its end does not exist yet. */
-export async function realPlace(path: string): Promise<string> {
+/** Where a path leads to, also where its end, or that of a link, does not exist yet. */
+export async function realPlace(path: string, links = 40): Promise<string> {
   const absolute = resolve(path)
   try {
     return await realpath(absolute)
   } catch {
     const parent = dirname(absolute)
-    return parent === absolute ? absolute : join(await realPlace(parent), basename(absolute))
+    if (parent === absolute) return absolute
+    const folder = await realPlace(parent, links)
+    // Links may go in a circle.
+    const target = links === 0 ? undefined : await readlink(absolute).catch(() => undefined)
+    return target === undefined
+      ? join(folder, basename(absolute))
+      : realPlace(resolve(folder, target), links - 1)
   }
 }
 

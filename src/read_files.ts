@@ -1,6 +1,6 @@
 /** The one way to open inputs: regular files only, of a bounded size. */
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
+import { open, opendir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { NoduleError, fileError } from './errors.js'
 
@@ -66,7 +66,10 @@ export async function openRegular(
   let handle: FileHandle | undefined
   try {
     const place = osPath(path)
-    checkRegular(path, action, await stat(place))
+    const before = await stat(place)
+    // A folder that nobody may list is met as a file: why it was not listed is what is wrong with it.
+    if (before.isDirectory()) await (await opendir(place)).close()
+    checkRegular(path, action, before)
     handle = await open(place, FLAGS)
     const stats = await handle.stat()
     checkRegular(path, action, stats)

@@ -130,6 +130,17 @@ describe('nodule', () => {
     [['detect', 'x', '-m', 'a', '-o', 'found', '--min-score=high'], '--min-score needs a number'],
     [['detect', 'x', '-m', 'a', '-o', 'found', '-j'], '-j needs a number'],
     [['phantom', '-o'], '--output needs a value'],
+    [['dump', '-'], 'nodule dump: -: standard input is not read; name a file (nodule dump --help)'],
+    [['dump', 'a.dcm', ''], 'nodule dump: an empty name was given (an unset variable?) (nodule dump --help)'],
+    [['report', ''], 'nodule report: an empty name was given (an unset variable?)'],
+    [['weights', 'convert', '', '-o', 'x'], 'nodule weights: an empty name was given (an unset variable?)'],
+    [['series', '--', ''], 'nodule series: an empty name was given (an unset variable?)'],
+    [['prepare', 'x', '-o', 'dataset', '--xml', ''], 'nodule prepare: an empty name was given'],
+    [['prepare', 'x', '-o', 'dataset', '--xml='], 'nodule prepare: --xml needs a value'],
+    [['prepare', 'x', '-o', ''], 'nodule prepare: --output needs a value'],
+    [['weights', '-'], 'nodule weights: -: standard input is not read; name a file'],
+    [['prepare', 'x', '-o', 'dataset', '--xml', '-'], '-: standard input is not read; name a file'],
+    [['series', '-q', '-', 'hypes'], '-: standard input is not read; name a file'],
     [['phantom', '-o', 'x', '--first='], '--first needs a number'],
     [['evaluate', '--truth', 'x', '--min-score= '], '--min-score needs a number'],
     [['detect', 'x', '-o', 'found', '--no-second'], '--no-second: --second takes a value'],
@@ -162,6 +173,12 @@ describe('nodule', () => {
     const result = nodule(...args)
     expect(result.stderr.trim()).toBe(`nodule: ${name}: cannot read: no such file or folder`)
     expect(result.code).toBe(1)
+  })
+
+  it('takes - as the name that an option gets', () => {
+    const { code, stderr } = nodule('report', 'hypes', '-o', '-')
+    expect(stderr).toContain('nothing to report')
+    expect(code).toBe(1)
   })
 
   it('bad input ends with code 1 and one line that names file, place, expectation and finding', () => {

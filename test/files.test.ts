@@ -1,8 +1,26 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
-import { checkOutside, hideFolders, makeOutputFolder, writeFileAtomic } from '../src/files.js'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  checkCanWrite,
+  checkCanWriteInto,
+  checkOutside,
+  hideFolders,
+  makeOutputFolder,
+  writeFileAtomic,
+} from '../src/files.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-files-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -34,6 +52,46 @@ describe('makeOutputFolder', () => {
     mkdirSync(join(folder, 'closed'))
     chmodSync(join(folder, 'closed'), 0o555)
     await expect(makeOutputFolder(join(folder, 'closed'))).rejects.toThrow(/permission denied/)
+  })
+})
+
+describe('links', () => {
+  const at = (name: string): string => join(folder, 'links', name)
+  const link = (target: string, name: string): string => {
+    symlinkSync(target, at(name))
+    return at(name)
+  }
+  beforeAll(() => mkdirSync(at('elsewhere'), { recursive: true }))
+
+  it('stay: the file that they lead to is written, also where it is not there yet', async () => {
+    writeFileSync(at('elsewhere/old'), 'old')
+    for (const name of ['old', 'new']) {
+      const path = link(link(`elsewhere/${name}`, `second-${name}`), name)
+      await checkCanWrite(path)
+      await writeFileAtomic(path, 'text')
+      expect(lstatSync(path).isSymbolicLink()).toBe(true)
+      expect(readFileSync(at(`elsewhere/${name}`), 'utf8')).toBe('text')
+    }
+    expect(readdirSync(at('elsewhere')).sort()).toEqual(['new', 'old'])
+    await expect(checkOutside(link('elsewhere/later', 'later'), [at('elsewhere')])).rejects.toThrow(/among/)
+  })
+
+  it('that lead nowhere are told of', async () => {
+    const file = link('gone/file', 'file')
+    const isDangling = /file: cannot write: is a link to gone\/file, which is not there$/
+    await expect(checkCanWrite(file)).rejects.toThrow(isDangling)
+    await expect(writeFileAtomic(file, '')).rejects.toThrow(isDangling)
+    expect(existsSync(at('gone'))).toBe(false)
+    const out = link('notyet', 'out')
+    const message = `${out}: cannot write results: is a link to notyet, which is not there`
+    for (const path of [out, join(out, 'below')]) {
+      await expect(checkCanWriteInto(path)).rejects.toThrow(message)
+      await expect(makeOutputFolder(path)).rejects.toThrow(message)
+    }
+    await expect(checkCanWrite(join(out, 'a.json'))).rejects.toThrow(/out: cannot write: is a link to notyet/)
+    await expect(writeFileAtomic(link('circle', 'circle'), '')).rejects.toThrow(
+      /circle: cannot write: its links go in a circle$/,
+    )
   })
 })
 

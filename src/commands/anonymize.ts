@@ -3,7 +3,7 @@ import { anonymizeFiles, checkPatientId } from '../dicom/index.js'
 import { checkOutside, makeOutputFolder } from '../files.js'
 import { failedItems, longWork } from '../terminal/long_work.js'
 import { printFailure, printNote, printResult } from '../terminal/output.js'
-import { count } from '../words.js'
+import { agree, count } from '../words.js'
 
 interface Flags {
   inputs: string[]
@@ -55,8 +55,9 @@ export const command: CommandModule<object, Flags> = {
     // Copies among the originals would be taken for originals the next time.
     await checkOutside(flags.output, flags.inputs)
     await makeOutputFolder(flags.output)
-    const result = await longWork('files', async (tools) =>
-      anonymizeFiles(flags.inputs, flags.output, {
+    let isStopped = false
+    const result = await longWork('files', async (tools) => {
+      const tree = await anonymizeFiles(flags.inputs, flags.output, {
         key: flags.key,
         keepUids: flags['keep-uids'],
         keepPatient: flags['keep-patient'],
@@ -64,21 +65,32 @@ export const command: CommandModule<object, Flags> = {
         dates: flags.dates,
         patientId: flags['patient-id'],
         ...tools,
-      }),
-    )
-    const { written, foreign, problems, warnings } = result
+      })
+      isStopped = tools.signal.aborted
+      return tree
+    })
+    const { written, foreign, packed, problems, warnings } = result
     printResult(
       {
         output: flags.output,
         written,
         foreign,
+        packed,
         problems: problems.map(({ error }) => error.message),
         warnings,
       },
       `${count(written, 'file')} written below ${flags.output}\n`,
     )
-    if (foreign.length > 0) printNote(`not copied: ${count(foreign.length, 'file')} that are not DICOM`)
+    for (const { path, reason } of packed) printNote(`${path}: not copied: ${reason}`)
+    const others = foreign.length - packed.length
+    if (others > 0)
+      printNote(`not copied: ${count(others, 'file')} that ${agree(others, 'is', 'are')} not DICOM`)
     for (const { error } of problems) printFailure(`not written: ${error.message}`)
-    if (problems.length > 0) failedItems()
+    const isNone = written === 0 && problems.length === 0 && !isStopped
+    if (isNone)
+      printFailure(
+        `nothing written: ${foreign.length === 0 ? 'there are no files' : `${count(foreign.length, 'file')}, but no DICOM`}`,
+      )
+    if (isNone || problems.length > 0) failedItems()
   },
 }

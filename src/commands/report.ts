@@ -39,7 +39,7 @@ export const command: CommandModule<object, Flags> = {
       .positional('run', {
         type: 'string',
         describe:
-          'Folder of a run; its true boxes are the test list that run.jsonl names; log.jsonl, hypes.json, test.json, predictions.json, evaluation.json and detections/ are looked for in it and two folders below',
+          'Folder of a run, or one that detect wrote; its true boxes are the test list that run.jsonl names; log.jsonl, hypes.json, test.json, predictions.json, evaluation.json and detections/ are looked for in it and two folders below',
       })
       .option('output', {
         type: 'string',

@@ -1,7 +1,7 @@
 import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import { createRandom } from '../random.js'
 import { FrocSampler, drawScans, summarize } from './scans/bootstrap.js'
-import { FROC_RATES, cpmOf } from './scans/froc.js'
+import { FROC_RATES, cpmOf, frocCurve } from './scans/froc.js'
 import { GrowingMatch, isOnExcluded } from './slices/match.js'
 import type { ImagePair } from './slices/pairs.js'
 import { prepareScans } from './scans/scans.js'
@@ -79,10 +79,9 @@ export function compareCpm(
   const { nodules } = prepared[0]!.counts
   if (nodules === 0) throw invalidParameter('findings', 'at least one nodule of the series', nodules)
   // As the runs' own figures are counted.
-  const [a, b] = prepared.map(({ vectors, listed }) => cpmOf(vectors, listed.length, options.official)) as [
-    number,
-    number,
-  ]
+  const [a, b] = prepared.map(({ vectors, listed }) =>
+    cpmOf(frocCurve(vectors, listed.length, options.official)),
+  ) as [number, number]
   if (prepared[0]!.counts.scansWithNodules < 2) return bareDifference(a, b)
   const random = createRandom(seed)
   const sampled = new Float64Array(samples)

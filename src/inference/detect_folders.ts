@@ -1,12 +1,13 @@
 import { basename, dirname, join } from 'node:path'
 import { checkInteger } from '../check.js'
+import { isVolumeFile } from '../dicom/index.js'
 import { makeOutputFolder } from '../files.js'
 import type { DetectParameters } from './detections.js'
 import { canKeep, resultPlace } from './earlier_result.js'
 import { runJobs } from './jobs.js'
 import { findScans } from '../scans/find_scans.js'
 import { scanPlace } from '../scans/tell_apart.js'
-import type { DetectNote, Note } from '../scans/find_scans.js'
+import type { DetectNote, Note, ScanFiles } from '../scans/find_scans.js'
 import { readAhead } from '../scans/load_scans.js'
 import { writeMarksCsv } from '../formats/luna.js'
 import type { Mark } from '../formats/luna.js'
@@ -93,7 +94,7 @@ export async function detectFolders(
     if (run.stop()) break
     const { path, earlier } = await resultPlace(o.output, scan)
     const kept = o.resume === true && earlier !== undefined
-    const lost = damaged.filter((file) => dirname(file) === scan.folder)
+    const lost = lostBeside(scan, damaged)
     const warnings = lost.map((file) => `${basename(file)} lies beside the slices and cannot be read`)
     if (kept && (await canKeep({ path, earlier }, scan, session, settings)))
       run.finish(outcomeOf(earlier, path, true))
@@ -108,6 +109,12 @@ export async function detectFolders(
   await writeMarksCsv(table, marks)
   noteSharedUids(table, result.scans, run.note)
   return result
+}
+
+/** Damaged files that may have been slices of the scan: a volume file holds all of its own, and is nobody else's. */
+function lostBeside(scan: ScanFiles, damaged: readonly string[]): string[] {
+  if (scan.paths.some((path) => isVolumeFile(path))) return []
+  return damaged.filter((file) => dirname(file) === scan.folder && !isVolumeFile(file))
 }
 
 /** One scan after the other in this process: the next one is read ahead, the pictures of the last one drawn beside it. */

@@ -1,12 +1,21 @@
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeLidcXml, type SessionToWrite } from '../annotations/writer.js'
 import { writeSlice } from '../dicom/write/writer.js'
+import { NoduleError, fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { voxelToPatient } from '../geometry/patient.js'
+import { checkShape, parseJson } from '../json.js'
+import type { Shape } from '../json.js'
 import { createRandom } from '../random.js'
+import { readRegular } from '../read_files.js'
+import { count } from '../words.js'
 import type { PhantomPatient } from './patient.js'
 import type { ReaderMark } from './readers.js'
+import type { PhantomTruth } from './truth.js'
 import { makeUid } from './uid.js'
+
+const TRUTH = 'truth.json'
 
 export interface WrittenPatient {
   patientId: string
@@ -22,12 +31,13 @@ export interface WrittenPatient {
  * Writes a synthetic patient as TCIA lays LIDC-IDRI out: DIR/PATIENT/STUDY/SERIES/000001.dcm ..., file names not in
  * the order of the slices, with the readers' XML beside the images, and the truth as DIR/PATIENT/truth.json.
  *
- * @throws NoduleError FILE
+ * @throws NoduleError FILE, also where DIR/PATIENT holds another phantom
  */
 export async function writePatient(dir: string, patient: PhantomPatient): Promise<WrittenPatient> {
   const { volume, truth, studyInstanceUid } = patient
   const { geometry, shape, seriesInstanceUid, patientId } = volume
   const [slices, rows, columns] = shape
+  await refuseOther(join(dir, patientId), truth)
   const folder = join(dir, patientId, studyInstanceUid, seriesInstanceUid)
   const random = createRandom(truth.seed).fork('files')
   const frameOfReferenceUid = makeUid(random)
@@ -81,9 +91,61 @@ export async function writePatient(dir: string, patient: PhantomPatient): Promis
     seriesInstanceUid,
     sessions: patient.readers.map((marks, n) => session(patient, marks, n)),
   })
-  const truthPath = join(dir, patientId, 'truth.json')
+  const truthPath = join(dir, patientId, TRUTH)
   await writeFileAtomic(truthPath, `${JSON.stringify(truth, undefined, 1)}\n`)
   return { patientId, seriesInstanceUid, folder, xmlPath, truthPath, nodules: truth.nodules.length }
+}
+
+/**
+ * Two phantoms under one patient would be taken for two scans of it, and the truth of one would be lost; the same one may
+ * be made again. Throws NoduleError (FILE, FORMAT).
+ */
+async function refuseOther(folder: string, truth: PhantomTruth): Promise<void> {
+  const refuse = (actual: string): never => {
+    throw new NoduleError('FILE', 'the folder holds another phantom', {
+      ...{ path: folder, expected: describe(truth), actual },
+      remedies: ['write into another folder, or delete this one'],
+    })
+  }
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw fileError(folder, 'write the phantom', error)
+  })
+  // The truth is written last: of one that was interrupted, the study tells.
+  const study = entries.find((entry) => entry.isDirectory() && entry.name !== truth.studyInstanceUid)
+  if (entries.some(({ name }) => name === TRUTH)) {
+    const path = join(folder, TRUTH)
+    const there = parseJson((await readRegular(path)).toString('utf8'), path)
+    checkShape(there, TOLD, path, "not a phantom's truth, as this version writes it")
+    const actual = describe(there as Told)
+    if (actual !== describe(truth)) refuse(actual)
+  } else if (study !== undefined) refuse(`study ${study.name}`)
+}
+
+const TOLD: Shape = {
+  seriesInstanceUid: 'text',
+  seed: 'number',
+  shape: ['number', 3],
+  spacing: ['number', 3],
+  kernel: 'text',
+  noiseHu: 'number',
+  nodules: [{}],
+}
+type Told = Pick<
+  PhantomTruth,
+  'seriesInstanceUid' | 'seed' | 'shape' | 'spacing' | 'kernel' | 'noiseHu' | 'nodules'
+>
+
+/** What tells phantoms apart: those of one seed share their UIDs where they have as many slices. */
+function describe({ seriesInstanceUid, seed, shape, spacing, kernel, noiseHu, nodules }: Told): string {
+  return [
+    `series ${seriesInstanceUid} of seed ${seed}`,
+    `${shape.join(' x ')} voxels`,
+    `${spacing.map((mm) => mm.toFixed(3)).join(' x ')} mm`,
+    `kernel ${kernel}`,
+    `noise ${noiseHu.toFixed(3)} HU`,
+    count(nodules.length, 'nodule'),
+  ].join(', ')
 }
 
 /** 1 where a pixel lies outside the reconstructed circle. */

@@ -3,6 +3,7 @@ import { checkInteger } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { openBatches } from '../dataset/batches.js'
 import type { FrameList } from '../dataset/index.js'
+import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { colors, outline } from './frame_colors.js'
 import type { WorkOptions } from '../work.js'
@@ -17,7 +18,7 @@ const ORANGE = [255, 144, 32] as const
 /**
  * Draws the first frames that training would see, varied as the hypes say, with their boxes (green; places that are
  * neither right nor wrong: orange), in color as the network sees them: one PNG to be looked at.
- * Throws NoduleError (FILE, FORMAT).
+ * Throws NoduleError (FILE, FORMAT; INVALID_PARAMETER: a name that is no PNG's).
  */
 export async function drawBatches(
   list: FrameList,
@@ -25,6 +26,12 @@ export async function drawBatches(
   output: string,
   o: { count?: number; seed?: number | undefined } & Pick<WorkOptions, 'onWarning'> = {},
 ): Promise<void> {
+  // A device or a pipe has no ending.
+  if (!/\.png$|^\/(dev|proc)\//i.test(output))
+    throw new NoduleError('INVALID_PARAMETER', 'wrong output name', {
+      path: output,
+      expected: 'a name that ends in .png',
+    })
   const count = checkInteger('count', o.count ?? 24, 1, 1000)
   const { image_width: width, image_height: height } = hypes
   const seed = o.seed ?? hypes.solver.rnd_seed

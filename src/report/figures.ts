@@ -240,15 +240,16 @@ export function frocChart(runs: readonly FrocChartInput[], readers: readonly Rea
   }
 }
 
-/** The curve from 1/8 to 8 false positives per scan, read at both ends. */
+/** The curve from 1/8 to 8 false positives per scan, read at both ends; nothing without true nodules. */
 function frocLine(froc: readonly FrocPoint[]): [number, number][] {
-  return [
+  const points: [number, number | null][] = [
     [1 / 8, sensitivityAt(froc, 1 / 8)],
     ...froc
       .filter((point) => point.falsePositivesPerScan > 1 / 8 && point.falsePositivesPerScan < 8)
-      .map((point): [number, number] => [point.falsePositivesPerScan, point.sensitivity]),
+      .map((point): [number, number | null] => [point.falsePositivesPerScan, point.sensitivity]),
     [8, sensitivityAt(froc, 8)],
   ]
+  return points.filter((point): point is [number, number] => point[1] !== null)
 }
 
 /** About 200 of the band's 10,000 points, evenly spread over the log axis. */

@@ -3,7 +3,9 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
 import type { Remedy } from '../errors.js'
 import { readText } from '../files.js'
+import { DETECTIONS_FORMAT } from '../inference/detections.js'
 import { append, greatest } from '../lists.js'
+import { readStart } from '../read_files.js'
 import { RUN_FILE, lastStartOf } from '../training/log.js'
 
 /** The files of a run that a report is made of; each may be absent. */
@@ -46,6 +48,17 @@ const SKIPPED = new Set(['frames', 'checkpoints', 'events', 'node_modules', 'ove
 export function findRunFiles(folder: string, given: RunFiles = {}): RunFiles {
   const keys = Object.keys(NAMES) as (keyof RunFiles)[]
   return search(folder, given, keys, (key) => ({ do: 'name the one that is meant', parameter: key }))
+}
+
+/** Whether a folder itself holds `nodule detect`'s files, which begin with their format. Throws NoduleError (FILE). */
+export async function holdsDetections(folder: string): Promise<boolean> {
+  for (const { path, name, isFolder } of list(folder, true)) {
+    if (isFolder || !name.endsWith('.json')) continue
+    // One that cannot be read is none that the page needs, as far as anybody knows.
+    const start = await readStart(path, 256).catch(() => undefined)
+    if (start?.includes(`"${DETECTIONS_FORMAT}"`) === true) return true
+  }
+  return false
 }
 
 /** What a run's folder holds to be compared by, found as by `findRunFiles`. Throws NoduleError (FILE, FORMAT). */

@@ -25,7 +25,7 @@ import { diameterText } from './nodule_tables.js'
 import type { FindingRow, NoduleRow } from './nodule_tables.js'
 import type { PageView } from './page.js'
 import { append } from '../lists.js'
-import { count } from '../words.js'
+import { agree, count } from '../words.js'
 
 export interface ScanPart {
   detections: SeriesDetections[]
@@ -51,6 +51,8 @@ export interface ScanPartInput {
   counted?: string | undefined
   /** The scans' images, for pictures of nodules. */
   series?: Series[] | undefined
+  /** Where these were looked for. */
+  folders?: string[] | undefined
   /** A list of frames, for pictures where the scans are not at hand. */
   frames?: FrameList | undefined
   /** Other runs to put beside this one. */
@@ -140,9 +142,28 @@ export async function scanPart(
     if (view !== undefined) row.views.push(views.push(view) - 1)
     nodules.push(row)
   }
+  append(warnings, absentScans(input, source))
   append(warnings, source.warnings())
   const { readers, comparison } = judged
   return { detections, nodules, evaluation, findings: rows, readers, comparison, warnings }
+}
+
+/** Says how many of the examined scans are not where scans were looked for, and what follows. */
+function absentScans(
+  { series, folders = [], detections, frames, tables }: ScanPartInput,
+  pictures: ScanPictures,
+): string[] {
+  if (series === undefined) return []
+  const absent = detections.filter((one) => pictures.scan(one).series === undefined).length
+  // The frames of a list stand in for the scans' images, tables for their readers' marks.
+  const losses = [
+    ...(frames === undefined ? ['no pictures of them'] : []),
+    ...(tables === undefined ? ['not evaluated'] : []),
+  ]
+  if (absent === 0 || losses.length === 0) return []
+  return [
+    `${absent} of ${count(detections.length, 'examined scan')} ${agree(absent, 'is', 'are')} not in ${folders.join(', ')}: ${losses.join(', ')}`,
+  ]
 }
 
 /** This run and the others against what is true, if that is known; scans that are missing are told in `warnings`. */

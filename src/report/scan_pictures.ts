@@ -63,6 +63,7 @@ export class ScanPictures {
   private readonly slots = new Map<string, Slot | undefined>()
   private readonly unreadable: string[] = []
   private made = 0
+  private refused = 0
 
   constructor(
     private readonly sources: PictureSources,
@@ -104,9 +105,11 @@ export class ScanPictures {
     focusKind?: 'truth' | 'missed',
   ): Promise<PageView | undefined> {
     const candidates = [...slices].sort((a, b) => Math.abs(a - wanted) - Math.abs(b - wanted))
+    let isRefused = false
     for (const at of candidates) {
       const slot = await this.picture(scan, at)
-      if (slot === undefined) continue
+      if (slot === 'refused') isRefused = true
+      if (slot === undefined || slot === 'refused') continue
       const place = (box: EdgeBox): [number, number, number, number] => {
         const { x1, y1, x2, y2 } = slot.mapping === undefined ? box : imageToFrame(slot.mapping, box)
         return [x1, y1, x2, y2]
@@ -135,15 +138,24 @@ export class ScanPictures {
         caption: `${caption} (${slice === undefined ? `slice ${at} of the scan, not examined` : `slice ${slice.k}`})`,
       }
     }
+    if (isRefused) this.refused++
     return undefined
   }
 
   /** What could not be shown. */
   warnings(): string[] {
     const [first] = this.unreadable
-    return first === undefined
-      ? []
-      : [`${count(this.unreadable.length, 'picture')} cannot be shown, first: ${first}`]
+    const warnings =
+      first === undefined
+        ? []
+        : [`${count(this.unreadable.length, 'picture')} cannot be shown, first: ${first}`]
+    const { maxPictures } = this.sources
+    // Who asks for no picture misses none.
+    if (this.refused > 0 && maxPictures > 0)
+      warnings.push(
+        `${count(this.refused, 'row')} of the tables of nodules without a picture: the page shows at most ${count(maxPictures, 'slice')} of scans`,
+      )
+    return warnings
   }
 
   private keyOf(scan: ScanIdentity): string {
@@ -186,10 +198,14 @@ export class ScanPictures {
     return scan
   }
 
-  private async picture(scan: PictureScan, at: number): Promise<Slot | undefined> {
+  /** 'refused': there is a picture, but one too many. */
+  private async picture(scan: PictureScan, at: number): Promise<Slot | 'refused' | undefined> {
     const key = JSON.stringify([this.keyOf(scan), at])
     if (this.slots.has(key)) return this.slots.get(key)
-    if (this.made >= this.sources.maxPictures) return undefined
+    if (this.made >= this.sources.maxPictures) {
+      const isThere = scan.series?.slices[at] !== undefined || this.frameOf(scan, at) !== undefined
+      return isThere ? 'refused' : undefined
+    }
     let slot: Slot | undefined
     try {
       slot = await this.make(scan, at)

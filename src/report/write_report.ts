@@ -23,7 +23,7 @@ import type { Picture } from './pictures.js'
 import { writePlots } from './plots.js'
 import { readSliceEvaluation } from './read_evaluation.js'
 import { withoutFolders } from '../config/without_folders.js'
-import { findRunFiles, seedOf } from './run_files.js'
+import { findRunFiles, holdsDetections, seedOf } from './run_files.js'
 import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
 import type { ScanPart } from './scan_part.js'
@@ -79,6 +79,9 @@ export interface WrittenReport {
  */
 export async function writeReport(options: ReportOptions): Promise<WrittenReport> {
   const files = options.run === undefined ? { ...options } : findRunFiles(options.run, options)
+  // What detect wrote is a folder of detections itself.
+  if (options.run !== undefined && files.detections === undefined && (await holdsDetections(options.run)))
+    files.detections = options.run
   const maxPictures = checkInteger('maxPictures', options.maxPictures ?? 300, 0, 1e6)
   if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
   refuseUnused(files, options)
@@ -123,6 +126,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
             detections,
             path: files.detections!,
             counted: options.series,
+            folders: options.scans,
             frames: truth,
             other,
             maxPictures,
@@ -138,10 +142,14 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   const hypes = files.hypes === undefined ? undefined : withoutFolders(readJson(files.hypes))
   if (slices === undefined && scans === undefined && (training?.length ?? 0) === 0) {
     throw new NoduleError('FORMAT', 'nothing to report', {
-      path: options.run ?? '',
+      path: options.run ?? files.detections ?? '',
       expected:
         'predictions.json with test.json, evaluation.json, detections/ or log.jsonl, or options that name them',
-      actual: 'none of them',
+      actual:
+        files.detections === undefined
+          ? 'none of them'
+          : `no detections in ${files.detections}, and none of the others`,
+      remedies: [{ do: 'name the folder that detect wrote', parameter: 'detections' }],
     })
   }
   const comparison =
@@ -231,7 +239,7 @@ function figuresOf(input: PageInput): object {
   return {
     format: 'nodule-report/1',
     title,
-    provenance: Object.fromEntries(rows),
+    provenance: byName(rows),
     hypes,
     training,
     slices: slices?.evaluation,
@@ -334,21 +342,21 @@ function provenance(
   const solver = (hypes as { solver?: { rnd_seed?: unknown; max_iter?: unknown } } | undefined)?.solver
   const seed = seedOf(files.log) ?? solver?.rnd_seed
   if (seed !== undefined) rows.push(['Seed', show(seed)])
-  const models = new Map(detections.map((detection) => [detection.model.sha256, detection]))
-  for (const [hash, { model, versions, device }] of models) {
-    const sets = detections.filter((detection) => detection.model.sha256 === hash)
+  const stagesOf = ({ model, second }: SeriesDetections): string =>
+    `${model.sha256} ${second?.sha256 ?? 'none'}`
+  const models = new Map(detections.map((detection) => [stagesOf(detection), detection]))
+  for (const [stages, { model, second, versions, device }] of models) {
+    const sets = detections.filter((detection) => stagesOf(detection) === stages)
     const parameters = new Set(sets.map((detection) => JSON.stringify(detection.parameters)))
-    rows.push(
-      [
-        'Model',
-        `${basename(model.path)}${model.precision === undefined ? '' : `, ${model.precision}`}, step ${model.step}, trained by nodule ${model.codeVersion}`,
-      ],
-      ['Model SHA-256', hash],
-      [
-        'Detection by',
-        `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
-      ],
-    )
+    rows.push(['Model', modelText(model)], ['Model SHA-256', model.sha256])
+    rows.push([
+      'Second stage',
+      second === undefined ? 'none' : `${modelText(second)}, SHA-256 ${second.sha256}`,
+    ])
+    rows.push([
+      'Detection by',
+      `nodule ${versions.nodule}, onnxruntime ${versions.onnxruntime}, Node ${versions.node}${device === undefined ? '' : `, ${device}`}`,
+    ])
     for (const text of parameters) rows.push(['Detection parameters', text])
   }
   const names: [keyof RunFiles, string][] = [
@@ -364,6 +372,21 @@ function provenance(
   }
   if (files.detections !== undefined) rows.push(['Detections', count(detections.length, 'scan')])
   return rows
+}
+
+function modelText({ path, precision, step, codeVersion }: SeriesDetections['model']): string {
+  return `${basename(path)}${precision === undefined ? '' : `, ${precision}`}, step ${step}, trained by nodule ${codeVersion}`
+}
+
+/** Rows by name; a name that comes again (another model's) gets a number. */
+function byName(rows: readonly (readonly [string, string])[]): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const [name, text] of rows) {
+    let free = name
+    for (let n = 2; free in found; n++) free = `${name} ${n}`
+    found[free] = text
+  }
+  return found
 }
 
 function readBytes(path: string): Buffer {

@@ -1,6 +1,7 @@
 import { dirname } from 'node:path'
 import { findSeries, listFiles, volumeNames } from '../dicom/index.js'
-import type { Series } from '../dicom/index.js'
+import type { Series, SkippedFile } from '../dicom/index.js'
+import { NoduleError } from '../errors.js'
 import type { Remedy } from '../errors.js'
 import { ctObstacle } from './ct_obstacle.js'
 import { isStopped } from '../work.js'
@@ -76,6 +77,7 @@ export async function findScans(
       signal: o.signal,
       onProgress: (count) => o.onProgress?.(start + count, files.length),
       volumeNames: names,
+      listed: true,
     })
     done += chunk.length
     for (const { path, kind, reason, fault } of found.skipped) {
@@ -104,7 +106,7 @@ export async function findScans(
   const usable: ScanFiles[] = []
   for (const { scan, obstacle: first, chunks } of met.values()) {
     // What a part says about itself (gaps, one image only) does not hold for the whole.
-    const whole = chunks > 1 ? await seriesOf(scan) : undefined
+    const whole = chunks > 1 ? (await readAgain(scan)).series : undefined
     const obstacle =
       chunks > 1 ? (whole === undefined ? { reason: 'no volume' } : unusable(whole, single)) : first
     if (obstacle === undefined) usable.push(scan)
@@ -127,17 +129,28 @@ export async function findScans(
   return { scans, damaged }
 }
 
-/** Reads the headers of a scan again. */
+/** Reads the headers of a scan again. Throws NoduleError FILE for a file that can no longer be read. */
 export async function seriesOf(
   scan: ScanFiles,
   without: readonly string[] = [],
 ): Promise<Series | undefined> {
+  const { series, skipped } = await readAgain(scan, without)
+  const [lost] = skipped
+  if (lost !== undefined) throw new NoduleError('FILE', lost.reason, { path: lost.path })
+  return series
+}
+
+async function readAgain(
+  scan: ScanFiles,
+  without: readonly string[] = [],
+): Promise<{ series: Series | undefined; skipped: SkippedFile[] }> {
   const paths = scan.paths.filter((path) => !without.includes(path))
   const volumeNames = new Map(paths.map((path) => [path, scan.seriesInstanceUid]))
-  const { series } = await findSeries(paths, { volumeNames })
-  return series.find(
+  const { series, skipped } = await findSeries(paths, { volumeNames, listed: true })
+  const same = series.find(
     (item) => item.seriesInstanceUid === scan.seriesInstanceUid && item.patientId === scan.patientId,
   )
+  return { series: same, skipped }
 }
 
 function filesOf(series: Series): ScanFiles {

@@ -71,7 +71,7 @@ function withoutStop(text: string): string {
 
 /**
  * Wrong usage that yargs lets pass: an option given twice that takes one value; no value or a word for a number; "--no-"
- * before an option that takes a value, which would become false or 0.
+ * before an option that takes a value, which would become false or 0; the word "-", which it drops; empty names.
  */
 export function checkValues(
   given: Readonly<Record<string, unknown>>,
@@ -80,10 +80,18 @@ export function checkValues(
 ): true {
   const { array, boolean, key, number } = (parser as ParserOptions).getOptions()
   for (const [at, word] of argv.entries()) {
+    if ((word === '-' || word === '') && !takesWord(argv[at - 1], parser))
+      throw new YError(
+        word === ''
+          ? 'an empty name was given (an unset variable?).'
+          : '-: standard input is not read; name a file.',
+      )
     const denied = firstForm(/^--no-([\w-]+)$/.exec(word)?.[1])
     if (denied in key && !boolean.includes(denied)) throw new YError(`${word}: --${denied} takes a value.`)
     // Nothing behind "=" would be 0.
     const [, dashed = '', name, empty] = /^(--?([\w-]+))(=\s*)?$/.exec(word) ?? []
+    // A list would have nothing in it.
+    if (empty !== undefined && array.includes(firstForm(name))) throw new YError(`${dashed} needs a value.`)
     const isNumber = empty === undefined && /^-?[\d.]/.test(argv[at + 1] ?? '')
     if (number.includes(firstForm(name)) && !isNumber) throw new YError(`${dashed} needs a number.`)
   }
@@ -95,6 +103,17 @@ export function checkValues(
     if (Number.isNaN(value)) throw new YError(`--${name} needs a number.`)
   }
   return true
+}
+
+/** Whether a word is an option that takes the next word, whatever that is. */
+function takesWord(word = '', parser: unknown): boolean {
+  const { alias, array, boolean, key } = (parser as ParserOptions).getOptions()
+  const name = firstForm(/^--?([\w-]+)$/.exec(word)?.[1])
+  const names = [
+    name,
+    ...Object.entries(alias).flatMap(([first, more]) => (more.includes(name) ? first : [])),
+  ]
+  return names.some((one) => one in key) && !names.some((one) => array.includes(one) || boolean.includes(one))
 }
 
 /** An option's name as it was defined, of that or of its form in camel case, which yargs takes too; '': none. */

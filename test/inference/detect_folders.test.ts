@@ -235,6 +235,22 @@ describe('detectFolders', () => {
     expect(await canKeep({ path, earlier: earlier! }, scan!, session, settings)).toBe(false)
   })
 
+  test('of damaged files beside a scan, those count that may have been its slices', async () => {
+    const at = join(folder, 'beside')
+    const paths = await writeTinyScan(at, { patientId: 'D', seriesInstanceUid: '1.5', slices: 10 })
+    await convertSeries([join(scans, 'b')], join(at, 'whole.nii'))
+    await writeFile(join(at, 'broken.nii'), 'no NIfTI')
+    await writeFile(join(at, 'broken.dcm'), (await readFile(paths[0]!)).subarray(0, 200))
+    const found = join(folder, 'beside found')
+    const { scans: done, notes } = await detect([at], { output: found })
+    expect(notes.filter(({ failed }) => failed)).toHaveLength(2)
+    expect(done).toHaveLength(2)
+    const warnings: Record<string, string[]> = {}
+    for (const { patientId, path } of done)
+      warnings[patientId] = (await readDetections(path)).warnings.filter((text) => text.includes('beside'))
+    expect(warnings).toEqual({ D: ['broken.dcm lies beside the slices and cannot be read'], whole: [] })
+  })
+
   test('an interruption before anything was examined leaves predictions.csv alone', async () => {
     const earlier = join(folder, 'earlier')
     const table = join(earlier, 'predictions.csv')

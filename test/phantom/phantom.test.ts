@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -210,6 +210,32 @@ describe('written patients', () => {
     expect((await readdir(one)).sort()).toEqual(['PHANTOM-0001', 'PHANTOM-0002'])
     const truth = (dir: string): Promise<string> => readFile(join(dir, 'PHANTOM-0002', 'truth.json'), 'utf8')
     expect(await truth(one)).toBe(await truth(two))
+  })
+
+  it('are refused where another one has the folder; the same one may be made again', async () => {
+    const dir = join(folder, 'again')
+    const options = { matrix: 64, spacing: 10, slices: 4, nodules: 0, seed: 3 }
+    const { truthPath } = await writePatient(dir, makePatient(options))
+    const truth = await readFile(truthPath, 'utf8')
+    await writePatient(dir, makePatient(options))
+    for (const other of [{ seed: 4 }, { slices: 5 }, { matrix: 72 }, { noise: 1 }])
+      await expect(writePatient(dir, makePatient({ ...options, ...other }))).rejects.toMatchObject({
+        code: 'FILE',
+        path: join(dir, 'PHANTOM-0001'),
+        summary: 'the folder holds another phantom',
+      })
+    expect(await readFile(truthPath, 'utf8')).toBe(truth)
+    await writeFile(truthPath, 'null')
+    await expect(writePatient(dir, makePatient(options))).rejects.toThrow(
+      /truth\.json: not a phantom's truth/,
+    )
+    // Of one that was interrupted there is no truth yet.
+    await rm(truthPath)
+    await expect(writePatient(dir, makePatient({ ...options, seed: 4 }))).rejects.toThrow(
+      /another phantom: .* received study 2\.25\./,
+    )
+    await writePatient(dir, makePatient(options))
+    expect(await readFile(truthPath, 'utf8')).toBe(truth)
   })
 
   it('stop between patients when asked to', async () => {

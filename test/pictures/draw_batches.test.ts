@@ -22,4 +22,9 @@ it('the sheet of training frames tells what is left out', async () => {
   await drawTraining({ hypes: hypes!, train: list!, skipMissing: true, onWarning }, sheet!)
   expect(warnings).toEqual([`${list}: 1 image is missing and skipped: ${join(root, 'gone.png')}`])
   expect(existsSync(sheet!)).toBe(true)
+  const other = join(root, 'sheet.jpg')
+  await expect(drawTraining({ hypes: hypes!, train: list!, skipMissing: true }, other)).rejects.toThrow(
+    `${other}: wrong output name: expected a name that ends in .png`,
+  )
+  expect(existsSync(other)).toBe(false)
 })

@@ -70,6 +70,19 @@ test('a picture that cannot be made is counted, and the nearest one shown', asyn
   expect(own.warnings()).toEqual([expect.stringMatching(/^1 picture cannot be shown, first: .*003\.dcm/)])
 })
 
+test('nodules that the limit leaves without a picture are counted', async () => {
+  const own = new ScanPictures({ detections: [detection], series: [series], maxPictures: 1 }, [], kinds)
+  const scan = own.scan(detection)
+  const view = async (k: number): Promise<unknown> => own.view(scan, [k], k, box, 'd')
+  expect(await view(0)).toBeDefined()
+  expect(await view(1)).toBeUndefined()
+  // There is no such slice, limit or not.
+  expect(await view(99)).toBeUndefined()
+  expect(own.warnings()).toEqual([
+    '1 row of the tables of nodules without a picture: the page shows at most 1 slice of scans',
+  ])
+})
+
 test('scans without detections have pictures too', async () => {
   const own = source([])
   const view = await own.view(own.scan(series), [4], 4, box, 'c')

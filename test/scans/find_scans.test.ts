@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -6,6 +6,7 @@ import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError, remedyText } from '../../src/errors.js'
 import { convertSeries } from '../../src/scans/convert.js'
 import { findScans, seriesOf } from '../../src/scans/find_scans.js'
+import type { DetectNote } from '../../src/scans/find_scans.js'
 import { readAhead } from '../../src/scans/load_scans.js'
 import { writeNifti } from '../../src/formats/nifti.js'
 import { writeTinyScan } from '../inference/tiny_scan.js'
@@ -50,6 +51,53 @@ describe('findScans', () => {
     expect(whole!.slices.map(({ sopInstanceUid }) => sopInstanceUid)).toEqual(
       [1, 2, 3, 4, 5, 6].map((n) => `1.2.826.0.1.9.${n}`),
     )
+  })
+
+  test.each([undefined, 1])('a dangling link is noted, and the rest found; chunk: %s', async (chunk) => {
+    const broken = await mkdtemp(join(tmpdir(), 'nodule-broken-'))
+    try {
+      await writeTinyScan(join(broken, 'a'), { patientId: 'A', seriesInstanceUid: '1.1', slices: 6 })
+      await symlink('nosuch', join(broken, 'x'))
+      const notes: DetectNote[] = []
+      const { scans, damaged } = await findScans([broken], (note) => notes.push(note), { chunk })
+      expect(scans.map(({ patientId }) => patientId)).toEqual(['A'])
+      expect(damaged).toEqual([join(broken, 'x')])
+      expect(notes).toEqual([
+        { failed: true, place: join(broken, 'x'), message: 'cannot read: no such file or folder' },
+      ])
+    } finally {
+      await rm(broken, { recursive: true })
+    }
+  })
+
+  // The super-user may read everything.
+  test.skipIf(process.getuid?.() === 0)('so is a locked folder', async () => {
+    const broken = await mkdtemp(join(tmpdir(), 'nodule-locked-'))
+    const locked = join(broken, 'locked')
+    try {
+      await writeTinyScan(join(broken, 'a'), { patientId: 'A', seriesInstanceUid: '1.1', slices: 6 })
+      await mkdir(locked, { mode: 0 })
+      const notes: DetectNote[] = []
+      const { scans } = await findScans([broken], (note) => notes.push(note))
+      expect(scans.map(({ patientId }) => patientId)).toEqual(['A'])
+      expect(notes).toEqual([{ failed: true, place: locked, message: 'cannot read: permission denied' }])
+    } finally {
+      await chmod(locked, 0o755)
+      await rm(broken, { recursive: true })
+    }
+  })
+
+  test('a slice that is gone when the scan is read is told, not left out without a word', async () => {
+    const changed = await mkdtemp(join(tmpdir(), 'nodule-changed-'))
+    try {
+      const [, second = ''] = await writeTinyScan(changed, { patientId: 'A', slices: 6 })
+      const scan = (await findScans([changed], () => undefined)).scans[0]!
+      await rm(second)
+      await expect(seriesOf(scan)).rejects.toThrow(`${second}: cannot read: no such file or folder`)
+      expect((await seriesOf(scan, [second]))!.slices).toHaveLength(5)
+    } finally {
+      await rm(changed, { recursive: true })
+    }
   })
 
   test('of a series and its volume file one is kept; two patients of a UID are two scans', async () => {

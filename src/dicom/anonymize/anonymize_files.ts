@@ -19,6 +19,8 @@ export interface AnonymizedTree {
   written: number
   /** Files that are not DICOM, by their names either: not copied, since nobody knows what they tell. */
   foreign: string[]
+  /** Those of them in which anything may be: archives and compressed files. */
+  packed: { path: string; reason: string }[]
   /** DICOM files, and others with a DICOM name, that were not written, with the reason. */
   problems: { path: string; error: NoduleError }[]
   /** What a person should look at in files that were written, by the path of the original. */
@@ -39,7 +41,7 @@ export async function anonymizeFiles(
   checkPatientId(o.patientId)
   const files = await listFiles(inputs)
   const options = { ...o, key: o.key ?? randomBytes(32).toString('hex') }
-  const result: AnonymizedTree = { written: 0, foreign: [], problems: [], warnings: [] }
+  const result: AnonymizedTree = { written: 0, foreign: [], packed: [], problems: [], warnings: [] }
   const targets = new Set<string>()
   for (const [n, path] of files.entries()) {
     if (isStopped(o.signal)) break
@@ -64,8 +66,10 @@ export async function anonymizeFiles(
           error: new NoduleError('FORMAT', describeError(error), { path, cause: error }),
         })
       } else if (error.path !== path) throw error
-      else if (skipKind(path, error) === 'foreign') result.foreign.push(path)
-      else result.problems.push({ path, error })
+      else if (skipKind(path, error) === 'foreign') {
+        result.foreign.push(path)
+        if (error.fault === 'packed') result.packed.push({ path, reason: error.reason })
+      } else result.problems.push({ path, error })
     }
     o.onProgress?.(n + 1, files.length)
   }

@@ -44,6 +44,8 @@ export interface FoundSeries {
 export interface FindSeriesOptions extends WorkOptions {
   /** Files read at a time; default 16. */
   atOnce?: number
+  /** The paths are what `listFiles` gave: none is a folder, and one that cannot be read is skipped like any other. */
+  listed?: boolean
   /** What the series of volume files are called, by path, where these are some of many. Default: `volumeNames`. */
   volumeNames?: ReadonlyMap<string, string> | undefined
 }
@@ -56,7 +58,7 @@ export interface FindSeriesOptions extends WorkOptions {
  * @throws NoduleError FILE where a folder that was asked for does not exist
  */
 export async function findSeries(paths: readonly string[], o: FindSeriesOptions = {}): Promise<FoundSeries> {
-  const files = await listFiles(paths)
+  const files = o.listed === true ? paths : await listFiles(paths)
   const names = o.volumeNames ?? volumeNames(files)
   const skipped: SkippedFile[] = []
   const headers: SliceHeader[] = []

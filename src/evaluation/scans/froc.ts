@@ -17,7 +17,8 @@ export interface FrocPoint {
   /** Marks with at least this probability are kept; null: none. */
   threshold: number | null
   falsePositivesPerScan: number
-  sensitivity: number
+  /** Null without true nodules, where there is none. */
+  sensitivity: number | null
 }
 
 /** Order of the entries that have a score, the highest first. */
@@ -41,6 +42,8 @@ export function frocCurve(vectors: FrocVectors, scans: number, official = false)
   const nodules = vectors.nodule.filter(Boolean).length
   const wrong = order.reduce((sum, index) => sum + (vectors.nodule[index]! ? 0 : 1), 0)
   const curve: FrocPoint[] = []
+  const sensitivity = (found: number): number | null => (nodules > 0 ? found / nodules : null)
+  const origin: FrocPoint = { threshold: null, falsePositivesPerScan: 0, sensitivity: sensitivity(0) }
   let tp = 0
   let fp = 0
   for (const [position, index] of order.entries()) {
@@ -48,23 +51,23 @@ export function frocCurve(vectors: FrocVectors, scans: number, official = false)
     else fp++
     const next = order[position + 1]
     if (next !== undefined && vectors.score[next] === vectors.score[index]) continue
-    if (curve.length === 0 && fp > 0)
-      curve.push({ threshold: null, falsePositivesPerScan: 0, sensitivity: 0 })
+    if (curve.length === 0 && fp > 0) curve.push(origin)
     curve.push({
       threshold: vectors.score[index]!,
       falsePositivesPerScan: (official && wrong > 0 ? (fp / wrong) * wrong : fp) / scans,
-      sensitivity: nodules > 0 ? tp / nodules : 0,
+      sensitivity: sensitivity(tp),
     })
   }
-  if (curve.length === 0) curve.push({ threshold: null, falsePositivesPerScan: 0, sensitivity: 0 })
+  if (curve.length === 0) curve.push(origin)
   return curve
 }
 
 /**
  * Sensitivity at a rate of false positives per scan, by linear interpolation between the curve's points; beyond the
  * last point its sensitivity. Where several points have the same rate the last one counts, as in numpy's `interp`.
+ * Null without true nodules.
  */
-export function sensitivityAt(curve: readonly FrocPoint[], rate: number): number {
+export function sensitivityAt(curve: readonly FrocPoint[], rate: number): number | null {
   let low = 0
   let high = curve.length
   while (low < high) {
@@ -75,15 +78,20 @@ export function sensitivityAt(curve: readonly FrocPoint[], rate: number): number
   if (low === 0) return curve[0]!.sensitivity
   const a = curve[low - 1]!
   const b = curve[low]
-  if (b === undefined) return a.sensitivity
+  if (b === undefined || a.sensitivity === null || b.sensitivity === null) return a.sensitivity
   const part = (rate - a.falsePositivesPerScan) / (b.falsePositivesPerScan - a.falsePositivesPerScan)
   return a.sensitivity + part * (b.sensitivity - a.sensitivity)
 }
 
-/** The mean of the sensitivities at `FROC_RATES`. */
-export function cpmOf(vectors: FrocVectors, scans: number, official?: boolean): number {
-  const curve = frocCurve(vectors, scans, official)
-  return FROC_RATES.reduce((sum, rate) => sum + sensitivityAt(curve, rate), 0) / FROC_RATES.length
+/** The mean of a curve's sensitivities at `FROC_RATES`; null without true nodules. */
+export function cpmOf(curve: readonly FrocPoint[]): number | null {
+  let sum = 0
+  for (const rate of FROC_RATES) {
+    const sensitivity = sensitivityAt(curve, rate)
+    if (sensitivity === null) return null
+    sum += sensitivity
+  }
+  return sum / FROC_RATES.length
 }
 
 /**
@@ -93,7 +101,7 @@ export function cpmOf(vectors: FrocVectors, scans: number, official?: boolean): 
 export function dropIntermediate(curve: readonly FrocPoint[], scans: number, nodules: number): FrocPoint[] {
   const counts = curve.map((point) => [
     Math.round(point.falsePositivesPerScan * scans),
-    Math.round(point.sensitivity * nodules),
+    Math.round((point.sensitivity ?? 0) * nodules),
   ])
   // The point at (0, 0) was added after dropping.
   const first = curve[0]?.threshold === null ? 1 : 0

@@ -36,8 +36,9 @@ export function officialFiles(evaluation: ScanEvaluation, name: string): Record<
   const curve = dropIntermediate(evaluation.froc, scans, counts.nodules)
   // The point at (0, 0) that is added has the best score + 1.
   const first = (curve[1]?.threshold ?? 0) + 1
+  // The script's sensitivity is 0 where there is none.
   const froc = curve.map((point) =>
-    [point.falsePositivesPerScan, point.sensitivity, point.threshold ?? first].map(nine).join(','),
+    [point.falsePositivesPerScan, point.sensitivity ?? 0, point.threshold ?? first].map(nine).join(','),
   )
   const missed = evaluation.findings
     .filter((finding) => finding.score === null)

@@ -2,7 +2,7 @@ import { checkInteger, checkNumber, invalidParameter } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import { bootstrapFroc } from './bootstrap.js'
 import type { FrocBand } from './bootstrap.js'
-import { FROC_RATES, frocCurve, sensitivityAt } from './froc.js'
+import { FROC_RATES, cpmOf, frocCurve, sensitivityAt } from './froc.js'
 import type { FrocPoint, FrocVectors } from './froc.js'
 import type { Finding, Mark } from '../../formats/luna.js'
 import { agree, count } from '../../words.js'
@@ -62,8 +62,13 @@ export interface ScanEvaluation {
   /** tp / nodules with every mark kept; null without nodules. */
   sensitivity: number | null
   marksPerScan: number
-  /** Sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false positives per scan, with the bootstrap's interval. */
-  operatingPoints: { falsePositivesPerScan: number; sensitivity: number; low?: number; high?: number }[]
+  /** Sensitivity at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false positives per scan, with the bootstrap's interval; null without nodules. */
+  operatingPoints: {
+    falsePositivesPerScan: number
+    sensitivity: number | null
+    low?: number
+    high?: number
+  }[]
   /** Mean of the seven sensitivities (LUNA16's score). */
   cpm: { value: number; low?: number; high?: number } | null
   froc: FrocPoint[]
@@ -103,7 +108,7 @@ export function evaluateScans(
   )
 
   const froc = frocCurve(vectors, listed.length, options.official)
-  const at = FROC_RATES.map((rate) => sensitivityAt(froc, rate))
+  const cpm = cpmOf(froc)
   // Where one scan holds all nodules, every sample that has any has them all: no interval, but the script gives one.
   const enough = counts.scansWithNodules >= (options.official === true ? 1 : 2)
   const bootstrap =
@@ -117,14 +122,14 @@ export function evaluateScans(
     marksPerScan: counts.marks / listed.length,
     operatingPoints: FROC_RATES.map((rate, i) => ({
       falsePositivesPerScan: rate,
-      sensitivity: at[i]!,
+      sensitivity: sensitivityAt(froc, rate),
       ...(bootstrap === undefined ? {} : { low: bootstrap.rates[i]!.low, high: bootstrap.rates[i]!.high }),
     })),
     cpm:
-      counts.nodules === 0
+      cpm === null
         ? null
         : {
-            value: at.reduce((sum, value) => sum + value, 0) / at.length,
+            value: cpm,
             ...(bootstrap === undefined ? {} : { low: bootstrap.cpm.low, high: bootstrap.cpm.high }),
           },
     froc,

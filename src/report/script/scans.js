@@ -18,20 +18,26 @@ if (scanConfidence) {
     }
     byId('scan-shown').textContent = String(visible)
     if (!data.froc) return
-    let point = { falsePositivesPerScan: 0, sensitivity: 0 }
+    const [first] = data.froc.points
+    /** @type {{ falsePositivesPerScan: number, sensitivity: number | null }} */
+    let point = { falsePositivesPerScan: 0, sensitivity: first?.sensitivity === null ? null : 0 }
     for (const candidate of data.froc.points)
       if (candidate.threshold !== null && candidate.threshold >= c) point = candidate
-    byId('scan-sensitivity').textContent = ratio(point.sensitivity)
+    const { falsePositivesPerScan, sensitivity } = point
+    byId('scan-fps').textContent = falsePositivesPerScan.toFixed(2)
+    byId('scan-sensitivity').textContent = sensitivity === null ? '-' : ratio(sensitivity)
+    // Without true nodules there is no curve to stand on.
+    if (sensitivity === null) return
     const { plot } = data.froc
     const over = byId('froc-over')
     over.replaceChildren()
     // The axis is log2 from 1/8 to 8; a point beyond stands on its edge.
-    const along = (Math.log2(Math.min(8, Math.max(1 / 8, point.falsePositivesPerScan))) + 3) / 6
+    const along = (Math.log2(Math.min(8, Math.max(1 / 8, falsePositivesPerScan))) + 3) / 6
     make(
       'circle',
       {
         cx: plot.left + along * plot.width,
-        cy: plot.top + (1 - point.sensitivity) * plot.height,
+        cy: plot.top + (1 - sensitivity) * plot.height,
         r: 7,
         fill: '#e69f00',
         stroke: '#1c2733',
@@ -39,7 +45,6 @@ if (scanConfidence) {
       },
       over,
     )
-    byId('scan-fps').textContent = point.falsePositivesPerScan.toFixed(2)
   }
   scanConfidence.addEventListener('input', update)
   update()

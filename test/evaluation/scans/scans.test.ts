@@ -155,7 +155,7 @@ describe('the official script', () => {
       expect(curve).toHaveLength(golden.length)
       for (const [i, [fps, sensitivity, threshold]] of golden.entries()) {
         expect(Math.abs(curve[i]!.falsePositivesPerScan - fps!)).toBeLessThan(1e-6)
-        expect(Math.abs(curve[i]!.sensitivity - sensitivity!)).toBeLessThan(1e-6)
+        expect(Math.abs(curve[i]!.sensitivity! - sensitivity!)).toBeLessThan(1e-6)
         expect(Math.abs(curve[i]!.threshold! - threshold!)).toBeLessThan(1e-6)
       }
     })
@@ -278,7 +278,7 @@ describe('matching', () => {
     const findings = [finding('s0', 0, 10), finding('s1', 0, 10)]
     const marks = [...wrong, mark('s0', 0, 0.95), mark('s1', 0, 0.8975)]
     const at = (official: boolean): number =>
-      evaluateScans(series, findings, marks, { official, bootstraps: 0 }).operatingPoints[0]!.sensitivity
+      evaluateScans(series, findings, marks, { official, bootstraps: 0 }).operatingPoints[0]!.sensitivity!
     expect(at(false)).toBe(1)
     expect(at(true)).toBe(0.5)
   })
@@ -300,6 +300,9 @@ describe('matching', () => {
     expect(nothingFound.cpm).toEqual({ value: 0 })
     const nothingThere = evaluateScans(['a'], [], [mark('a', 0, 1)])
     expect(nothingThere).toMatchObject({ sensitivity: null, cpm: null, bootstrap: null })
+    for (const { sensitivity } of [...nothingThere.operatingPoints, ...nothingThere.froc])
+      expect(sensitivity).toBeNull()
+    expect(officialFiles(nothingThere, 'x')['froc_x.txt']).toMatch(/^(\S+,0\.000000000,\S+\n)+$/)
     expect(nothingThere.warnings).toEqual(['the reference holds no nodule: the sensitivity is undefined'])
     const foreign = evaluateScans(['a'], [finding('b', 0, 1)], [mark('c', 0, 1), mark('c', 1, 1)])
     expect(foreign.warnings.slice(0, 2)).toEqual([

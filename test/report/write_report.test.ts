@@ -1,0 +1,87 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, test } from 'vitest'
+import { writeReport } from '../../src/report/write_report.js'
+import { writeTinyScan } from '../inference/tiny_scan.js'
+import { makeRun } from './made_run.js'
+
+const temporary = mkdtempSync(join(tmpdir(), 'nodule-write-report-'))
+afterAll(() => rmSync(temporary, { recursive: true }))
+
+describe('provenance', () => {
+  test('names the second stage; the same model with another one, or none, is another model', async () => {
+    const folder = join(temporary, 'second')
+    await makeRun(folder)
+    const first = JSON.parse(readFileSync(join(folder, 'detections', '1.2.3.json'), 'utf8')) as object
+    const second = { path: '/home/a/second.onnx', sha256: 'b'.repeat(64), step: 70, codeVersion: '0.2.0' }
+    writeFileSync(
+      join(folder, 'detections', '1.2.4.json'),
+      JSON.stringify({ ...first, seriesInstanceUid: '1.2.4', second }),
+    )
+    const output = join(temporary, 'second.html')
+    const { figures } = await writeReport({ run: folder, output, bootstraps: 0 })
+    expect((figures as { provenance: object }).provenance).toMatchObject({
+      'Model SHA-256': 'f'.repeat(64),
+      'Second stage': 'none',
+      'Model SHA-256 2': 'f'.repeat(64),
+      'Second stage 2': `second.onnx, step 70, trained by nodule 0.2.0, SHA-256 ${'b'.repeat(64)}`,
+    })
+    const html = readFileSync(output, 'utf8')
+    expect(html).toMatch(/Second stage<\/th><td>none<[^]*Second stage<\/th><td>second\.onnx, step 70/)
+  })
+})
+
+describe('scans', () => {
+  test('that were examined and are not in the folders are counted', async () => {
+    const run = join(temporary, 'scans run')
+    await makeRun(run)
+    const scans = join(temporary, 'other scans')
+    await writeTinyScan(scans, { slices: 4 })
+    const options = { detections: join(run, 'detections'), scans: [scans], bootstraps: 0 }
+    const output = join(temporary, 'scans.html')
+    const bare = await writeReport({ ...options, output })
+    expect(bare.warnings).toContain(
+      `1 of 1 examined scan is not in ${scans}: no pictures of them, not evaluated`,
+    )
+    expect(readFileSync(output, 'utf8')).toContain('1 of 1 examined scan is not in other scans: no pictures')
+    const judged = await writeReport({ ...options, output, reference: join(run, 'reference.csv') })
+    expect(judged.warnings).toContain(`1 of 1 examined scan is not in ${scans}: no pictures of them`)
+  })
+})
+
+describe('detections', () => {
+  test('are those of the folder itself, where it is what detect wrote', async () => {
+    const run = join(temporary, 'detect run')
+    await makeRun(run)
+    const options = { run: join(run, 'detections'), output: join(temporary, 'found.html'), bootstraps: 0 }
+    const { figures } = await writeReport(options)
+    expect((figures as { provenance: object }).provenance).toMatchObject({ Detections: '1 scan' })
+    expect((figures as { scans: { nodules: object[] } }).scans.nodules).toHaveLength(3)
+  })
+
+  test('a folder without any is named, with what would help', async () => {
+    const detections = join(temporary, 'no detections')
+    mkdirSync(detections)
+    const output = join(temporary, 'nothing.html')
+    const remedy = /possible solutions: name the folder that detect wrote \(detections\)$/
+    for (const options of [{ detections }, { detections, run: detections }]) {
+      const report = writeReport({ ...options, output })
+      await expect(report).rejects.toThrow(`${detections}: nothing to report`)
+      await expect(report).rejects.toThrow(`received no detections in ${detections}`)
+    }
+    await expect(writeReport({ run: detections, output })).rejects.toThrow(remedy)
+  })
+})
+
+test('without true nodules no sensitivity is shown, also as operating points and curve', async () => {
+  const run = join(temporary, 'no nodules')
+  await makeRun(run)
+  const reference = join(run, 'none.csv')
+  writeFileSync(reference, 'seriesuid,coordX,coordY,coordZ,diameter_mm\n')
+  const output = join(temporary, 'no nodules.html')
+  await writeReport({ detections: join(run, 'detections'), reference, output, bootstraps: 0 })
+  const html = readFileSync(output, 'utf8')
+  for (const rate of [0.125, 8]) expect(html).toContain(`Sensitivity at ${rate} per scan</th><td>-<`)
+  expect(html).toContain('CPM -')
+})
