@@ -27,7 +27,7 @@ import type { StepResult, TestResult } from './step.js'
 import { prCurve } from './summaries.js'
 import type { SummaryValue } from './summaries.js'
 import { drawTest } from './test_pictures.js'
-import { validate } from './validate.js'
+import { checkValidated, validate } from './validate.js'
 import { append } from '../lists.js'
 
 export interface TrainOptions extends RunOptions {
@@ -58,10 +58,13 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const trainList = present(readLists(trainPaths))
   // Here, since whole looks at it read it too.
   const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)
-  if (hypes.solver.early_stopping > 0 && (testList === undefined || hypes.logging.validate_iter === 0))
+  const { validate_iter: validateEvery } = hypes.logging
+  if (testList !== undefined && validateEvery > 0) checkValidated(testList)
+  const isJudged = validateEvery > 0 && testList?.entries.some(({ rects }) => rects.length > 0) === true
+  if (hypes.solver.early_stopping > 0 && !isJudged)
     options.onWarning?.(
-      `${options.hypes}: solver.early_stopping has no effect without looks at the whole test (a test list and ` +
-        'logging.validate_iter)',
+      `${options.hypes}: solver.early_stopping has no effect without looks at the whole test (a test list with boxes, ` +
+        'and logging.validate_iter)',
     )
 
   const { seed } = run
@@ -76,7 +79,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     const trainBatches = await open(trainList, hypes.solver.use_jitter, workers)
     const testBatches = testList === undefined ? undefined : await open(testList, false, 0)
-    const { validate_iter: validateEvery } = hypes.logging
     const isValidated = (step: number): boolean =>
       testList !== undefined && validateEvery > 0 && step > 0 && step % validateEvery === 0
     const build = (): Learner<Batch, StepResult, Look, LogEntry> => {

@@ -209,7 +209,7 @@ describe('train', () => {
     await run('rateless', { steps: 2, set, onWarning })
     expect(warnings).toEqual([
       `${hypesFile}: from step 1 on the learning rate is 0 (solver.schedule is "cosine", and ends there): for a run of 2 steps, solver.max_iter=2`,
-      `${hypesFile}: solver.early_stopping has no effect without looks at the whole test (a test list and logging.validate_iter)`,
+      `${hypesFile}: solver.early_stopping has no effect without looks at the whole test (a test list with boxes, and logging.validate_iter)`,
     ])
   })
 
@@ -223,6 +223,27 @@ describe('train', () => {
     const set = ['data.truncate_data=true', 'logging.validate_iter=1']
     const { last } = await run('truncated', { test: long, steps: 2, set })
     expect(last!.testAp).toBeTypeOf('number')
+  })
+
+  it('refuses a test list that no look could judge before the first step; tells where there are no boxes to judge by', async () => {
+    const entries = JSON.parse(readFileSync(list, 'utf8')) as object[]
+    const twice = join(root, 'twice.json')
+    writeFileSync(twice, JSON.stringify([...entries, entries[1]]))
+    const set = ['logging.validate_iter=1']
+    await expect(run('twice', { test: twice, steps: 2, set })).rejects.toMatchObject({
+      code: 'FORMAT',
+      path: twice,
+      place: '/5/image_path',
+    })
+    expect(existsSync(join(root, 'twice'))).toBe(false)
+    await run('twice', { test: twice, steps: 1 })
+
+    const bare = join(root, 'bare.json')
+    writeFileSync(bare, JSON.stringify(entries.map((entry) => ({ ...entry, rects: [] }))))
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('bare', { test: bare, steps: 1, set: [...set, 'solver.early_stopping=2'], onWarning })
+    expect(warnings).toEqual([expect.stringContaining('solver.early_stopping has no effect')])
   })
 
   it('a seed is the same by the option and by the hypes', async () => {
