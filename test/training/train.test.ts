@@ -176,6 +176,9 @@ describe('train', () => {
     await expect(run('mine', { resume: true, hypes: changed })).rejects.toThrow(/changed.json: clip_norm/)
     await expect(run('mine')).rejects.toThrow(/step-000001.safetensors: the folder holds another run/)
     await expect(run('mine', { resume: true, seed: 4 })).rejects.toThrow(/another seed/)
+    // How long it goes may change.
+    const longer = ['solver.early_stopping=3', 'solver.max_iter=2']
+    await expect(run('mine', { resume: true, set: longer })).resolves.toMatchObject({ step: 2 })
     await expect(run('none', { train: join(root, 'absent.json') })).rejects.toThrow(/absent.json/)
     await expect(run('none', { steps: -5 })).rejects.toThrow(/for steps but received -5/)
     await expect(run('none', { steps: 1.5 })).rejects.toThrow(/for steps but received 1.5/)
