@@ -135,12 +135,16 @@ export interface LogHead {
   values: readonly SummaryValue[]
   /** A GraphDef. */
   graph?: Uint8Array | undefined
+  /** The step whose histograms, if they are dropped, are handed back. */
+  before?: number | undefined
 }
 
 /** Writes log.jsonl and events/ in a run's folder. */
 export interface Log<Entry> {
   /** @param more what only the event files get */
   write: (entry: Entry, more?: readonly SummaryValue[]) => Promise<void>
+  /** Of `LogHead.before`. */
+  histograms: readonly SummaryValue[]
 }
 
 /**
@@ -157,7 +161,7 @@ export async function openLog<Entry extends { step: number }>(
   const eventFolder = join(folder, 'events')
   const before = await entriesBefore(path, logged)
   await writeFileAtomic(path, before.map((line) => `${line}\n`).join(''))
-  await dropEventsFrom(eventFolder, logged)
+  const histograms = await dropEventsFrom(eventFolder, logged, head.before)
   const events = await EventWriter.create(await nextEventFile(eventFolder), logged)
   if (logged === 0) {
     if (head.graph !== undefined) await events.graph(head.graph)
@@ -173,6 +177,7 @@ export async function openLog<Entry extends { step: number }>(
   for (const line of before)
     for (const [tag, value] of named(JSON.parse(line) as Values)) smooth.add(tag, value)
   return {
+    histograms,
     write: async (entry, more = []) => {
       try {
         await appendFile(path, `${JSON.stringify(entry)}\n`)

@@ -165,7 +165,11 @@ export async function runLoop<
     const compared = Object.values<string>(learner.tags)
       .filter((tag) => /\/(?:ap|auc|loss)$/.test(tag))
       .sort((a, b) => a.localeCompare(b))
-    const head = { values: describeHypes(withoutFolders(hypes), compared), graph: learner.graph?.() }
+    const head = {
+      values: describeHypes(withoutFolders(hypes), compared),
+      graph: learner.graph?.(),
+      before: firstStep - 1,
+    }
     const log = await openLog<Entry>(options.output, logged, learner.tags, head)
     let best = earlier?.progress?.best
     // An earlier call may have looked once more after its last checkpoint, which does not know of it.
@@ -220,8 +224,14 @@ export async function runLoop<
     }
     const { accumulate, early_stopping: patience } = hypes.solver
     const imagesOfStep = hypes.batch_size * accumulate
+    // Of the step that the checkpoint ends with: those that cannot be made of the weights and the test.
+    const carried = (): SummaryValue[] | undefined =>
+      firstStep > 0 && hasHistograms(firstStep - 1)
+        ? log.histograms.filter(({ tag }) => !/^(?:weights|test)\//.test(tag))
+        : undefined
     // A call that ended there had its last entry instead, after its checkpoint.
-    if (firstStep < lastStep && means.count > 0 && isLogged(firstStep - 1)) await logStep(firstStep - 1)
+    if (firstStep < lastStep && means.count > 0 && isLogged(firstStep - 1))
+      await logStep(firstStep - 1, carried())
     const isStale = (): boolean => patience > 0 && best !== undefined && best.stale >= patience
     let saved = earlier?.path
     let step = firstStep
@@ -229,7 +239,7 @@ export async function runLoop<
     const begun = performance.now()
     // The first step builds kernels and fills caches: it is left out of the profile.
     let stopProfile: ReturnType<typeof startProfile> | undefined
-    let histograms: SummaryValue[] | undefined
+    let histograms = carried()
     while (step < lastStep && options.signal?.aborted !== true && !isStale()) {
       const asked = performance.now()
       const batches: Batch[] = []

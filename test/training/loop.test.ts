@@ -17,6 +17,7 @@ import type { EntryHead, Learner } from '../../src/training/loop.js'
 import type { Run } from '../../src/training/start.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
+import { readEvents } from './read_events.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 import { SMALL, writeSmallCubes } from '../patches/small_cubes.js'
 
@@ -166,6 +167,24 @@ describe('the loop', () => {
       [3, 'number'],
     ])
     expect(log('looks')).toEqual(log('looksAtOnce'))
+  })
+
+  it('leaves the histograms of an undisturbed run where calls end at any step; one of each with several batches a step', async () => {
+    const set = ['logging.histogram_iter=2', 'solver.accumulate=2', 'use_rezoom=true', 'reregress=true']
+    const seen = (folder: string): string[] =>
+      readEvents(join(root, folder, 'events'))
+        .flatMap(({ step, values }) => values.map(({ tag }) => `${step} ${tag}`))
+        .filter((line) => !line.includes('/smooth'))
+        .sort()
+    await run('histogramsAtOnce', { set, steps: 6 })
+    const whole = seen('histogramsAtOnce')
+    expect(whole.filter((line) => line.includes('gradients/tiny/conv1/weights'))).toHaveLength(3)
+    expect(whole).toContain('4 train/delta_hist0_x')
+    expect(new Set(whole).size).toBe(whole.length)
+    // Steps 2 and 4 are each the last of a call; the second call with 3 has nothing to do.
+    for (const [call, steps] of [3, 3, 5, 6].entries())
+      await run('histograms', { set, steps, resume: call > 0 })
+    expect(seen('histograms')).toEqual(whole)
   })
 
   it('a run that goes on keeps the best model of the look after its last checkpoint', async () => {
