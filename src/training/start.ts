@@ -7,10 +7,10 @@ import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import type { WorkOptions } from '../work.js'
 import { checkpointsIn } from '../checkpoints/checkpoint.js'
+import { flatKeys } from '../checkpoints/other_keys.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import type { ReduceGradients } from './flat_gradients.js'
 import { lastData, recordedData } from './log.js'
-import { flatKeys } from './other_hypes.js'
 
 /** What a run of any model is told. */
 export interface RunOptions extends WorkOptions {
