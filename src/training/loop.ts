@@ -195,7 +195,9 @@ export async function runLoop<
       if (observe !== undefined)
         for (const [name, weight] of learner.weights) observe(`weights/${name}`, weight.dataSync())
       const see = async (): Promise<Seen<Look>> => learner.look({ step: at, last: over, observe })
-      const { look, more = [] } = ema === undefined ? await see() : await ema.use(see)
+      const { look, more = [] } = await tellingStep(`step ${at}, the test`, () =>
+        ema === undefined ? see() : ema.use(see),
+      )
       const place = { step: at, lr: learningRate(hypes.solver, at) }
       last = learner.entry(place, means.values(), look, means.ms / means.count / imagesOfStep)
       await log.write(last, [...more, ...(histograms ?? [])])
@@ -301,7 +303,7 @@ async function orBatches<Batch, Result>(
   work: () => Result,
 ): Promise<Result> {
   try {
-    return work()
+    return await tellingStep(`step ${step}`, work)
   } catch (error) {
     if (!(error instanceof NoduleError) || error.code !== 'NUMERIC') throw error
     const paths = batches.map((_, n) =>
@@ -309,5 +311,15 @@ async function orBatches<Batch, Result>(
     )
     for (const [n, batch] of batches.entries()) await writeSafeTensors(paths[n]!, batchTensors(batch))
     throw new NoduleError(error.code, `${error.message}; what it saw: ${paths.join(', ')}`, { cause: error })
+  }
+}
+
+/** The work's result; numbers that are not finite are told with their place, where the error has none. */
+async function tellingStep<Result>(place: string, work: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof NoduleError) || error.code !== 'NUMERIC' || error.place !== undefined) throw error
+    throw error.with({ place, cause: error })
   }
 }

@@ -121,6 +121,18 @@ describe('the loop', () => {
     expect(readdirSync(join(output, 'checkpoints'))).toContain('step-000002.safetensors')
   })
 
+  it('tells the step of numbers that are not finite, in a step as in a look', async () => {
+    const fail = (): never => {
+      throw new NoduleError('NUMERIC', 'a predicted box is not finite')
+    }
+    const inStep = await refused(fakeRun(join(root, 'inStep'), { step: fail }))
+    expect(inStep.message).toMatch(/^step 0: a predicted box is not finite; what it saw: /)
+    const inLook = await refused(
+      fakeRun(join(root, 'inLook'), { look: ({ step }) => (step === 3 ? fail() : { look: {} }) }),
+    )
+    expect(inLook.message).toBe('step 3, the test: a predicted box is not finite')
+  })
+
   it.each([Number.NaN, Infinity])('saves no weight that is %s, and keeps what was good', async (value) => {
     const output = join(root, `worse${value}`)
     const weight = tf.variable(tf.scalar(1), true)
