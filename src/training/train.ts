@@ -1,6 +1,7 @@
 import { findNear } from '../config/find_near.js'
 import { readHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
+import { tellWithoutEffect, withoutEffect } from '../config/without_effect.js'
 import { openBatches, truncated } from '../dataset/batches.js'
 import type { Batch, BatchSource } from '../dataset/batches.js'
 import { skipMissing } from '../dataset/check_images.js'
@@ -50,6 +51,7 @@ type Look = Partial<Pick<LogEntry, Extract<keyof LogEntry, `test${string}`>>>
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
+  tellWithoutEffect(options.hypes, withoutEffect(hypes), options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)
   const trainPaths = [options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat()
   const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
@@ -60,6 +62,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)
   const { validate_iter: validateEvery } = hypes.logging
   if (testList !== undefined && validateEvery > 0) checkValidated(testList)
+  if (testList === undefined && validateEvery > 0)
+    options.onWarning?.(`${options.hypes}: logging.validate_iter has no effect without a test list`)
   const isJudged = validateEvery > 0 && testList?.entries.some(({ rects }) => rects.length > 0) === true
   if (hypes.solver.early_stopping > 0 && !isJudged)
     options.onWarning?.(
@@ -154,6 +158,7 @@ export async function drawTraining(
   output: string,
 ): Promise<void> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
+  tellWithoutEffect(options.hypes, withoutEffect(hypes), options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)
   const list = readLists([options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat())
   await drawBatches(options.skipMissing === true ? skipMissing(list) : list, hypes, output, {

@@ -3,6 +3,7 @@ import { append } from '../lists.js'
 import { findNear } from '../config/find_near.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
+import { tellWithoutEffect, withoutEffectOnPatches } from '../config/without_effect.js'
 import { defaultWorkers } from '../dataset/run_ahead.js'
 import { loadCheckpointOf } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
@@ -61,6 +62,7 @@ type Look = Pick<PatchLogEntry, 'testLoss' | 'testAuc'>
  */
 export async function trainPatches(options: TrainPatchesOptions): Promise<TrainPatchesResult> {
   const hypes = readPatchHypes(options.hypes, options.set)
+  tellWithoutEffect(options.hypes, withoutEffectOnPatches(hypes), options.onWarning)
   const trainPaths = [options.train].flat()
   const load = async (path: string): Promise<Checkpoint<PatchHypes>> =>
     loadCheckpointOf(path, 'patches', parsePatchHypes)

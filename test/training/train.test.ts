@@ -246,7 +246,18 @@ describe('train', () => {
     const warnings: string[] = []
     const onWarning = (warning: string): number => warnings.push(warning)
     await run('bare', { test: bare, steps: 1, set: [...set, 'solver.early_stopping=2'], onWarning })
-    expect(warnings).toEqual([expect.stringContaining('solver.early_stopping has no effect')])
+    const few = 'jitter.noise=0.1'
+    await run('bareToo', {
+      test: undefined,
+      steps: 1,
+      set: [...set, few, 'solver.use_jitter=false'],
+      onWarning,
+    })
+    expect(warnings).toEqual([
+      expect.stringContaining('solver.early_stopping has no effect'),
+      `${hypesFile}: without effect: jitter.noise (solver.use_jitter is false)`,
+      `${hypesFile}: logging.validate_iter has no effect without a test list`,
+    ])
   })
 
   it('a seed is the same by the option and by the hypes', async () => {
