@@ -116,8 +116,11 @@ export async function recordStart(folder: string, start: RunStart): Promise<void
   const shown = { ...start, ...recordedData(folder, start) }
   const line = `${JSON.stringify({ time: new Date().toISOString(), ...shown })}\n`
   if (start.step === 0) return writeFileAtomic(path, line)
+  const before = await readRegular(path, { limit: MAX_TEXT_BYTES }).catch(() => Buffer.alloc(0))
+  // A line that was cut off would take this one with it.
+  const isCut = before.length > 0 && before.at(-1) !== '\n'.codePointAt(0)
   try {
-    await appendFile(path, line)
+    await appendFile(path, isCut ? `\n${line}` : line)
   } catch (error) {
     throw fileError(path, 'write', error)
   }

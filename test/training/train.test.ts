@@ -1,4 +1,12 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
@@ -135,6 +143,11 @@ describe('train', () => {
       { ...start, step: 0, time: expect.any(String) },
       { ...start, step: 1, time: expect.any(String) },
     ])
+    // A line that was cut off when the machine stopped does not spoil the next one.
+    appendFileSync(join(root, 'starts', 'run.jsonl'), '{"time":"20')
+    await run('starts', { steps: 3, resume: true })
+    const after = readFileSync(join(root, 'starts', 'run.jsonl'), 'utf8').split('\n')
+    expect(JSON.parse(after.at(-2)!)).toEqual({ ...start, step: 2, time: expect.any(String) })
   })
 
   it('another seed gives other weights; no steps give the start', async () => {
