@@ -181,8 +181,10 @@ export async function runLoop<
       await saveCheckpoint(path, { kind: learner.kind, ...state })
       return path
     }
+    let savedStep = firstStep
     const saveStep = async (at: number): Promise<string> => {
       const path = await save(join(folder, checkpointName(at)), at)
+      savedStep = at
       await copyAsLast(path)
       await pruneCheckpoints(folder, hypes.logging.keep_checkpoints, at)
       return path
@@ -224,6 +226,19 @@ export async function runLoop<
       logged = at + 1
       await judge(looked, at + 1)
     }
+    /** Data that cannot be read, of a step or of a look, cost no step that was done before. */
+    const rescuing = async <T>(stepsDone: number, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work()
+      } catch (error) {
+        if (error instanceof NoduleError && error.code !== 'NUMERIC' && stepsDone > savedStep) {
+          // Where this fails too, as on a full disk, the first error tells more.
+          const path = await saveStep(stepsDone).catch(() => undefined)
+          if (path !== undefined) options.onWarning?.(`saved before it ends: ${path}`)
+        }
+        throw error
+      }
+    }
     const { accumulate, early_stopping: patience } = hypes.solver
     const imagesOfStep = hypes.batch_size * accumulate
     // Of the step that the checkpoint ends with: those that cannot be made of the weights and the test.
@@ -245,7 +260,8 @@ export async function runLoop<
     while (step < lastStep && options.signal?.aborted !== true && !isStale()) {
       const asked = performance.now()
       const batches: Batch[] = []
-      for (let n = 0; n < accumulate; n++) batches.push(await learner.batch(step * accumulate + n))
+      for (let n = 0; n < accumulate; n++)
+        batches.push(await rescuing(step, async () => learner.batch(step * accumulate + n)))
       const started = performance.now()
       msWaited += started - asked
       histograms = hasHistograms(step) ? [] : undefined
@@ -259,7 +275,8 @@ export async function runLoop<
       means.add(result, performance.now() - started)
 
       // The last step has its entry after the loop.
-      if (step + 1 < lastStep && isLogged(step)) await logStep(step, histograms)
+      if (step + 1 < lastStep && isLogged(step))
+        await rescuing(step + 1, async () => logStep(step, histograms))
       step++
       if (options.profile === true) stopProfile ??= startProfile()
       if (step % saveEvery === 0) saved = await saveStep(step)

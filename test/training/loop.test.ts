@@ -121,6 +121,33 @@ describe('the loop', () => {
     expect(readdirSync(join(output, 'checkpoints'))).toContain('step-000002.safetensors')
   })
 
+  it('saves what was trained where the data of a step or of a look cannot be read', async () => {
+    const logging = { display_iter: 2, save_iter: 100, histogram_iter: 0 }
+    const unreadable = (): never => {
+      throw new NoduleError('FILE', 'cannot read image')
+    }
+    const batch = (n: number): number => (n === 3 ? unreadable() : n)
+    const look: Fake['look'] = ({ step }) => (step === 4 ? unreadable() : { look: {} })
+    for (const [name, change, step] of [
+      ['batch', { batch }, 3],
+      ['look', { look }, 5],
+    ] as const) {
+      const output = join(root, `unreadable-${name}`)
+      const warnings: string[] = []
+      const onWarning = (warning: string): number => warnings.push(warning)
+      const error = await refused(fakeRun(output, change, { hypes: parseHypes({ logging }), onWarning }))
+      expect(error.message).toBe('cannot read image')
+      const path = join(output, 'checkpoints', `step-00000${step}.safetensors`)
+      expect(warnings).toEqual([`saved before it ends: ${path}`])
+      const { progress } = await loadCheckpoint(path)
+      // The log tells of steps 0 to 2; what comes after is told once the run goes on.
+      expect([progress!.logged, progress!.means.count]).toEqual([3, step - 3])
+    }
+    // Nothing was trained: nothing to save.
+    await refused(fakeRun(join(root, 'unreadable'), { batch: unreadable }))
+    expect(readdirSync(join(root, 'unreadable'))).not.toContain('checkpoints')
+  })
+
   it('tells the step of numbers that are not finite, in a step as in a look', async () => {
     const fail = (): never => {
       throw new NoduleError('NUMERIC', 'a predicted box is not finite')
