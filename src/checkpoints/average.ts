@@ -1,10 +1,14 @@
+import { parseHypes } from '../config/hypes.js'
+import { parsePatchHypes } from '../config/patch_hypes.js'
 import { NoduleError } from '../errors.js'
 import { MAX_FILE, decodeSafeTensors, writeSafeTensors } from '../formats/safetensors.js'
 import type { HostTensor } from '../formats/safetensors.js'
 import { sha256 } from '../hash.js'
+import { parseJson } from '../json.js'
 import { readRegular } from '../read_files.js'
 import { invalidParameter, show } from '../check.js'
 import { CHECKPOINT_FORMAT, checkFinite } from './checkpoint.js'
+import { otherKeys } from './other_keys.js'
 
 export interface Averaged {
   path: string
@@ -27,6 +31,7 @@ export async function averageCheckpoints(paths: readonly string[], output: strin
   const sources: string[] = []
   const sums = new Map<string, { shape: number[]; sum: Float64Array }>()
   let metadata: Record<string, string> = {}
+  let hypes: object | undefined
   for (const path of paths) {
     const bytes = await readRegular(path, { action: 'read tensors', limit: MAX_FILE })
     const content = decodeSafeTensors(bytes, path)
@@ -34,6 +39,8 @@ export async function averageCheckpoints(paths: readonly string[], output: strin
     metadata = checkHeader(content.metadata, path, sums.size === 0 ? undefined : metadata)
     const weights = [...content.tensors].filter(([name]) => name.startsWith('model/'))
     if (sums.size > 0) checkSame(weights, sums, path)
+    const own = hypesOf(metadata, path)
+    checkSameKeys((hypes ??= own), own, path)
     for (const [name, tensor] of weights) {
       checkFinite(tensor, path, name)
       const { shape, data } = tensor
@@ -71,6 +78,23 @@ function checkHeader(
         actual: show(metadata[key]),
       })
   return metadata
+}
+
+function hypesOf(metadata: Record<string, string>, path: string): object {
+  const parse = metadata['kind'] === 'patches' ? parsePatchHypes : parseHypes
+  return parse(parseJson(metadata['hypes'] ?? '', path, '__metadata__.hypes'), `${path}: hypes`)
+}
+
+/** Weights of equal shapes may still belong to other factors, such as box_scale. */
+function checkSameKeys(first: object, own: object, path: string): void {
+  const keys = otherKeys(first, own)
+  if (keys.length === 0) return
+  throw new NoduleError('FORMAT', 'a checkpoint of another network', {
+    path,
+    place: keys.map(([key]) => key).join(', '),
+    expected: `${keys.map(([key, value]) => `${key} ${value}`).join(', ')}, as in the first`,
+    actual: keys.map(([key, , value]) => `${key} ${value}`).join(', '),
+  })
 }
 
 function checkSame(

@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs'
+import { checkNoInput } from '../files.js'
 import { calibrate, calibrateLike } from '../mining/index.js'
 import type { CalibrateResult } from '../mining/index.js'
 import { printResult } from '../terminal/output.js'
@@ -52,6 +53,8 @@ export const command: CommandModule<object, Flags> = {
       .option('output', { type: 'string', alias: 'o', describe: 'File to write [default: the second stage]' })
       .example('$0 calibrate model_second.onnx --cubes cubes/val', 'then detect with model.onnx takes it'),
   handler: async (flags) => {
+    if (flags.output !== undefined)
+      await checkNoInput(flags.output, [flags.model, ...(flags.like ?? []), ...(flags.cubes ?? [])])
     if (flags.like !== undefined) {
       const path = flags.output ?? flags.second
       const calibration = await calibrateLike(flags.second, flags.like, path, flags.model)

@@ -175,12 +175,14 @@ export function parseKeys<K extends Keys>(
 }
 
 /**
- * The names that somebody may have meant: those here within an edit distance of 3, else such names of other groups
- * (as "solver.learning_rate"), else all that are here.
+ * The names that somebody may have meant: those here within an edit distance of 3, but no more than half of the letters,
+ * else such names of other groups (as "solver.learning_rate"), else all that are here.
  */
 function closest(name: string, names: string[], all: Keys): string {
-  const isNear = (candidate: string): boolean =>
-    Math.abs(name.length - candidate.length) <= 3 && editDistance(name, candidate) <= 3
+  const isNear = (candidate: string): boolean => {
+    const most = Math.min(3, Math.floor(Math.max(name.length, candidate.length) / 2))
+    return Math.abs(name.length - candidate.length) <= most && editDistance(name, candidate) <= most
+  }
   const near = names.filter(isNear)
   const elsewhere = keyPaths(all).filter((path) => isNear(path.slice(path.lastIndexOf('.') + 1)))
   const meant = [near, elsewhere, names].find((list) => list.length > 0) ?? []

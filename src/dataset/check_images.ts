@@ -4,7 +4,7 @@ import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { readImageSize } from '../formats/images.js'
-import { imageFile } from './list.js'
+import { imageFile, originOf } from './list.js'
 import type { FrameList, ListRect } from './list.js'
 import { frameFormat } from './read_frame.js'
 import type { FrameFormat } from './read_frame.js'
@@ -35,23 +35,38 @@ const MAX_NAMED = 100
  * is left.
  */
 export function skipMissing(list: FrameList): FrameList {
-  const missing: string[] = []
-  const entries = list.entries.filter((entry) => {
+  const kept: number[] = []
+  /** By the files of the lists. */
+  const missing = new Map<string, string[]>()
+  for (const [index, entry] of list.entries.entries()) {
     const file = imageFile(list, entry)
-    if (existsSync(file)) return true
-    missing.push(file)
-    return false
-  })
-  if (missing.length === 0) return list
-  if (entries.length === 0)
+    if (existsSync(file)) {
+      kept.push(index)
+      continue
+    }
+    const { path } = originOf(list, index)
+    const others = missing.get(path)
+    if (others === undefined) missing.set(path, [file])
+    else others.push(file)
+  }
+  if (missing.size === 0) return list
+  if (kept.length === 0)
     throw new NoduleError('FILE', 'none of the images is there', {
       path: list.path,
-      expected: `such as ${missing[0]}`,
+      expected: `such as ${imageFile(list, list.entries[0]!)}`,
     })
-  const named = missing.slice(0, MAX_NAMED).join(', ')
-  const others = missing.length > MAX_NAMED ? ` and ${missing.length - MAX_NAMED} more` : ''
-  const what = `${count(missing.length, 'image')} ${agree(missing.length, 'is', 'are')} missing and skipped`
-  return { ...list, entries, warnings: [...list.warnings, `${list.path}: ${what}: ${named}${others}`] }
+  const told = [...missing].map(([path, files]) => {
+    const named = files.slice(0, MAX_NAMED).join(', ')
+    const others = files.length > MAX_NAMED ? ` and ${files.length - MAX_NAMED} more` : ''
+    const what = `${count(files.length, 'image')} ${agree(files.length, 'is', 'are')} missing and skipped`
+    return `${path}: ${what}: ${named}${others}`
+  })
+  return {
+    ...list,
+    entries: kept.map((index) => list.entries[index]!),
+    origins: kept.map((index) => originOf(list, index)),
+    warnings: [...list.warnings, ...told],
+  }
 }
 
 /**
@@ -89,13 +104,14 @@ export async function checkImages(
   if (failures.length > 0) {
     failures.sort((a, b) => a.index - b.index)
     const first = failures[0]!
+    const origin = originOf(list, first.index)
     const reasons = failures.slice(0, MAX_NAMED).map(({ error }) => describeError(error))
     const others = failures.length - reasons.length
     throw new NoduleError(
       first.error instanceof NoduleError ? first.error.code : 'FILE',
       `${failures.length} of ${count(list.entries.length, 'image')} cannot be used: ${reasons.join('; ')}` +
         (others > 0 ? `; and ${others} more` : ''),
-      { path: list.path, place: `/${first.index}/image_path`, cause: first.error },
+      { path: origin.path, place: `/${origin.index}/image_path`, cause: first.error },
     )
   }
   for (const [index, image] of images.entries()) {
@@ -106,9 +122,10 @@ export async function checkImages(
       )
       if (excess > BORDER_PX) {
         if (options.outside !== 'clip') {
+          const origin = originOf(list, index)
           throw new NoduleError('FORMAT', `box outside the image ${image.file}`, {
-            path: list.path,
-            place: `/${index}/rects/${number}`,
+            path: origin.path,
+            place: `/${origin.index}/rects/${number}`,
             expected: `x from 0 to ${image.width}, y from 0 to ${image.height}`,
             actual: `x ${rect.x1} to ${rect.x2}, y ${rect.y1} to ${rect.y2}`,
           })

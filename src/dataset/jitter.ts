@@ -1,6 +1,6 @@
 import type { Hypes } from '../config/hypes.js'
 import type { EdgeBox } from '../geometry/box.js'
-import { clipBox } from '../geometry/box.js'
+import { boxArea, clipBox } from '../geometry/box.js'
 import type { Random } from '../random.js'
 import type { Crop } from './crops.js'
 
@@ -118,14 +118,18 @@ export function jitterFrame(
   }
 }
 
-/** Moves the boxes of a frame with it, clipped; a box whose center leaves the frame goes (TensorBox keeps its rest). */
+/**
+ * Moves the boxes of a frame with it, clipped.
+ * @returns `boxes`: those whose centers the frame still shows; `cut`: what it shows of the others, which is neither right
+ * nor wrong there (TensorBox keeps it as a box)
+ */
 export function jitterBoxes(
   boxes: readonly EdgeBox[],
   width: number,
   height: number,
   jitter: Jitter,
-): EdgeBox[] {
-  const moved: EdgeBox[] = []
+): { boxes: EdgeBox[]; cut: EdgeBox[] } {
+  const moved: { boxes: EdgeBox[]; cut: EdgeBox[] } = { boxes: [], cut: [] }
   for (const box of boxes) {
     const sign = jitter.mirror ? -1 : 1
     const a = (box.x1 - width / 2) * jitter.scale * sign + width / 2 + jitter.shiftX
@@ -134,8 +138,9 @@ export function jitterBoxes(
     const y2 = (box.y2 - height / 2) * jitter.scale + height / 2 + jitter.shiftY
     const centerX = (a + b) / 2
     const centerY = (y1 + y2) / 2
-    if (centerX < 0 || centerX > width || centerY < 0 || centerY > height) continue
-    moved.push(clipBox({ x1: Math.min(a, b), y1, x2: Math.max(a, b), y2 }, width, height))
+    const seen = clipBox({ x1: Math.min(a, b), y1, x2: Math.max(a, b), y2 }, width, height)
+    if (centerX >= 0 && centerX <= width && centerY >= 0 && centerY <= height) moved.boxes.push(seen)
+    else if (boxArea(seen) > 0) moved.cut.push(seen)
   }
   return moved
 }

@@ -93,6 +93,19 @@ export interface FrameList {
   entries: ListEntry[]
   /** What was put right while reading, one line a kind, with counts. */
   warnings: string[]
+  /** Which entry of which file each one is, where they are not those of `path` as they stand there; see `originOf`. */
+  origins?: readonly EntryOrigin[]
+}
+
+/** An entry of a list's file. */
+export interface EntryOrigin {
+  path: string
+  index: number
+}
+
+/** Where an entry stands in a file, for messages. */
+export function originOf({ path, origins }: Pick<FrameList, 'path' | 'origins'>, index: number): EntryOrigin {
+  return origins?.[index] ?? { path, index }
 }
 
 /**
@@ -128,6 +141,7 @@ export function readLists(paths: readonly string[]): FrameList {
       list.entries.map((entry) => ({ ...entry, image_path: imageFile(list, entry) })),
     ),
     warnings: lists.flatMap((list) => list.warnings),
+    origins: lists.flatMap(({ path, entries }) => entries.map((_, index) => ({ path, index }))),
   }
 }
 

@@ -52,8 +52,10 @@ export async function makeBatch({ hypes, seed, jitter, items }: BatchTask): Prom
     const target = frames.subarray(place * values, (place + 1) * values)
     const random = itemRandom(seed, items[place]!.number)
     const { boxes, excluded } = put(frame, hypes, jitter, random, target)
-    made.boxes.push(boxes.filter((box) => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest))
-    made.excluded.push(excluded)
+    const isTarget = (box: EdgeBox): boolean => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest
+    made.boxes.push(boxes.filter(isTarget))
+    // No background either, which cells without a box are taught.
+    made.excluded.push([...excluded, ...boxes.filter((box) => !isTarget(box))])
     made.decoded.push(frame === items[place]!.image ? undefined : frame)
   }
   return made
@@ -86,15 +88,24 @@ interface Boxes {
   excluded: EdgeBox[]
 }
 
+/** Boxes that were moved, whole ones and those that the frame cuts. */
+type Moved = Readonly<Record<'boxes' | 'cut', EdgeBox[]>>
+
+/** What is cut is neither right nor wrong, like what is excluded. */
+function neither(positive: Moved, excluded: Moved): Boxes {
+  return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
+}
+
 /** Writes the network's frame: the whole one, moved or as it is, or a crop of the canvas. */
 function put(frame: LoadedFrame, hypes: Hypes, jitter: boolean, random: Random, target: Float32Array): Boxes {
   const { image_width: width, image_height: height } = hypes
   const air = airGray(hypesWindow(hypes))
   const cut = (crop: Crop): Boxes => {
     cutCrop(frame, crop, width, height, air, random, target)
-    const positive = cropBoxes(frame.boxes, crop, width, height)
-    const excluded = cropBoxes(frame.excluded, crop, width, height)
-    return { boxes: positive.boxes, excluded: [...positive.cut, ...excluded.boxes, ...excluded.cut] }
+    return neither(
+      cropBoxes(frame.boxes, crop, width, height),
+      cropBoxes(frame.excluded, crop, width, height),
+    )
   }
   if (!jitter) {
     // Crops are placed by the seed all the same, but not turned or changed.
@@ -110,10 +121,10 @@ function put(frame: LoadedFrame, hypes: Hypes, jitter: boolean, random: Random, 
     const drawn = drawJitter(random, hypes.jitter)
     if (!isPlainJitter(hypes.jitter)) return cut(jitterCrop(drawn, hypes.jitter, width, height, random))
     jitterFrame(frame.data, width, height, drawn, air, target)
-    return {
-      boxes: jitterBoxes(frame.boxes, width, height, drawn),
-      excluded: jitterBoxes(frame.excluded, width, height, drawn),
-    }
+    return neither(
+      jitterBoxes(frame.boxes, width, height, drawn),
+      jitterBoxes(frame.excluded, width, height, drawn),
+    )
   }
 
   function vary({ boxes, excluded }: Boxes): Boxes {

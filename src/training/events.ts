@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { masked } from '../crc32c.js'
 import { fileError } from '../errors.js'
 import { makeFolder } from '../files.js'
-import { greatest } from '../lists.js'
+import { append, greatest } from '../lists.js'
 import { forgetTemporary, temporaryFor } from '../temporaries.js'
 import { Event } from './event_schema.js'
 import { scalar } from './summaries.js'
@@ -56,19 +56,30 @@ async function readAt(file: FileHandle, at: number, length: number): Promise<Buf
  * Takes the values of a step and of later ones out of a folder's event files, so that a run that goes on from that
  * step writes none twice (not every reader drops what a later session start makes void); files that hold no values
  * then are removed. Throws NoduleError (FILE).
+ *
+ * @param wanted a step
+ * @returns the histograms of the step `wanted` that were taken out: those of gradients cannot be made anew
  */
-export async function dropEventsFrom(folder: string, step: number): Promise<void> {
+export async function dropEventsFrom(folder: string, step: number, wanted?: number): Promise<SummaryValue[]> {
+  const histograms: SummaryValue[] = []
   for (const name of await eventFiles(folder)) {
     const path = join(folder, name)
     try {
-      await shorten(path, step)
+      const dropped = await shorten(path, step, wanted)
+      append(
+        histograms,
+        dropped.filter(({ histo }) => histo != null),
+      )
     } catch (error) {
       throw fileError(path, 'shorten', error)
     }
   }
+  return histograms
 }
 
-async function shorten(path: string, step: number): Promise<void> {
+/** @returns the values of the step `wanted` that are no longer there */
+async function shorten(path: string, step: number, wanted: number | undefined): Promise<SummaryValue[]> {
+  const dropped: SummaryValue[] = []
   const before = await open(path)
   const temporary = temporaryFor(path)
   try {
@@ -77,9 +88,13 @@ async function shorten(path: string, step: number): Promise<void> {
     let [kept, values] = [0, 0]
     try {
       for await (const { record, data } of tfRecords(before, size)) {
-        const event = Event.decode(data) as unknown as { step: unknown; summary?: unknown }
+        const event = Event.decode(data) as unknown as { step: unknown; summary?: { value: SummaryValue[] } }
         // int64: a Long object, or a number where the package for those is not installed.
-        if (event.summary != null && Number(event.step) >= step) continue
+        const at = Number(event.step)
+        if (event.summary != null && at >= step) {
+          if (at === wanted) append(dropped, event.summary.value)
+          continue
+        }
         if (event.summary != null) values++
         await after.writeFile(record)
         kept += record.length
@@ -89,6 +104,7 @@ async function shorten(path: string, step: number): Promise<void> {
     }
     if (values === 0) await rm(path)
     else if (kept < size) await rename(temporary, path)
+    return dropped
   } finally {
     await before.close()
     await rm(temporary, { force: true })

@@ -116,8 +116,11 @@ export async function recordStart(folder: string, start: RunStart): Promise<void
   const shown = { ...start, ...recordedData(folder, start) }
   const line = `${JSON.stringify({ time: new Date().toISOString(), ...shown })}\n`
   if (start.step === 0) return writeFileAtomic(path, line)
+  const before = await readRegular(path, { limit: MAX_TEXT_BYTES }).catch(() => Buffer.alloc(0))
+  // A line that was cut off would take this one with it.
+  const isCut = before.length > 0 && before.at(-1) !== '\n'.codePointAt(0)
   try {
-    await appendFile(path, line)
+    await appendFile(path, isCut ? `\n${line}` : line)
   } catch (error) {
     throw fileError(path, 'write', error)
   }
@@ -135,12 +138,16 @@ export interface LogHead {
   values: readonly SummaryValue[]
   /** A GraphDef. */
   graph?: Uint8Array | undefined
+  /** The step whose histograms, if they are dropped, are handed back. */
+  before?: number | undefined
 }
 
 /** Writes log.jsonl and events/ in a run's folder. */
 export interface Log<Entry> {
   /** @param more what only the event files get */
   write: (entry: Entry, more?: readonly SummaryValue[]) => Promise<void>
+  /** Of `LogHead.before`. */
+  histograms: readonly SummaryValue[]
 }
 
 /**
@@ -157,7 +164,7 @@ export async function openLog<Entry extends { step: number }>(
   const eventFolder = join(folder, 'events')
   const before = await entriesBefore(path, logged)
   await writeFileAtomic(path, before.map((line) => `${line}\n`).join(''))
-  await dropEventsFrom(eventFolder, logged)
+  const histograms = await dropEventsFrom(eventFolder, logged, head.before)
   const events = await EventWriter.create(await nextEventFile(eventFolder), logged)
   if (logged === 0) {
     if (head.graph !== undefined) await events.graph(head.graph)
@@ -173,6 +180,7 @@ export async function openLog<Entry extends { step: number }>(
   for (const line of before)
     for (const [tag, value] of named(JSON.parse(line) as Values)) smooth.add(tag, value)
   return {
+    histograms,
     write: async (entry, more = []) => {
       try {
         await appendFile(path, `${JSON.stringify(entry)}\n`)

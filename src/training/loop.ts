@@ -165,7 +165,11 @@ export async function runLoop<
     const compared = Object.values<string>(learner.tags)
       .filter((tag) => /\/(?:ap|auc|loss)$/.test(tag))
       .sort((a, b) => a.localeCompare(b))
-    const head = { values: describeHypes(withoutFolders(hypes), compared), graph: learner.graph?.() }
+    const head = {
+      values: describeHypes(withoutFolders(hypes), compared),
+      graph: learner.graph?.(),
+      before: firstStep - 1,
+    }
     const log = await openLog<Entry>(options.output, logged, learner.tags, head)
     let best = earlier?.progress?.best
     // An earlier call may have looked once more after its last checkpoint, which does not know of it.
@@ -177,8 +181,10 @@ export async function runLoop<
       await saveCheckpoint(path, { kind: learner.kind, ...state })
       return path
     }
+    let savedStep = firstStep
     const saveStep = async (at: number): Promise<string> => {
       const path = await save(join(folder, checkpointName(at)), at)
+      savedStep = at
       await copyAsLast(path)
       await pruneCheckpoints(folder, hypes.logging.keep_checkpoints, at)
       return path
@@ -191,7 +197,9 @@ export async function runLoop<
       if (observe !== undefined)
         for (const [name, weight] of learner.weights) observe(`weights/${name}`, weight.dataSync())
       const see = async (): Promise<Seen<Look>> => learner.look({ step: at, last: over, observe })
-      const { look, more = [] } = ema === undefined ? await see() : await ema.use(see)
+      const { look, more = [] } = await tellingStep(`step ${at}, the test`, () =>
+        ema === undefined ? see() : ema.use(see),
+      )
       const place = { step: at, lr: learningRate(hypes.solver, at) }
       last = learner.entry(place, means.values(), look, means.ms / means.count / imagesOfStep)
       await log.write(last, [...more, ...(histograms ?? [])])
@@ -218,10 +226,29 @@ export async function runLoop<
       logged = at + 1
       await judge(looked, at + 1)
     }
+    /** Data that cannot be read, of a step or of a look, cost no step that was done before. */
+    const rescuing = async <T>(stepsDone: number, work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work()
+      } catch (error) {
+        if (error instanceof NoduleError && error.code !== 'NUMERIC' && stepsDone > savedStep) {
+          // Where this fails too, as on a full disk, the first error tells more.
+          const path = await saveStep(stepsDone).catch(() => undefined)
+          if (path !== undefined) options.onWarning?.(`saved before it ends: ${path}`)
+        }
+        throw error
+      }
+    }
     const { accumulate, early_stopping: patience } = hypes.solver
     const imagesOfStep = hypes.batch_size * accumulate
+    // Of the step that the checkpoint ends with: those that cannot be made of the weights and the test.
+    const carried = (): SummaryValue[] | undefined =>
+      firstStep > 0 && hasHistograms(firstStep - 1)
+        ? log.histograms.filter(({ tag }) => !/^(?:weights|test)\//.test(tag))
+        : undefined
     // A call that ended there had its last entry instead, after its checkpoint.
-    if (firstStep < lastStep && means.count > 0 && isLogged(firstStep - 1)) await logStep(firstStep - 1)
+    if (firstStep < lastStep && means.count > 0 && isLogged(firstStep - 1))
+      await logStep(firstStep - 1, carried())
     const isStale = (): boolean => patience > 0 && best !== undefined && best.stale >= patience
     let saved = earlier?.path
     let step = firstStep
@@ -229,11 +256,12 @@ export async function runLoop<
     const begun = performance.now()
     // The first step builds kernels and fills caches: it is left out of the profile.
     let stopProfile: ReturnType<typeof startProfile> | undefined
-    let histograms: SummaryValue[] | undefined
+    let histograms = carried()
     while (step < lastStep && options.signal?.aborted !== true && !isStale()) {
       const asked = performance.now()
       const batches: Batch[] = []
-      for (let n = 0; n < accumulate; n++) batches.push(await learner.batch(step * accumulate + n))
+      for (let n = 0; n < accumulate; n++)
+        batches.push(await rescuing(step, async () => learner.batch(step * accumulate + n)))
       const started = performance.now()
       msWaited += started - asked
       histograms = hasHistograms(step) ? [] : undefined
@@ -247,7 +275,8 @@ export async function runLoop<
       means.add(result, performance.now() - started)
 
       // The last step has its entry after the loop.
-      if (step + 1 < lastStep && isLogged(step)) await logStep(step, histograms)
+      if (step + 1 < lastStep && isLogged(step))
+        await rescuing(step + 1, async () => logStep(step, histograms))
       step++
       if (options.profile === true) stopProfile ??= startProfile()
       if (step % saveEvery === 0) saved = await saveStep(step)
@@ -291,7 +320,7 @@ async function orBatches<Batch, Result>(
   work: () => Result,
 ): Promise<Result> {
   try {
-    return work()
+    return await tellingStep(`step ${step}`, work)
   } catch (error) {
     if (!(error instanceof NoduleError) || error.code !== 'NUMERIC') throw error
     const paths = batches.map((_, n) =>
@@ -299,5 +328,15 @@ async function orBatches<Batch, Result>(
     )
     for (const [n, batch] of batches.entries()) await writeSafeTensors(paths[n]!, batchTensors(batch))
     throw new NoduleError(error.code, `${error.message}; what it saw: ${paths.join(', ')}`, { cause: error })
+  }
+}
+
+/** The work's result; numbers that are not finite are told with their place, where the error has none. */
+async function tellingStep<Result>(place: string, work: () => Result | Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof NoduleError) || error.code !== 'NUMERIC' || error.place !== undefined) throw error
+    throw error.with({ place, cause: error })
   }
 }

@@ -7,10 +7,10 @@ import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
 import type { WorkOptions } from '../work.js'
 import { checkpointsIn } from '../checkpoints/checkpoint.js'
+import { flatKeys } from '../checkpoints/other_keys.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import type { ReduceGradients } from './flat_gradients.js'
 import { lastData, recordedData } from './log.js'
-import { flatKeys } from './other_hypes.js'
 
 /** What a run of any model is told. */
 export interface RunOptions extends WorkOptions {
@@ -180,6 +180,8 @@ async function loadNewest<H extends RunHypes>(
   }
 }
 
+const LENGTH = new Set(['solver.max_iter', 'solver.early_stopping'])
+
 /** A run goes on with the hypes and the seed that it started with; only its length and its logging may change. */
 function checkSameRun<H extends RunHypes>(
   earlier: Checkpoint<H>,
@@ -188,7 +190,7 @@ function checkSameRun<H extends RunHypes>(
   options: RunOptions,
 ): void {
   const fixed = (value: H): Map<string, string> =>
-    new Map([...flatKeys(value)].filter(([key]) => !key.startsWith('logging.') && key !== 'solver.max_iter'))
+    new Map([...flatKeys(value)].filter(([key]) => !key.startsWith('logging.') && !LENGTH.has(key)))
   const before = fixed(earlier.hypes)
   const changed = [...fixed(hypes)].filter(([key, value]) => before.get(key) !== value)
   if (changed.length > 0) {

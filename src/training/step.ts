@@ -48,27 +48,38 @@ export function trainStep(
   place: StepPlace,
 ): StepResult {
   const { hypes } = detector
-  return gradientStep(detector, optimizer, [examples].flat(), place, (batch, step) => {
+  const deltas: Float32Array[] = []
+  const result = gradientStep(detector, optimizer, [examples].flat(), place, (batch, step) => {
     const frames = frameTensor(detector, batch)
     const { statistics, ...outputs } = detector.forward(frames, { training: true, step })
     const targets = buildTargets(batch.boxes, hypes, batch.excluded)
     const loss = computeLoss({ ...outputs, statistics }, targets, hypes)
     const confidences = tf.tidy(() => confidencesOf(outputs).dataSync())
-    if (place.observe !== undefined && outputs.deltas !== undefined)
-      observeDeltas(place.observe, 'train', outputs.deltas)
+    if (place.observe !== undefined && outputs.deltas !== undefined) deltas.push(firstDeltas(outputs.deltas))
     const accuracy = matchedAccuracy(confidences, loss.matched)
     return { loss: loss.total, statistics, numbers: { ...readParts(loss), accuracy } }
   })
+  if (place.observe !== undefined) observeDeltas(place.observe, 'train', deltas)
+  return result
 }
 
-/** TensorBox's histograms of the corrections of the first slot, px. */
-function observeDeltas(observe: Observe, phase: 'train' | 'test', deltas: tf.Tensor4D): void {
+/** The corrections of the first slots, px: x, y, w, h of each cell. */
+function firstDeltas(deltas: tf.Tensor4D): Float32Array {
   const slots = deltas.shape[2]
   const values = deltas.dataSync()
+  return Float32Array.from(
+    { length: values.length / slots },
+    (_, n) => values[Math.floor(n / 4) * slots * 4 + (n % 4)]!,
+  )
+}
+
+/** TensorBox's histograms of them, of all batches of a step together. */
+function observeDeltas(observe: Observe, phase: 'train' | 'test', deltas: readonly Float32Array[]): void {
+  if (deltas.length === 0) return
   for (const [axis, name] of ['x', 'y', 'w', 'h'].entries())
     observe(
       `${phase}/delta_hist0_${name}`,
-      Float32Array.from({ length: values.length / slots / 4 }, (_, n) => values[n * slots * 4 + axis]!),
+      deltas.flatMap((values) => Array.from({ length: values.length / 4 }, (_, n) => values[4 * n + axis]!)),
     )
 }
 
@@ -86,7 +97,8 @@ export function testStep(detector: Detector, examples: Examples, observe?: Obser
     const targets = buildTargets(examples.boxes, detector.hypes, examples.excluded)
     const loss = computeLoss(outputs, targets, detector.hypes)
     const decoded = detector.decode(outputs)
-    if (observe !== undefined && outputs.deltas !== undefined) observeDeltas(observe, 'test', outputs.deltas)
+    if (observe !== undefined && outputs.deltas !== undefined)
+      observeDeltas(observe, 'test', [firstDeltas(outputs.deltas)])
     const boxes = decoded.boxes.dataSync() as Float32Array
     const confidences = decoded.confidences.dataSync() as Float32Array
     return {

@@ -1,6 +1,7 @@
 import { findNear } from '../config/find_near.js'
 import { readHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
+import { tellWithoutEffect, withoutEffect } from '../config/without_effect.js'
 import { openBatches, truncated } from '../dataset/batches.js'
 import type { Batch, BatchSource } from '../dataset/batches.js'
 import { skipMissing } from '../dataset/check_images.js'
@@ -27,7 +28,7 @@ import type { StepResult, TestResult } from './step.js'
 import { prCurve } from './summaries.js'
 import type { SummaryValue } from './summaries.js'
 import { drawTest } from './test_pictures.js'
-import { validate } from './validate.js'
+import { checkValidated, validate } from './validate.js'
 import { append } from '../lists.js'
 
 export interface TrainOptions extends RunOptions {
@@ -50,6 +51,7 @@ type Look = Partial<Pick<LogEntry, Extract<keyof LogEntry, `test${string}`>>>
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
+  tellWithoutEffect(options.hypes, withoutEffect(hypes), options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)
   const trainPaths = [options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat()
   const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
@@ -58,10 +60,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const trainList = present(readLists(trainPaths))
   // Here, since whole looks at it read it too.
   const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)
-  if (hypes.solver.early_stopping > 0 && (testList === undefined || hypes.logging.validate_iter === 0))
+  const { validate_iter: validateEvery } = hypes.logging
+  if (testList !== undefined && validateEvery > 0) checkValidated(testList)
+  if (testList === undefined && validateEvery > 0)
+    options.onWarning?.(`${options.hypes}: logging.validate_iter has no effect without a test list`)
+  const isJudged = validateEvery > 0 && testList?.entries.some(({ rects }) => rects.length > 0) === true
+  if (hypes.solver.early_stopping > 0 && !isJudged)
     options.onWarning?.(
-      `${options.hypes}: solver.early_stopping has no effect without looks at the whole test (a test list and ` +
-        'logging.validate_iter)',
+      `${options.hypes}: solver.early_stopping has no effect without looks at the whole test (a test list with boxes, ` +
+        'and logging.validate_iter)',
     )
 
   const { seed } = run
@@ -76,7 +83,6 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   try {
     const trainBatches = await open(trainList, hypes.solver.use_jitter, workers)
     const testBatches = testList === undefined ? undefined : await open(testList, false, 0)
-    const { validate_iter: validateEvery } = hypes.logging
     const isValidated = (step: number): boolean =>
       testList !== undefined && validateEvery > 0 && step > 0 && step % validateEvery === 0
     const build = (): Learner<Batch, StepResult, Look, LogEntry> => {
@@ -152,6 +158,7 @@ export async function drawTraining(
   output: string,
 ): Promise<void> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
+  tellWithoutEffect(options.hypes, withoutEffect(hypes), options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)
   const list = readLists([options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat())
   await drawBatches(options.skipMissing === true ? skipMissing(list) : list, hypes, output, {

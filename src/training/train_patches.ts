@@ -3,6 +3,7 @@ import { append } from '../lists.js'
 import { findNear } from '../config/find_near.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
+import { tellWithoutEffect, withoutEffectOnPatches } from '../config/without_effect.js'
 import { defaultWorkers } from '../dataset/run_ahead.js'
 import { loadCheckpointOf } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
@@ -61,6 +62,7 @@ type Look = Pick<PatchLogEntry, 'testLoss' | 'testAuc'>
  */
 export async function trainPatches(options: TrainPatchesOptions): Promise<TrainPatchesResult> {
   const hypes = readPatchHypes(options.hypes, options.set)
+  tellWithoutEffect(options.hypes, withoutEffectOnPatches(hypes), options.onWarning)
   const trainPaths = [options.train].flat()
   const load = async (path: string): Promise<Checkpoint<PatchHypes>> =>
     loadCheckpointOf(path, 'patches', parsePatchHypes)
@@ -81,6 +83,10 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
     ahead = sampleAhead(sampler, source, workers)
     const { batch } = ahead
     const testStore = options.test === undefined ? undefined : await open([options.test])
+    if (hypes.solver.early_stopping > 0 && testStore !== undefined && !hasBothKinds(testStore))
+      options.onWarning?.(
+        `${options.hypes}: solver.early_stopping has no effect with a test of nodules alone, or without any`,
+      )
     const isTested = (step: number): boolean =>
       testStore !== undefined && step % hypes.logging.test_iter === 0
     const build = (): Learner<PatchBatch, PatchResult, Look, PatchLogEntry> => {
@@ -150,6 +156,14 @@ function testPatches(model: PatchModel, store: CubeStore): Look {
     ...(losses.length === 0 ? {} : { testLoss: losses.reduce((sum, loss) => sum + loss, 0) / losses.length }),
     ...(Number.isNaN(auc) ? {} : { testAuc: auc }),
   }
+}
+
+/** Without both there is no area under a curve, by which looks are compared. */
+function hasBothKinds({ cubes }: CubeStore): boolean {
+  const kinds = cubes.flatMap(({ record: { labels } }) =>
+    labels.nodule === undefined ? [] : [labels.nodule >= 0.5],
+  )
+  return new Set(kinds).size === 2
 }
 
 /** log(1 + exp(x)) */

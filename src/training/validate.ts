@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs'
 import { cutTile, hypesWindow, imageCanvas, readFrame, tilesOf } from '../dataset/index.js'
 import type { FrameList, ListEntry, ModelFrame } from '../dataset/index.js'
-import { evaluateSlices } from '../evaluation/index.js'
+import { evaluateSlices, pairImages } from '../evaluation/index.js'
 import type { SliceEvaluation } from '../evaluation/index.js'
 import type { ScoredBox } from '../geometry/box.js'
 import { frameOf } from '../inference/raw_frame.js'
@@ -24,6 +24,15 @@ export interface Validation {
   /** The highest recall at precision 0.735 or more; 0 where that is not reached. */
   recall: number
   evaluation: SliceEvaluation
+}
+
+/**
+ * Refuses a list that `validate` could not judge, such as one that names an image twice: before the training, not at the
+ * first look. Throws NoduleError (FORMAT).
+ */
+export function checkValidated({ path, entries }: Pick<FrameList, 'path' | 'entries'>): void {
+  const nothing = entries.map(({ image_path }) => ({ image_path, rects: [] }))
+  pairImages(entries, nothing, { ignoreExcluded: true, truthName: path })
 }
 
 /**

@@ -70,4 +70,23 @@ describe('averageCheckpoints', () => {
     const foreign = await refused(await write('foreign', [1], { format: 'pt' }), a)
     expect(foreign.message).toContain('expected "nodule-checkpoint/1" but received "pt"')
   })
+
+  it('refuses hypes by which equal weights mean another network, and takes those that were trained otherwise', async () => {
+    const a = await write('a', [1, 2])
+    const scaled = await refused(
+      a,
+      await write('scaled', [3, 4], { hypes: '{"box_scale": 5, "dropout": 0}' }),
+    )
+    expect(scaled.message).toBe(
+      `${at('scaled')}: box_scale: a checkpoint of another network: expected box_scale 50, as in the first but received box_scale 5`,
+    )
+    const otherwise = { hypes: '{"batch_size": 9, "solver": {"opt": "Adam"}}' }
+    await averageCheckpoints([a, await write('otherwise', [3, 4], otherwise)], at('mean'))
+    expect([...(await readSafeTensors(at('mean'))).tensors.get('model/w')!.data]).toEqual([2, 3])
+    const [grid, wider] = [0.7, 1].map((pixel_mm) => JSON.stringify({ kind: 'patches', cube: { pixel_mm } }))
+    const cubes = { kind: 'patches' }
+    const patches = await write('patches', [1], { ...cubes, hypes: grid })
+    const zoomed = await refused(patches, await write('zoomed', [1], { ...cubes, hypes: wider }))
+    expect(zoomed.message).toContain('cube.pixel_mm: a checkpoint of another network')
+  })
 })

@@ -44,6 +44,12 @@ describe('hypes', () => {
       /unknown\.json: solver\.learning_rat: unknown key: expected one of "learning_rate" but received "learning_rat"/,
     )
     expect(error.code).toBe('FORMAT')
+    // A short name of which no letter is right is no misspelling of another short one.
+    expect(() => parseHypes({ logging: { foo: 1 } })).toThrow(
+      /logging\.foo: unknown key: expected one of "display_iter", "save_iter", .* but received "foo"/,
+    )
+    expect(() => parseHypes({ opt: 'SGD' })).toThrow(/expected one of "solver\.opt" but/)
+    expect(() => parseHypes({ solver: { op: 'SGD' } })).toThrow(/expected one of "opt" but/)
   })
 
   it.each([

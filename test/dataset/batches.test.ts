@@ -216,7 +216,7 @@ describe('jitter', () => {
             frame.fill(255, (v * WIDTH + box.x1) * 3, (v * WIDTH + box.x2) * 3)
           const out = new Float32Array(frame.length)
           jitterFrame(frame, WIDTH, HEIGHT, jitter, 0, out)
-          const [moved] = jitterBoxes([box], WIDTH, HEIGHT, jitter)
+          const [moved] = jitterBoxes([box], WIDTH, HEIGHT, jitter).boxes
           if (moved === undefined) return
           const bright = brightBox(out)
           for (const key of ['x1', 'y1', 'x2', 'y2'] as const)
@@ -238,9 +238,37 @@ describe('jitter', () => {
     expect(mirrored.slice(0, 3)).toEqual(frame.slice((WIDTH - 1) * 3, WIDTH * 3))
     jitterFrame(mirrored, WIDTH, HEIGHT, { ...still, mirror: true }, 0, out)
     expect(Uint8Array.from(out)).toEqual(frame)
-    expect(jitterBoxes([BOX], WIDTH, HEIGHT, { ...still, mirror: true })).toEqual([
-      { x1: WIDTH - BOX.x2, y1: BOX.y1, x2: WIDTH - BOX.x1, y2: BOX.y2 },
-    ])
+    expect(jitterBoxes([BOX], WIDTH, HEIGHT, { ...still, mirror: true })).toEqual({
+      boxes: [{ x1: WIDTH - BOX.x2, y1: BOX.y1, x2: WIDTH - BOX.x1, y2: BOX.y2 }],
+      cut: [],
+    })
+  })
+
+  it('what a frame shows of boxes whose centers left it, and boxes that are too large, are neither right nor wrong', async () => {
+    const still = { scale: 1, shiftX: 0, shiftY: 0, mirror: false }
+    // Its center lies at x = 32.
+    const moved = (shiftX: number): object => jitterBoxes([BOX], WIDTH, HEIGHT, { ...still, shiftX })
+    expect(moved(-31)).toEqual({ boxes: [{ ...BOX, x1: 0, x2: 13 }], cut: [] })
+    expect(moved(-33)).toEqual({ boxes: [], cut: [{ ...BOX, x1: 0, x2: 11 }] })
+    expect(moved(-44)).toEqual({ boxes: [], cut: [] })
+
+    const rim = { x1: 0, y1: 20, x2: 10, y2: 30 }
+    const large = { x1: 20, y1: 2, x2: 81, y2: 60 }
+    const one = parseList([{ image_path: list.entries[0]!.image_path, rects: [rim, large] }], list.path)
+    for await (const { boxes, excluded } of batches(one, hypes, { passes: 1 })) {
+      expect(boxes).toMatchObject([[rim]])
+      expect(excluded).toMatchObject([[large]])
+    }
+    const jitter = { scale: 0, shift_px: 20, mirror: false }
+    const varied = parseHypes({ ...hypes, biggest_box_px: 1000, jitter: { ...hypes.jitter, ...jitter } })
+    let lost = 0
+    for await (const { boxes, excluded } of batches(one, varied, { jitter: true, passes: 20 }))
+      for (const [n, own] of boxes.entries()) {
+        if (own.length === 2) continue
+        lost++
+        expect(excluded[n]!.every(({ x1, x2 }) => x1 === 0 && x2 < 5)).toBe(true)
+      }
+    expect(lost).toBeGreaterThan(2)
   })
 })
 

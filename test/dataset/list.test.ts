@@ -243,6 +243,24 @@ describe('readLists', () => {
     expect(readLists([first])).toEqual(readList(first))
   })
 
+  it('what is wrong with an entry is told by its own file and place in it', async () => {
+    const rect = { x1: 1, y1: 2, x2: 3, y2: 4 }
+    const file = (name: string, ...entries: string[]): string =>
+      written(name, JSON.stringify(entries.flatMap((one) => JSON.parse(one) as object[])))
+    const good = file('good2.json', entry([rect]), entry([rect], 'lost.png'))
+    const wide = file('wide2.json', entry([], 'none.png'), entry([rect]), entry([{ ...rect, x2: 90 }]))
+    const list = skipMissing(readLists([good, wide]))
+    const [lost, none] = ['lost.png', 'none.png'].map((name) => join(folder, name))
+    expect(list.warnings).toEqual([
+      `${good}: 1 image is missing and skipped: ${lost}`,
+      `${wide}: 1 image is missing and skipped: ${none}`,
+    ])
+    await expect(checkImages(list)).rejects.toMatchObject({ path: wide, place: '/2/rects/0' })
+    const missing = file('missing2.json', entry([rect]), entry([], 'none.png'))
+    const late = checkImages(readLists([file('good3.json', entry([rect])), missing]))
+    await expect(late).rejects.toMatchObject({ path: missing, place: '/1/image_path' })
+  })
+
   it('needs a list, and names the one that is wrong', () => {
     expect(() => readLists([])).toThrow(NoduleError)
     expect(() => readLists([])).toThrow(/at least one list for paths/)

@@ -17,6 +17,7 @@ import type { EntryHead, Learner } from '../../src/training/loop.js'
 import type { Run } from '../../src/training/start.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
+import { readEvents } from './read_events.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 import { SMALL, writeSmallCubes } from '../patches/small_cubes.js'
 
@@ -120,6 +121,45 @@ describe('the loop', () => {
     expect(readdirSync(join(output, 'checkpoints'))).toContain('step-000002.safetensors')
   })
 
+  it('saves what was trained where the data of a step or of a look cannot be read', async () => {
+    const logging = { display_iter: 2, save_iter: 100, histogram_iter: 0 }
+    const unreadable = (): never => {
+      throw new NoduleError('FILE', 'cannot read image')
+    }
+    const batch = (n: number): number => (n === 3 ? unreadable() : n)
+    const look: Fake['look'] = ({ step }) => (step === 4 ? unreadable() : { look: {} })
+    for (const [name, change, step] of [
+      ['batch', { batch }, 3],
+      ['look', { look }, 5],
+    ] as const) {
+      const output = join(root, `unreadable-${name}`)
+      const warnings: string[] = []
+      const onWarning = (warning: string): number => warnings.push(warning)
+      const error = await refused(fakeRun(output, change, { hypes: parseHypes({ logging }), onWarning }))
+      expect(error.message).toBe('cannot read image')
+      const path = join(output, 'checkpoints', `step-00000${step}.safetensors`)
+      expect(warnings).toEqual([`saved before it ends: ${path}`])
+      const { progress } = await loadCheckpoint(path)
+      // The log tells of steps 0 to 2; what comes after is told once the run goes on.
+      expect([progress!.logged, progress!.means.count]).toEqual([3, step - 3])
+    }
+    // Nothing was trained: nothing to save.
+    await refused(fakeRun(join(root, 'unreadable'), { batch: unreadable }))
+    expect(readdirSync(join(root, 'unreadable'))).not.toContain('checkpoints')
+  })
+
+  it('tells the step of numbers that are not finite, in a step as in a look', async () => {
+    const fail = (): never => {
+      throw new NoduleError('NUMERIC', 'a predicted box is not finite')
+    }
+    const inStep = await refused(fakeRun(join(root, 'inStep'), { step: fail }))
+    expect(inStep.message).toMatch(/^step 0: a predicted box is not finite; what it saw: /)
+    const inLook = await refused(
+      fakeRun(join(root, 'inLook'), { look: ({ step }) => (step === 3 ? fail() : { look: {} }) }),
+    )
+    expect(inLook.message).toBe('step 3, the test: a predicted box is not finite')
+  })
+
   it.each([Number.NaN, Infinity])('saves no weight that is %s, and keeps what was good', async (value) => {
     const output = join(root, `worse${value}`)
     const weight = tf.variable(tf.scalar(1), true)
@@ -166,6 +206,24 @@ describe('the loop', () => {
       [3, 'number'],
     ])
     expect(log('looks')).toEqual(log('looksAtOnce'))
+  })
+
+  it('leaves the histograms of an undisturbed run where calls end at any step; one of each with several batches a step', async () => {
+    const set = ['logging.histogram_iter=2', 'solver.accumulate=2', 'use_rezoom=true', 'reregress=true']
+    const seen = (folder: string): string[] =>
+      readEvents(join(root, folder, 'events'))
+        .flatMap(({ step, values }) => values.map(({ tag }) => `${step} ${tag}`))
+        .filter((line) => !line.includes('/smooth'))
+        .sort()
+    await run('histogramsAtOnce', { set, steps: 6 })
+    const whole = seen('histogramsAtOnce')
+    expect(whole.filter((line) => line.includes('gradients/tiny/conv1/weights'))).toHaveLength(3)
+    expect(whole).toContain('4 train/delta_hist0_x')
+    expect(new Set(whole).size).toBe(whole.length)
+    // Steps 2 and 4 are each the last of a call; the second call with 3 has nothing to do.
+    for (const [call, steps] of [3, 3, 5, 6].entries())
+      await run('histograms', { set, steps, resume: call > 0 })
+    expect(seen('histograms')).toEqual(whole)
   })
 
   it('a run that goes on keeps the best model of the look after its last checkpoint', async () => {

@@ -1,4 +1,12 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
@@ -135,6 +143,11 @@ describe('train', () => {
       { ...start, step: 0, time: expect.any(String) },
       { ...start, step: 1, time: expect.any(String) },
     ])
+    // A line that was cut off when the machine stopped does not spoil the next one.
+    appendFileSync(join(root, 'starts', 'run.jsonl'), '{"time":"20')
+    await run('starts', { steps: 3, resume: true })
+    const after = readFileSync(join(root, 'starts', 'run.jsonl'), 'utf8').split('\n')
+    expect(JSON.parse(after.at(-2)!)).toEqual({ ...start, step: 2, time: expect.any(String) })
   })
 
   it('another seed gives other weights; no steps give the start', async () => {
@@ -176,6 +189,9 @@ describe('train', () => {
     await expect(run('mine', { resume: true, hypes: changed })).rejects.toThrow(/changed.json: clip_norm/)
     await expect(run('mine')).rejects.toThrow(/step-000001.safetensors: the folder holds another run/)
     await expect(run('mine', { resume: true, seed: 4 })).rejects.toThrow(/another seed/)
+    // How long it goes may change.
+    const longer = ['solver.early_stopping=3', 'solver.max_iter=2']
+    await expect(run('mine', { resume: true, set: longer })).resolves.toMatchObject({ step: 2 })
     await expect(run('none', { train: join(root, 'absent.json') })).rejects.toThrow(/absent.json/)
     await expect(run('none', { steps: -5 })).rejects.toThrow(/for steps but received -5/)
     await expect(run('none', { steps: 1.5 })).rejects.toThrow(/for steps but received 1.5/)
@@ -209,7 +225,7 @@ describe('train', () => {
     await run('rateless', { steps: 2, set, onWarning })
     expect(warnings).toEqual([
       `${hypesFile}: from step 1 on the learning rate is 0 (solver.schedule is "cosine", and ends there): for a run of 2 steps, solver.max_iter=2`,
-      `${hypesFile}: solver.early_stopping has no effect without looks at the whole test (a test list and logging.validate_iter)`,
+      `${hypesFile}: solver.early_stopping has no effect without looks at the whole test (a test list with boxes, and logging.validate_iter)`,
     ])
   })
 
@@ -223,6 +239,38 @@ describe('train', () => {
     const set = ['data.truncate_data=true', 'logging.validate_iter=1']
     const { last } = await run('truncated', { test: long, steps: 2, set })
     expect(last!.testAp).toBeTypeOf('number')
+  })
+
+  it('refuses a test list that no look could judge before the first step; tells where there are no boxes to judge by', async () => {
+    const entries = JSON.parse(readFileSync(list, 'utf8')) as object[]
+    const twice = join(root, 'twice.json')
+    writeFileSync(twice, JSON.stringify([...entries, entries[1]]))
+    const set = ['logging.validate_iter=1']
+    await expect(run('twice', { test: twice, steps: 2, set })).rejects.toMatchObject({
+      code: 'FORMAT',
+      path: twice,
+      place: '/5/image_path',
+    })
+    expect(existsSync(join(root, 'twice'))).toBe(false)
+    await run('twice', { test: twice, steps: 1 })
+
+    const bare = join(root, 'bare.json')
+    writeFileSync(bare, JSON.stringify(entries.map((entry) => ({ ...entry, rects: [] }))))
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('bare', { test: bare, steps: 1, set: [...set, 'solver.early_stopping=2'], onWarning })
+    const few = 'jitter.noise=0.1'
+    await run('bareToo', {
+      test: undefined,
+      steps: 1,
+      set: [...set, few, 'solver.use_jitter=false'],
+      onWarning,
+    })
+    expect(warnings).toEqual([
+      expect.stringContaining('solver.early_stopping has no effect'),
+      `${hypesFile}: without effect: jitter.noise (solver.use_jitter is false)`,
+      `${hypesFile}: logging.validate_iter has no effect without a test list`,
+    ])
   })
 
   it('a seed is the same by the option and by the hypes', async () => {

@@ -87,6 +87,11 @@ describe('training the second stage', () => {
     const onWarning = (warning: string): number => warnings.push(warning)
     await run('noLooks', { set: [...set, 'solver.early_stopping=1'], steps: 5, onWarning })
     expect(warnings).toEqual([`${hypes}: solver.early_stopping has no effect without a test`])
+    const balls = await writeSmallCubes(join(root, 'balls'), 4, 3, () => ({ labels: { nodule: 1 } }))
+    await run('oneKind', { test: balls, set: [...set, 'solver.early_stopping=1'], steps: 1, onWarning })
+    expect(warnings.slice(1)).toEqual([
+      `${hypes}: solver.early_stopping has no effect with a test of nodules alone, or without any`,
+    ])
     const steps = readFileSync(join(root, 'noLooks', 'log.jsonl'), 'utf8').match(/"step":\d+/g)
     expect(steps).toEqual(['"step":0', '"step":4'])
   })
