@@ -47,6 +47,17 @@ const only = async (): Promise<Series> => {
 const heights = (series: Series): number[] => series.slices.map((slice) => slice.imagePosition[2])
 const kinds = (series: Series): string[] => series.problems.map(({ kind }) => kind)
 
+it('a Slice Thickness of 0 is none: the distance of the slices stands in, and a single one has a size', async () => {
+  const unknown = (): SliceOptions => ({ extra: [text('00180050', 'DS', '0')] })
+  stack('a', grid(3, 2.5), unknown)
+  const series = await only()
+  expect(series.thickness).toBeUndefined()
+  expect(series.slices[0]!.sliceThickness).toBeUndefined()
+  rmSync(folder, { recursive: true })
+  stack('a', [5], unknown)
+  expect((await only()).geometry.spacing[0]).toBe(1)
+})
+
 describe('reconstructions under one Series Instance UID', () => {
   const kernel = (value: string, o: SliceOptions = {}): SliceOptions => ({
     ...o,
