@@ -58,6 +58,19 @@ it('a Slice Thickness of 0 is none: the distance of the slices stands in, and a 
   expect((await only()).geometry.spacing[0]).toBe(1)
 })
 
+it.each([-50, 3.75, 50])('a scout among axial slices is left out, at %d mm as well', async (z) => {
+  stack('a', grid(4, 2.5))
+  put(
+    'scout.dcm',
+    sliceFile({ z, instance: 9, extra: [text('00080008', 'CS', 'ORIGINAL\\PRIMARY\\LOCALIZER')] }),
+  )
+  const series = await only()
+  expect(heights(series)).toEqual([0, 2.5, 5, 7.5])
+  expect(series.isVolume).toBe(true)
+  expect(series.problems).toMatchObject([{ kind: 'mixed-size', paths: [join(folder, 'scout.dcm')] }])
+  expect(series.problems[0]!.message).toContain('scout')
+})
+
 describe('reconstructions under one Series Instance UID', () => {
   const kernel = (value: string, o: SliceOptions = {}): SliceOptions => ({
     ...o,
