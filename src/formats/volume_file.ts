@@ -102,13 +102,10 @@ export function checkVolumeFile(file: VolumeFile): VolumeFile {
   if (!file.spacing.every((value) => value > 0 && Number.isFinite(value))) {
     throw wrong('distances above 0 mm', file.spacing.join(' x '))
   }
-  if (
-    ![...file.origin, ...file.axes.flat(), file.slope, file.intercept].every((value) =>
-      Number.isFinite(value),
-    )
-  ) {
+  if (![...file.origin, ...file.axes.flat()].every((value) => Number.isFinite(value)))
     throw wrong('finite numbers for the place in the patient', 'others')
-  }
+  if (![file.slope, file.intercept].every((value) => Number.isFinite(value)))
+    throw wrong('finite numbers to rescale the voxels by', `slope ${file.slope}, intercept ${file.intercept}`)
   const [x, y] = file.axes
   if (Math.abs(x[0] * y[0] + x[1] * y[1] + x[2] * y[2]) > 0.01)
     throw wrong('rows at a right angle to columns', 'others')
