@@ -56,6 +56,8 @@ export function createThreadPool<Task, Result>(o: ThreadPoolOptions<Task, Result
       try {
         answer = await ask<Result>(worker, task)
       } catch (error) {
+        // Also one that never got its task, which cannot be copied: it would keep the process from ending.
+        void worker.terminate()
         all.delete(worker)
         throw unexpected(stackOf(error), error)
       }

@@ -2,7 +2,7 @@ import { mkdtempSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { csvCell, escapeXml, oneLine, plainText, safeLines } from '../src/clean.js'
+import { csvCell, escapeXml, oneLine, plainText, safeLines, unescapeXml } from '../src/clean.js'
 import { findSeries } from '../src/dicom/index.js'
 import { checkNoInput } from '../src/files.js'
 import { writeMarksCsv, writeMetaImage } from '../src/formats/index.js'
@@ -26,6 +26,7 @@ describe('texts of files', () => {
 
   it('XML gets no character that it forbids', () => {
     expect(escapeXml('a\u0001<&"\uffff>')).toBe('a\ufffd&lt;&amp;&quot;\ufffd&gt;')
+    expect(unescapeXml(escapeXml('&lt;<&">'))).toBe('&lt;<&">')
     expect(plainText('a\u0000b')).toBe('a\ufffdb')
   })
 

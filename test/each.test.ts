@@ -45,3 +45,13 @@ test('an aborted signal begins nothing new', async () => {
 test('of nothing there is nothing to do', async () => {
   await expect(eachAtOnce([], 4, () => Promise.reject(new Error('never')))).resolves.toBeUndefined()
 })
+
+test('a number at a time that would leave everything undone is refused', async () => {
+  const work = async (): Promise<void> => Promise.resolve()
+  for (const most of [0, -1, 0.5, Number.NaN, 'x'])
+    await expect(eachAtOnce([1], most as number, work)).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      parameters: ['atOnce'],
+    })
+  await eachAtOnce([1], Infinity, work)
+})

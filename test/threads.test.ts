@@ -43,6 +43,18 @@ describe('createThreadPool', () => {
     await pool.close()
   })
 
+  it('ends a thread that could not be given its task', async () => {
+    const threads = (): number =>
+      process.getActiveResourcesInfo().filter((kind) => kind === 'MessagePort').length
+    const before = threads()
+    const pool = createThreadPool(options(2))
+    await expect(pool.run((() => 1) as never)).rejects.toThrow('could not be cloned')
+    expect(await pool.run(7)).toBe(14)
+    await pool.close()
+    for (let n = 0; threads() > before && n < 50; n++) await new Promise((done) => setTimeout(done, 20))
+    expect(threads()).toBe(before)
+  })
+
   it('ends the threads that are at work', async () => {
     const pool = createThreadPool(options(2))
     const running = pool.run(1)

@@ -1,6 +1,7 @@
 import { XMLParser, XMLValidator, type ValidationError } from 'fast-xml-parser'
 import { NoduleError } from '../errors.js'
 import { show } from '../check.js'
+import { unescapeXml } from '../clean.js'
 import { RATING_NAMES } from './types.js'
 import type {
   Contour,
@@ -63,11 +64,14 @@ export function decodeXml(bytes: Buffer): string {
     return new TextDecoder('utf-16le').decode(bytes)
   if ((first === 0xfe && second === 0xff) || (first === 0 && second === 0x3c))
     return new TextDecoder('utf-16be').decode(bytes)
+  // What begins with one byte a character is no UTF-16, though writers that change the encoding last declare it.
   const declared = /^<\?xml[^>]{0,200}?encoding\s{0,9}=\s{0,9}["']([\w.:-]{1,40})["']/.exec(
     bytes.toString('latin1', 0, 400),
   )?.[1]
   try {
-    return new TextDecoder(declared ?? 'utf-8').decode(bytes)
+    return new TextDecoder(
+      declared === undefined || /^(utf|ucs)-?(16|32|2|4)/i.test(declared) ? 'utf-8' : declared,
+    ).decode(bytes)
   } catch {
     // An encoding that nobody knows: LIDC's numbers are ASCII in nearly all of them.
     return bytes.toString('utf8')
@@ -317,8 +321,9 @@ function readNumber(value: unknown, place: string, path: string): number {
   return number
 }
 
+/** The text of an element, with its character references resolved. */
 function string(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
+  return typeof value === 'string' && value !== '' ? unescapeXml(value) : undefined
 }
 
 function node(value: unknown): Node | undefined {

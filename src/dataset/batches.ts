@@ -69,7 +69,7 @@ export async function openBatches(
   const workers = checkInteger('workers', options.workers ?? 0, 0, 64)
   const ahead = checkInteger('ahead', options.ahead ?? Math.max(2, workers + 1), 0, 128)
   const passes = options.passes ?? Infinity
-  if (!(passes > 0)) throw invalidParameter('passes', 'number above 0', passes)
+  if (typeof passes !== 'number' || !(passes > 0)) throw invalidParameter('passes', 'number above 0', passes)
   const { entries } = truncated(list, hypes)
   if (entries.length === 0) {
     throw new NoduleError('FORMAT', 'the list has no frames', {
@@ -86,7 +86,8 @@ export async function openBatches(
   const cache = new FrameCache(options.cacheBytes ?? Math.min(MOST_CACHED, process.availableMemory() / 3))
   const order = new Order(images.length, seed, options.shuffle ?? true)
   const crops = options.jitter === true && hypes.data.mm_per_pixel > 0 ? hypes.augment.crops_per_frame : 1
-  const lastItem = images.length * crops * passes
+  // A pass in part ends with a whole item: the batch of half a one would be empty.
+  const lastItem = Math.ceil(images.length * crops * passes)
   const count = Math.ceil(lastItem / hypes.batch_size)
   const module = new URL('./batch_worker.js', import.meta.url)
   const { run, close } = inThreads(workers, module, makeBatch)

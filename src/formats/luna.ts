@@ -3,7 +3,7 @@
  * `seriesuid,coordX,coordY,coordZ,diameter_mm` for findings, patient mm (LPS). Columns are found by their names,
  * in any order and case; others are ignored.
  */
-import { show } from '../check.js'
+import { invalidParameter, show } from '../check.js'
 import { csvCell } from '../clean.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
@@ -78,14 +78,20 @@ export function readSeriesList(path: string, official = false): string[] {
   return !official && uids[0]!.toLowerCase() === 'seriesuid' ? uids.slice(1) : uids
 }
 
-/** Writes marks; `readMarksCsv` reads them, and so does LUNA16's script. Throws NoduleError (FILE). */
+/**
+ * Writes marks; `readMarksCsv` reads them, and so does LUNA16's script. Throws NoduleError: FILE; INVALID_PARAMETER for
+ * marks that are no numbers, which neither of them reads.
+ */
 export async function writeMarksCsv(
   path: string,
   marks: readonly Pick<Mark, 'seriesUid' | 'x' | 'y' | 'z' | 'probability'>[],
 ): Promise<void> {
-  const lines = marks.map(({ seriesUid, x, y, z, probability }) =>
-    [csvCell(seriesUid), ...[x, y, z, probability].map((n) => Number(n.toPrecision(9)))].join(','),
-  )
+  const lines = marks.map(({ seriesUid, x, y, z, probability }, index) => {
+    const values = [x, y, z, probability]
+    if (!values.every(Number.isFinite))
+      throw invalidParameter(`marks[${index}]`, '4 finite numbers', values.join(', '))
+    return [csvCell(seriesUid), ...values.map((n) => Number(n.toPrecision(9)))].join(',')
+  })
   await writeFileAtomic(path, `${['seriesuid,coordX,coordY,coordZ,probability', ...lines].join('\n')}\n`)
 }
 

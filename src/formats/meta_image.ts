@@ -1,12 +1,13 @@
 import { basename } from 'node:path'
 import { deflateSync } from 'node:zlib'
+import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { readStart } from '../read_files.js'
 import { unit } from '../geometry/vector.js'
 import type { Vector3 } from '../geometry/vector.js'
-import { besideOf, checkVolumeFile } from './volume_file.js'
+import { besideOf, checkVolume, checkVolumeFile } from './volume_file.js'
 import type { ElementType, VolumeFile } from './volume_file.js'
 
 const MAX_HEADER = 64 * 1024
@@ -165,8 +166,15 @@ interface HuImage {
   geometry: VolumeGeometry
 }
 
-/** Writes a MetaImage as LUNA16 has it: .mhd and .raw or .zraw; or all in one .mha. Returns the paths. */
+/**
+ * Writes a MetaImage as LUNA16 has it: .mhd and .raw or .zraw; or all in one .mha. Returns the paths.
+ *
+ * @throws NoduleError FILE, INVALID_PARAMETER
+ */
 export async function writeMetaImage(path: string, volume: HuImage, compress = false): Promise<string[]> {
+  // Under any other name the header would replace the voxels.
+  if (!/\.mh[ad]$/i.test(path)) throw invalidParameter('path', 'a name that ends with .mhd or .mha', path)
+  checkVolume(volume, [Int16Array], 65535)
   const { data, geometry, shape } = volume
   const voxels = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   const bytes = compress ? deflateSync(voxels, { level: 3 }) : voxels

@@ -1,11 +1,10 @@
 import { constants, gunzipSync, gzipSync } from 'node:zlib'
-import { checkInteger, invalidParameter } from '../check.js'
 import { NoduleError, describeError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { voxelToPatient, type VolumeGeometry } from '../geometry/patient.js'
 import { readStart } from '../read_files.js'
 import type { Vector3 } from '../geometry/vector.js'
-import { checkVolumeFile } from './volume_file.js'
+import { checkVolume, checkVolumeFile } from './volume_file.js'
 import type { ElementType, VolumeFile } from './volume_file.js'
 import { greatest } from '../lists.js'
 
@@ -147,10 +146,9 @@ const headerSize = 352
  * @throws NoduleError INVALID_PARAMETER
  */
 export function encodeNifti(image: NiftiImage): Uint8Array {
+  checkVolume(image, [Int16Array, Uint8Array], 32767)
   const { data, shape, geometry } = image
   const [nz, ny, nx] = shape
-  for (const [axis, n] of shape.entries()) checkInteger(`shape[${axis}]`, n, 1, 32767)
-  if (data.length !== nz * ny * nx) throw invalidParameter('data', `${nz * ny * nx} values`, data)
   const wide = data instanceof Int16Array
   const bytes = new Uint8Array(headerSize + data.byteLength)
   const view = new DataView(bytes.buffer)

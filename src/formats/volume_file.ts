@@ -1,6 +1,8 @@
 import { dirname, join } from 'node:path'
-import { show } from '../check.js'
+import { checkInteger, invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
+import type { VolumeGeometry } from '../geometry/patient.js'
+import { checkArray } from '../kernels/arrays.js'
 import type { Vector3 } from '../geometry/vector.js'
 
 export type ElementType = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64'
@@ -53,6 +55,30 @@ export const ELEMENT_BYTES: Record<ElementType, number> = {
   float64: 8,
 }
 
+/**
+ * What can be written as a volume: otherwise the file would say one thing of its voxels and hold another.
+ *
+ * @param types of `data`
+ * @param longest axis, voxels
+ * @throws NoduleError INVALID_PARAMETER
+ */
+export function checkVolume(
+  volume: { data: unknown; shape: readonly number[]; geometry: VolumeGeometry },
+  types: readonly (new () => Int16Array | Uint8Array)[],
+  longest: number,
+): void {
+  const { data, shape, geometry } = volume
+  if (shape.length !== 3) throw invalidParameter('shape', '3 sizes', shape)
+  for (const [axis, n] of shape.entries()) checkInteger(`shape[${axis}]`, n, 1, longest)
+  checkArray('data', data, types, shape[0]! * shape[1]! * shape[2]!)
+  for (const [axis, mm] of geometry.spacing.entries())
+    if (!(mm > 0 && Number.isFinite(mm)))
+      throw invalidParameter(`geometry.spacing[${axis}]`, 'mm above 0', mm)
+  for (const key of ['origin', 'rowDirection', 'columnDirection', 'sliceDirection'] as const)
+    if (!geometry[key].every((value) => Number.isFinite(value)))
+      throw invalidParameter(`geometry.${key}`, '3 finite numbers', geometry[key])
+}
+
 /** The file of voxels beside a header. Throws NoduleError FORMAT where it would lie elsewhere: a header is no guide. */
 export function besideOf(path: string, name: string): string {
   if (/[\\/]|^\.{0,2}$|\0/.test(name))
@@ -76,13 +102,10 @@ export function checkVolumeFile(file: VolumeFile): VolumeFile {
   if (!file.spacing.every((value) => value > 0 && Number.isFinite(value))) {
     throw wrong('distances above 0 mm', file.spacing.join(' x '))
   }
-  if (
-    ![...file.origin, ...file.axes.flat(), file.slope, file.intercept].every((value) =>
-      Number.isFinite(value),
-    )
-  ) {
+  if (![...file.origin, ...file.axes.flat()].every((value) => Number.isFinite(value)))
     throw wrong('finite numbers for the place in the patient', 'others')
-  }
+  if (![file.slope, file.intercept].every((value) => Number.isFinite(value)))
+    throw wrong('finite numbers to rescale the voxels by', `slope ${file.slope}, intercept ${file.intercept}`)
   const [x, y] = file.axes
   if (Math.abs(x[0] * y[0] + x[1] * y[1] + x[2] * y[2]) > 0.01)
     throw wrong('rows at a right angle to columns', 'others')

@@ -10,7 +10,7 @@ import { decodeModel } from '../onnx/proto.js'
 import { VIEWS, cubeBytes, cubePlanes, cubeSpec, mirrorCubes, sampleCubes } from '../patches/index.js'
 import type { HuVolume } from '../volume/index.js'
 import { readRegular } from '../read_files.js'
-import { createSession, openSession, sessionOptions } from './session.js'
+import { createSession, openSession, sessionOptions, shareModel } from './session.js'
 import type { PatchSession, SecondStage } from './second_stage.js'
 import type { Session, SessionOptions } from './session.js'
 
@@ -26,6 +26,7 @@ export async function openPatchSession(path: string, options: SessionOptions = {
   const bytes = await readRegular(path, { action: 'read second stage' })
   const metadata = patchMetadata(decodeModel(bytes, path), path)
   const { session } = await createSession(bytes, path, device, threads)
+  const model = shareModel(session, path)
   const spec = cubeSpec(metadata.hypes)
   const { targets } = metadata.hypes
   const column = targets.indexOf('nodule')
@@ -53,8 +54,9 @@ export async function openPatchSession(path: string, options: SessionOptions = {
           const input = new ort.Tensor('uint8', mirrorCubes(part, spec, view), [n, ...dims])
           let outputs: Float32Array
           try {
-            outputs = (await session.run({ cubes: input }))['outputs']!.data as Float32Array
+            outputs = (await model.run({ cubes: input }))['outputs']!.data as Float32Array
           } catch (error) {
+            if (error instanceof NoduleError) throw error
             const actual = describeBriefly(error)
             throw new NoduleError('NUMERIC', 'the second stage fails', { path, actual, cause: error })
           }
@@ -66,7 +68,7 @@ export async function openPatchSession(path: string, options: SessionOptions = {
         throw new NoduleError('NUMERIC', 'the second stage gives values that are no numbers', { path })
       return logits
     },
-    release: () => session.release(),
+    release: model.release,
   }
 }
 

@@ -51,6 +51,7 @@ export interface Session {
   run: (frames: Uint8Array, n: number, size?: FrameSize) => Promise<RawFrame>
   /** Judges the marks anew, where the model has a second stage (`openStages`). */
   second?: SecondStage
+  /** Frees the model's memory, for all who share the session; called again it does nothing. */
   release: () => Promise<void>
 }
 
@@ -65,6 +66,7 @@ export async function openSession(path: string, options: SessionOptions = {}): P
   const { hypes } = metadata
   const opened = await createSession(bytes, path, device, threads)
   const { session } = opened
+  const model = shareModel(session, path)
   const { image_height: height, image_width: width, rnn_len: rnnLen, region_size: cell } = hypes
   const { channels } = hypes.data
   const anyFrame = checkInterface(session, path, hypes)
@@ -88,8 +90,9 @@ export async function openSession(path: string, options: SessionOptions = {}): P
     const input = new ort.Tensor('uint8', frames.subarray(0, n * frameBytes), dims)
     let results: ort.InferenceSession.ReturnType
     try {
-      results = await session.run({ frames: input })
+      results = await model.run({ frames: input })
     } catch (error) {
+      if (error instanceof NoduleError) throw error
       const actual = describeBriefly(error)
       throw new NoduleError('NUMERIC', 'the model fails', { path, actual, cause: error })
     }
@@ -116,7 +119,7 @@ export async function openSession(path: string, options: SessionOptions = {}): P
     threads,
     anyFrame,
     run,
-    release: () => session.release(),
+    release: model.release,
   }
 }
 
@@ -177,6 +180,29 @@ export async function createSession(
       actual: describeBriefly(error),
       cause: error,
     })
+  }
+}
+
+/** onnxruntime's session for several users: each may release it, and who uses it afterwards hears why that fails. */
+export function shareModel(
+  session: ort.InferenceSession,
+  path: string,
+): {
+  run: (inputs: ort.InferenceSession.FeedsType) => Promise<ort.InferenceSession.ReturnType>
+  release: () => Promise<void>
+} {
+  let released: Promise<void> | undefined
+  return {
+    run: async (inputs) => {
+      if (released !== undefined)
+        throw new NoduleError('INVALID_PARAMETER', 'the session was released', {
+          path,
+          parameter: 'session',
+          remedies: ['release it when all work with it has ended'],
+        })
+      return session.run(inputs)
+    },
+    release: async () => (released ??= session.release()),
   }
 }
 

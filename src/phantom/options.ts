@@ -29,6 +29,12 @@ export interface PhantomOptions {
   hard?: boolean
 }
 
+/** The names of the options. */
+export const PHANTOM_KEYS: Readonly<Record<keyof PhantomOptions, true>> = {
+  ...{ seed: true, patientId: true, matrix: true, spacing: true, thickness: true, slices: true },
+  ...{ nodules: true, diameter: true, contrast: true, noise: true, kernel: true, hard: true },
+}
+
 /** Options with every default filled in, but for what the seed decides. */
 export interface CheckedOptions {
   seed: number

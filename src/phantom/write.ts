@@ -3,7 +3,7 @@ import { eachAtOnce } from '../each.js'
 import { makeOutputFolder } from '../files.js'
 import { defaultJobs } from '../kernels/addon.js'
 import { createRandom } from '../random.js'
-import { checkOptions, type PhantomOptions } from './options.js'
+import { PHANTOM_KEYS, checkOptions, type PhantomOptions } from './options.js'
 import { createPhantomPool, type PhantomTask } from './pool.js'
 import type { WrittenPatient } from './write_patient.js'
 import type { WorkOptions } from '../work.js'
@@ -26,7 +26,10 @@ export interface PhantomsOptions
  * @throws NoduleError FILE, INVALID_PARAMETER
  */
 export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promise<WrittenPatient[]> {
-  const { patients = 1, first = 1, jobs = defaultJobs(), signal, onProgress, ...options } = o
+  const { patients = 1, first = 1, jobs = defaultJobs(), signal, onProgress, ...rest } = o
+  // What else callers hand on (onWarning, say) could not be copied to a thread.
+  const entries = Object.entries(rest).filter(([key]) => key in PHANTOM_KEYS)
+  const options = Object.fromEntries(entries) as Omit<PhantomOptions, 'patientId'>
   checkInteger('patients', patients, 1, 9999)
   checkInteger('first', first, 1, 9999)
   checkInteger('jobs', jobs, 1, 256)

@@ -2,6 +2,7 @@ import { readSeriesPixels } from '../dicom/index.js'
 import type { Series, SliceHeader, StoredPixels } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
+import { checkArray } from '../kernels/arrays.js'
 import { huConvert } from '../kernels/hu.js'
 
 /** A scan in Hounsfield units. */
@@ -26,7 +27,7 @@ export interface LoadVolumeOptions {
  * Reads the pixels of a series and converts them to HU, slice by slice with its own slope and intercept; padding
  * (Pixel Padding Value, in the sign of the pixels) becomes air, -1000 HU.
  *
- * @throws NoduleError FORMAT, FILE, UNSUPPORTED: a slice that cannot be read, slices of different size
+ * @throws NoduleError FORMAT, FILE, UNSUPPORTED: a slice that cannot be read, slices of different size; INVALID_PARAMETER
  */
 export async function loadVolume(series: Series, o: LoadVolumeOptions = {}): Promise<HuVolume> {
   const first = series.slices[0]
@@ -47,6 +48,8 @@ export async function loadVolume(series: Series, o: LoadVolumeOptions = {}): Pro
       place: '(0028,3000)',
       expected: 'Rescale Slope and Intercept',
     })
+  // One of another type would pass for a volume, with values that its readers do not expect.
+  if (o.reuse !== undefined) checkArray('reuse', o.reuse, [Int16Array])
   const pixels = rows * columns
   const length = pixels * series.slices.length
   const data =

@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseLidcXml, ratingMeaning, readLidcXml } from '../../src/annotations/index.js'
 import type { LidcReading } from '../../src/annotations/index.js'
+import { formatLidcXml } from '../../src/annotations/writer.js'
 import { NoduleError } from '../../src/errors.js'
 import { createRandom } from '../../src/random.js'
 import { realData } from '../real_data.js'
@@ -19,6 +20,31 @@ const read = (xml: string): LidcReading => {
 }
 
 describe('parseLidcXml', () => {
+  it('resolves the entities of free texts, so that they come back as they were written', () => {
+    const id = 'A & B <1> "é"'
+    const of = (xml: string): string => read(xml).sessions[0]!.nodules[0]!.noduleId
+    const { seriesInstanceUid, studyInstanceUid } = { seriesInstanceUid: '1.2.3', studyInstanceUid: '1.2' }
+    const contours = [
+      { sopInstanceUid: '1', z: 1, inclusion: true, points: square(1, 1, 2).map(([x, y]) => ({ x, y })) },
+    ]
+    const sessions = [{ readerId: 'r', nodules: [{ id, contours }], smallNodules: [], nonNodules: [] }]
+    expect(of(formatLidcXml({ seriesInstanceUid, studyInstanceUid, sessions }))).toBe(id)
+    expect(
+      of(message(session(nodule('&#65;&#x42;&apos;&amp;lt;&nbsp;&#x110000;', '', roi(1, square(1, 1, 2)))))),
+    ).toBe("AB'&lt;&nbsp;&#x110000;")
+  })
+
+  it('reads UTF-8 that declares UTF-16', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'nodule-xml-'))
+    const path = join(folder, 'a.xml')
+    const xml = message(session(nodule('é', '', roi(1, square(1, 1, 2)))))
+    for (const encoding of ['utf-16', 'UTF-16LE', 'UCS-2']) {
+      writeFileSync(path, xml.replace('encoding="UTF-8"', `encoding="${encoding}"`))
+      expect(await readLidcXml(path)).toMatchObject({ sessions: [{ nodules: [{ noduleId: 'é' }] }] })
+    }
+    rmSync(folder, { recursive: true })
+  })
+
   it('reads sessions, ratings, contours and points', () => {
     const reading = read(
       message(

@@ -138,6 +138,11 @@ describe('batches', () => {
     const taken = await take(99, { shuffle: false, passes: 1 })
     expect(taken.map((batch) => batch.indices)).toEqual([[0, 1], [2, 3], [4]])
     expect(taken[2]!.frames.length).toBe(WIDTH * HEIGHT * 3)
+    // 5 frames, of which the half of a pass ends within the third, and 0.9 of one within the fifth.
+    const part = async (passes: number): Promise<number[][]> =>
+      (await take(99, { shuffle: false, passes })).map((batch) => batch.indices)
+    expect(await part(0.5)).toEqual([[0, 1], [2]])
+    expect(await part(0.9)).toEqual([[0, 1], [2, 3], [4]])
   })
 
   it('depends on seed and step alone: resumed equals unbroken, with or without cache', async () => {
@@ -169,6 +174,7 @@ describe('batches', () => {
     await expect(take(1, { seed: -1 })).rejects.toThrow(/for seed/)
     await expect(take(1, { startStep: 0.5 })).rejects.toThrow(/for startStep/)
     await expect(take(1, { passes: 0 })).rejects.toThrow(/for passes/)
+    await expect(take(1, { passes: '1' as never })).rejects.toThrow(/for passes/)
   })
 
   it('takes the list of the reference as it is: gray BMP, absolute and relative paths, another size', async () => {

@@ -6,7 +6,14 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeBmp } from '../../src/formats/bmp.js'
-import { encodeHuPng, readHuImage, readImage, readImageSize, writePng } from '../../src/formats/index.js'
+import {
+  encodeHuPng,
+  encodePng,
+  readHuImage,
+  readImage,
+  readImageSize,
+  writePng,
+} from '../../src/formats/index.js'
 import { encodeFrame, readPlanes } from '../../src/formats/images.js'
 import { NoduleError } from '../../src/errors.js'
 
@@ -95,6 +102,19 @@ describe('readImage', () => {
     expect((error as NoduleError).message).toContain(name)
     expect((error as NoduleError).message).not.toContain('\n')
   })
+})
+
+it('what is encoded must have the values of its size', async () => {
+  const wrong = (parameter: string): object => ({ code: 'INVALID_PARAMETER', parameters: [parameter] })
+  await expect(encodePng({ width: 2, height: 2, data: new Uint8Array(11) })).rejects.toMatchObject(
+    wrong('data'),
+  )
+  await expect(encodePng({ width: 0, height: 0, data: new Uint8Array() })).rejects.toMatchObject(
+    wrong('width'),
+  )
+  // What a short plane leaves out would be read as -32768 HU.
+  const planes = [new Float32Array(4), new Float32Array(3)]
+  await expect(encodeHuPng(2, 2, planes)).rejects.toMatchObject(wrong('planes[1]'))
 })
 
 describe('frames of HU', () => {

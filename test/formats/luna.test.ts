@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -45,4 +45,15 @@ test('a header of the series list is no scan, except to the official script', ()
   const path = file('list.csv', 'seriesuid\r\n1.2\r\n1.3\r\n')
   expect(readSeriesList(path)).toEqual(['1.2', '1.3'])
   expect(readSeriesList(path, true)).toEqual(['seriesuid', '1.2', '1.3'])
+})
+
+test('marks that no reader would take are not written', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nodule-luna-'))
+  const path = join(folder, 'marks.csv')
+  const mark = { seriesUid: '1', x: 1, y: 2, z: 3, probability: 0.5 }
+  await expect(writeMarksCsv(path, [mark, { ...mark, z: Number.NaN }])).rejects.toMatchObject({
+    code: 'INVALID_PARAMETER',
+    parameters: ['marks[1]'],
+  })
+  expect(existsSync(path)).toBe(false)
 })

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
@@ -39,4 +39,24 @@ it.each(['a.mha', 'a.mhd'])('a compressed %s says how long its voxels are, as IT
 it('one that is not compressed names no such length', async () => {
   const [path] = await writeMetaImage(join(folder, 'a.mha'), image)
   expect(readFileSync(path!, 'latin1')).not.toContain('CompressedDataSize')
+})
+
+it('what would make a file that says one thing and holds another is refused', async () => {
+  const refuse = async (name: string, over: object, parameter: string): Promise<void> => {
+    await expect(writeMetaImage(join(folder, name), { ...image, ...over })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      parameters: [parameter],
+    })
+    expect(readdirSync(folder)).toEqual([])
+  }
+  await refuse('a.mha', { data: new Int16Array(23) }, 'data')
+  await refuse('a.mha', { data: new Uint8Array(24) }, 'data')
+  await refuse('a.mhd', { shape: [0, 3, 4] }, 'shape[0]')
+  await refuse(
+    'a.mhd',
+    { geometry: { ...image.geometry, spacing: [Number.NaN, 1, 1] } },
+    'geometry.spacing[0]',
+  )
+  await refuse('a.mhd', { geometry: { ...image.geometry, origin: [0, Infinity, 0] } }, 'geometry.origin')
+  await refuse('a.nrrd', {}, 'path')
 })

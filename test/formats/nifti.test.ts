@@ -113,6 +113,13 @@ describe('encodeNifti', () => {
     expect(view.getInt16(352 + 22, true)).toBe(3071)
     expect(bytes.length).toBe(352 + 24)
     expect(() => encodeNifti({ data: new Uint8Array(5), shape: [2, 2, 3], geometry })).toThrow(NoduleError)
+    // Its bytes would be taken for those of a mask.
+    const floats = new Float32Array(12) as unknown as Uint8Array
+    expect(() => encodeNifti({ data: floats, shape: [2, 2, 3], geometry })).toThrow('for data')
+    const nowhere = { ...geometry, spacing: [Number.NaN, 1, 1] as const }
+    expect(() => encodeNifti({ data: new Uint8Array(12), shape: [2, 2, 3], geometry: nowhere })).toThrow(
+      'mm above 0 for geometry.spacing[0]',
+    )
   })
 
   it('leaves the qform out where the slices are tilted', () => {

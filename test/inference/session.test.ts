@@ -92,6 +92,18 @@ describe('openSession', () => {
     await session.release()
   })
 
+  test('a session that several share may be released by each of them; later use is told as such', async () => {
+    const shared = await openSession(model)
+    const size = shared.hypes.image_width * shared.hypes.image_height * shared.hypes.data.channels
+    await Promise.all([shared.release(), shared.release()])
+    await shared.release()
+    await expect(shared.run(new Uint8Array(size), 1)).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      path: model,
+      message: expect.stringContaining('the session was released') as string,
+    })
+  })
+
   test('a missing file, options out of range', async () => {
     await expect(openSession(join(folder, 'none.onnx'))).rejects.toMatchObject({
       code: 'FILE',

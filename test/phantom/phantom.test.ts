@@ -238,6 +238,13 @@ describe('written patients', () => {
     expect(await readFile(truthPath, 'utf8')).toBe(truth)
   })
 
+  it('stand options that callers hand on to all long work', async () => {
+    const work = { onWarning: () => undefined, onFailure: () => undefined }
+    const options = { matrix: 64, spacing: 10, nodules: 1, patients: 2, jobs: 2, ...work }
+    const written = await writePhantoms(join(folder, 'handed on'), options)
+    expect(written).toHaveLength(2)
+  })
+
   it('stop between patients when asked to', async () => {
     const done = await writePhantoms(join(folder, 'none'), { patients: 3, signal: AbortSignal.abort() })
     expect(done).toEqual([])

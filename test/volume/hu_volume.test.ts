@@ -47,6 +47,19 @@ function slice(k: number, over: Partial<SliceToWrite> = {}): SliceToWrite {
 }
 
 describe('loadVolume', () => {
+  it('refuses a buffer of another type', async () => {
+    const dir = join(folder, 'reuse')
+    await writeSlice(join(dir, 'a.dcm'), slice(0))
+    const { series } = await findSeries([dir])
+    const reuse = new Float32Array(16) as unknown as Int16Array
+    await expect(loadVolume(series[0]!, { reuse })).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER',
+      parameters: ['reuse'],
+    })
+    const used = new Int16Array(20)
+    expect((await loadVolume(series[0]!, { reuse: used })).data.buffer).toBe(used.buffer)
+  })
+
   it('rescales each slice by its own slope and intercept and turns padding into air', async () => {
     const dir = join(folder, 'rescale')
     await writeSlice(join(dir, 'b.dcm'), slice(0))

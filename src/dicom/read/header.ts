@@ -343,7 +343,8 @@ function readPlane(file: DicomFile, frame: number, slope: number, intercept: num
     rowDirection: shareArray(rowDirection),
     columnDirection: shareArray(columnDirection),
     pixelSpacing: shareArray(pixelSpacing),
-    sliceThickness: thickness,
+    // 0, which some writers put for what they do not know, is none: everything of that thickness would be nothing.
+    sliceThickness: thickness !== undefined && thickness > 0 ? thickness : undefined,
     rescaleSlope: own('x00281053').slope ?? slope,
     rescaleIntercept: own('x00281052').intercept ?? intercept,
   }

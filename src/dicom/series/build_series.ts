@@ -57,7 +57,7 @@ export function buildSeries(headers: readonly SliceHeader[]): Series {
   }
   const plane = planeName(direction)
   if (plane !== undefined) problems.push({ kind: 'not-axial', message: `the slices are ${plane}, not axial` })
-  const isLocalizer = first.imageType.includes('LOCALIZER')
+  const isLocalizer = isScout(first)
   if (isLocalizer) problems.push({ kind: 'localizer', message: 'a scout image, no cross-section' })
   if (slices.length === 1) problems.push({ kind: 'single-slice', message: 'one image only' })
   const thickness = mostFrequent(
@@ -108,7 +108,7 @@ function shiftedSlices(problems: readonly SeriesProblem[]): number {
   return problems.find(({ kind }) => kind === 'shifted')?.paths?.length ?? 0
 }
 
-/** The largest set of images of one size, pixel spacing and orientation. */
+/** The largest set of images of one size, pixel spacing and orientation; scouts stay alone, whatever their orientation. */
 function keepAlike(headers: readonly SliceHeader[], problems: SeriesProblem[]): SliceHeader[] {
   const groups: SliceHeader[][] = []
   for (const header of headers) {
@@ -116,12 +116,14 @@ function keepAlike(headers: readonly SliceHeader[], problems: SeriesProblem[]): 
     if (group === undefined) groups.push([header])
     else group.push(header)
   }
-  groups.sort((a, b) => b.length - a.length)
+  // A few slices are worth more than many scouts of them.
+  groups.sort((a, b) => Number(isScout(a[0]!)) - Number(isScout(b[0]!)) || b.length - a.length)
   const [kept, ...others] = groups
   const left = others.flat()
   if (left.length > 0) {
     const sizes = others.map(
-      ([first]) => `${first!.columns} x ${first!.rows}, ${first!.pixelSpacing.join(' x ')} mm`,
+      ([first]) =>
+        `${first!.columns} x ${first!.rows}, ${first!.pixelSpacing.join(' x ')} mm${isScout(first!) ? ', scout' : ''}`,
     )
     problems.push({
       kind: 'mixed-size',
@@ -132,10 +134,15 @@ function keepAlike(headers: readonly SliceHeader[], problems: SeriesProblem[]): 
   return kept!
 }
 
+function isScout({ imageType }: SliceHeader): boolean {
+  return imageType.includes('LOCALIZER')
+}
+
 function fits(a: SliceHeader, b: SliceHeader): boolean {
   const near = (x: readonly number[], y: readonly number[], tolerance: number): boolean =>
     x.every((value, i) => Math.abs(value - y[i]!) <= tolerance)
   return (
+    isScout(a) === isScout(b) &&
     a.rows === b.rows &&
     a.columns === b.columns &&
     a.samplesPerPixel === b.samplesPerPixel &&

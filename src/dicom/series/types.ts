@@ -8,7 +8,7 @@ export type SeriesProblemKind =
   | 'uneven-spacing'
   /** Slices with the position of another one; left out. */
   | 'duplicate'
-  /** Slices of another size, pixel spacing or orientation; left out. */
+  /** Slices of another size, pixel spacing or orientation, or scouts among slices; left out. */
   | 'mixed-size'
   /** Several images at most positions (phases, time points); one of each is kept. */
   | 'four-dimensional'

@@ -178,7 +178,9 @@ describe('NIfTI', () => {
       view.setFloat32(112, 2, true)
       view.setFloat32(116, Number.NaN, true)
     })
-    expect(await read(path)).toMatch(/wrong NIfTI-1 header: expected finite numbers/)
+    expect(await read(path)).toMatch(
+      /wrong NIfTI-1 header: expected finite numbers to rescale the voxels by but received slope 2, intercept NaN/,
+    )
   })
 
   it('voxel sizes of 0 or below, where the qform needs them', async () => {

@@ -47,6 +47,30 @@ const only = async (): Promise<Series> => {
 const heights = (series: Series): number[] => series.slices.map((slice) => slice.imagePosition[2])
 const kinds = (series: Series): string[] => series.problems.map(({ kind }) => kind)
 
+it('a Slice Thickness of 0 is none: the distance of the slices stands in, and a single one has a size', async () => {
+  const unknown = (): SliceOptions => ({ extra: [text('00180050', 'DS', '0')] })
+  stack('a', grid(3, 2.5), unknown)
+  const series = await only()
+  expect(series.thickness).toBeUndefined()
+  expect(series.slices[0]!.sliceThickness).toBeUndefined()
+  rmSync(folder, { recursive: true })
+  stack('a', [5], unknown)
+  expect((await only()).geometry.spacing[0]).toBe(1)
+})
+
+it.each([-50, 3.75, 50])('a scout among axial slices is left out, at %d mm as well', async (z) => {
+  stack('a', grid(4, 2.5))
+  put(
+    'scout.dcm',
+    sliceFile({ z, instance: 9, extra: [text('00080008', 'CS', 'ORIGINAL\\PRIMARY\\LOCALIZER')] }),
+  )
+  const series = await only()
+  expect(heights(series)).toEqual([0, 2.5, 5, 7.5])
+  expect(series.isVolume).toBe(true)
+  expect(series.problems).toMatchObject([{ kind: 'mixed-size', paths: [join(folder, 'scout.dcm')] }])
+  expect(series.problems[0]!.message).toContain('scout')
+})
+
 describe('reconstructions under one Series Instance UID', () => {
   const kernel = (value: string, o: SliceOptions = {}): SliceOptions => ({
     ...o,
