@@ -88,13 +88,13 @@ function fillPolygon(slice: Uint8Array, contour: PlacedContour, extent: VoxelExt
   }
 }
 
-/** Voxels that at least `agreement` (0 to 1) of the masks hold; the masks share one block. */
+/** Voxels that at least `agreement` (0 to 1) of the masks hold, and one of them at all; the masks share one block. */
 export function agreeMasks(masks: readonly VoxelMask[], agreement: number): VoxelMask {
   const voxels = new Uint8Array(masks[0]!.voxels.length)
   for (let at = 0; at < voxels.length; at++) {
     let count = 0
     for (const mask of masks) count += mask.voxels[at]!
-    voxels[at] = count / masks.length >= agreement ? 1 : 0
+    voxels[at] = count > 0 && count / masks.length >= agreement ? 1 : 0
   }
   return { ...masks[0]!, voxels }
 }

@@ -192,15 +192,22 @@ export function shareModel(
   release: () => Promise<void>
 } {
   let released: Promise<void> | undefined
+  const gone = (cause?: unknown): NoduleError =>
+    new NoduleError('INVALID_PARAMETER', 'the session was released', {
+      path,
+      parameter: 'session',
+      remedies: ['release it when all work with it has ended'],
+      cause,
+    })
   return {
     run: async (inputs) => {
-      if (released !== undefined)
-        throw new NoduleError('INVALID_PARAMETER', 'the session was released', {
-          path,
-          parameter: 'session',
-          remedies: ['release it when all work with it has ended'],
-        })
-      return session.run(inputs)
+      if (released !== undefined) throw gone()
+      try {
+        return await session.run(inputs)
+      } catch (error) {
+        // Released before its turn came.
+        throw released === undefined ? error : gone(error)
+      }
     },
     release: async () => (released ??= session.release()),
   }

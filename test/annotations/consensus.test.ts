@@ -60,6 +60,17 @@ const reading = (...sessions: string[]): LidcReading =>
 const box = (id: string, x: number, y: number, size: number, ...ks: number[]): string =>
   nodule(id, characteristics(), ...ks.map((k) => roi(2.5 * k, square(x, y, size), 'TRUE', `uid${k}`)))
 
+it('an agreement of 0 is what any reader holds, not the block around it', () => {
+  const placed = placeOnSeries(
+    reading(session(box('a', 10, 10, 4, 3)), session(box('b', 12, 10, 4, 3))),
+    frame(),
+  )
+  const count = (agreement: number): number =>
+    consensusNodules(placed, frame().geometry, { agreement })[0]!.mask.voxels.reduce((sum, v) => sum + v, 0)
+  // Two squares of 4 x 4 that share 2 columns.
+  expect([0, 0.5, 1].map(count)).toEqual([24, 24, 8])
+})
+
 describe('placeOnSeries', () => {
   it('goes by UID, then by z, and lists what finds no slice', () => {
     const rois = [

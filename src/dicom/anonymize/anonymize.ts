@@ -36,6 +36,18 @@ export function checkPatientId(patientId: string | undefined): void {
   throw invalidParameter('patientId', expected, patientId)
 }
 
+const DATES = ['remove', 'keep', 'shift'] as const
+
+/** Throws NoduleError INVALID_PARAMETER for what would make replacements that anybody can make again, or unknown ones. */
+export function checkAnonymizeOptions({ key, dates, patientId }: AnonymizeOptions): void {
+  // Of the key itself nothing is shown.
+  if (typeof key !== 'string' || key === '')
+    throw invalidParameter('key', 'a secret of at least 1 character', key === '' ? 'none' : typeof key)
+  if (dates !== undefined && !DATES.includes(dates))
+    throw invalidParameter('dates', `one of ${DATES.join(', ')}`, dates)
+  checkPatientId(patientId)
+}
+
 export interface AnonymizedFile {
   bytes: Buffer
   /** What a person should look at, such as pixels that may show a name. */
@@ -70,10 +82,10 @@ function tagSet(tags: string): ReadonlySet<string> {
  * them in Pixel Data is blanked or cut; text that is burned into them is refused. What an earlier de-identification says of itself stays.
  *
  * @throws NoduleError FORMAT (damaged, no identity), UNSUPPORTED (burned-in annotations, hidden bits in compressed
- *   pixels, native ones of an unknown transfer syntax, a DICOMDIR), INVALID_PARAMETER (the new Patient ID)
+ *   pixels, native ones of an unknown transfer syntax, a DICOMDIR), INVALID_PARAMETER
  */
 export async function anonymize(file: DicomFile, o: AnonymizeOptions): Promise<AnonymizedFile> {
-  checkPatientId(o.patientId)
+  checkAnonymizeOptions(o)
   const { dataSet, path } = file
   if (file.stopped !== undefined) {
     throw new NoduleError('FORMAT', 'cannot anonymize a damaged file', { path, actual: file.stopped })

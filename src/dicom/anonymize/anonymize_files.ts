@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { NoduleError, describeError } from '../../errors.js'
 import { writeFileAtomic } from '../../files.js'
-import { anonymize, checkPatientId } from './anonymize.js'
+import { anonymize, checkAnonymizeOptions } from './anonymize.js'
 import type { AnonymizeOptions, AnonymizedFile } from './anonymize.js'
 import { readDicom } from '../read/parse.js'
 import { listFiles } from '../series/series.js'
@@ -38,10 +38,14 @@ export async function anonymizeFiles(
   output: string,
   o: AnonymizeFilesOptions = {},
 ): Promise<AnonymizedTree> {
-  checkPatientId(o.patientId)
-  const files = await listFiles(inputs)
   const options = { ...o, key: o.key ?? randomBytes(32).toString('hex') }
+<<<<<<< HEAD
   const result: AnonymizedTree = { written: 0, foreign: [], packed: [], problems: [], warnings: [] }
+=======
+  checkAnonymizeOptions(options)
+  const files = await listFiles(inputs)
+  const result: AnonymizedTree = { written: 0, foreign: [], problems: [], warnings: [] }
+>>>>>>> freshb
   const targets = new Set<string>()
   for (const [n, path] of files.entries()) {
     if (isStopped(o.signal)) break

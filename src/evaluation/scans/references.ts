@@ -48,7 +48,9 @@ export async function readReferences(
   const { series: found, skipped } = await findSeries([...folders])
   const damaged = skipped.filter((file) => file.kind === 'damaged')
   if (damaged.length > 0)
-    warnings.push(`${count(damaged.length, 'damaged file')}, first ${damaged[0]!.path}: ${damaged[0]!.reason}`)
+    warnings.push(
+      `${count(damaged.length, 'damaged file')}, first ${damaged[0]!.path}: ${damaged[0]!.reason}`,
+    )
   const scans: ScanReference[] = []
   const without: Series[] = []
   const patientOf = new Map<string, string>()

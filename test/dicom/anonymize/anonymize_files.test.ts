@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { anonymizeFiles, findSeries } from '../../../src/dicom/index.js'
+import { anonymize, anonymizeFiles, findSeries, readDicom } from '../../../src/dicom/index.js'
+import type { AnonymizeOptions } from '../../../src/dicom/index.js'
 import { sliceFile, text } from '../bytes.js'
 
 let folder: string
@@ -66,6 +67,16 @@ describe('anonymizeFiles', () => {
     expect(problems.map(({ error }) => error.message)).toEqual([
       `${join(folder, '1.dcm')}: (0008,0018): a UID is too long for a file name: expected at most 200 characters but received 264`,
     ])
+  })
+
+  it('refuses a key that everybody has, and dates that nobody knows', async () => {
+    put('1.dcm', slice(0))
+    const wrong = (parameter: string): object => ({ code: 'INVALID_PARAMETER', parameters: [parameter] })
+    await expect(anonymizeFiles([folder], output, { key: '' })).rejects.toMatchObject(wrong('key'))
+    const dates = 'Shift' as 'shift'
+    await expect(anonymizeFiles([folder], output, { dates })).rejects.toMatchObject(wrong('dates'))
+    const file = await readDicom(join(folder, '1.dcm'))
+    await expect(anonymize(file, {} as AnonymizeOptions)).rejects.toMatchObject(wrong('key'))
   })
 
   it('checks the Patient ID before it reads anything', async () => {
