@@ -39,13 +39,9 @@ export async function anonymizeFiles(
   o: AnonymizeFilesOptions = {},
 ): Promise<AnonymizedTree> {
   const options = { ...o, key: o.key ?? randomBytes(32).toString('hex') }
-<<<<<<< HEAD
-  const result: AnonymizedTree = { written: 0, foreign: [], packed: [], problems: [], warnings: [] }
-=======
   checkAnonymizeOptions(options)
   const files = await listFiles(inputs)
-  const result: AnonymizedTree = { written: 0, foreign: [], problems: [], warnings: [] }
->>>>>>> freshb
+  const result: AnonymizedTree = { written: 0, foreign: [], packed: [], problems: [], warnings: [] }
   const targets = new Set<string>()
   for (const [n, path] of files.entries()) {
     if (isStopped(o.signal)) break
