@@ -43,6 +43,8 @@ export class NativeBackend extends tf.KernelBackend {
     info: TensorInfo
     values: D extends 'float32' ? Float32Array : D extends 'int32' ? Int32Array : Uint8Array
   } {
+    // tfjs accepts 1.5 for a size here and there; what no kernel writes would be another tensor's memory.
+    tf.util.assertNonNegativeIntegerDimensions(shape as number[])
     const values = this.pool.take(dtype, tf.util.sizeFromShape(shape as number[]))
     const dataId = { id: this.nextId++ }
     this.data.set(dataId, { values: values as BackendValues, dtype, refCount: 1, pooled: true })

@@ -115,7 +115,7 @@ function concat({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const axis = tf.util.parseAxisParam(attrs['axis'] as number, all[0]!.shape)[0]!
   if (!all.every((info) => movable(backend, info) && info.dtype === all[0]!.dtype)) return undefined
   const shapes = all.map((info) => info.shape)
-  // tfjs leaves that to the kernel.
+  // tfjs leaves it to its kernels.
   tf.backend_util.assertParamsConsistent(shapes, axis)
   const shape = tf.backend_util.computeOutShape(shapes, axis)
   const list = all.filter((info) => product(info.shape) > 0)
@@ -171,6 +171,8 @@ function tile({ inputs, attrs, backend }: Call): TensorInfo | undefined {
   const { x } = inputs as { x: TensorInfo }
   const reps = attrs['reps'] as number[]
   if (!movable(backend, x)) return undefined
+  if (!reps.every((count) => Number.isInteger(count) && count >= 0))
+    throw new Error(`tile: the repetitions [${reps.join()}] must be whole numbers`)
   const shape = x.shape.map((dim, d) => dim * (reps[d] ?? 1))
   const inside = stridesOf(x.shape)
   const outside = stridesOf(shape)
@@ -243,6 +245,8 @@ function unsortedSegmentSum({ inputs, attrs, backend }: Call): TensorInfo | unde
   const { x, segmentIds } = inputs as { x: TensorInfo; segmentIds: TensorInfo }
   const segments = attrs['numSegments'] as number
   if (!areFloats(x) || segmentIds.dtype !== 'int32' || segmentIds.shape.length !== 1) return undefined
+  // tfjs's kernel says what is wrong.
+  if (segmentIds.shape[0] !== x.shape[0]) return undefined
   const rest = x.shape.slice(1)
   const out = backend.output([segments, ...rest], 'float32')
   const ids = backend.elements(segmentIds) as Int32Array

@@ -87,6 +87,38 @@ describe.skipIf(problem !== undefined)(`native kernels like tfjs's cpu kernels $
           )
   })
 
+  test.each<[string, () => tf.Tensor, RegExp]>([
+    [
+      'concat of other rows',
+      () => tf.concat([tf.ones([3, 3]), tf.ones([2, 3])], 1),
+      /does not match the shape/,
+    ],
+    [
+      'concat of empty rows',
+      () => tf.concat([tf.ones([0, 3]), tf.ones([4, 5])], 0),
+      /does not match the shape/,
+    ],
+    ['concat of ranks', () => tf.concat([tf.ones([2, 3]), tf.ones([2, 3, 1])], 1), /rank of tensors\[1\]/],
+    ['slice of a fraction', () => tf.slice(tf.ones([4, 5]), [1, 0], [1.5, 2]), /positive integers/],
+    [
+      'more ids than rows',
+      () => tf.unsortedSegmentSum(tf.ones([3, 2]), tf.tensor1d([0, 1, 0, 1], 'int32'), 2),
+      /could not be broadcast/,
+    ],
+  ])('%s is refused, as by cpu', async (_, run, message) => {
+    for (const backend of ['cpu', 'native'] as const)
+      await expect(on(backend, () => [run()])).rejects.toThrow(message)
+  })
+
+  // tfjs's cpu kernels round such sizes each in its own way.
+  test.each<[string, () => tf.Tensor]>([
+    ['split', () => tf.split(tf.ones([5, 2]), [2.5, 2.5])[0]!],
+    ['tile', () => tf.tile(tf.ones([2, 3]), [1.5, 1])],
+    ['tile of less than one', () => tf.tile(tf.ones([2, 3]), [0.5, 1])],
+  ])('%s: fractions are refused', async (_, run) => {
+    await expect(on('native', () => [run()])).rejects.toThrow(/whole numbers|positive integers/)
+  })
+
   test.each(averagePoolCases)('$name', async ({ native, expected }) => {
     compare(await on('native', native), await on('cpu', expected), 1e-5)
   })
