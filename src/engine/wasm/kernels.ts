@@ -27,10 +27,9 @@ export function registerWasmKernels(): void {
   const matrixProduct = original('BatchMatMul')
   const convolution = original('Conv2D')
   const kernels = [
-    wasmKernel('Conv2D', (call) => convolution(withPadding(call, false))),
-    ...(['FusedConv2D', 'DepthwiseConv2dNative', 'FusedDepthwiseConv2D'] as const).map((name) => {
+    ...['Conv2D', 'FusedConv2D', 'DepthwiseConv2dNative', 'FusedDepthwiseConv2D'].map((name) => {
       const before = original(name)
-      return wasmKernel(name, (call) => before(withPadding(call, name !== 'FusedConv2D')))
+      return wasmKernel(name, (call) => before(withPadding(call, name.includes('Depthwise'))))
     }),
     wasmKernel('BatchMatMul', (call) => matMul(call, matrixProduct)),
     wasmKernel('Conv2DBackpropFilter', (call) => filterGradient(call, matrixProduct)),
