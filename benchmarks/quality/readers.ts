@@ -7,7 +7,7 @@ import { contourExtent, fillContours, joinExtents } from '../../src/annotations/
 import { readStackIndex } from '../../src/dataset/stacks/read_index.js'
 import { readStack } from '../../src/dataset/stacks/read_stack.js'
 import { greatest } from '../../src/lists.js'
-import { makePatient } from '../../src/phantom/index.js'
+import { hardPhantoms, outlinesOf } from './outlines.js'
 
 /** Slices that a reader at least outlined, [n, rows, columns]: HU, and how many readers outlined each pixel. */
 interface Outlined {
@@ -26,16 +26,11 @@ async function* ofStacks(folder: string): AsyncGenerator<Outlined> {
 }
 
 function* ofPhantoms(count: number, first: number, spacing: number): Generator<Outlined> {
-  for (let seed = first; seed < first + count; seed++) {
-    const { volume, readers } = makePatient({ seed, hard: true, spacing, nodules: 12 })
+  for (const phantom of hardPhantoms(count, first, { spacing, nodules: 12 })) {
+    const { volume } = phantom
     const [, rows, columns] = volume.shape
-    const marks = readers.flat().filter((mark) => mark.kind === 'nodule')
-    for (const id of new Set(marks.map((mark) => mark.id))) {
-      const lines = marks
-        .filter((mark) => mark.id === id)
-        .map(({ contours }) =>
-          contours.map(({ k, points }) => ({ k, points, sopInstanceUid: '', z: 0, inclusion: true })),
-        )
+    for (const marks of outlinesOf(phantom)) {
+      const lines = marks.map(({ contours }) => contours)
       const { k, j, i } = joinExtents(lines.map(contourExtent))
       const rim = 12
       const [j0, i0] = [Math.max(0, j[0] - rim), Math.max(0, i[0] - rim)]
