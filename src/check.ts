@@ -44,3 +44,10 @@ export function checkNumber(name: string, value: unknown, low: number, high: num
     throw invalidParameter(name, `number between ${low} and ${high}`, value)
   return value
 }
+
+/** Returns `value` where it is an object, and no list, or throws `invalidParameter`. */
+export function checkObject<T extends object>(name: string, value: T): T {
+  if (typeof value !== 'object' || (value as unknown) === null || Array.isArray(value))
+    throw invalidParameter(name, 'object', value)
+  return value
+}

@@ -13,7 +13,7 @@ import { writeMarksCsv } from '../formats/luna.js'
 import type { Mark } from '../formats/luna.js'
 import { detectScan, outcomeOf } from './detect_to_file.js'
 import type { DetectRun, ScanSettings, ScanSummary, DetectTask } from './detect_to_file.js'
-import { DETECT_DEFAULTS, checkDetectParameters } from './detect_volume.js'
+import { DETECT_DEFAULTS, checkBatch, checkDetectParameters } from './detect_volume.js'
 import type { Session } from './session.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
@@ -63,7 +63,7 @@ export async function detectFolders(
     output: o.output,
     parameters: o.parameters ?? DETECT_DEFAULTS,
     overlay: o.overlay ?? false,
-    ...(o.batch === undefined ? {} : { batch: o.batch }),
+    ...(o.batch === undefined ? {} : { batch: checkBatch(o.batch) }),
   }
   await makeOutputFolder(o.output)
   const result: DetectFoldersResult = { scans: [], notes: [], interrupted: false }

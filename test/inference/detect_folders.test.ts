@@ -299,6 +299,26 @@ describe('detectFolders', () => {
     }
   })
 
+  test('what every scan would fail by is refused before the first one', async () => {
+    const unmade = join(folder, 'unmade')
+    const link = (more: object): Partial<DetectFoldersOptions> => ({
+      parameters: { ...DETECT_DEFAULTS, link: { ...DETECT_DEFAULTS.link, ...more } },
+    })
+    const wrong: [string, Partial<DetectFoldersOptions>][] = [
+      ['batch', { batch: 0 }],
+      ['batch', { batch: 1.5 }],
+      ['maxGapMm', link({ maxGapMm: -1 })],
+      ['diameterScale', link({ diameterScale: 'large' })],
+      ['weights.support', link({ weights: { ...DETECT_DEFAULTS.link.weights, support: undefined } })],
+      ['link', { parameters: { ...DETECT_DEFAULTS, link: undefined as never } }],
+    ]
+    for (const [name, o] of wrong) {
+      const refused = { code: 'INVALID_PARAMETER', parameters: [name] }
+      await expect(detect([scans], { ...o, output: unmade }), name).rejects.toMatchObject(refused)
+      await expect(stat(unmade)).rejects.toMatchObject({ code: 'ENOENT' })
+    }
+  })
+
   test('a series UID cannot choose where its result goes', () => {
     expect(resultName({ seriesInstanceUid: UID.a, folder: '' })).toBe(UID.a)
     for (const uid of ['../../evil', '', '..', '.1', 'a b', '1.2/3'])
