@@ -48,7 +48,8 @@ export interface DetectFoldersResult {
 
 /**
  * Detects nodules in every CT volume below the folders (or among the files) given. A file or scan that cannot be used
- * is noted and the rest goes on. The results: one JSON a series, and all nodules of the run in LUNA16's format.
+ * is noted and the rest goes on. The results: one JSON a series, and all nodules of the run in LUNA16's format; without
+ * any scan that could be used nothing is written.
  *
  * @throws NoduleError INVALID_PARAMETER; FILE where a folder does not exist or a result cannot be written
  */
@@ -105,6 +106,8 @@ export async function detectFolders(
   if (jobs > 1 && tasks.length > 1) await runJobs(tasks, session, settings, Math.min(jobs, tasks.length), run)
   else await runHere(tasks, session, settings, run)
   result.interrupted = run.stop()
+  // A run of which nothing came leaves what is there: an empty table would look like scans without nodules.
+  if (result.scans.length === 0) return result
   const table = join(o.output, 'predictions.csv')
   await writeMarksCsv(table, marks)
   noteSharedUids(table, result.scans, run.note)

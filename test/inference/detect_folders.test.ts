@@ -12,6 +12,7 @@ import {
   resultName,
 } from '../../src/inference/index.js'
 import type { DetectFoldersOptions, DetectFoldersResult, Session } from '../../src/inference/index.js'
+import { NoduleError } from '../../src/errors.js'
 import { readMarksCsv } from '../../src/formats/luna.js'
 import { convertSeries } from '../../src/scans/convert.js'
 import { canKeep, resultPlace } from '../../src/inference/earlier_result.js'
@@ -263,6 +264,18 @@ describe('detectFolders', () => {
       onProgress: () => stop.abort(),
     })
     expect(result).toMatchObject({ interrupted: true, scans: [] })
+    expect(await readFile(table, 'utf8')).toBe('of an earlier run')
+  })
+
+  test('a run of which every scan fails leaves predictions.csv alone', async () => {
+    const earlier = join(folder, 'earlier')
+    const table = join(earlier, 'predictions.csv')
+    await mkdir(earlier, { recursive: true })
+    await writeFile(table, 'of an earlier run')
+    const failing: Session = { ...session, run: async () => Promise.reject(new NoduleError('NUMERIC', 'no')) }
+    const result = await detectFolders([join(scans, 'b')], failing, { output: earlier })
+    expect(result.scans).toEqual([])
+    expect(result.notes).toMatchObject([{ failed: true, message: 'no' }])
     expect(await readFile(table, 'utf8')).toBe('of an earlier run')
   })
 
