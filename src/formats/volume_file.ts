@@ -5,7 +5,8 @@ import type { VolumeGeometry } from '../geometry/patient.js'
 import { checkArray } from '../kernels/arrays.js'
 import type { Vector3 } from '../geometry/vector.js'
 
-export type ElementType = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64'
+export type ElementType =
+  'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'float32' | 'float64'
 
 /** Where the voxels of a MetaImage or NIfTI file lie, and where they belong in the patient. */
 export interface VolumeFile {
@@ -51,6 +52,8 @@ export const ELEMENT_BYTES: Record<ElementType, number> = {
   uint16: 2,
   int32: 4,
   uint32: 4,
+  int64: 8,
+  uint64: 8,
   float32: 4,
   float64: 8,
 }

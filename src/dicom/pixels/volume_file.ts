@@ -251,6 +251,11 @@ const READERS: Record<ElementType, (view: DataView, at: number, little: boolean)
   uint16: (view, at, little) => view.getUint16(at, little),
   int32: (view, at, little) => view.getInt32(at, little),
   uint32: (view, at, little) => view.getUint32(at, little),
+  // In two halves: a BigInt for each voxel would take many times as long.
+  int64: (view, at, little) =>
+    view.getInt32(little ? at + 4 : at, little) * 2 ** 32 + view.getUint32(little ? at : at + 4, little),
+  uint64: (view, at, little) =>
+    view.getUint32(little ? at + 4 : at, little) * 2 ** 32 + view.getUint32(little ? at : at + 4, little),
   float32: (view, at, little) => view.getFloat32(at, little),
   float64: (view, at, little) => view.getFloat64(at, little),
 }
@@ -262,6 +267,8 @@ const WRITERS: Record<ElementType, (view: DataView, at: number, value: number, l
   uint16: (view, at, value, little) => view.setUint16(at, value, little),
   int32: (view, at, value, little) => view.setInt32(at, value, little),
   uint32: (view, at, value, little) => view.setUint32(at, value, little),
+  int64: (view, at, value, little) => view.setBigInt64(at, BigInt(Math.trunc(value)), little),
+  uint64: (view, at, value, little) => view.setBigUint64(at, BigInt(Math.trunc(value)), little),
   float32: (view, at, value, little) => view.setFloat32(at, value, little),
   float64: (view, at, value, little) => view.setFloat64(at, value, little),
 }
@@ -274,6 +281,9 @@ const RANGES: Partial<Record<ElementType, [number, number]>> = {
   uint16: [0, 65535],
   int32: [-(2 ** 31), 2 ** 31 - 1],
   uint32: [0, 2 ** 32 - 1],
+  // The last numbers below the powers.
+  int64: [-(2 ** 63), 2 ** 63 - 2 ** 10],
+  uint64: [0, 2 ** 64 - 2 ** 11],
 }
 
 function isAlong(axis: Vector3, n: 0 | 1 | 2): boolean {
