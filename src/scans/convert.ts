@@ -5,6 +5,7 @@ import { NoduleError } from '../errors.js'
 import { checkNoInput } from '../files.js'
 import { ctObstacle } from './ct_obstacle.js'
 import { evenSlices } from './even_slices.js'
+import { withoutTwins } from './tell_apart.js'
 import { loadVolume } from '../volume/hu_volume.js'
 import { writeNifti } from '../formats/nifti.js'
 import { WhyNone } from './why_none.js'
@@ -46,8 +47,12 @@ export async function convertSeries(
     })
   }
   const found = await findSeries(inputs)
-  const volumes = found.series.filter(
-    (series) => series.isVolume && (o.series === undefined || series.seriesInstanceUid.includes(o.series)),
+  const twins: string[] = []
+  const volumes = withoutTwins(
+    found.series.filter(
+      (series) => series.isVolume && (o.series === undefined || series.seriesInstanceUid.includes(o.series)),
+    ),
+    (twin) => twins.push(twin),
   )
   const [series] = volumes
   if (series === undefined || volumes.length > 1) {
@@ -76,9 +81,12 @@ export async function convertSeries(
     .filter(({ kind }) => kind === 'damaged')
     .map(({ path, reason }) => ({ path, reason }))
   const { volume, note } = evenSlices(await loadVolume(series))
-  const warnings = series.problems
-    .map((problem) => warningOf(problem, volume.geometry.spacing[0]))
-    .filter((warning) => warning !== undefined)
+  const warnings = [
+    ...twins,
+    ...series.problems
+      .map((problem) => warningOf(problem, volume.geometry.spacing[0]))
+      .filter((warning) => warning !== undefined),
+  ]
   if (note !== undefined) warnings.push(note)
   if (!/\.mh[ad]$/i.test(output)) {
     await writeNifti(output, { ...volume, description: `HU of ${volume.seriesInstanceUid}` })

@@ -46,7 +46,10 @@ export function tellApart<T extends PlacedScan>(
 /** The series that are scans of their own (`tellApart`); the others are told to `warn`. */
 export function withoutTwins(all: readonly Series[], warn: (warning: string) => void): Series[] {
   const { scans, twins } = tellApart(all, (series) => ctObstacle(series) === undefined)
-  for (const { scan, reason } of twins) warn(`${scan.slices[0]?.path ?? scan.folder}: left out: ${reason}`)
+  for (const { scan, reason } of twins)
+    // Masks that are called after their scan are no scans anyway.
+    if (ctObstacle(scan)?.kind !== 'modality')
+      warn(`${scan.slices[0]?.path ?? scan.folder}: left out: ${reason}`)
   return scans
 }
 

@@ -21,9 +21,13 @@ export function isVolumeFile(path: string): boolean {
 
 const EXTENSION = /\.(mhd|mha|nii|nii\.gz)$/i
 
+/** A series UID. Of fewer numbers it may be a version or a date. */
+const UID = /^[0-2](\.\d+){3,}$/
+
 /**
  * What the series of volume files are called: the file's name without its ending (LUNA16 names its files by series);
- * where several have one name, as much of it and of its folders as tells them apart.
+ * where several have one name, as much of it and of its folders as tells them apart. Those that are called after one
+ * series UID (copies, another format, a mask) are of that series.
  */
 export function volumeNames(paths: readonly string[]): Map<string, string> {
   const names = new Map<string, string>()
@@ -34,7 +38,7 @@ export function volumeNames(paths: readonly string[]): Map<string, string> {
     byName.set(name, [...(byName.get(name) ?? []), path])
   }
   for (const [name, same] of byName) {
-    if (same.length === 1) names.set(same[0]!, name)
+    if (same.length === 1 || UID.test(name)) for (const path of same) names.set(path, name)
     else for (const [path, longer] of distinctNames(same)) names.set(path, longer)
   }
   return names
