@@ -162,7 +162,9 @@ describe('findScans', () => {
         ),
       ])
       await writeTinyScan(join(same, 'dicom'), { patientId: 'A', seriesInstanceUid: uid, slices: 6 })
-      expect((await found()).map(([one]) => one)).toEqual(['scan.mhd', 'scan.nii', uid])
+      const kept = await found()
+      expect(kept.map(([one]) => one)).toEqual([uid, 'scan.mhd', 'scan.nii'])
+      expect(kept[0]).toHaveLength(7)
     } finally {
       await rm(same, { recursive: true })
     }
