@@ -114,6 +114,7 @@ export async function drawGallery(
     signal: o.signal,
   })
   const { problems, fail } = keepFailures(o)
+  for (const note of run.notes) o.onWarning?.(note)
   for (const problem of run.problems) fail(problem)
   if (isStopped(o.signal)) return { paths: [], failed: 0, problems: [] }
   if (run.annotated.length === 0)

@@ -13,7 +13,7 @@ import { compileWhere } from '../annotations/where.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { withoutTwins } from './tell_apart.js'
-import { findXml, nearestFirst } from './xml_of_series.js'
+import { findXml, nearestFirst, sortForeign } from './xml_of_series.js'
 
 export interface AnnotatedFolders {
   annotated: AnnotatedSeries[]
@@ -23,7 +23,7 @@ export interface AnnotatedFolders {
   unused: number
   /** X-ray readings, skipped. */
   cxr: number
-  /** Series that are left out as the same scan as another one, one line each. */
+  /** What is left out and no failure: series that are the same scan as another one, XML of other kinds; one line each. */
   notes: string[]
   /** What went wrong, one line each. */
   problems: string[]
@@ -54,12 +54,15 @@ export async function annotateFolders(
   })
   const notes: string[] = []
   const series = withoutTwins(found, (note) => notes.push(note))
+  const given = [...folders, ...(o.xml ?? [])]
   const index = await indexAnnotations(
-    await findXml([...folders, ...(o.xml ?? [])]),
+    await findXml(given),
     new Set(series.map((one) => one.seriesInstanceUid)),
     o,
   )
-  const problems = index.problems.map(({ error }) => error.message)
+  const { named, line } = sortForeign(index.foreign, given)
+  if (line !== undefined) notes.push(line)
+  const problems = [...index.problems, ...named].map(({ error }) => error.message)
   for (const { kind, path, reason } of skipped) if (kind === 'damaged') problems.push(`${path}: ${reason}`)
   const run: AnnotatedFolders = {
     ...{ annotated: [], without: [], unused: index.others, cxr: index.cxr },
