@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path'
-import { checkInteger, invalidParameter, show } from '../check.js'
+import { checkInteger, checkObject, invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { checkArray } from '../kernels/arrays.js'
@@ -70,8 +70,9 @@ export function checkVolume(
   types: readonly (new () => Int16Array | Uint8Array)[],
   longest: number,
 ): void {
-  const { data, shape, geometry } = volume
-  if (shape.length !== 3) throw invalidParameter('shape', '3 sizes', shape)
+  const { data, shape, geometry } = checkObject('volume', volume)
+  checkObject('geometry', geometry)
+  if (!Array.isArray(shape) || shape.length !== 3) throw invalidParameter('shape', '3 sizes', shape)
   for (const [axis, n] of shape.entries()) checkInteger(`shape[${axis}]`, n, 1, longest)
   checkArray('data', data, types, shape[0]! * shape[1]! * shape[2]!)
   for (const [axis, mm] of geometry.spacing.entries())

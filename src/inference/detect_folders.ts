@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import { checkInteger } from '../check.js'
+import { checkInteger, checkObject, checkText, checkTexts } from '../check.js'
 import { isVolumeFile } from '../dicom/index.js'
 import { makeOutputFolder } from '../files.js'
 import type { DetectParameters } from './detections.js'
@@ -14,6 +14,7 @@ import type { Mark } from '../formats/luna.js'
 import { detectScan, outcomeOf } from './detect_to_file.js'
 import type { DetectRun, ScanSettings, ScanSummary, DetectTask } from './detect_to_file.js'
 import { DETECT_DEFAULTS, checkBatch, checkDetectParameters } from './detect_volume.js'
+import { checkSession } from './session.js'
 import type { Session } from './session.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
@@ -58,6 +59,9 @@ export async function detectFolders(
   session: Session,
   o: DetectFoldersOptions,
 ): Promise<DetectFoldersResult> {
+  checkTexts('paths', paths)
+  checkSession(session)
+  checkText('output', checkObject('options', o).output)
   const jobs = checkInteger('jobs', o.jobs ?? 1, 1, 256)
   if (o.parameters !== undefined) checkDetectParameters(o.parameters)
   const settings: ScanSettings = {

@@ -1,3 +1,4 @@
+import { checkObject, checkText } from '../check.js'
 import {
   cutTile,
   hypesWindow,
@@ -17,6 +18,7 @@ import { DETECT_DEFAULTS } from './detect_volume.js'
 import { frameBytes } from './render_ahead.js'
 import { listOverlayName, removeOverlays, writeOverlays } from '../pictures/overlay.js'
 import type { Overlay } from '../pictures/overlay.js'
+import { checkSession } from './session.js'
 import type { Session } from './session.js'
 import { checkStitchParameters, stitchFrame } from './stitch.js'
 import { frameOf } from './raw_frame.js'
@@ -56,6 +58,10 @@ export async function detectList(
   output: string,
   o: DetectListOptions = {},
 ): Promise<DetectListResult> {
+  checkText('listPath', listPath)
+  checkSession(session)
+  checkText('output', output)
+  checkObject('options', o)
   const list = readList(listPath)
   const parameters = o.parameters ?? DETECT_DEFAULTS
   checkStitchParameters(parameters)

@@ -10,6 +10,7 @@ import { voxelToPatient } from '../geometry/patient.js'
 import { LINK_DEFAULTS, linkBoxes, rankNodules } from '../nodules/index.js'
 import { checkLinkOptions } from '../nodules/link.js'
 import type { Nodule3d } from '../nodules/index.js'
+import { checkHuVolume } from '../volume/hu_volume.js'
 import type { HuVolume } from '../volume/index.js'
 import type { DetectParameters, DetectTiming, DetectedNodule, DetectedSlice } from './detections.js'
 import { REGIONS, examinedRegion } from './region.js'
@@ -17,6 +18,7 @@ import type { Examined } from './region.js'
 import { renderAhead } from './render_ahead.js'
 import type { FramePlace } from './render_ahead.js'
 import { rescoreNodules } from './second.js'
+import { checkSession } from './session.js'
 import type { Session } from './session.js'
 import { STITCH_DEFAULTS, checkStitchParameters, stitchFrame } from './stitch.js'
 import { frameOf } from './raw_frame.js'
@@ -47,7 +49,7 @@ export function defaultConfidences(session: Pick<Session, 'second'>): {
 
 /** Throws NoduleError (INVALID_PARAMETER) for what would be found wrong, or not at all, after the work. */
 export function checkDetectParameters(parameters: DetectParameters): void {
-  checkStitchParameters(parameters)
+  checkStitchParameters(checkObject('parameters', parameters))
   if (!REGIONS.includes(parameters.region))
     throw invalidParameter('region', `one of ${REGIONS.join(', ')}`, parameters.region)
   // With a second stage linking never gets to see the least confidence.
@@ -94,7 +96,9 @@ export async function detectVolume(
   session: Session,
   o: DetectVolumeOptions = {},
 ): Promise<VolumeDetections> {
-  const parameters = o.parameters ?? DETECT_DEFAULTS
+  checkHuVolume(volume)
+  checkSession(session)
+  const parameters = checkObject('options', o).parameters ?? DETECT_DEFAULTS
   checkDetectParameters(parameters)
   const batch = checkBatch(o.batch ?? (session.device === 'cuda' ? 16 : 1))
   const timing = { lungs: 0, render: 0, network: 0, stitch: 0, link: 0, rescore: 0 }

@@ -1,4 +1,5 @@
 import { join, relative } from 'node:path'
+import { checkObject, checkText, checkTexts } from '../check.js'
 import { findSeries, type Series } from '../dicom/index.js'
 import { ctObstacle, withoutTwins } from '../scans/index.js'
 import { NoduleError } from '../errors.js'
@@ -51,6 +52,8 @@ export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number; problems: string[] }> {
+  checkTexts('folders', folders)
+  checkText('output', checkObject('options', o).output)
   if (o.closingMm !== undefined) checkClosing(o.closingMm)
   await makeOutputFolder(o.output)
   const { problems, fail } = keepFailures(o)

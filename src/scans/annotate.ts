@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { checkObject, checkTexts } from '../check.js'
 import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { clusterMarks } from '../annotations/cluster.js'
@@ -46,6 +47,9 @@ export async function annotateFolders(
   folders: readonly string[],
   o: AnnotateFoldersOptions = {},
 ): Promise<AnnotatedFolders> {
+  checkTexts('folders', folders)
+  checkObject('options', o)
+  if (o.xml !== undefined) checkTexts('xml', o.xml)
   const where =
     o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES, TEXT_FIELDS)
   const { series: found, skipped } = await findSeries(folders, {

@@ -1,3 +1,4 @@
+import { checkObject, checkText, checkTexts } from '../check.js'
 import { findSeries } from '../dicom/index.js'
 import type { FoundSeries, Series, SeriesProblem, SkippedFile } from '../dicom/index.js'
 import { dataName, writeMetaImage } from '../formats/meta_image.js'
@@ -33,6 +34,9 @@ export async function convertSeries(
   output: string,
   o: { series?: string | undefined; compress?: boolean } = {},
 ): Promise<Conversion> {
+  checkTexts('inputs', inputs)
+  checkText('output', output)
+  checkObject('options', o)
   if (!/\.(nii|nii\.gz|mhd|mha)$/i.test(output)) {
     throw new NoduleError('INVALID_PARAMETER', 'wrong output name', {
       path: output,

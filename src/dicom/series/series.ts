@@ -1,5 +1,6 @@
 import { realpath, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { checkObject, checkTexts } from '../../check.js'
 import { eachAtOnce } from '../../each.js'
 import { NoduleError, describeError, fileError, reasonBeside } from '../../errors.js'
 import type { NoduleFault } from '../../errors.js'
@@ -58,6 +59,7 @@ export interface FindSeriesOptions extends WorkOptions {
  * @throws NoduleError FILE where a folder that was asked for does not exist
  */
 export async function findSeries(paths: readonly string[], o: FindSeriesOptions = {}): Promise<FoundSeries> {
+  checkObject('options', o)
   const files = o.listed === true ? paths : await listFiles(paths)
   const names = o.volumeNames ?? volumeNames(files)
   const skipped: SkippedFile[] = []
@@ -127,6 +129,7 @@ export async function readSeriesPixels(
 
 /** Every regular file below the paths, sorted; links are followed, each folder once. Throws NoduleError FILE. */
 export async function listFiles(paths: readonly string[]): Promise<string[]> {
+  checkTexts('paths', paths)
   const files = new Set<string>()
   const seen = new Set<string>()
   const visit = async (path: string, asked: boolean): Promise<void> => {
