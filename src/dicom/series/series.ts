@@ -1,5 +1,5 @@
 import { realpath, readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { checkObject, checkTexts } from '../../check.js'
 import { eachAtOnce } from '../../each.js'
 import { NoduleError, describeError, fileError, reasonBeside } from '../../errors.js'
@@ -127,16 +127,20 @@ export async function readSeriesPixels(
   return pixels
 }
 
-/** Every regular file below the paths, sorted; links are followed, each folder once. Throws NoduleError FILE. */
+/** Every regular file below the paths, once, sorted; links are followed, each folder once. Throws NoduleError FILE. */
 export async function listFiles(paths: readonly string[]): Promise<string[]> {
   checkTexts('paths', paths)
-  const files = new Set<string>()
+  // By the whole path: one file may be named in several ways.
+  const files = new Map<string, string>()
+  const add = (path: string): void => {
+    if (!files.has(resolve(path))) files.set(resolve(path), path)
+  }
   const seen = new Set<string>()
   const visit = async (path: string, asked: boolean): Promise<void> => {
     try {
       const place = osPath(path)
       const stats = await stat(place)
-      if (stats.isFile()) files.add(path)
+      if (stats.isFile()) add(path)
       else if (stats.isDirectory()) {
         const real = (await realpath(place, { encoding: 'buffer' })).toString('latin1')
         if (seen.has(real)) return
@@ -147,11 +151,11 @@ export async function listFiles(paths: readonly string[]): Promise<string[]> {
     } catch (error) {
       if (asked) throw fileError(path, 'read', error)
       // A broken link or a locked folder somewhere inside is no reason to stop; whoever reads it hears of it.
-      files.add(path)
+      add(path)
     }
   }
   for (const path of paths) await visit(path, true)
-  return [...files].sort(compare)
+  return [...files.values()].sort(compare)
 }
 
 function groupBySeries(headers: SliceHeader[]): SliceHeader[][] {
