@@ -59,7 +59,8 @@ function rankOf(scan: PlacedScan): number {
   return scan.patientId === '' ? 1 : 2
 }
 
-/** The scan in words: patient and series. */
+/** The scan in words: patient, where there is one, and series. */
 export function scanPlace(scan: PlacedScan): string {
-  return [scan.patientId, scan.seriesInstanceUid || scan.folder].filter((part) => part !== '').join(' ')
+  const series = scan.seriesInstanceUid || scan.folder
+  return [knownPatient(scan), series].filter((part) => part !== undefined).join(' ')
 }

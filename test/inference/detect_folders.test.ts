@@ -236,6 +236,20 @@ describe('detectFolders', () => {
     expect(await canKeep({ path, earlier: earlier! }, scan!, session, settings)).toBe(false)
   })
 
+  test('a volume file whose voxels are cut off is one failure, with the reason', async () => {
+    const path = join(folder, 'cut.nii.gz')
+    await convertSeries([join(scans, 'b')], path)
+    await truncate(path, (await stat(path)).size - 100)
+    const { scans: done, notes } = await detect([path], { output: join(folder, 'cut found') })
+    expect(done).toEqual([])
+    expect(notes).toEqual([
+      {
+        ...{ failed: true, place: 'cut' },
+        message: `${path}: cannot inflate the voxels: unexpected end of file`,
+      },
+    ])
+  })
+
   test('of damaged files beside a scan, those count that may have been its slices', async () => {
     const at = join(folder, 'beside')
     const paths = await writeTinyScan(at, { patientId: 'D', seriesInstanceUid: '1.5', slices: 10 })

@@ -158,7 +158,7 @@ describe('findScans', () => {
       expect(notes).toEqual([
         `a-lungs/${uid}.nii: left out: SEG, not CT`,
         ...[`b/${uid}.nii`, `c/${uid}.nii`].map(
-          (path) => `${path}: left out: the scan of ${uid} ${uid}, by its series UID`,
+          (path) => `${path}: left out: the scan of ${uid}, by its series UID`,
         ),
       ])
       await writeTinyScan(join(same, 'dicom'), { patientId: 'A', seriesInstanceUid: uid, slices: 6 })
