@@ -12,7 +12,6 @@ import {
   resultName,
 } from '../../src/inference/index.js'
 import type { DetectFoldersOptions, DetectFoldersResult, Session } from '../../src/inference/index.js'
-import { NoduleError } from '../../src/errors.js'
 import { readMarksCsv } from '../../src/formats/luna.js'
 import { convertSeries } from '../../src/scans/convert.js'
 import { canKeep, resultPlace } from '../../src/inference/earlier_result.js'
@@ -236,20 +235,6 @@ describe('detectFolders', () => {
     expect(await canKeep({ path, earlier: earlier! }, scan!, session, settings)).toBe(false)
   })
 
-  test('a volume file whose voxels are cut off is one failure, with the reason', async () => {
-    const path = join(folder, 'cut.nii.gz')
-    await convertSeries([join(scans, 'b')], path)
-    await truncate(path, (await stat(path)).size - 100)
-    const { scans: done, notes } = await detect([path], { output: join(folder, 'cut found') })
-    expect(done).toEqual([])
-    expect(notes).toEqual([
-      {
-        ...{ failed: true, place: 'cut' },
-        message: `${path}: cannot inflate the voxels: unexpected end of file`,
-      },
-    ])
-  })
-
   test('of damaged files beside a scan, those count that may have been its slices', async () => {
     const at = join(folder, 'beside')
     const paths = await writeTinyScan(at, { patientId: 'D', seriesInstanceUid: '1.5', slices: 10 })
@@ -281,18 +266,6 @@ describe('detectFolders', () => {
     expect(await readFile(table, 'utf8')).toBe('of an earlier run')
   })
 
-  test('a run of which every scan fails leaves predictions.csv alone', async () => {
-    const earlier = join(folder, 'earlier')
-    const table = join(earlier, 'predictions.csv')
-    await mkdir(earlier, { recursive: true })
-    await writeFile(table, 'of an earlier run')
-    const failing: Session = { ...session, run: async () => Promise.reject(new NoduleError('NUMERIC', 'no')) }
-    const result = await detectFolders([join(scans, 'b')], failing, { output: earlier })
-    expect(result.scans).toEqual([])
-    expect(result.notes).toMatchObject([{ failed: true, message: 'no' }])
-    expect(await readFile(table, 'utf8')).toBe('of an earlier run')
-  })
-
   test('an interruption ends the work after the scan at hand', async () => {
     const stop = new AbortController()
     const result = await detect([scans], { signal: stop.signal, onScan: () => stop.abort() })
@@ -314,36 +287,6 @@ describe('detectFolders', () => {
     await expect(detect([join(folder, 'nowhere')])).rejects.toMatchObject({ code: 'FILE' })
     const parameters = { ...DETECT_DEFAULTS, minScore: 5 }
     await expect(detect([scans], { parameters })).rejects.toMatchObject({ code: 'INVALID_PARAMETER' })
-  })
-
-  test('a confidence that none can have is refused before the work', async () => {
-    const unmade = join(folder, 'unmade')
-    for (const minConfidence of [60, -0.1, Number.NaN]) {
-      const parameters = { ...DETECT_DEFAULTS, link: { ...DETECT_DEFAULTS.link, minConfidence } }
-      const refused = { code: 'INVALID_PARAMETER', parameters: ['minConfidence'] }
-      await expect(detect([scans], { parameters, output: unmade })).rejects.toMatchObject(refused)
-      await expect(stat(unmade)).rejects.toMatchObject({ code: 'ENOENT' })
-    }
-  })
-
-  test('what every scan would fail by is refused before the first one', async () => {
-    const unmade = join(folder, 'unmade')
-    const link = (more: object): Partial<DetectFoldersOptions> => ({
-      parameters: { ...DETECT_DEFAULTS, link: { ...DETECT_DEFAULTS.link, ...more } },
-    })
-    const wrong: [string, Partial<DetectFoldersOptions>][] = [
-      ['batch', { batch: 0 }],
-      ['batch', { batch: 1.5 }],
-      ['maxGapMm', link({ maxGapMm: -1 })],
-      ['diameterScale', link({ diameterScale: 'large' })],
-      ['weights.support', link({ weights: { ...DETECT_DEFAULTS.link.weights, support: undefined } })],
-      ['link', { parameters: { ...DETECT_DEFAULTS, link: undefined as never } }],
-    ]
-    for (const [name, o] of wrong) {
-      const refused = { code: 'INVALID_PARAMETER', parameters: [name] }
-      await expect(detect([scans], { ...o, output: unmade }), name).rejects.toMatchObject(refused)
-      await expect(stat(unmade)).rejects.toMatchObject({ code: 'ENOENT' })
-    }
   })
 
   test('a series UID cannot choose where its result goes', () => {

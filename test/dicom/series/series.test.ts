@@ -1,15 +1,9 @@
 import { mkdtempSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import {
-  findSeries,
-  listFiles,
-  readPixels,
-  readSeriesPixels,
-  readSliceHeader,
-} from '../../../src/dicom/index.js'
+import { findSeries, readPixels, readSeriesPixels, readSliceHeader } from '../../../src/dicom/index.js'
 import { seriesTable } from '../../../src/dicom/series/series_table.js'
 import { patientToVoxel, voxelToPatient } from '../../../src/geometry/patient.js'
 import { realData } from '../../real_data.js'
@@ -135,14 +129,6 @@ describe('findSeries', () => {
       ['1.2.9', 1],
     ])
     expect(kinds(series[0]!.problems)).toEqual(['no-series-uid'])
-  })
-
-  it('takes a file that is named in several ways once', async () => {
-    stack([{ z: 0 }, { z: 2.5 }])
-    const ways = [join(folder, '1.dcm'), `${folder}/./1.dcm`, relative('.', join(folder, '1.dcm')), folder]
-    expect(await listFiles(ways)).toHaveLength(2)
-    const { series } = await findSeries(ways)
-    expect(series.map(({ slices, problems }) => [slices.length, problems])).toEqual([[2, []]])
   })
 
   it('lists every file that it cannot use, with a reason', async () => {
