@@ -44,3 +44,26 @@ export function checkNumber(name: string, value: unknown, low: number, high: num
     throw invalidParameter(name, `number between ${low} and ${high}`, value)
   return value
 }
+
+/**
+ * Returns `value` where it is an object, and no list, or throws `invalidParameter`. Like the two below for the doors of the
+ * library: who calls them without TypeScript is told which argument is wrong.
+ * @param expected what it should be, in words
+ */
+export function checkObject<T extends object>(name: string, value: T, expected = 'object'): T {
+  if (typeof value !== 'object' || (value as unknown) === null || Array.isArray(value))
+    throw invalidParameter(name, expected, value)
+  return value
+}
+
+/** Returns `value` as a text or throws `invalidParameter`. */
+export function checkText(name: string, value: unknown): string {
+  if (typeof value !== 'string') throw invalidParameter(name, 'text', value)
+  return value
+}
+
+/** Throws `invalidParameter` for what is no list of texts: a text alone would be taken for a list of letters. */
+export function checkTexts(name: string, value: unknown): void {
+  if (!Array.isArray(value) || !value.every((one) => typeof one === 'string'))
+    throw invalidParameter(name, 'list of texts', value)
+}

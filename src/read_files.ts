@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { open, opendir, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
+import { checkText } from './check.js'
 import { NoduleError, fileError } from './errors.js'
 
 /** What a file may have that is read whole: Node's largest read, and nearly its longest string. */
@@ -63,6 +64,7 @@ export async function openRegular(
   path: string,
   action = 'read',
 ): Promise<{ handle: FileHandle; size: number }> {
+  checkText('path', path)
   let handle: FileHandle | undefined
   try {
     const place = osPath(path)
@@ -119,6 +121,7 @@ export async function fillFrom(handle: FileHandle, position: number, length: num
 
 /** `readRegular` at once, for small files. */
 export function readRegularSync(path: string, o: ReadOptions = {}): Buffer {
+  checkText('path', path)
   const action = o.action ?? 'read'
   let descriptor: number | undefined
   try {

@@ -21,7 +21,9 @@ export interface AnnotationIndex {
   repeated: number
   /** Readings of series that were not wanted. */
   others: number
-  /** XML files that are no LIDC annotations or are damaged. */
+  /** XML files of other kinds. */
+  foreign: readonly { path: string; error: NoduleError }[]
+  /** LIDC's files that are damaged. */
   problems: readonly { path: string; error: NoduleError }[]
 }
 
@@ -38,6 +40,7 @@ export async function indexAnnotations(
 ): Promise<AnnotationIndex> {
   const bySeries = new Map<string, LidcReading>()
   const several = new Map<string, LidcReading[]>()
+  const foreign: { path: string; error: NoduleError }[] = []
   const problems: { path: string; error: NoduleError }[] = []
   let cxr = 0
   let repeated = 0
@@ -66,10 +69,11 @@ export async function indexAnnotations(
       }
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
-      problems.push({ path, error })
+      const list = (await isForeign(path)) ? foreign : problems
+      list.push({ path, error })
     }
   }
-  return { bySeries, several, cxr, repeated, others, problems }
+  return { bySeries, several, cxr, repeated, others, foreign, problems }
 }
 
 /**
@@ -83,13 +87,23 @@ export async function readAnnotationsFor(
   xmlPaths: readonly string[] = [],
 ): Promise<LidcReading | undefined> {
   const given = xmlPaths.length > 0
-  const { bySeries, problems } = await indexAnnotations(
+  const { bySeries, foreign, problems } = await indexAnnotations(
     given ? xmlPaths : await xmlFilesIn(series.folder),
     new Set([series.seriesInstanceUid]),
   )
   const reading = bySeries.get(series.seriesInstanceUid)
-  if (reading === undefined && given && problems.length > 0) throw problems[0]!.error
+  const [wrong] = [...problems, ...foreign]
+  if (reading === undefined && given && wrong !== undefined) throw wrong.error
   return reading
+}
+
+/** Whether a file that is no reading is XML of another kind, not a damaged one of LIDC's. */
+async function isForeign(path: string): Promise<boolean> {
+  try {
+    return (await xmlHead(path)).kind === 'other'
+  } catch {
+    return false
+  }
 }
 
 /** What the head of an XML file says that it is; the series where the head shows it, as a rule. */

@@ -32,12 +32,13 @@ export interface AnnotationSummary {
   warnings: number
 }
 
-/** Counts the marks of annotation files. Files that cannot be read are returned with the reason. `known`: the files, where they are read already. */
+/** Counts the marks of annotation files. Files that cannot be read are returned with the reason, those of other kinds in `foreign`. `known`: the files, where they are read already. */
 export async function summarizeAnnotations(
   xmlPaths: readonly string[],
   known?: AnnotationIndex,
 ): Promise<{
   summary: AnnotationSummary
+  foreign: readonly { path: string; error: Error }[]
   problems: readonly { path: string; error: Error }[]
   warnings: string[]
 }> {
@@ -47,7 +48,7 @@ export async function summarizeAnnotations(
     files: xmlPaths.length,
     ct: readings.length + index.repeated,
     cxr: index.cxr,
-    unreadable: index.problems.length,
+    unreadable: index.foreign.length + index.problems.length,
     series: readings.length,
     repeated: index.repeated,
     marks: 0,
@@ -65,7 +66,7 @@ export async function summarizeAnnotations(
   const warnings = readings.flatMap((reading) =>
     reading.warnings.map((warning) => `${reading.path}: ${warning}`),
   )
-  return { summary, problems: index.problems, warnings }
+  return { summary, foreign: index.foreign, problems: index.problems, warnings }
 }
 
 function count(reading: LidcReading, summary: AnnotationSummary): void {

@@ -10,6 +10,7 @@ import {
   summaryText,
 } from '../annotations/index.js'
 import { annotateFolders, annotationJson, annotationTable, findXml } from '../scans/index.js'
+import { sortForeign } from '../scans/xml_of_series.js'
 import { drawNodules, fileNames } from '../pictures/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
@@ -101,13 +102,16 @@ async function printSummary(flags: Flags): Promise<void> {
     throw new NoduleError('INVALID_PARAMETER', `--${given} is for nodules, which --summary does not build`, {
       path: folders.join(', '),
     })
-  const paths = await findXml([...folders, ...xml])
+  const inputs = [...folders, ...xml]
+  const paths = await findXml(inputs)
   const index = await watched(async (tools) => indexAnnotations(paths, undefined, tools))
-  const { summary, problems, warnings: found } = await summarizeAnnotations(paths, index)
+  const { summary, foreign, problems, warnings: found } = await summarizeAnnotations(paths, index)
+  const { named, line } = sortForeign(foreign, inputs)
   if (output !== undefined) await writeFileAtomic(output, `${JSON.stringify(summary, null, 2)}\n`)
   printResult(summary, () => summaryText(summary, 'listed by --warnings'))
   if (warnings) for (const warning of found) printNote(warning)
-  report(problems.map(({ error }) => error.message))
+  if (line !== undefined) printNote(line)
+  report([...problems, ...named].map(({ error }) => error.message))
 }
 
 async function printNodules(flags: Flags): Promise<void> {
@@ -121,6 +125,7 @@ async function printNodules(flags: Flags): Promise<void> {
     }),
   )
   if (run.annotated.length === 0) {
+    for (const note of run.notes) printNote(note)
     // What could not be read is the likeliest reason, and says more.
     if (run.problems.length > 0) return report(run.problems)
     throw new NoduleError('FORMAT', 'no CT series with annotations', {

@@ -218,7 +218,7 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
   const by = [models.model, models.second].filter((name) => name !== undefined).join(', then ')
   printResult(
     { output: flags.output, ...models, ...result },
-    `${counts.join(', ')}; results in ${flags.output} (${by}; ${models.precision}, ${models.device})\n`,
+    `${counts.join(', ')}; ${result.scans.length > 0 ? 'results in' : 'nothing written to'} ${flags.output} (${by}; ${models.precision}, ${models.device})\n`,
   )
   if (failures > 0) failedItems()
   return result.interrupted

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
-import { invalidParameter, show } from '../check.js'
+import { checkText, invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { readText } from '../files.js'
 import { parseJson } from '../json.js'
@@ -12,6 +12,7 @@ const MAX_BYTES = 1024 * 1024
 
 /** The object of a hypes file of any kind, laid over those that it names as its "base", with changes of single keys. */
 export function readChanged(path: string, changes: readonly string[] = []): Record<string, unknown> {
+  checkText('path', path)
   let value = readMerged(path, [])
   for (const change of changes) value = changeKey(value, change)
   return value

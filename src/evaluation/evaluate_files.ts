@@ -1,7 +1,7 @@
 import { join, parse } from 'node:path'
 import { NoduleError } from '../errors.js'
 import { distinctFileNames, hideFolders, writeFileAtomic } from '../files.js'
-import { checkInteger, invalidParameter, noEffect } from '../check.js'
+import { checkInteger, checkObject, checkTexts, invalidParameter, noEffect } from '../check.js'
 import { evaluateLabelFile } from './labels/label_runs.js'
 import type { LabelRuns } from './labels/label_runs.js'
 import { officialFiles } from './scans/luna_output.js'
@@ -44,7 +44,9 @@ export interface Evaluated {
  * LIDC XML the scan level, a file of labels the classification. Throws NoduleError (FILE, FORMAT, INVALID_PARAMETER).
  */
 export async function evaluateFiles(options: EvaluateOptions): Promise<Evaluated> {
-  const { labels, truth, scans, predictions = [] } = options
+  const { labels, truth, scans, predictions = [] } = checkObject('options', options)
+  checkTexts('predictions', predictions)
+  if (scans !== undefined) checkTexts('scans', scans)
   if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
   const given = [labels, truth, scans].filter((value) => value !== undefined).length
   if (given !== 1) {

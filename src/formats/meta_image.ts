@@ -11,6 +11,8 @@ import { besideOf, checkVolume, checkVolumeFile } from './volume_file.js'
 import type { ElementType, VolumeFile } from './volume_file.js'
 
 const MAX_HEADER = 64 * 1024
+/** Of MetaIO. */
+const MAX_DIMENSIONS = 10
 
 const TYPES: Record<string, ElementType> = {
   MET_CHAR: 'int8',
@@ -21,13 +23,15 @@ const TYPES: Record<string, ElementType> = {
   MET_UINT: 'uint32',
   MET_LONG: 'int32',
   MET_ULONG: 'uint32',
+  MET_LONG_LONG: 'int64',
+  MET_ULONG_LONG: 'uint64',
   MET_FLOAT: 'float32',
   MET_DOUBLE: 'float64',
 }
 
 /**
  * Reads the header of a MetaImage (.mhd with a .raw or .zraw, or .mha), the format of LUNA16's scans. Its axes are
- * DICOM's (LPS).
+ * DICOM's (LPS). Further dimensions of one step (time, channels) are passed over, as ITK does.
  *
  * @throws NoduleError FILE, FORMAT, UNSUPPORTED
  */
@@ -51,7 +55,9 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
   }
   const flag = (name: string): boolean => /^[t1]/i.test(keys.get(name) ?? '')
   const either = (...names: string[]): string => names.find((name) => keys.has(name)) ?? names[0]!
-  if (numbers('NDims', 1)[0] !== 3) throw wrong('NDims', '3')
+  const [dimensions] = numbers('NDims', 1) as [number]
+  if (!Number.isInteger(dimensions) || dimensions < 3 || dimensions > MAX_DIMENSIONS)
+    throw wrong('NDims', '3')
   if (numbers('ElementNumberOfChannels', 1, [1])[0] !== 1) throw wrong('ElementNumberOfChannels', '1')
   const type = TYPES[keys.get('ElementType') ?? '']
   if (type === undefined) throw wrong('ElementType', `one of ${Object.keys(TYPES).join(', ')}`)
@@ -59,9 +65,12 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
   if (data === undefined || /^LIST|%/.test(data))
     throw wrong('ElementDataFile', 'LOCAL or the name of one file')
   const local = data.toUpperCase() === 'LOCAL'
-  const [nx, ny, nz] = numbers('DimSize', 3) as [number, number, number]
-  const matrix = numbers(either('TransformMatrix', 'Rotation', 'Orientation'), 9, [1, 0, 0, 0, 1, 0, 0, 0, 1])
-  const axis = (n: number): Vector3 => unit([matrix[3 * n]!, matrix[3 * n + 1]!, matrix[3 * n + 2]!])
+  const [nx, ny, nz, ...more] = numbers('DimSize', dimensions) as [number, number, number]
+  if (more.some((n) => n !== 1))
+    throw wrong('DimSize', '3 sizes, and 1 for each further one (a single volume)')
+  const identity = Array.from({ length: dimensions ** 2 }, (_, n) => (n % (dimensions + 1) === 0 ? 1 : 0))
+  const matrix = numbers(either('TransformMatrix', 'Rotation', 'Orientation'), dimensions ** 2, identity)
+  const axis = (n: number): Vector3 => unit(inSpace(matrix.slice(n * dimensions)))
   const [size] = numbers('HeaderSize', 1, [0]) as [number]
   if (!Number.isInteger(size) || size < -1) throw wrong('HeaderSize', 'bytes, or -1: the voxels end the file')
   const distances = keys.get('DistanceUnits') ?? 'mm'
@@ -80,12 +89,17 @@ export async function readMetaImage(path: string): Promise<VolumeFile> {
     bigEndian: flag(either('BinaryDataByteOrderMSB', 'ElementByteOrderMSB')),
     shape: [nz, ny, nx],
     axes: [axis(0), axis(1), axis(2)],
-    spacing: numbers(either('ElementSpacing', 'ElementSize'), 3, [1, 1, 1]) as unknown as Vector3,
-    origin: numbers(either('Offset', 'Position', 'Origin'), 3, [0, 0, 0]) as unknown as Vector3,
+    spacing: inSpace(numbers(either('ElementSpacing', 'ElementSize'), dimensions, [1, 1, 1])),
+    origin: inSpace(numbers(either('Offset', 'Position', 'Origin'), dimensions, [0, 0, 0])),
     slope: 1,
     intercept: 0,
     modality: modalityOf(keys.get('Modality')),
   })
+}
+
+/** The first three of numbers, one a dimension. */
+function inSpace([x, y, z]: readonly number[]): Vector3 {
+  return [x!, y!, z!]
 }
 
 /** The name of a file, of which the header holds the bytes: UTF-8 where they are that, else Latin-1. */

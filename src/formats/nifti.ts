@@ -23,6 +23,8 @@ const TYPES: Record<number, ElementType> = {
   256: 'int8',
   512: 'uint16',
   768: 'uint32',
+  1024: 'int64',
+  1280: 'uint64',
 }
 
 /** Millimeters of the units of length that are none, by their code: m and micrometers, as ITK scales them. */

@@ -1,11 +1,12 @@
 import { dirname, join } from 'node:path'
-import { checkInteger, invalidParameter, show } from '../check.js'
+import { checkInteger, checkObject, invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { checkArray } from '../kernels/arrays.js'
 import type { Vector3 } from '../geometry/vector.js'
 
-export type ElementType = 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'float32' | 'float64'
+export type ElementType =
+  'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'uint64' | 'float32' | 'float64'
 
 /** Where the voxels of a MetaImage or NIfTI file lie, and where they belong in the patient. */
 export interface VolumeFile {
@@ -51,6 +52,8 @@ export const ELEMENT_BYTES: Record<ElementType, number> = {
   uint16: 2,
   int32: 4,
   uint32: 4,
+  int64: 8,
+  uint64: 8,
   float32: 4,
   float64: 8,
 }
@@ -67,8 +70,9 @@ export function checkVolume(
   types: readonly (new () => Int16Array | Uint8Array)[],
   longest: number,
 ): void {
-  const { data, shape, geometry } = volume
-  if (shape.length !== 3) throw invalidParameter('shape', '3 sizes', shape)
+  const { data, shape, geometry } = checkObject('volume', volume)
+  checkObject('geometry', geometry)
+  if (!Array.isArray(shape) || shape.length !== 3) throw invalidParameter('shape', '3 sizes', shape)
   for (const [axis, n] of shape.entries()) checkInteger(`shape[${axis}]`, n, 1, longest)
   checkArray('data', data, types, shape[0]! * shape[1]! * shape[2]!)
   for (const [axis, mm] of geometry.spacing.entries())

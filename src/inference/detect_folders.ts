@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import { checkInteger } from '../check.js'
+import { checkInteger, checkObject, checkText, checkTexts } from '../check.js'
 import { isVolumeFile } from '../dicom/index.js'
 import { makeOutputFolder } from '../files.js'
 import type { DetectParameters } from './detections.js'
@@ -13,7 +13,8 @@ import { writeMarksCsv } from '../formats/luna.js'
 import type { Mark } from '../formats/luna.js'
 import { detectScan, outcomeOf } from './detect_to_file.js'
 import type { DetectRun, ScanSettings, ScanSummary, DetectTask } from './detect_to_file.js'
-import { DETECT_DEFAULTS, checkDetectParameters } from './detect_volume.js'
+import { DETECT_DEFAULTS, checkBatch, checkDetectParameters } from './detect_volume.js'
+import { checkSession } from './session.js'
 import type { Session } from './session.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
@@ -48,7 +49,8 @@ export interface DetectFoldersResult {
 
 /**
  * Detects nodules in every CT volume below the folders (or among the files) given. A file or scan that cannot be used
- * is noted and the rest goes on. The results: one JSON a series, and all nodules of the run in LUNA16's format.
+ * is noted and the rest goes on. The results: one JSON a series, and all nodules of the run in LUNA16's format; without
+ * any scan that could be used nothing is written.
  *
  * @throws NoduleError INVALID_PARAMETER; FILE where a folder does not exist or a result cannot be written
  */
@@ -57,13 +59,16 @@ export async function detectFolders(
   session: Session,
   o: DetectFoldersOptions,
 ): Promise<DetectFoldersResult> {
+  checkTexts('paths', paths)
+  checkSession(session)
+  checkText('output', checkObject('options', o).output)
   const jobs = checkInteger('jobs', o.jobs ?? 1, 1, 256)
   if (o.parameters !== undefined) checkDetectParameters(o.parameters)
   const settings: ScanSettings = {
     output: o.output,
     parameters: o.parameters ?? DETECT_DEFAULTS,
     overlay: o.overlay ?? false,
-    ...(o.batch === undefined ? {} : { batch: o.batch }),
+    ...(o.batch === undefined ? {} : { batch: checkBatch(o.batch) }),
   }
   await makeOutputFolder(o.output)
   const result: DetectFoldersResult = { scans: [], notes: [], interrupted: false }
@@ -105,6 +110,8 @@ export async function detectFolders(
   if (jobs > 1 && tasks.length > 1) await runJobs(tasks, session, settings, Math.min(jobs, tasks.length), run)
   else await runHere(tasks, session, settings, run)
   result.interrupted = run.stop()
+  // A run of which nothing came leaves what is there: an empty table would look like scans without nodules.
+  if (result.scans.length === 0) return result
   const table = join(o.output, 'predictions.csv')
   await writeMarksCsv(table, marks)
   noteSharedUids(table, result.scans, run.note)

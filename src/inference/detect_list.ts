@@ -1,3 +1,4 @@
+import { checkObject, checkText } from '../check.js'
 import {
   cutTile,
   hypesWindow,
@@ -17,12 +18,14 @@ import { DETECT_DEFAULTS } from './detect_volume.js'
 import { frameBytes } from './render_ahead.js'
 import { listOverlayName, removeOverlays, writeOverlays } from '../pictures/overlay.js'
 import type { Overlay } from '../pictures/overlay.js'
+import { checkSession } from './session.js'
 import type { Session } from './session.js'
 import { checkStitchParameters, stitchFrame } from './stitch.js'
 import { frameOf } from './raw_frame.js'
 import type { StitchParameters } from './stitch.js'
 import { stitchTiles, tileOverlap } from './stitch_tiles.js'
 import type { TileBoxes } from './stitch_tiles.js'
+import { count } from '../words.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
@@ -45,9 +48,9 @@ export interface DetectListResult {
 /**
  * Detects in the images of a TensorBox list and writes a list of the same entries, with the boxes found in place of the
  * true ones: pixels of the image, `score` in [0, 1]. With `data.mm_per_pixel` the images, of any size, are tiled. `image_path` and other keys stay as they are. Images that cannot
- * be read are reported and left out. Nothing is written when the work is aborted.
+ * be read are reported and left out. Nothing is written when the work is aborted, or where no image can be used.
  *
- * @throws NoduleError (FILE, FORMAT) of the lists
+ * @throws NoduleError (FILE, FORMAT) of the lists; FORMAT where the list has images and none can be used
  */
 export async function detectList(
   listPath: string,
@@ -55,6 +58,10 @@ export async function detectList(
   output: string,
   o: DetectListOptions = {},
 ): Promise<DetectListResult> {
+  checkText('listPath', listPath)
+  checkSession(session)
+  checkText('output', output)
+  checkObject('options', o)
   const list = readList(listPath)
   const parameters = o.parameters ?? DETECT_DEFAULTS
   checkStitchParameters(parameters)
@@ -65,7 +72,7 @@ export async function detectList(
     warnings: [...list.warnings],
     interrupted: false,
   }
-  if (o.overlays !== undefined) await removeOverlays(o.overlays)
+  let firstFailure = ''
   // The next image is decoded, and the last picture drawn, while the model runs on this one.
   let drawing: Promise<void> | undefined
   let next = attempt(list, 0, session)
@@ -78,10 +85,14 @@ export async function detectList(
     next = attempt(list, index + 1, session)
     if (frame instanceof NoduleError) {
       result.failed++
-      o.onNote?.({ failed: true, place: frame.path ?? entry.image_path, message: frame.reason })
+      const note = { failed: true, place: frame.path ?? entry.image_path, message: frame.reason }
+      if (firstFailure === '') firstFailure = `${note.place}: ${note.message}`
+      o.onNote?.(note)
       continue
     }
     if (frame === undefined) break
+    // Pictures of an earlier run stay as long as its list does.
+    if (o.overlays !== undefined && result.entries.length === 0) await removeOverlays(o.overlays)
     const rects = await detectFrame(frame, session, parameters)
     result.boxes += rects.length
     result.entries.push({ ...entry, rects })
@@ -97,7 +108,15 @@ export async function detectList(
   await next
   await drawing
   // Half a list of predictions would look like a whole one with misses.
-  if (!result.interrupted) await writeList(output, result.entries)
+  if (result.interrupted) return result
+  if (result.failed > 0 && result.entries.length === 0)
+    throw new NoduleError('FORMAT', 'no image of the list can be used', {
+      path: listPath,
+      expected: 'at least one',
+      actual: `${count(result.failed, 'failure')}, first ${firstFailure}`,
+    })
+  if (o.overlays !== undefined && result.entries.length === 0) await removeOverlays(o.overlays)
+  await writeList(output, result.entries)
   return result
 }
 

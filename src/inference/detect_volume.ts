@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, invalidParameter } from '../check.js'
+import { checkInteger, checkObject, invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { ScoredBox } from '../geometry/box.js'
@@ -8,7 +8,9 @@ import type { Hypes } from '../config/hypes.js'
 import type { Tile } from '../dataset/index.js'
 import { voxelToPatient } from '../geometry/patient.js'
 import { LINK_DEFAULTS, linkBoxes, rankNodules } from '../nodules/index.js'
+import { checkLinkOptions } from '../nodules/link.js'
 import type { Nodule3d } from '../nodules/index.js'
+import { checkHuVolume } from '../volume/hu_volume.js'
 import type { HuVolume } from '../volume/index.js'
 import type { DetectParameters, DetectTiming, DetectedNodule, DetectedSlice } from './detections.js'
 import { REGIONS, examinedRegion } from './region.js'
@@ -16,6 +18,7 @@ import type { Examined } from './region.js'
 import { renderAhead } from './render_ahead.js'
 import type { FramePlace } from './render_ahead.js'
 import { rescoreNodules } from './second.js'
+import { checkSession } from './session.js'
 import type { Session } from './session.js'
 import { STITCH_DEFAULTS, checkStitchParameters, stitchFrame } from './stitch.js'
 import { frameOf } from './raw_frame.js'
@@ -46,11 +49,16 @@ export function defaultConfidences(session: Pick<Session, 'second'>): {
 
 /** Throws NoduleError (INVALID_PARAMETER) for what would be found wrong, or not at all, after the work. */
 export function checkDetectParameters(parameters: DetectParameters): void {
-  checkStitchParameters(parameters)
+  checkStitchParameters(checkObject('parameters', parameters))
   if (!REGIONS.includes(parameters.region))
     throw invalidParameter('region', `one of ${REGIONS.join(', ')}`, parameters.region)
-  // With a second stage linking never gets to see it.
-  checkNumber('minConfidence', parameters.link.minConfidence, 0, 1)
+  // With a second stage linking never gets to see the least confidence.
+  checkLinkOptions(checkObject('link', parameters.link))
+}
+
+/** The frames of one run of the model. Throws NoduleError (INVALID_PARAMETER) for a number that cannot be. */
+export function checkBatch(batch: number): number {
+  return checkInteger('batch', batch, 1, 1024)
 }
 
 export interface VolumeDetections {
@@ -88,9 +96,11 @@ export async function detectVolume(
   session: Session,
   o: DetectVolumeOptions = {},
 ): Promise<VolumeDetections> {
-  const parameters = o.parameters ?? DETECT_DEFAULTS
+  checkHuVolume(volume)
+  checkSession(session)
+  const parameters = checkObject('options', o).parameters ?? DETECT_DEFAULTS
   checkDetectParameters(parameters)
-  const batch = checkInteger('batch', o.batch ?? (session.device === 'cuda' ? 16 : 1), 1, 1024)
+  const batch = checkBatch(o.batch ?? (session.device === 'cuda' ? 16 : 1))
   const timing = { lungs: 0, render: 0, network: 0, stitch: 0, link: 0, rescore: 0 }
   const clock = stopwatch(timing)
   const { hypes } = session

@@ -1,4 +1,4 @@
-import { show } from '../check.js'
+import { checkObject, checkText, show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
@@ -127,7 +127,8 @@ function brief(_key: string, value: unknown): unknown {
 
 /** Writes the file whole or not at all, one slice or nodule a line. */
 export async function writeDetections(path: string, detections: SeriesDetections): Promise<void> {
-  const lines = Object.entries(detections).map(([key, value]) => {
+  checkText('path', path)
+  const lines = Object.entries(checkObject('detections', detections)).map(([key, value]) => {
     const list = key === 'slices' || key === 'nodules' ? (value as unknown[]) : []
     const text =
       list.length > 0

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import * as ort from 'onnxruntime-node'
-import { checkInteger, invalidParameter } from '../check.js'
+import { checkInteger, checkObject, checkText, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError, describeBriefly } from '../errors.js'
 import { defaultThreads } from '../kernels/addon.js'
@@ -55,11 +55,19 @@ export interface Session {
   release: () => Promise<void>
 }
 
+/** Throws `invalidParameter` for what is no session, such as the promise of one that nobody awaited. */
+export function checkSession(session: Session): void {
+  const expected = 'session that openSession or openStages gives, awaited'
+  if (typeof checkObject('session', session, expected).run !== 'function')
+    throw invalidParameter('session', expected, session)
+}
+
 /**
  * Opens a model that `nodule export` made.
  * Throws NoduleError: FILE (cannot be read), FORMAT (not ONNX, not ours, damaged), UNAVAILABLE (device).
  */
 export async function openSession(path: string, options: SessionOptions = {}): Promise<Session> {
+  checkText('path', path)
   const { device, threads } = sessionOptions(options)
   const bytes = await readRegular(path, { action: 'read model' })
   const metadata = modelMetadata(decodeModel(bytes, path), path)
@@ -128,7 +136,7 @@ ort.env.logLevel = 'fatal'
 
 /** The options with their defaults. Throws NoduleError (INVALID_PARAMETER). */
 export function sessionOptions(options: SessionOptions): Required<SessionOptions> {
-  const device = options.device ?? 'auto'
+  const device = checkObject('options', options).device ?? 'auto'
   if (!SESSION_DEVICES.includes(device))
     throw invalidParameter('device', `one of ${SESSION_DEVICES.join(', ')}`, device)
   return { device, threads: checkInteger('threads', options.threads ?? defaultThreads(), 1, 1024) }

@@ -1,4 +1,4 @@
-import { checkNumber, invalidParameter } from '../check.js'
+import { checkNumber, checkObject, checkText, checkTexts, invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { combinedConfidence, logit, openPatchSession, sizeTerm } from '../inference/index.js'
@@ -48,6 +48,8 @@ const EDGES = [0, 0.05, 0.2, 0.5, 0.8, 1]
  * second stage. Throws NoduleError: FILE, FORMAT for what is read (too few marks, cubes of other hypes, no marks).
  */
 export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
+  checkText('second', checkObject('options', o).second)
+  checkTexts('cubes', o.cubes)
   if (o.size !== undefined) checkNumber('size', o.size, -10, 10)
   let stores: CubeStore[] = []
   const session = await openPatchSession(o.second, o.session)
@@ -152,6 +154,8 @@ export async function calibrateLike(
   output = second,
   model?: string,
 ): Promise<Calibration> {
+  checkText('second', second)
+  checkTexts('twins', twins)
   const all: Calibration[] = []
   for (const path of twins) {
     const bytes = await readRegular(path, { action: 'read second stage' })

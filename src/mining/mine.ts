@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber, noEffect } from '../check.js'
+import { checkInteger, checkNumber, checkObject, checkText, checkTexts, noEffect } from '../check.js'
 import { DEFAULT_BOX_RULE, readList } from '../dataset/index.js'
 import type { BoxRule } from '../dataset/index.js'
 import { checkBoxRule } from '../dataset/prepare/boxes.js'
@@ -8,6 +8,7 @@ import type { PatchHypes } from '../config/patch_hypes.js'
 import { NoduleError, stackOf, unexpectedFailure } from '../errors.js'
 import { sha256 } from '../hash.js'
 import type { Session } from '../inference/index.js'
+import { checkSession } from '../inference/session.js'
 import { CUBES_FORMAT, cubeSpec, openCubes, storedSpec, writeCubes } from '../patches/index.js'
 import { writeHardMarks } from './hard_marks.js'
 import { mineVolume } from './mine_volume.js'
@@ -63,6 +64,11 @@ export interface MineResult {
  * that cannot be used is told and left out. Throws NoduleError INVALID_PARAMETER, FILE, FORMAT.
  */
 export async function mine(o: MineOptions): Promise<MineResult> {
+  checkTexts('scans', checkObject('options', o).scans)
+  checkTexts('xml', o.xml)
+  checkText('output', o.output)
+  checkObject('hypes', o.hypes, 'object that readPatchHypes gives')
+  if (o.session !== undefined) checkSession(o.session)
   refuseWithoutMarks(o)
   const rule = { ...MINE_DEFAULTS, ...o.rule }
   checkNumber('minScore', rule.minScore, 0, 1)

@@ -5,6 +5,7 @@ import { scanOrigin } from '../dataset/list.js'
 import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
 import { readFindings } from '../dataset/prepare/findings.js'
 import { ctObstacle, findXml, nearestFirst, withoutTwins, xmlOfSeries } from '../scans/index.js'
+import { sortForeign } from '../scans/xml_of_series.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
@@ -72,8 +73,11 @@ export async function findSources(
   o: FindSourcesOptions,
 ): Promise<{ sources: MineSource[]; stacks: readonly StackEntry[] }> {
   if (o.scans.length === 0 && o.unread === true) throw noEffect('unread', 'folders of scans', 'stacks alone')
-  const { bySeries, problems } = await xmlOfSeries(await findXml([...o.scans, ...o.xml]))
-  for (const { path, reason } of problems) o.onWarning?.(`${path}: ${reason}`)
+  const given = [...o.scans, ...o.xml]
+  const { bySeries, foreign, problems } = await xmlOfSeries(await findXml(given))
+  const { named, line } = sortForeign(foreign, given)
+  if (line !== undefined) o.onWarning?.(line)
+  for (const { path, reason } of [...problems, ...named]) o.onWarning?.(`${path}: ${reason}`)
   const wanted = o.wanted ?? ((): boolean => true)
   const stacks = o.stacks === undefined ? [] : readStacks(o.stacks, o.onWarning)
   const chosen = stacks.filter(({ patientId, seriesInstanceUid }) => wanted(patientId, seriesInstanceUid))

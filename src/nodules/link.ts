@@ -1,4 +1,4 @@
-import { checkNumber, invalidParameter } from '../check.js'
+import { checkNumber, checkObject, invalidParameter } from '../check.js'
 import { boxArea, iou } from '../geometry/box.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import { positionToSlice, sliceToPosition, voxelToPatient } from '../geometry/patient.js'
@@ -108,6 +108,19 @@ interface Member {
   box: ScoredBox
 }
 
+/** Throws NoduleError (INVALID_PARAMETER) for a value out of range. */
+export function checkLinkOptions(o: Required<LinkOptions>): void {
+  checkNumber('maxGapMm', o.maxGapMm, 0, 1000)
+  checkNumber('minIou', o.minIou, 0, 1)
+  checkNumber('maxCenterShare', o.maxCenterShare, 0, 10)
+  checkNumber('minConfidence', o.minConfidence, 0, 1)
+  checkNumber('diameterScale', o.diameterScale, 0.1, 10)
+  checkNumber('elongated', o.elongated, 0, 1000)
+  checkObject('weights', o.weights)
+  for (const name of Object.keys(CONFIDENCE) as (keyof ConfidenceWeights)[])
+    checkNumber(`weights.${name}`, o.weights[name], -1000, 1000)
+}
+
 /**
  * Links the boxes of neighboring slices to nodules. Going up the slices, each box joins the open nodule whose last
  * box it fits best (highest IoU, then nearest center; each nodule takes one box a slice), or opens a new one. Distance
@@ -124,13 +137,7 @@ export function linkBoxes(
   stepMm = geometry.spacing[0],
 ): Nodule3d[] {
   const o = { ...LINK_DEFAULTS, ...options }
-  checkNumber('maxGapMm', o.maxGapMm, 0, 1000)
-  checkNumber('minIou', o.minIou, 0, 1)
-  checkNumber('maxCenterShare', o.maxCenterShare, 0, 10)
-  checkNumber('minConfidence', o.minConfidence, 0, 1)
-  checkNumber('diameterScale', o.diameterScale, 0.1, 10)
-  checkNumber('elongated', o.elongated, 0, 1000)
-  for (const [name, weight] of Object.entries(o.weights)) checkNumber(`weights.${name}`, weight, -1000, 1000)
+  checkLinkOptions(o)
   const sliceMm = Math.max(stepMm, geometry.spacing[0])
   const maxGap = Math.max(o.maxGapMm, 1.5 * sliceMm)
   // Where distances change, neighbors may be further apart than usual.

@@ -3,7 +3,7 @@ import { changeHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { startEngine } from '../engine/start.js'
 import type { EngineName } from '../engine/types.js'
-import { invalidParameter } from '../check.js'
+import { checkObject, checkText, invalidParameter } from '../check.js'
 import { writeFileAtomic } from '../files.js'
 import { checkModel, loadCheckpoint, modelTensors } from '../checkpoints/checkpoint.js'
 import { buildBackbone } from '../model/backbones/registry.js'
@@ -71,6 +71,8 @@ export async function exportOnnx(
   outPath: string,
   o: ExportOptions = {},
 ): Promise<ExportResult> {
+  checkText('outPath', outPath)
+  checkObject('options', o)
   if (o.quantize === true && o.frames === undefined)
     throw invalidParameter('frames', 'list of training frames, which quantize needs', o.frames)
   const checkpoint = await loadCheckpoint(checkpointPath)

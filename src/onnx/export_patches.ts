@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs'
 import * as ort from 'onnxruntime-node'
+import { checkObject, checkText } from '../check.js'
 import { parsePatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { startEngine } from '../engine/start.js'
@@ -66,6 +67,8 @@ export async function exportPatches(
   outPath: string,
   o: ExportPatchesOptions = {},
 ): Promise<ExportPatchesResult> {
+  checkText('outPath', outPath)
+  checkObject('options', o)
   const members: Member[] = []
   for (const path of [checkpointPath, ...(o.others ?? [])]) members.push(await readMember(path, members[0]))
   const [first, ...others] = members.map(({ origin }) => origin) as [PatchOrigin, ...PatchOrigin[]]

@@ -1,4 +1,4 @@
-import { checkInteger } from '../check.js'
+import { checkInteger, checkObject, checkText } from '../check.js'
 import { eachAtOnce } from '../each.js'
 import { makeOutputFolder } from '../files.js'
 import { defaultJobs } from '../kernels/addon.js'
@@ -26,6 +26,8 @@ export interface PhantomsOptions
  * @throws NoduleError FILE, INVALID_PARAMETER
  */
 export async function writePhantoms(dir: string, o: PhantomsOptions = {}): Promise<WrittenPatient[]> {
+  checkText('dir', dir)
+  checkObject('options', o)
   const { patients = 1, first = 1, jobs = defaultJobs(), signal, onProgress, ...rest } = o
   // What else callers hand on (onWarning, say) could not be copied to a thread.
   const entries = Object.entries(rest).filter(([key]) => key in PHANTOM_KEYS)

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { annotateFolders } from '../scans/index.js'
 import { drawNodules } from './draw_nodules.js'
-import { checkInteger, noEffect } from '../check.js'
+import { checkInteger, checkObject, checkText, checkTexts, noEffect } from '../check.js'
 import { textureType, type ConsensusNodule } from '../annotations/index.js'
 import { NoduleError } from '../errors.js'
 import { makeOutputFolder, writeFileAtomic } from '../files.js'
@@ -98,6 +98,8 @@ export async function drawGallery(
   folders: readonly string[],
   o: GalleryOptions,
 ): Promise<{ paths: string[]; failed: number; problems: string[] }> {
+  checkTexts('folders', folders)
+  checkText('output', checkObject('options', o).output)
   const perForm = checkInteger('perForm', o.perForm ?? 8, 1, 1000)
   if ([o.forms, o.anatomy, o.contours].every((one) => one === false))
     throw new NoduleError('INVALID_PARAMETER', 'nothing to draw', {
@@ -114,6 +116,7 @@ export async function drawGallery(
     signal: o.signal,
   })
   const { problems, fail } = keepFailures(o)
+  for (const note of run.notes) o.onWarning?.(note)
   for (const problem of run.problems) fail(problem)
   if (isStopped(o.signal)) return { paths: [], failed: 0, problems: [] }
   if (run.annotated.length === 0)

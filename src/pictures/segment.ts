@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path'
+import { checkObject, checkText, checkTexts } from '../check.js'
 import { findSeries, type Series } from '../dicom/index.js'
-import { ctObstacle } from '../scans/index.js'
+import { ctObstacle, withoutTwins } from '../scans/index.js'
 import { NoduleError } from '../errors.js'
 import { distinctFileNames, makeOutputFolder, writeFileAtomic } from '../files.js'
 import { loadVolume } from '../volume/hu_volume.js'
@@ -41,7 +42,7 @@ export interface SegmentFoldersOptions extends WorkOptions {
 }
 
 /**
- * Segments the lungs of every CT volume below the folders. A series that fails, or a file that is damaged, is told of and
+ * Segments the lungs of every CT volume below the folders, once where a series and its volume file are there. A series that fails, or a file that is damaged, is told of and
  * the rest goes on.
  *
  * @returns what was done, the number of series and files that failed, and why, one line each
@@ -51,13 +52,15 @@ export async function segmentFolders(
   folders: readonly string[],
   o: SegmentFoldersOptions,
 ): Promise<{ done: SegmentedSeries[]; failed: number; problems: string[] }> {
+  checkTexts('folders', folders)
+  checkText('output', checkObject('options', o).output)
   if (o.closingMm !== undefined) checkClosing(o.closingMm)
   await makeOutputFolder(o.output)
   const { problems, fail } = keepFailures(o)
-  const { series, skipped } = await findSeries(folders, { signal: o.signal })
+  const { series: found, skipped } = await findSeries(folders, { signal: o.signal })
   const damaged = skipped.filter(({ kind }) => kind === 'damaged')
   for (const { path, reason } of damaged) fail(`${path}: ${reason}`)
-  const scans = series.filter((one) => {
+  const scans = withoutTwins(found, (warning) => o.onWarning?.(warning)).filter((one) => {
     const obstacle = ctObstacle(one)
     if (obstacle?.kind === 'not-axial' && one.isVolume)
       o.onWarning?.(`${one.folder}: left out: ${obstacle.reason}`)

@@ -1,5 +1,5 @@
 import { basename, resolve } from 'node:path'
-import { checkInteger, noEffect } from '../check.js'
+import { checkInteger, checkObject, checkText, checkTexts, noEffect } from '../check.js'
 import { readList } from '../dataset/list.js'
 import type { FrameList } from '../dataset/list.js'
 import { findSeries } from '../dicom/index.js'
@@ -77,6 +77,9 @@ export interface WrittenReport {
  * (INVALID_PARAMETER) for options that nothing would use.
  */
 export async function writeReport(options: ReportOptions): Promise<WrittenReport> {
+  checkText('output', checkObject('options', options).output)
+  for (const name of ['scans', 'xml', 'compare'] as const)
+    if (options[name] !== undefined) checkTexts(name, options[name])
   const files = options.run === undefined ? { ...options } : findRunFiles(options.run, options)
   // What detect wrote is a folder of detections itself.
   if (options.run !== undefined && files.detections === undefined && (await holdsDetections(options.run)))

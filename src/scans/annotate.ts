@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { checkObject, checkTexts } from '../check.js'
 import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { clusterMarks } from '../annotations/cluster.js'
@@ -13,7 +14,7 @@ import { compileWhere } from '../annotations/where.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { withoutTwins } from './tell_apart.js'
-import { findXml, nearestFirst } from './xml_of_series.js'
+import { findXml, nearestFirst, sortForeign } from './xml_of_series.js'
 
 export interface AnnotatedFolders {
   annotated: AnnotatedSeries[]
@@ -23,7 +24,7 @@ export interface AnnotatedFolders {
   unused: number
   /** X-ray readings, skipped. */
   cxr: number
-  /** Series that are left out as the same scan as another one, one line each. */
+  /** What is left out and no failure: series that are the same scan as another one, XML of other kinds; one line each. */
   notes: string[]
   /** What went wrong, one line each. */
   problems: string[]
@@ -46,6 +47,9 @@ export async function annotateFolders(
   folders: readonly string[],
   o: AnnotateFoldersOptions = {},
 ): Promise<AnnotatedFolders> {
+  checkTexts('folders', folders)
+  checkObject('options', o)
+  if (o.xml !== undefined) checkTexts('xml', o.xml)
   const where =
     o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES, TEXT_FIELDS)
   const { series: found, skipped } = await findSeries(folders, {
@@ -54,12 +58,15 @@ export async function annotateFolders(
   })
   const notes: string[] = []
   const series = withoutTwins(found, (note) => notes.push(note))
+  const given = [...folders, ...(o.xml ?? [])]
   const index = await indexAnnotations(
-    await findXml([...folders, ...(o.xml ?? [])]),
+    await findXml(given),
     new Set(series.map((one) => one.seriesInstanceUid)),
     o,
   )
-  const problems = index.problems.map(({ error }) => error.message)
+  const { named, line } = sortForeign(index.foreign, given)
+  if (line !== undefined) notes.push(line)
+  const problems = [...index.problems, ...named].map(({ error }) => error.message)
   for (const { kind, path, reason } of skipped) if (kind === 'damaged') problems.push(`${path}: ${reason}`)
   const run: AnnotatedFolders = {
     ...{ annotated: [], without: [], unused: index.others, cxr: index.cxr },

@@ -1,3 +1,4 @@
+import { checkObject, checkText, checkTexts } from '../check.js'
 import { findSeries } from '../dicom/index.js'
 import type { FoundSeries, Series, SeriesProblem, SkippedFile } from '../dicom/index.js'
 import { dataName, writeMetaImage } from '../formats/meta_image.js'
@@ -5,6 +6,7 @@ import { NoduleError } from '../errors.js'
 import { checkNoInput } from '../files.js'
 import { ctObstacle } from './ct_obstacle.js'
 import { evenSlices } from './even_slices.js'
+import { withoutTwins } from './tell_apart.js'
 import { loadVolume } from '../volume/hu_volume.js'
 import { writeNifti } from '../formats/nifti.js'
 import { WhyNone } from './why_none.js'
@@ -32,6 +34,9 @@ export async function convertSeries(
   output: string,
   o: { series?: string | undefined; compress?: boolean } = {},
 ): Promise<Conversion> {
+  checkTexts('inputs', inputs)
+  checkText('output', output)
+  checkObject('options', o)
   if (!/\.(nii|nii\.gz|mhd|mha)$/i.test(output)) {
     throw new NoduleError('INVALID_PARAMETER', 'wrong output name', {
       path: output,
@@ -46,8 +51,12 @@ export async function convertSeries(
     })
   }
   const found = await findSeries(inputs)
-  const volumes = found.series.filter(
-    (series) => series.isVolume && (o.series === undefined || series.seriesInstanceUid.includes(o.series)),
+  const twins: string[] = []
+  const volumes = withoutTwins(
+    found.series.filter(
+      (series) => series.isVolume && (o.series === undefined || series.seriesInstanceUid.includes(o.series)),
+    ),
+    (twin) => twins.push(twin),
   )
   const [series] = volumes
   if (series === undefined || volumes.length > 1) {
@@ -76,9 +85,12 @@ export async function convertSeries(
     .filter(({ kind }) => kind === 'damaged')
     .map(({ path, reason }) => ({ path, reason }))
   const { volume, note } = evenSlices(await loadVolume(series))
-  const warnings = series.problems
-    .map((problem) => warningOf(problem, volume.geometry.spacing[0]))
-    .filter((warning) => warning !== undefined)
+  const warnings = [
+    ...twins,
+    ...series.problems
+      .map((problem) => warningOf(problem, volume.geometry.spacing[0]))
+      .filter((warning) => warning !== undefined),
+  ]
   if (note !== undefined) warnings.push(note)
   if (!/\.mh[ad]$/i.test(output)) {
     await writeNifti(output, { ...volume, description: `HU of ${volume.seriesInstanceUid}` })

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { findSeries, listFiles, volumeNames } from '../dicom/index.js'
+import { findSeries, isVolumeFile, listFiles, volumeNames } from '../dicom/index.js'
 import type { Series, SkippedFile } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
 import type { Remedy } from '../errors.js'
@@ -93,7 +93,11 @@ export async function findScans(
       why.unfit('')
       const { seriesInstanceUid: uid, folder, studyInstanceUid: study, modality } = series
       // One UID of two patients is two series, whatever became of the UIDs when somebody anonymized them.
-      const key = JSON.stringify(uid === '' ? [start, folder, study, modality] : [series.patientId, uid])
+      // A volume file is whole, and several may be called after one series.
+      const file = series.slices[0]?.volume?.file.path ?? ''
+      const key = JSON.stringify(
+        uid === '' ? [start, folder, study, modality] : [series.patientId, uid, file],
+      )
       const before = met.get(key)
       if (before === undefined)
         met.set(key, { scan: filesOf(series), obstacle: unusable(series, single), chunks: 1 })
@@ -112,7 +116,9 @@ export async function findScans(
     if (obstacle === undefined) usable.push(scan)
     else {
       const { reason, ...help } = obstacle
-      note({ failed: false, place: scanPlace(scan), message: `left out: ${reason}`, ...help })
+      const [path = ''] = scan.paths
+      const place = isVolumeFile(path) ? path : scanPlace(scan)
+      note({ failed: false, place, message: `left out: ${reason}`, ...help })
     }
   }
   const { scans, twins, shared } = tellApart(usable)

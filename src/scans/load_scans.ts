@@ -70,7 +70,9 @@ async function loadScan(
     } catch (error) {
       if (!(error instanceof NoduleError)) throw error
       const path = error.path
-      if (path === undefined || !scan.paths.includes(path) || bad.length >= MAX_BAD_SLICES) return error
+      // Of one file, a volume's or that of all frames, nothing would be left.
+      const isSlice = path !== undefined && scan.paths.length > 1 && scan.paths.includes(path)
+      if (!isSlice || bad.length >= MAX_BAD_SLICES) return error
       bad.push(path)
       note({ failed: true, place: path, message: error.reason })
       warnings.push(`slice left out: ${error.message}`)

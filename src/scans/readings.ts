@@ -3,8 +3,7 @@ import { readLidcXml } from '../annotations/index.js'
 import type { LidcReading } from '../annotations/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
-import { agree, count } from '../words.js'
-import { findXml, nearestFirst, xmlOfSeries } from './xml_of_series.js'
+import { findXml, nearestFirst, sortForeign, xmlOfSeries } from './xml_of_series.js'
 
 /** The reading of a series; undefined where no file reads it. */
 type ReadingOf = (series: Pick<Series, 'seriesInstanceUid' | 'folder'>) => Promise<LidcReading | undefined>
@@ -25,10 +24,9 @@ export async function findReadings(
     for (const path of await xmlFilesIn(folder)) files.add(path)
   const { bySeries, foreign, problems } = await xmlOfSeries([...files])
   for (const { path, reason } of problems) warn(`${path}: ${reason}`)
-  if (foreign.length > 0)
-    warn(
-      `${count(foreign.length, 'XML file')} ${agree(foreign.length, 'is', 'are')} no LIDC annotations, first ${foreign[0]!}`,
-    )
+  const { named, line } = sortForeign(foreign, folders)
+  for (const { path, reason } of named) warn(`${path}: ${reason}`)
+  if (line !== undefined) warn(line)
   const damaged = new Set<string>()
   return async ({ seriesInstanceUid: uid, folder }) => {
     for (const path of nearestFirst(bySeries.get(uid) ?? [], folder)) {

@@ -46,7 +46,10 @@ export function tellApart<T extends PlacedScan>(
 /** The series that are scans of their own (`tellApart`); the others are told to `warn`. */
 export function withoutTwins(all: readonly Series[], warn: (warning: string) => void): Series[] {
   const { scans, twins } = tellApart(all, (series) => ctObstacle(series) === undefined)
-  for (const { scan, reason } of twins) warn(`${scan.slices[0]?.path ?? scan.folder}: left out: ${reason}`)
+  for (const { scan, reason } of twins)
+    // Masks that are called after their scan are no scans anyway.
+    if (ctObstacle(scan)?.kind !== 'modality')
+      warn(`${scan.slices[0]?.path ?? scan.folder}: left out: ${reason}`)
   return scans
 }
 
@@ -56,7 +59,8 @@ function rankOf(scan: PlacedScan): number {
   return scan.patientId === '' ? 1 : 2
 }
 
-/** The scan in words: patient and series. */
+/** The scan in words: patient, where there is one, and series. */
 export function scanPlace(scan: PlacedScan): string {
-  return [scan.patientId, scan.seriesInstanceUid || scan.folder].filter((part) => part !== '').join(' ')
+  const series = scan.seriesInstanceUid || scan.folder
+  return [knownPatient(scan), series].filter((part) => part !== undefined).join(' ')
 }

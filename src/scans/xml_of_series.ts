@@ -2,13 +2,14 @@ import { dirname, extname, resolve, sep } from 'node:path'
 import { readLidcXml, xmlHead } from '../annotations/index.js'
 import { listFiles } from '../dicom/index.js'
 import { reasonBeside } from '../errors.js'
+import { agree, count } from '../words.js'
 
 /** LIDC XML files by the CT series that they read. */
 export interface XmlOfSeries {
   /** Of several files of a series `nearestFirst` says which one counts. */
   bySeries: Map<string, string[]>
-  /** XML files of other kinds. */
-  foreign: string[]
+  /** XML files of other kinds; see `sortForeign`. */
+  foreign: { path: string; reason: string }[]
   /** LIDC files that cannot be read. */
   problems: { path: string; reason: string }[]
 }
@@ -27,7 +28,7 @@ export async function xmlOfSeries(files: readonly string[]): Promise<XmlOfSeries
   for (const path of files) {
     try {
       const { kind, seriesInstanceUid } = await xmlHead(path)
-      if (kind === 'other') found.foreign.push(path)
+      if (kind === 'other') found.foreign.push({ path, reason: 'not a LIDC XML file' })
       if (kind !== 'ct') continue
       const uid = seriesInstanceUid ?? (await seriesOfFile(path))
       if (uid === undefined) continue
@@ -39,6 +40,21 @@ export async function xmlOfSeries(files: readonly string[]): Promise<XmlOfSeries
     }
   }
   return found
+}
+
+/**
+ * XML of other kinds: what was named itself is a mistake, what lay in folders is a line to be told (undefined: none).
+ * @param given files and folders that were asked for
+ */
+export function sortForeign<T extends { path: string }>(
+  foreign: readonly T[],
+  given: readonly string[],
+): { named: T[]; line: string | undefined } {
+  const named = foreign.filter(({ path }) => given.includes(path))
+  const others = foreign.filter(({ path }) => !given.includes(path))
+  if (others.length === 0) return { named, line: undefined }
+  const what = `${count(others.length, 'XML file')} ${agree(others.length, 'is', 'are')} no LIDC annotations`
+  return { named, line: `${what}, first ${others[0]!.path}` }
 }
 
 /**

@@ -1,3 +1,4 @@
+import { checkObject, checkText } from '../check.js'
 import { findNear } from '../config/find_near.js'
 import { readHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
@@ -50,6 +51,8 @@ type Look = Partial<Pick<LogEntry, Extract<keyof LogEntry, `test${string}`>>>
  * when the loss stops being a number (the checkpoints before it stay).
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  checkText('hypes', checkObject('options', options).hypes)
+  checkText('output', options.output)
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
   tellWithoutEffect(options.hypes, withoutEffect(hypes), options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)

@@ -1,4 +1,4 @@
-import { checkInteger } from '../check.js'
+import { checkInteger, checkObject, checkText, checkTexts } from '../check.js'
 import { append } from '../lists.js'
 import { findNear } from '../config/find_near.js'
 import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
@@ -61,6 +61,9 @@ type Look = Pick<PatchLogEntry, 'testLoss' | 'testAuc'>
  * engine, NUMERIC when the loss stops being a number (the checkpoints before it stay).
  */
 export async function trainPatches(options: TrainPatchesOptions): Promise<TrainPatchesResult> {
+  checkText('hypes', checkObject('options', options).hypes)
+  checkText('output', options.output)
+  checkTexts('train', [options.train].flat())
   const hypes = readPatchHypes(options.hypes, options.set)
   tellWithoutEffect(options.hypes, withoutEffectOnPatches(hypes), options.onWarning)
   const trainPaths = [options.train].flat()

@@ -1,3 +1,4 @@
+import { checkObject, invalidParameter } from '../check.js'
 import { readSeriesPixels } from '../dicom/index.js'
 import type { Series, SliceHeader, StoredPixels } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
@@ -23,6 +24,14 @@ export interface LoadVolumeOptions {
   reuse?: Int16Array
 }
 
+/** Returns `volume` where it is one, for the doors of the library, or throws `invalidParameter`. */
+export function checkHuVolume(volume: HuVolume): HuVolume {
+  const { data, geometry } = checkObject('volume', volume, 'volume that loadVolume gives')
+  if (!(data instanceof Int16Array) || typeof geometry !== 'object')
+    throw invalidParameter('volume', 'volume that loadVolume gives', volume)
+  return volume
+}
+
 /**
  * Reads the pixels of a series and converts them to HU, slice by slice with its own slope and intercept; padding
  * (Pixel Padding Value, in the sign of the pixels) becomes air, -1000 HU.
@@ -30,6 +39,9 @@ export interface LoadVolumeOptions {
  * @throws NoduleError FORMAT, FILE, UNSUPPORTED: a slice that cannot be read, slices of different size; INVALID_PARAMETER
  */
 export async function loadVolume(series: Series, o: LoadVolumeOptions = {}): Promise<HuVolume> {
+  if (!Array.isArray((series as Series | undefined)?.slices))
+    throw invalidParameter('series', 'one of the series that findSeries gives', series)
+  checkObject('options', o)
   const first = series.slices[0]
   if (first === undefined)
     throw new NoduleError('FORMAT', 'a series without slices', { path: series.folder, expected: 'images' })

@@ -323,8 +323,15 @@ describe('annotateFolders', () => {
   it('brings slices and readings together', async () => {
     const run = await annotateFolders([folder])
     expect(run.annotated).toHaveLength(1)
-    expect(run.problems).toHaveLength(1)
-    expect(run.problems[0]).toContain('expected LidcReadMessage or IdriReadMessage but received html')
+    const other = join(folder, 'other.xml')
+    expect(run.problems).toEqual([])
+    expect(run.notes).toEqual([`1 XML file is no LIDC annotations, first ${other}`])
+    // Named itself it is a mistake.
+    const named = await annotateFolders([folder], { xml: [other] })
+    expect(named.notes).toEqual([])
+    expect(named.problems).toEqual([
+      expect.stringContaining('expected LidcReadMessage or IdriReadMessage but received html'),
+    ])
     expect(annotationTable(run)).toContain('4 of 4 ROIs placed on their slices (4 by UID, 0 by z)')
     const json = JSON.parse(JSON.stringify(annotationJson(run))) as {
       series: { nodules: { boxes: unknown[]; marks: { contours: { points: number[][] }[] }[] }[] }[]

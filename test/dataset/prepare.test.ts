@@ -224,7 +224,7 @@ describe('prepareDataset', () => {
     expect(manifest.skipped).toMatchObject([{ seriesInstanceUid: '1.2.3', reason: 'no LIDC XML file' }])
     expect(manifest.failed.map((item) => item.seriesInstanceUid)).toContain('1.2.4')
     expect(manifest.damaged).toMatchObject([{ path: join(scans, 'a/y/3.dcm') }])
-    expect(warnings.join('\n')).toContain('other.xml: not a LIDC XML file')
+    expect(warnings).toContain(`1 XML file is no LIDC annotations, first ${join(scans, 'b/other.xml')}`)
     expect(warnings.join('\n')).toContain('3.dcm')
     expect(warnings.join('\n')).toContain('annotations.xml')
     expect(preparedTable(output, result, [])).toMatch(/failed .*c: /)

@@ -289,16 +289,6 @@ describe('detectFolders', () => {
     await expect(detect([scans], { parameters })).rejects.toMatchObject({ code: 'INVALID_PARAMETER' })
   })
 
-  test('a confidence that none can have is refused before the work', async () => {
-    const unmade = join(folder, 'unmade')
-    for (const minConfidence of [60, -0.1, Number.NaN]) {
-      const parameters = { ...DETECT_DEFAULTS, link: { ...DETECT_DEFAULTS.link, minConfidence } }
-      const refused = { code: 'INVALID_PARAMETER', parameters: ['minConfidence'] }
-      await expect(detect([scans], { parameters, output: unmade })).rejects.toMatchObject(refused)
-      await expect(stat(unmade)).rejects.toMatchObject({ code: 'ENOENT' })
-    }
-  })
-
   test('a series UID cannot choose where its result goes', () => {
     expect(resultName({ seriesInstanceUid: UID.a, folder: '' })).toBe(UID.a)
     for (const uid of ['../../evil', '', '..', '.1', 'a b', '1.2/3'])

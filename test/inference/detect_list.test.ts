@@ -50,10 +50,11 @@ describe('detectList', () => {
       JSON.stringify([{ image_path: 'a.png', rects: [], nodule: { encoding: 'gray8', channels: 5 } }]),
     )
     const notes: unknown[] = []
-    const result = await detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
-      onNote: (note) => notes.push(note),
-    })
-    expect(result).toMatchObject({ failed: 1, entries: [] })
+    await expect(
+      detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
+        onNote: (note) => notes.push(note),
+      }),
+    ).rejects.toMatchObject({ code: 'FORMAT', path: join(folder, 'list.json') })
     expect(notes).toEqual([
       {
         ...{ failed: true, place: join(folder, 'a.png') },
@@ -128,6 +129,22 @@ describe('detectList', () => {
     expect(result.failed).toBe(1)
     expect(result.entries.map(({ image_path: path }) => path)).toEqual(['a.png'])
     expect(problems).toEqual([`true: ${join(folder, 'none.png')}: cannot read image: no such file or folder`])
+  })
+
+  test('where no image can be used, that is the error, and an earlier list and its pictures stay', async () => {
+    const overlays = join(folder, 'out-overlays')
+    await mkdir(overlays, { recursive: true })
+    await writeFile(join(overlays, '0009-old.webp'), '')
+    await writeFile(join(folder, 'out.json'), 'of an earlier run')
+    const none = ['none.png', 'neither.png'].map((image_path) => ({ image_path, rects: [] }))
+    await expect(run(none, overlays)).rejects.toMatchObject({
+      code: 'FORMAT',
+      message:
+        `${join(folder, 'list.json')}: no image of the list can be used: expected at least one but received ` +
+        `2 failures, first ${join(folder, 'none.png')}: cannot read image: no such file or folder`,
+    })
+    expect(await readFile(join(folder, 'out.json'), 'utf8')).toBe('of an earlier run')
+    expect(await readdir(overlays)).toContain('0009-old.webp')
   })
 
   test('an empty list gives an empty list; an aborted run writes nothing', async () => {

@@ -34,7 +34,7 @@ describe('drawGallery', () => {
     expect([anatomy.width, anatomy.height]).toEqual([6 * 256, 2 * 256 + 24])
   })
 
-  it("counts a damaged slice and XML that is not LIDC's as failed, and goes on without them", async () => {
+  it("counts a damaged slice as failed, XML that is not LIDC's where it was named, and goes on", async () => {
     const [patient] = await writePhantoms(join(folder, 'slice'), {
       ...{ patients: 1, matrix: 96, spacing: 8, nodules: 2, seed: 6 },
     })
@@ -42,15 +42,21 @@ describe('drawGallery', () => {
     const path = join(patient!.folder, name)
     await writeFile(path, (await readFile(path)).subarray(0, -100))
     await writeFile(join(patient!.folder, 'pom.xml'), '<project/>')
-    const told: string[] = []
-    const { paths, failed, problems } = await drawGallery([join(folder, 'slice')], {
-      ...{ output: join(folder, 'out2'), forms: false, contours: false },
-      onFailure: (message) => told.push(message),
-    })
-    expect(paths).toHaveLength(1)
-    expect(failed).toBe(2)
-    for (const name of [path, 'pom.xml']) expect(problems.join('\n')).toContain(name)
-    expect(told).toEqual(problems)
+    const pom = join(patient!.folder, 'pom.xml')
+    for (const xml of [[], [pom]]) {
+      const told: string[] = []
+      const warned: string[] = []
+      const { paths, failed, problems } = await drawGallery([join(folder, 'slice')], {
+        ...{ output: join(folder, 'out2'), forms: false, contours: false, xml },
+        onFailure: (message) => told.push(message),
+        onWarning: (message) => warned.push(message),
+      })
+      expect(paths).toHaveLength(1)
+      expect(failed).toBe(1 + xml.length)
+      for (const name of [path, ...xml]) expect(problems.join('\n')).toContain(name)
+      expect(told).toEqual(problems)
+      expect(warned).toEqual(xml.length > 0 ? [] : [`1 XML file is no LIDC annotations, first ${pom}`])
+    }
   })
 
   it.each([0, -1, 2.5, NaN])('refuses %s nodules a form before it reads a scan', async (perForm) => {

@@ -8,6 +8,7 @@ import { NoduleError } from '../../src/errors.js'
 import { writePhantoms } from '../../src/phantom/index.js'
 import { drawGallery, segmentFolders, segmentTable } from '../../src/pictures/index.js'
 import { failureOf, fileNames } from '../../src/pictures/segment.js'
+import { convertSeries } from '../../src/scans/convert.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 
 let folder = ''
@@ -34,6 +35,28 @@ describe('segmentFolders', () => {
     const table = segmentTable(done).trimEnd().split('\n')
     expect(table.length).toBe(3)
     expect(table[1]).toContain('PHANTOM-0001')
+  })
+
+  it('takes a scan and its volume file as one', async () => {
+    const [patient] = await writePhantoms(join(folder, 'twice'), {
+      patients: 1,
+      matrix: 64,
+      spacing: 10,
+      slices: 12,
+    })
+    const uid = patient!.seriesInstanceUid
+    await convertSeries([patient!.folder], join(folder, 'twice', `${uid}.mhd`))
+    const warnings: string[] = []
+    const o = { output: join(folder, 'twice out'), montage: false }
+    const { done } = await segmentFolders([join(folder, 'twice')], {
+      ...o,
+      onWarning: (line) => warnings.push(line),
+    })
+    expect(done.map((one) => one.patientId)).toEqual(['PHANTOM-0001'])
+    expect(warnings).toEqual([
+      `${join(folder, 'twice', `${uid}.mhd`)}: left out: the scan of PHANTOM-0001 ${uid}, by its series UID`,
+    ])
+    expect(await readdir(o.output)).toHaveLength(1)
   })
 
   it('reports a damaged scan and goes on', async () => {

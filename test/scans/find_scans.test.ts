@@ -1,6 +1,6 @@
 import { chmod, mkdir, mkdtemp, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { findSeries } from '../../src/dicom/index.js'
 import { NoduleError, remedyText } from '../../src/errors.js'
@@ -121,6 +121,50 @@ describe('findScans', () => {
         ['B', true],
       ])
       expect(notes).toHaveLength(1)
+    } finally {
+      await rm(same, { recursive: true })
+    }
+  })
+
+  test('volume files that are called after one series UID are one scan; a mask is none', async () => {
+    const same = await mkdtemp(join(tmpdir(), 'nodule-called-'))
+    try {
+      const uid = '1.2.826.0.1.4'
+      const notes: string[] = []
+      const found = async (): Promise<string[][]> => {
+        notes.length = 0
+        const { scans } = await findScans([same], ({ place, message }) =>
+          notes.push(`${relative(same, place)}: ${message}`),
+        )
+        return scans.map(({ seriesInstanceUid, paths }) => [
+          seriesInstanceUid,
+          ...paths.map((path) => relative(same, path)),
+        ])
+      }
+      for (const name of [`b/${uid}.mhd`, `b/${uid}.nii`, `c/${uid}.nii`, 'c/scan.mhd', 'c/scan.nii'])
+        await convertSeries([join(folder, 'a')], join(same, name))
+      // As LUNA16 has the lungs beside its scans.
+      const { geometry } = (await findSeries([join(folder, 'a')])).series[0]!
+      await writeNifti(join(same, `a-lungs/${uid}.nii`), {
+        data: new Uint8Array(6 * 64 * 64),
+        shape: [6, 64, 64],
+        geometry,
+      })
+      expect(await found()).toEqual([
+        [uid, `b/${uid}.mhd`],
+        ['scan.mhd', 'c/scan.mhd'],
+        ['scan.nii', 'c/scan.nii'],
+      ])
+      expect(notes).toEqual([
+        `a-lungs/${uid}.nii: left out: SEG, not CT`,
+        ...[`b/${uid}.nii`, `c/${uid}.nii`].map(
+          (path) => `${path}: left out: the scan of ${uid}, by its series UID`,
+        ),
+      ])
+      await writeTinyScan(join(same, 'dicom'), { patientId: 'A', seriesInstanceUid: uid, slices: 6 })
+      const kept = await found()
+      expect(kept.map(([one]) => one)).toEqual([uid, 'scan.mhd', 'scan.nii'])
+      expect(kept[0]).toHaveLength(7)
     } finally {
       await rm(same, { recursive: true })
     }

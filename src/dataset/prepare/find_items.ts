@@ -5,6 +5,7 @@ import { NoduleError, reasonBeside } from '../../errors.js'
 import { ofKnownPatient, patientsOf, readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { ctObstacle, findXml, nearestFirst, tellApart, xmlOfSeries } from '../../scans/index.js'
+import { sortForeign } from '../../scans/xml_of_series.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './types.js'
 import { scanKey, stacksKey } from './record.js'
@@ -50,9 +51,12 @@ export async function findItems(
     throw invalidParameter('data.mm_per_pixel', 'number above 0 for frames of stacks', parameters.mmPerPixel)
   if (options.inputs.length === 0) refuseScanOptions(options)
   const found: FoundItems = { items: [], donors: [], skipped: [], damaged: [] }
-  const xml = await findXml([...options.inputs, ...(options.annotations ?? [])])
+  const given = [...options.inputs, ...(options.annotations ?? [])]
+  const xml = await findXml(given)
   const { bySeries, foreign, problems } = await xmlOfSeries(xml)
-  for (const path of foreign) warn(`${path}: not a LIDC XML file`)
+  const { named, line } = sortForeign(foreign, given)
+  if (line !== undefined) warn(line)
+  append(found.damaged, named)
   append(found.damaged, problems)
   if (options.insertion !== undefined) append(found.donors, readDonors(options.insertion.stacks, found, warn))
   const stacks = options.stacks === undefined ? [] : readStacks(options.stacks, found, warn)

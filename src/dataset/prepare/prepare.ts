@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import sharp from 'sharp'
-import { checkInteger } from '../../check.js'
+import { checkInteger, checkObject, checkText, checkTexts } from '../../check.js'
 import { eachAtOnce } from '../../each.js'
 import { NoduleError, describeError } from '../../errors.js'
 import { defaultJobs } from '../../kernels/addon.js'
@@ -32,9 +32,12 @@ const DEFAULT_SPLIT: SplitRule = { kind: 'fractions', fractions: { train: 0.7, v
  * stop.
  */
 export async function prepareDataset(options: PrepareOptions): Promise<PrepareResult> {
-  const { output } = options
+  const { output, inputs, hypes } = checkObject('options', options)
+  checkText('output', output)
+  checkTexts('inputs', inputs)
+  checkObject('hypes', hypes, 'object that readHypes gives')
   const warn = (warning: string): void => options.onWarning?.(warning)
-  const seed = checkInteger('seed', options.seed ?? options.hypes.solver.rnd_seed, 0, 0xffffffff)
+  const seed = checkInteger('seed', options.seed ?? hypes.solver.rnd_seed, 0, 0xffffffff)
   const jobs = checkInteger('jobs', options.jobs ?? defaultJobs(), 1, 256)
   const split = options.split ?? DEFAULT_SPLIT
   if (options.insertion !== undefined) {

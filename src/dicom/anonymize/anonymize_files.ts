@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { checkObject, checkText, checkTexts } from '../../check.js'
 import { NoduleError, describeError } from '../../errors.js'
 import { writeFileAtomic } from '../../files.js'
 import { anonymize, checkAnonymizeOptions } from './anonymize.js'
@@ -38,6 +39,9 @@ export async function anonymizeFiles(
   output: string,
   o: AnonymizeFilesOptions = {},
 ): Promise<AnonymizedTree> {
+  checkTexts('inputs', inputs)
+  checkText('output', output)
+  checkObject('options', o)
   const options = { ...o, key: o.key ?? randomBytes(32).toString('hex') }
   checkAnonymizeOptions(options)
   const files = await listFiles(inputs)

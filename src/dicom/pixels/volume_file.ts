@@ -21,9 +21,13 @@ export function isVolumeFile(path: string): boolean {
 
 const EXTENSION = /\.(mhd|mha|nii|nii\.gz)$/i
 
+/** A series UID. Of fewer numbers it may be a version or a date. */
+const UID = /^[0-2](\.\d+){3,}$/
+
 /**
  * What the series of volume files are called: the file's name without its ending (LUNA16 names its files by series);
- * where several have one name, as much of it and of its folders as tells them apart.
+ * where several have one name, as much of it and of its folders as tells them apart. Those that are called after one
+ * series UID (copies, another format, a mask) are of that series.
  */
 export function volumeNames(paths: readonly string[]): Map<string, string> {
   const names = new Map<string, string>()
@@ -34,7 +38,7 @@ export function volumeNames(paths: readonly string[]): Map<string, string> {
     byName.set(name, [...(byName.get(name) ?? []), path])
   }
   for (const [name, same] of byName) {
-    if (same.length === 1) names.set(same[0]!, name)
+    if (same.length === 1 || UID.test(name)) for (const path of same) names.set(path, name)
     else for (const [path, longer] of distinctNames(same)) names.set(path, longer)
   }
   return names
@@ -251,6 +255,11 @@ const READERS: Record<ElementType, (view: DataView, at: number, little: boolean)
   uint16: (view, at, little) => view.getUint16(at, little),
   int32: (view, at, little) => view.getInt32(at, little),
   uint32: (view, at, little) => view.getUint32(at, little),
+  // In two halves: a BigInt for each voxel would take many times as long.
+  int64: (view, at, little) =>
+    view.getInt32(little ? at + 4 : at, little) * 2 ** 32 + view.getUint32(little ? at : at + 4, little),
+  uint64: (view, at, little) =>
+    view.getUint32(little ? at + 4 : at, little) * 2 ** 32 + view.getUint32(little ? at : at + 4, little),
   float32: (view, at, little) => view.getFloat32(at, little),
   float64: (view, at, little) => view.getFloat64(at, little),
 }
@@ -262,6 +271,8 @@ const WRITERS: Record<ElementType, (view: DataView, at: number, value: number, l
   uint16: (view, at, value, little) => view.setUint16(at, value, little),
   int32: (view, at, value, little) => view.setInt32(at, value, little),
   uint32: (view, at, value, little) => view.setUint32(at, value, little),
+  int64: (view, at, value, little) => view.setBigInt64(at, BigInt(Math.trunc(value)), little),
+  uint64: (view, at, value, little) => view.setBigUint64(at, BigInt(Math.trunc(value)), little),
   float32: (view, at, value, little) => view.setFloat32(at, value, little),
   float64: (view, at, value, little) => view.setFloat64(at, value, little),
 }
@@ -274,6 +285,9 @@ const RANGES: Partial<Record<ElementType, [number, number]>> = {
   uint16: [0, 65535],
   int32: [-(2 ** 31), 2 ** 31 - 1],
   uint32: [0, 2 ** 32 - 1],
+  // The last numbers below the powers.
+  int64: [-(2 ** 63), 2 ** 63 - 2 ** 10],
+  uint64: [0, 2 ** 64 - 2 ** 11],
 }
 
 function isAlong(axis: Vector3, n: 0 | 1 | 2): boolean {

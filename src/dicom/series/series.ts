@@ -1,5 +1,6 @@
 import { realpath, readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { checkObject, checkTexts } from '../../check.js'
 import { eachAtOnce } from '../../each.js'
 import { NoduleError, describeError, fileError, reasonBeside } from '../../errors.js'
 import type { NoduleFault } from '../../errors.js'
@@ -58,6 +59,7 @@ export interface FindSeriesOptions extends WorkOptions {
  * @throws NoduleError FILE where a folder that was asked for does not exist
  */
 export async function findSeries(paths: readonly string[], o: FindSeriesOptions = {}): Promise<FoundSeries> {
+  checkObject('options', o)
   const files = o.listed === true ? paths : await listFiles(paths)
   const names = o.volumeNames ?? volumeNames(files)
   const skipped: SkippedFile[] = []
@@ -125,15 +127,20 @@ export async function readSeriesPixels(
   return pixels
 }
 
-/** Every regular file below the paths, sorted; links are followed, each folder once. Throws NoduleError FILE. */
+/** Every regular file below the paths, once, sorted; links are followed, each folder once. Throws NoduleError FILE. */
 export async function listFiles(paths: readonly string[]): Promise<string[]> {
-  const files = new Set<string>()
+  checkTexts('paths', paths)
+  // By the whole path: one file may be named in several ways.
+  const files = new Map<string, string>()
+  const add = (path: string): void => {
+    if (!files.has(resolve(path))) files.set(resolve(path), path)
+  }
   const seen = new Set<string>()
   const visit = async (path: string, asked: boolean): Promise<void> => {
     try {
       const place = osPath(path)
       const stats = await stat(place)
-      if (stats.isFile()) files.add(path)
+      if (stats.isFile()) add(path)
       else if (stats.isDirectory()) {
         const real = (await realpath(place, { encoding: 'buffer' })).toString('latin1')
         if (seen.has(real)) return
@@ -144,11 +151,11 @@ export async function listFiles(paths: readonly string[]): Promise<string[]> {
     } catch (error) {
       if (asked) throw fileError(path, 'read', error)
       // A broken link or a locked folder somewhere inside is no reason to stop; whoever reads it hears of it.
-      files.add(path)
+      add(path)
     }
   }
   for (const path of paths) await visit(path, true)
-  return [...files].sort(compare)
+  return [...files.values()].sort(compare)
 }
 
 function groupBySeries(headers: SliceHeader[]): SliceHeader[][] {

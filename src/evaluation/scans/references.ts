@@ -1,4 +1,4 @@
-import { checkInteger, checkNumber } from '../../check.js'
+import { checkInteger, checkNumber, checkTexts } from '../../check.js'
 import { consensusNodules, lunaNodule, placeOnSeries } from '../../annotations/index.js'
 import type { ConsensusNodule, PlacedPoint, PlacedReading } from '../../annotations/index.js'
 import { findSeries } from '../../dicom/index.js'
@@ -44,6 +44,8 @@ export async function readReferences(
   xml: readonly string[] = [],
   options: ReferenceOptions = {},
 ): Promise<{ scans: ScanReference[]; series: Series[]; warnings: string[] }> {
+  checkTexts('folders', folders)
+  checkTexts('xml', xml)
   const warnings: string[] = []
   const { series: found, skipped } = await findSeries([...folders])
   const damaged = skipped.filter((file) => file.kind === 'damaged')

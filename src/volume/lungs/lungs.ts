@@ -1,4 +1,6 @@
+import { checkObject } from '../../check.js'
 import { type LungsOptions, shrinkVolume } from '../../kernels/lungs.js'
+import { checkHuVolume } from '../hu_volume.js'
 import type { HuVolume } from '../hu_volume.js'
 import {
   closeMask,
@@ -37,6 +39,8 @@ const coarseMm = 2.4
  * with a warning.
  */
 export function segmentLungs(volume: HuVolume, o: SegmentOptions = {}): Lungs {
+  checkHuVolume(volume)
+  checkObject('options', o)
   const warnings: string[] = []
   const { coarse, factors } = shrink(volume, o)
   let found = findLungs(volume, coarse, factors, airHu, o)

@@ -186,9 +186,9 @@ describe('MetaImage', () => {
 
   it.each<[string, string, RegExp]>([
     [
-      '4 dimensions',
-      MHD.replace('NDims = 3', 'NDims = 4'),
-      /NDims: wrong MetaImage header: expected 3 but received 4/,
+      '2 dimensions',
+      MHD.replace('NDims = 3', 'NDims = 2'),
+      /NDims: wrong MetaImage header: expected 3 but received 2/,
     ],
     ['an unknown type', MHD.replace('MET_SHORT', 'MET_STRING'), /ElementType: .*received MET_STRING/],
     ['no size', MHD.replace(/DimSize.*\n/, ''), /DimSize: .*expected 3 numbers but received none/],

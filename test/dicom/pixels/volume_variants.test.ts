@@ -1,5 +1,5 @@
 /** Less usual headers of MetaImage and NIfTI, read as MetaIO and ITK read them, or refused by name. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -77,6 +77,8 @@ describe('MetaImage', () => {
     ['MET_USHORT', [1, 65535]],
     ['MET_LONG', [-5, 70]],
     ['MET_DOUBLE', [-1000.4, 3.6]],
+    ['MET_LONG_LONG', [-5, 70]],
+    ['MET_ULONG_LONG', [5, 70]],
   ])('numbers of %s in words', async (type, given) => {
     const words = [...given, ...VALUES.slice(0, 10)].join(' ')
     const text = `${HEAD}BinaryData = False\nElementType = ${type}\nElementDataFile = LOCAL\n${words}\n`
@@ -84,11 +86,43 @@ describe('MetaImage', () => {
     expect(found).toMatchObject({ values: [...given.map(Math.round), ...VALUES.slice(0, 10)] })
   })
 
+  it.each([false, true])('whole numbers of 64 bits, big-endian: %s', async (msb) => {
+    const wide = [-5, 2 ** 40, -(2 ** 40), 32767, ...VALUES.slice(0, 8)]
+    const bytes = Buffer.alloc(96)
+    for (const [n, value] of wide.entries())
+      if (msb) bytes.writeBigInt64BE(BigInt(value), 8 * n)
+      else bytes.writeBigInt64LE(BigInt(value), 8 * n)
+    const order = `BinaryDataByteOrderMSB = ${msb ? 'True' : 'False'}\n`
+    const head = `${HEAD}${order}ElementType = MET_LONG_LONG\nElementDataFile = LOCAL\n`
+    // What is no HU becomes the next one, as of 32 bits.
+    const values = [-5, 32767, -32768, 32767, ...VALUES.slice(0, 8)]
+    expect(await read(put('a.mha', Buffer.concat([Buffer.from(head), bytes])))).toMatchObject({ values })
+  })
+
+  it('further dimensions of one step', async () => {
+    // As SimpleITK writes it.
+    const head = (size: string): string => `NDims = 4
+TransformMatrix = 0 1 0 0 1 0 0 0 0 0 1 0 0 0 0 1
+Offset = 7 8 9 0
+ElementSpacing = 0.5 0.6 2 7
+DimSize = 3 2 2 ${size}
+ElementType = MET_SHORT
+ElementDataFile = LOCAL
+`
+    const found = await read(put('a.mha', Buffer.concat([Buffer.from(head('1')), RAW])))
+    if (typeof found === 'string') throw new Error(found)
+    const { geometry } = found.series
+    expect(geometry).toMatchObject({ origin: [7, 8, 9], spacing: [2, 0.6, 0.5], rowDirection: [0, 1, 0] })
+    expect(found.values).toEqual(VALUES)
+    const several = await read(put('a.mha', Buffer.concat([Buffer.from(head('2')), RAW, RAW])))
+    expect(several).toMatch(/DimSize: wrong MetaImage header: expected 3 sizes, and 1 for each further one/)
+  })
+
   it.each<[string, string, RegExp]>([
     ['HeaderSize = -5', '', /HeaderSize: wrong MetaImage header: expected bytes, or -1/],
     ['DistanceUnits = um', '', /DistanceUnits: wrong MetaImage header: expected mm but received um/],
     ['ElementSpacing = 0,5 0,6 2', '', /ElementSpacing: wrong MetaImage header: expected 3 numbers/],
-    ['ElementType = MET_LONG_LONG', '', /ElementType: wrong MetaImage header/],
+    ['ElementType = MET_STRING', '', /ElementType: wrong MetaImage header/],
     [
       'BinaryData = False',
       '1 2 3 4 5 6 7 8 9 10 11 40000',
@@ -171,6 +205,23 @@ describe('NIfTI', () => {
     })
     const found = await read(path)
     expect(found).toMatchObject({ series: { slices: [{ rescaleSlope: 1, rescaleIntercept: 0 }, {}] } })
+  })
+
+  it.each<[string, number, number[]]>([
+    ['int64', 1024, [-5, 32767, -32768, 32767]],
+    ['uint64', 1280, [5, 32767, 0, 32767]],
+  ])('%s', async (_, datatype, expected) => {
+    const given = datatype === 1024 ? [-5, 2 ** 40, -(2 ** 40), 32767] : [5, 2 ** 63, 0, 32767]
+    const small = [...given, ...VALUES.slice(0, 8)]
+    const path = nifti((view) => {
+      view.setInt16(70, datatype, true)
+      view.setInt16(72, 64, true)
+    })
+    const voxels = Buffer.alloc(96)
+    for (const [n, value] of small.entries())
+      voxels.writeBigUInt64LE(BigInt.asUintN(64, BigInt(value)), 8 * n)
+    writeFileSync(path, Buffer.concat([readFileSync(path).subarray(0, 352), voxels]))
+    expect(await read(path)).toMatchObject({ values: [...expected, ...VALUES.slice(0, 8)] })
   })
 
   it('a slope with an intercept that is no number is refused', async () => {
