@@ -375,13 +375,13 @@ function limitsText({ lowerLimit: low, upperLimit: high }: BlandAltman): string 
 }
 
 function trainingSection(training: TrainingEntry[]): Section {
-  const times = training.map((entry) => entry.msPerImage).filter((value) => value !== undefined)
+  const times = training.map((entry) => entry.msPerImage ?? entry.msPerCube).filter((value) => value !== undefined)
   const median = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]
   const first = training[0]!
   const last = training.at(-1)!
   const charts = [lossChart(training), validationChart(training), learningRateChart(training)]
   const html = `<p class="note">${training.length} log entries from step ${first.step} to ${last.step}${
-    median === undefined ? '' : `, ${median.toFixed(0)} ms per training image (median)`
+    median === undefined ? '' : `, ${median.toFixed(0)} ms per training ${last.msPerCube === undefined ? 'image' : 'cube'} (median)`
   }.</p>
 <div class="plots">${charts.map((chart) => (chart === undefined ? '' : plot(chart))).join('')}</div>`
   return { id: 'training', title: 'Training', html }

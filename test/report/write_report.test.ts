@@ -85,3 +85,18 @@ test('without true nodules no sensitivity is shown, also as operating points and
   for (const rate of [0.125, 8]) expect(html).toContain(`Sensitivity at ${rate} per scan</th><td>-<`)
   expect(html).toContain('CPM -')
 })
+
+describe('a run of a second stage', () => {
+  test('is reported by its log: its test list is a folder of cubes', async () => {
+    const [run, cubes] = [join(temporary, 'second run'), join(temporary, 'cubes')]
+    for (const folder of [run, cubes]) mkdirSync(folder)
+    const lines = [0, 10].map((step) => ({ step, lr: 0.1, loss: 1, testLoss: 2, testAuc: 0.75, msPerCube: 28 }))
+    writeFileSync(join(run, 'log.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'))
+    writeFileSync(join(run, 'run.jsonl'), JSON.stringify({ seed: 1, step: 0, test: '../cubes' }))
+    const output = join(temporary, 'second run.html')
+    await writeReport({ run, output })
+    const html = readFileSync(output, 'utf8')
+    expect(html).toContain('28 ms per training cube (median)')
+    expect(html).toContain('area under the ROC curve, 0.750 at the end')
+  })
+})
