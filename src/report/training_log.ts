@@ -18,7 +18,16 @@ export interface TrainingEntry {
   msPerCube?: number
 }
 
-const OWN = new Set(['step', 'lr', 'loss', 'testAccuracy', 'testLoss', 'msPerImage', 'msPerCube', 'gradientNorm'])
+const OWN = new Set([
+  'step',
+  'lr',
+  'loss',
+  'testAccuracy',
+  'testLoss',
+  'msPerImage',
+  'msPerCube',
+  'gradientNorm',
+])
 
 /**
  * Reads log.jsonl; a last line that was cut off when the run ended is left out.
