@@ -13,7 +13,7 @@ import { compileWhere } from '../annotations/where.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { withoutTwins } from './tell_apart.js'
-import { findXml, nearestFirst } from './xml_of_series.js'
+import { findXml, nearestFirst, passedOver } from './xml_of_series.js'
 
 export interface AnnotatedFolders {
   annotated: AnnotatedSeries[]
@@ -23,7 +23,7 @@ export interface AnnotatedFolders {
   unused: number
   /** X-ray readings, skipped. */
   cxr: number
-  /** Series that are left out as the same scan as another one, one line each. */
+  /** Series that are left out as the same scan as another one, and files for which a nearer one is read. */
   notes: string[]
   /** What went wrong, one line each. */
   problems: string[]
@@ -87,6 +87,10 @@ export async function annotateFolders(
     }
     run.annotated.push({ ...all, nodules, leftOut })
   }
+  const used = new Set(run.annotated.map(({ reading }) => reading.path))
+  const several = [...index.several.values()].map((readings) => readings.map(({ path }) => path))
+  const others = await passedOver(several, used)
+  if (others !== undefined) notes.push(others)
   return run
 }
 
