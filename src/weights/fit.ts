@@ -45,7 +45,9 @@ export function fitBackbone(
 ): Fit {
   const fits = namingsOf(backbone).flatMap((naming) => {
     const variables = namedVariables(backbone, naming, graph)
-    return PREFIXES.map((prefix) => fit(file, { backbone, channels: graph.channels, naming, prefix }, variables))
+    return PREFIXES.map((prefix) =>
+      fit(file, { backbone, channels: graph.channels, naming, prefix }, variables),
+    )
   })
   return fits.reduce((best, one) => (one.found.length > best.found.length ? one : best))
 }
