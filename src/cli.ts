@@ -162,7 +162,7 @@ export async function main(words: readonly string[]): Promise<void> {
     .option('json', {
       type: 'boolean',
       default: false,
-      describe: 'Print the result as one JSON document on stdout, all else on stderr',
+      describe: 'One JSON document on stdout, all else on stderr',
     })
     .option('quiet', {
       type: 'boolean',

@@ -13,6 +13,7 @@ import { MINE_DEFAULTS, mine } from '../mining/index.js'
 import type { MineOptions, MineResult } from '../mining/index.js'
 import { printResult } from '../terminal/output.js'
 import { PACKAGE_ROOT } from '../version.js'
+import { count } from '../words.js'
 
 interface Flags {
   scans: string[]
@@ -253,10 +254,11 @@ function partOf(
 }
 
 function summary(result: MineResult, { model, output, lists }: Flags): string {
-  const found = model === undefined ? '' : ` (${result.found} marked), ${result.falseMarks} false marks`
+  const found =
+    model === undefined ? '' : ` (${result.found} marked), ${count(result.falseMarks, 'false mark')}`
   const hard = lists.length === 0 ? '' : `; ${result.hardEntries} entries of lists have false marks`
   return (
-    `${result.volumes} volumes, ${result.failed} failures: ${result.nodules} nodules${found}, ` +
-    `${result.background} points of background -> ${output}${hard}\n`
+    `${count(result.volumes, 'volume')}, ${count(result.failed, 'failure')}: ${count(result.nodules, 'nodule')}${found}, ` +
+    `${count(result.background, 'point')} of background -> ${output}${hard}\n`
   )
 }

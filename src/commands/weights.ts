@@ -134,6 +134,7 @@ function described({ path, format, tensors, fits }: Description): string {
 
 function fitLine({
   backbone,
+  channels,
   whole,
   found,
   missing,
@@ -148,7 +149,8 @@ function fitLine({
   if (!whole)
     return `does not fit ${backbone}: ${found} variables found, missing ${some(missing)}, of another shape ${some(otherShape)}`
   const scales = constant === 0 ? '' : `, ${constant} scales of batch norms left at 1`
-  return `fits ${backbone}: ${count(found, 'variable')}${scales}; left over ${some(leftOver)}`
+  const other = channels === 3 ? '' : ` with data.channels=${channels}`
+  return `fits ${backbone}${other}: ${count(found, 'variable')}${scales}; left over ${some(leftOver)}`
 }
 
 function converted({ path, tensors, skipped }: Converted): string {

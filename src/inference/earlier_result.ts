@@ -27,7 +27,7 @@ export function resultName(
   withPatient = scan.isRepeated === true,
 ): string {
   const uid = scan.seriesInstanceUid
-  const isUid = /^[0-9][0-9.]{0,63}$/.test(uid)
+  const isUid = uid.length <= 64 && /^\d+(\.\d+)+$/.test(uid)
   if (isUid && !withPatient) return uid
   if (isUid) return `${uid}-${sha256(scan.patientId ?? '').slice(0, 8)}`
   // As a path from the root: "." is another folder each time.

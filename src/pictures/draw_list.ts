@@ -84,15 +84,19 @@ function overlay(entry: ListEntry, width: number, height: number): string {
   const rect = (box: EdgeBox, style: string): string =>
     `<rect x="${box.x1 * ZOOM}" y="${box.y1 * ZOOM}" width="${(box.x2 - box.x1) * ZOOM}" height="${(box.y2 - box.y1) * ZOOM}" fill="none" stroke-width="1" ${style}/>`
   const source = entry.nodule
-  const label =
+  // Two lines: frames of stacks are narrow.
+  const lines =
     source === undefined
-      ? entry.image_path
-      : `${source.patientId} k=${source.k} nodules ${source.nodules.join(', ') || '-'}`
+      ? [entry.image_path]
+      : [source.patientId, `k=${source.k} nodules: ${source.nodules.join(', ') || '-'}`]
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">`,
     ...entry.rects.map((box) => rect(box, 'stroke="#3f3"')),
     ...(source?.excluded ?? []).map((box) => rect(box, 'stroke="#f92" stroke-dasharray="4 2"')),
-    `<text x="6" y="16" font-family="sans-serif" font-size="13" fill="#ff6">${escapeXml(label)}</text>`,
+    ...lines.map(
+      (line, n) =>
+        `<text x="6" y="${16 + 16 * n}" font-family="sans-serif" font-size="13" fill="#ff6">${escapeXml(line)}</text>`,
+    ),
     '</svg>',
   ].join('')
 }

@@ -10,8 +10,9 @@ import { writeFileAtomic } from '../files.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import { windowToGray } from '../volume/index.js'
 import type { HuVolume } from '../volume/index.js'
-import { LABEL_HEIGHT, drawFrame, drawLabel, labelWidth, rasterOfGray } from './raster.js'
-import type { Color, Raster } from './raster.js'
+import { placeLabels } from './labels.js'
+import { drawFrame, drawLabel, rasterOfGray } from './raster.js'
+import type { Color } from './raster.js'
 
 /** The longer side of a picture, pixels. */
 const PICTURE_SIDE = 512
@@ -108,7 +109,10 @@ export async function removeOverlays(folder: string): Promise<void> {
   }
 }
 
-/** An image with its boxes, each with nodule and score ("#1 0.93"), as WebP whose longer side is 512 pixels. */
+/**
+ * An image with its boxes, with nodule and score ("#1 0.93"), as WebP whose longer side is 512 pixels. In a crowd only the
+ * stronger boxes, and all listed nodules, have a label.
+ */
 export async function overlayPicture({ gray, width, height, boxes, truth = [] }: Overlay): Promise<Buffer> {
   const scale = PICTURE_SIDE / Math.max(width, height)
   const [columns, rows] = [width, height].map((side) => Math.max(1, Math.round(side * scale))) as [
@@ -128,19 +132,27 @@ export async function overlayPicture({ gray, width, height, boxes, truth = [] }:
     y2: box.y2 * scale,
   })
   for (const box of truth) drawFrame(raster, onPicture(box), TRUE, 1)
-  // Weak boxes first, so that the strong ones and their labels lie on top.
-  for (const box of [...boxes].reverse()) drawBox(raster, { ...box, ...onPicture(box) })
+  const placed = boxes.map((box) => ({ ...box, ...onPicture(box) }))
+  const listed = placed.filter((box) => box.nodule !== undefined)
+  const others = placed.filter((box) => box.nodule === undefined)
+  // Weak boxes first, so that the strong ones lie on top, and listed nodules on all.
+  for (const box of [...others.reverse(), ...listed.reverse()]) drawFrame(raster, box, colorOf(box))
+  const labels = placeLabels(
+    placed.map((box) => ({ ...box, text: labelOf(box), important: box.nodule !== undefined })),
+    columns,
+    rows,
+  )
+  for (const { box, text, left, top } of labels.reverse())
+    drawLabel(raster, text, left, top, colorOf(placed[box]!))
   return sharp(raster.data, { raw: { width: columns, height: rows, channels: 3 } })
     .webp({ quality: 80, effort: 0 })
     .toBuffer()
 }
 
-function drawBox(raster: Raster, box: OverlayBox): void {
-  const color = box.nodule === undefined ? OTHER : NODULE
-  drawFrame(raster, box, color)
-  const label = `${box.nodule === undefined ? '' : `#${box.nodule} `}${box.score.toFixed(2)}`
-  const left = Math.min(Math.max(box.x1 - 2, 2), raster.width - labelWidth(label) - 2)
-  const above = box.y1 - LABEL_HEIGHT - 4
-  const top = above >= 2 ? above : Math.min(box.y2 + 5, raster.height - LABEL_HEIGHT - 2)
-  drawLabel(raster, label, left, top, color)
+function colorOf({ nodule }: OverlayBox): Color {
+  return nodule === undefined ? OTHER : NODULE
+}
+
+function labelOf({ nodule, score }: OverlayBox): string {
+  return `${nodule === undefined ? '' : `#${nodule} `}${score.toFixed(2)}`
 }

@@ -10,7 +10,7 @@ import type { Measures } from '../evaluation/tables.js'
 import type { Chart } from './chart.js'
 import { frocChart, precisionRecallChart } from './figures.js'
 import { escapeHtml, plot, sortableTable } from './html.js'
-import { findComparedFiles } from './run_files.js'
+import { findComparedFiles, holdsDetections } from './run_files.js'
 
 /** What other runs hold that a page can put beside its own: lists of predictions, and marks of whole scans. */
 export interface OtherRuns {
@@ -55,6 +55,10 @@ export async function readOtherRuns(
       continue
     }
     const { predictions, detections } = findComparedFiles(path)
+    if (predictions === undefined && detections === undefined && !(await holdsDetections(path))) {
+      warnings.push(`${path}: nothing to compare: no predictions.json and no detections in it`)
+      continue
+    }
     if (predictions !== undefined) other.lists.push({ name, path: predictions })
     if (detections !== undefined || predictions === undefined)
       other.marks.push({ ...(await readMarks(detections ?? path, warnings)), name })

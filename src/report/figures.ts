@@ -129,24 +129,22 @@ export function lossChart(log: readonly TrainingEntry[]): Chart {
   }
 }
 
-/** What the model was on the whole test list; undefined where nobody looked (logging.validate_iter). */
+/** What the model was on the whole test list, a second stage on the test cubes; undefined where nobody looked. */
 export function validationChart(log: readonly TrainingEntry[]): Chart | undefined {
-  const points = (key: string): [number, number][] =>
-    log.flatMap((entry): [number, number][] => {
-      const value = entry.parts[key]
-      return value === undefined ? [] : [[entry.step, value]]
-    })
-  const ap = points('testAp')
-  if (ap.length === 0) return undefined
-  return {
-    title: 'Test list',
-    x: { name: 'Step', min: 0 },
-    y: { name: 'AP, recall', min: 0, max: 1, format: shortNumber },
-    lines: [
-      { name: `AP at IoU 0.5, ${ap.at(-1)![1].toFixed(3)} at the end`, points: ap, color: COLORS[0] },
-      { name: 'recall at precision 0.735', points: points('testRecall'), color: COLORS[1] },
-    ],
+  const line = (key: string, name: string, color: string): ChartLine[] => {
+    const points = log.flatMap(({ step, parts }): [number, number][] =>
+      parts[key] === undefined ? [] : [[step, parts[key]]],
+    )
+    const end = points.at(-1)?.[1].toFixed(3)
+    return end === undefined ? [] : [{ name: `${name}, ${end} at the end`, points, color }]
   }
+  const lines = line('testAp', 'AP at IoU 0.5', COLORS[0])
+  if (lines.length > 0) lines.push(...line('testRecall', 'recall at precision 0.735', COLORS[1]))
+  const auc = line('testAuc', 'area under the ROC curve', COLORS[0])
+  const x = { name: 'Step', min: 0 }
+  const y = { min: 0, max: 1, format: shortNumber }
+  if (lines.length > 0) return { title: 'Test list', x, y: { ...y, name: 'AP, recall' }, lines }
+  return auc.length > 0 ? { title: 'Test cubes', x, y: { ...y, name: 'AUC' }, lines: auc } : undefined
 }
 
 /**
@@ -383,5 +381,5 @@ function shortNumber(value: number): string {
   if (value === 0) return '0'
   return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5
     ? String(Number(value.toPrecision(3)))
-    : value.toExponential(0)
+    : Number(value.toPrecision(3)).toExponential()
 }

@@ -43,6 +43,15 @@ function picture<T extends { views: number[] }>(): Column<T> {
   }
 }
 
+/** Volume files without a patient are called after the file, which may be long: it must not push the rest out of sight. */
+function patient<T extends { patientId: string }>(): Column<T> {
+  return {
+    title: 'Patient',
+    text: (row) => row.patientId,
+    html: (row) => `<span class="name">${escapeHtml(row.patientId)}</span>`,
+  }
+}
+
 function millimeters<T>(title: string, value: (row: T) => number): Column<T> {
   return { title, number: true, text: (row) => value(row).toFixed(1), sort: value }
 }
@@ -60,13 +69,13 @@ const MAX_ROWS = 2000
 export function noduleTable(rows: readonly NoduleRow[], judged: boolean): string {
   if (rows.length === 0) return '<p class="empty">None.</p>'
   const shown = rows.slice(0, MAX_ROWS)
-  const note =
-    shown.length === rows.length
-      ? ''
-      : `<p class="note">The ${MAX_ROWS} most confident of ${rows.length}; the figures count all.</p>`
+  const pictures = rows.some((row) => row.views.length > 0)
+  const note = `<p class="note">Positions in patient space (LPS: x to the left, y to the back, z to the head). Click a column to sort${
+    pictures ? ', a picture to enlarge it' : ''
+  }.${shown.length === rows.length ? '' : ` The ${MAX_ROWS} most confident of ${rows.length}; the figures count all.`}</p>`
   const columns: Column<NoduleRow>[] = [
-    ...(rows.some((row) => row.views.length > 0) ? [picture<NoduleRow>()] : []),
-    { title: 'Patient', text: (row) => row.patientId },
+    ...(pictures ? [picture<NoduleRow>()] : []),
+    patient(),
     {
       title: 'Series',
       text: (row) => shorten(row.seriesUid),
@@ -105,7 +114,7 @@ export function noduleTable(rows: readonly NoduleRow[], judged: boolean): string
 export function findingTable(rows: readonly FindingRow[]): string {
   const columns: Column<FindingRow>[] = [
     ...(rows.some((row) => row.views.length > 0) ? [picture<FindingRow>()] : []),
-    { title: 'Patient', text: (row) => row.patientId },
+    patient(),
     { title: 'Nodule', text: (row) => row.outcome.id },
     {
       ...millimeters('Equivalent diameter (mm)', (row: FindingRow) => row.outcome.equivalentDiameterMm),

@@ -362,10 +362,7 @@ function scanSection({ evaluation, nodules, findings, readers }: NonNullable<Pag
       ? ''
       : '<span>Sensitivity <b id="scan-sensitivity"></b></span><span>False positives per scan <b id="scan-fps"></b></span>'
   }</div>`)
-  parts.push(
-    '<h3>Nodules found</h3><p class="note">Positions in patient space (LPS: x to the left, y to the back, z to the head). Click a column to sort, a picture to enlarge it.</p>',
-    noduleTable(nodules, evaluation !== undefined),
-  )
+  parts.push('<h3>Nodules found</h3>', noduleTable(nodules, evaluation !== undefined))
   if (findings.length > 0) parts.push('<h3>Nodules of the reference</h3>', findingTable(findings))
   return { id: 'scans', title: 'Nodules', html: parts.join('\n') }
 }
@@ -375,13 +372,17 @@ function limitsText({ lowerLimit: low, upperLimit: high }: BlandAltman): string 
 }
 
 function trainingSection(training: TrainingEntry[]): Section {
-  const times = training.map((entry) => entry.msPerImage).filter((value) => value !== undefined)
+  const times = training
+    .map((entry) => entry.msPerImage ?? entry.msPerCube)
+    .filter((value) => value !== undefined)
   const median = [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]
   const first = training[0]!
   const last = training.at(-1)!
   const charts = [lossChart(training), validationChart(training), learningRateChart(training)]
   const html = `<p class="note">${training.length} log entries from step ${first.step} to ${last.step}${
-    median === undefined ? '' : `, ${median.toFixed(0)} ms per training image (median)`
+    median === undefined
+      ? ''
+      : `, ${median.toFixed(0)} ms per training ${last.msPerCube === undefined ? 'image' : 'cube'} (median)`
   }.</p>
 <div class="plots">${charts.map((chart) => (chart === undefined ? '' : plot(chart))).join('')}</div>`
   return { id: 'training', title: 'Training', html }

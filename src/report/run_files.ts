@@ -138,11 +138,13 @@ export function seedOf(log: string | undefined): number | undefined {
   return typeof seed === 'number' ? seed : undefined
 }
 
-/** The test list of the run's last start; undefined where nothing tells it. */
+/** The test list of the run's last start; undefined where nothing tells it, and of a second stage, which has cubes. */
 function testListOf(log: string | undefined): string | undefined {
   const { path, test } = lastStart(log)
+  if (typeof test !== 'string') return undefined
   // Relative to the run's folder; absolute in older runs.
-  return typeof test === 'string' ? resolve(dirname(path), test) : undefined
+  const list = resolve(dirname(path), test)
+  return leadsToFolder(list) === true ? undefined : list
 }
 
 function findTruth(

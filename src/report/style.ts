@@ -42,6 +42,7 @@ th.number, td.number { text-align: right; font-variant-numeric: tabular-nums; }
 th.number button { text-align: right; }
 thead th { position: sticky; top: 0; background: var(--head); z-index: 1; }
 .sortable th, .sortable td { white-space: nowrap; }
+.sortable .name { display: inline-block; width: max-content; max-width: 24ch; white-space: normal; overflow-wrap: anywhere; }
 th button { all: unset; cursor: pointer; font-weight: 600; width: 100%; }
 th button:focus-visible { outline: 2px solid var(--accent); }
 th[aria-sort=ascending] button::after { content: ' \\25b2'; color: var(--accent); }

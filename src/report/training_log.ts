@@ -14,9 +14,20 @@ export interface TrainingEntry {
   testAccuracy?: number
   testLoss?: number
   msPerImage?: number
+  /** Of a second stage. */
+  msPerCube?: number
 }
 
-const OWN = new Set(['step', 'lr', 'loss', 'testAccuracy', 'testLoss', 'msPerImage', 'gradientNorm'])
+const OWN = new Set([
+  'step',
+  'lr',
+  'loss',
+  'testAccuracy',
+  'testLoss',
+  'msPerImage',
+  'msPerCube',
+  'gradientNorm',
+])
 
 /**
  * Reads log.jsonl; a last line that was cut off when the run ended is left out.
@@ -62,6 +73,7 @@ function parseEntry(value: unknown, path: string, line: number): TrainingEntry {
   const testAccuracy = optional('testAccuracy')
   const testLoss = optional('testLoss')
   const msPerImage = optional('msPerImage')
+  const msPerCube = optional('msPerCube')
   return {
     step: item['step'] as number,
     lr: item['lr'] as number,
@@ -70,5 +82,6 @@ function parseEntry(value: unknown, path: string, line: number): TrainingEntry {
     ...(testAccuracy === undefined ? {} : { testAccuracy }),
     ...(testLoss === undefined ? {} : { testLoss }),
     ...(msPerImage === undefined ? {} : { msPerImage }),
+    ...(msPerCube === undefined ? {} : { msPerCube }),
   }
 }

@@ -224,7 +224,7 @@ async function compareRuns(
   if (scans?.comparison !== undefined) comparison.scans = scans.comparison
   else if (marks.length > 0)
     warnings.push(
-      `${count(marks.length, 'run')} of whole scans cannot be compared: no evaluation of this run's`,
+      `${count(marks.length, 'run')} of whole scans cannot be compared: this run has no detections in whole scans that are judged by true nodules`,
     )
   for (const runs of [comparison.slices?.runs ?? [], comparison.scans?.runs ?? []])
     for (const run of runs.slice(1))

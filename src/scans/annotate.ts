@@ -14,7 +14,7 @@ import { compileWhere } from '../annotations/where.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { withoutTwins } from './tell_apart.js'
-import { findXml, nearestFirst, sortForeign } from './xml_of_series.js'
+import { findXml, nearestFirst, passedOver, sortForeign } from './xml_of_series.js'
 
 export interface AnnotatedFolders {
   annotated: AnnotatedSeries[]
@@ -24,7 +24,10 @@ export interface AnnotatedFolders {
   unused: number
   /** X-ray readings, skipped. */
   cxr: number
-  /** What is left out and no failure: series that are the same scan as another one, XML of other kinds; one line each. */
+  /**
+   * What is left out and no failure: series that are the same scan as another one, files for which a nearer one is read, XML
+   * of other kinds; one line each.
+   */
   notes: string[]
   /** What went wrong, one line each. */
   problems: string[]
@@ -94,6 +97,10 @@ export async function annotateFolders(
     }
     run.annotated.push({ ...all, nodules, leftOut })
   }
+  const used = new Set(run.annotated.map(({ reading }) => reading.path))
+  const several = [...index.several.values()].map((readings) => readings.map(({ path }) => path))
+  const others = await passedOver(several, used)
+  if (others !== undefined) notes.push(others)
   return run
 }
 

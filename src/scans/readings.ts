@@ -3,10 +3,14 @@ import { readLidcXml } from '../annotations/index.js'
 import type { LidcReading } from '../annotations/index.js'
 import type { Series } from '../dicom/index.js'
 import { NoduleError } from '../errors.js'
-import { findXml, nearestFirst, sortForeign, xmlOfSeries } from './xml_of_series.js'
+import { findXml, nearestFirst, passedOver, sortForeign, xmlOfSeries } from './xml_of_series.js'
 
-/** The reading of a series; undefined where no file reads it. */
-type ReadingOf = (series: Pick<Series, 'seriesInstanceUid' | 'folder'>) => Promise<LidcReading | undefined>
+interface Readings {
+  /** The reading of a series; undefined where no file reads it. */
+  readingOf: (series: Pick<Series, 'seriesInstanceUid' | 'folder'>) => Promise<LidcReading | undefined>
+  /** A line about the files that were passed over for nearer ones so far; undefined where none were. */
+  passedOver: () => Promise<string | undefined>
+}
 
 /**
  * Finds the LIDC XML of series: at any depth below folders, and beside the slices. Of several files of a series the
@@ -17,7 +21,7 @@ export async function findReadings(
   series: readonly Pick<Series, 'folder'>[],
   folders: readonly string[],
   warn: (warning: string) => void,
-): Promise<ReadingOf> {
+): Promise<Readings> {
   const files = new Set(await findXml(folders))
   // Where slices are named one by one, what lies beside them is not.
   for (const folder of new Set(series.map((one) => one.folder)))
@@ -28,12 +32,15 @@ export async function findReadings(
   for (const { path, reason } of named) warn(`${path}: ${reason}`)
   if (line !== undefined) warn(line)
   const damaged = new Set<string>()
-  return async ({ seriesInstanceUid: uid, folder }) => {
+  const used = new Set<string>()
+  const readingOf: Readings['readingOf'] = async ({ seriesInstanceUid: uid, folder }) => {
     for (const path of nearestFirst(bySeries.get(uid) ?? [], folder)) {
       if (damaged.has(path)) continue
       try {
         const reading = await readLidcXml(path)
-        if (reading.kind === 'ct' && reading.seriesInstanceUid === uid) return reading
+        if (reading.kind !== 'ct' || reading.seriesInstanceUid !== uid) continue
+        used.add(path)
+        return reading
       } catch (error) {
         if (!(error instanceof NoduleError)) throw error
         damaged.add(path)
@@ -42,4 +49,6 @@ export async function findReadings(
     }
     return undefined
   }
+  const readable = (paths: string[]): string[] => paths.filter((path) => !damaged.has(path))
+  return { readingOf, passedOver: () => passedOver([...bySeries.values()].map(readable), used) }
 }

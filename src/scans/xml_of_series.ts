@@ -2,6 +2,8 @@ import { dirname, extname, resolve, sep } from 'node:path'
 import { readLidcXml, xmlHead } from '../annotations/index.js'
 import { listFiles } from '../dicom/index.js'
 import { reasonBeside } from '../errors.js'
+import { sha256 } from '../hash.js'
+import { readRegular } from '../read_files.js'
 import { agree, count } from '../words.js'
 
 /** LIDC XML files by the CT series that they read. */
@@ -66,12 +68,37 @@ export function nearestFirst(paths: readonly string[], folder: string): string[]
   return [...paths].sort((a, b) => near.get(b)! - near.get(a)!)
 }
 
+/**
+ * A line about the files of series of which another file is used, since it lies nearer to the slices: a corrected reading
+ * elsewhere would be left out without a word. Copies of what is used are not told of. undefined where there are none.
+ *
+ * @param bySeries files of each series
+ * @param used the files whose readings are used
+ */
+export async function passedOver(
+  bySeries: Iterable<readonly string[]>,
+  used: ReadonlySet<string>,
+): Promise<string | undefined> {
+  const others: string[] = []
+  for (const paths of bySeries) {
+    const taken = paths.filter((path) => used.has(path))
+    if (taken.length === 0 || taken.length === paths.length) continue
+    const known = new Set(await Promise.all(taken.map(hashOf)))
+    for (const path of paths) if (!used.has(path) && !known.has(await hashOf(path))) others.push(path)
+  }
+  if (others.length === 0) return undefined
+  const files = count(others.length, 'XML file')
+  return `${files} of series whose slices have a nearer one ${agree(others.length, 'is', 'are')} not used, first ${others[0]!}`
+}
+
 /** How many folders two paths share from the root on. */
 function sharedFolders(a: string, b: string): number {
   const [x, y] = [a, b].map((path) => resolve(path).split(sep)) as [string[], string[]]
   const end = x.findIndex((part, i) => part !== y[i])
   return end < 0 ? x.length : end
 }
+
+const hashOf = async (path: string): Promise<string> => sha256(await readRegular(path))
 
 async function seriesOfFile(path: string): Promise<string | undefined> {
   const reading = await readLidcXml(path)

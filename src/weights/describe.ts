@@ -14,6 +14,8 @@ export interface Description {
   /** The backbones that it fits; where there is none, the one of which it holds most. */
   fits: {
     backbone: BackboneName
+    /** Of the frames that it is for: `data.channels` of the hypes. */
+    channels: number
     whole: boolean
     /** Variables found; scales of batch norms that it lacks; names of those missing, of another shape, left over. */
     found: number
@@ -36,6 +38,7 @@ export async function describeWeights(path: string): Promise<Description> {
       tensors: [...file.tensors.values()].map(({ name, type, shape }) => ({ name, type, shape })),
       fits: (whole.length > 0 ? whole : fits.slice(0, 1)).map((fit) => ({
         backbone: fit.backbone,
+        channels: fit.channels,
         whole: isWhole(fit),
         found: fit.found.length,
         constant: fit.constant.length,

@@ -3,6 +3,7 @@ import { BACKBONE_NAMES } from '../config/backbones.js'
 import type { BackboneName } from '../config/backbones.js'
 import { NoduleError } from '../errors.js'
 import type { HostTensor } from '../formats/safetensors.js'
+import { wholeBackbone } from '../model/backbones/registry.js'
 import type { BackboneGraph } from '../model/graph.js'
 import { sizeOf } from './bytes.js'
 import { namedVariables, namingsOf } from './names.js'
@@ -12,6 +13,8 @@ import type { FileTensor, WeightsFile } from './types.js'
 /** How a file and a backbone go together. */
 export interface Fit {
   backbone: BackboneName
+  /** Of the frames: `data.channels` of the hypes. */
+  channels: number
   naming: Naming
   /** What the file puts before its names: "model/" in this package's checkpoints. */
   prefix: string
@@ -35,34 +38,48 @@ export function isWhole(fit: Fit): boolean {
 }
 
 /** The best way to read a backbone from a file, of its namings and prefixes. */
-export function fitBackbone(file: WeightsFile, backbone: BackboneName, graph?: BackboneGraph): Fit {
+export function fitBackbone(
+  file: WeightsFile,
+  backbone: BackboneName,
+  graph: BackboneGraph = wholeBackbone(backbone),
+): Fit {
   const fits = namingsOf(backbone).flatMap((naming) => {
     const variables = namedVariables(backbone, naming, graph)
-    return PREFIXES.map((prefix) => fit(file, backbone, naming, prefix, variables))
+    return PREFIXES.map((prefix) =>
+      fit(file, { backbone, channels: graph.channels, naming, prefix }, variables),
+    )
   })
   return fits.reduce((best, one) => (one.found.length > best.found.length ? one : best))
 }
 
-/** All backbones of which the file holds something, the fullest first. */
+/** All backbones of which the file holds something, for frames of as many channels as it has, the fullest first. */
 export function fitAll(file: WeightsFile): Fit[] {
   const share = ({ found, missing, otherShape }: Fit): number =>
     found.length / (found.length + missing.length + otherShape.length)
-  return BACKBONE_NAMES.map((name) => fitBackbone(file, name))
+  return BACKBONE_NAMES.map((name) => fitChannels(file, name))
     .filter(({ found, otherShape }) => found.length + otherShape.length > 0)
     .sort((a, b) => share(b) - share(a))
 }
 
+/** The first convolution tells for how many channels the file is. */
+function fitChannels(file: WeightsFile, backbone: BackboneName): Fit {
+  const one = fitBackbone(file, backbone)
+  const [odd] = one.otherShape
+  if (odd === undefined || one.otherShape.length > 1 || one.missing.length > 0) return one
+  const channels = odd.tensor.shape[isTurned(odd.variable, one.naming, file) ? 1 : 2] ?? 0
+  if (channels < 1) return one
+  const other = fitBackbone(file, backbone, wholeBackbone(backbone, channels))
+  return isWhole(other) ? other : one
+}
+
 function fit(
   file: WeightsFile,
-  backbone: BackboneName,
-  naming: Naming,
-  prefix: string,
+  how: Pick<Fit, 'backbone' | 'channels' | 'naming' | 'prefix'>,
   variables: readonly NamedVariable[],
 ): Fit {
+  const { naming, prefix } = how
   const result: Fit = {
-    backbone,
-    naming,
-    prefix,
+    ...how,
     found: [],
     constant: [],
     missing: [],
@@ -137,7 +154,7 @@ export function namesOf(names: readonly string[]): string {
 
 function notWhole(file: WeightsFile, fit: Fit): NoduleError {
   const { backbone, missing, otherShape, found } = fit
-  const whole = fitAll(file).filter(isWhole)
+  const whole = fitAll(file).filter((one) => isWhole(one) && one.backbone !== backbone)
   const advice =
     whole.length === 0
       ? ''

@@ -291,7 +291,8 @@ describe('detectFolders', () => {
 
   test('a series UID cannot choose where its result goes', () => {
     expect(resultName({ seriesInstanceUid: UID.a, folder: '' })).toBe(UID.a)
-    for (const uid of ['../../evil', '', '..', '.1', 'a b', '1.2/3'])
+    // A number alone is a file's name, which other folders' files have too.
+    for (const uid of ['../../evil', '', '..', '.1', 'a b', '1.2/3', '0001', '1..2', '1.'])
       expect(resultName({ seriesInstanceUid: uid, folder: 'x' })).toMatch(/^series-[0-9a-f]{16}$/)
   })
 })

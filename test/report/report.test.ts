@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -203,8 +203,18 @@ describe('runs side by side', () => {
       compare: [join(run, 'predictions.json'), run],
     })
     expect(report.warnings).toContain('2 lists cannot be compared: no list of this run')
-    expect(report.warnings).toContain("1 run of whole scans cannot be compared: no evaluation of this run's")
+    expect(report.warnings).toContain(
+      '1 run of whole scans cannot be compared: this run has no detections in whole scans that are judged by true nodules',
+    )
     expect(readFileSync(output, 'utf8')).not.toContain('id="comparison"')
+    // As it is after training, before detection.
+    const trained = join(temporary, 'trained only')
+    mkdirSync(trained)
+    for (const name of ['log.jsonl', 'hypes.json']) cpSync(join(run, name), join(trained, name))
+    const bare = await writeReport({ run: trained, output, compare: [trained] })
+    expect(bare.warnings).toEqual([
+      `${trained}: nothing to compare: no predictions.json and no detections in it`,
+    ])
   })
 })
 

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
+import { noduleTable } from '../../src/report/nodule_tables.js'
 import { writeReport } from '../../src/report/write_report.js'
 import { writeTinyScan } from '../inference/tiny_scan.js'
 import { makeRun } from './made_run.js'
@@ -58,6 +59,20 @@ describe('detections', () => {
     const { figures } = await writeReport(options)
     expect((figures as { provenance: object }).provenance).toMatchObject({ Detections: '1 scan' })
     expect((figures as { scans: { nodules: object[] } }).scans.nodules).toHaveLength(3)
+    // Without scans there are no pictures, and no word of them.
+    expect(readFileSync(options.output, 'utf8')).toContain('Click a column to sort.</p>')
+  })
+
+  test('a long name of a scan wraps and leaves the other columns in sight', () => {
+    const row = {
+      patientId: `${'1.2.840.'.repeat(8)}<1>`,
+      seriesUid: '1.2',
+      id: 1,
+      boxDiameterMm: 8,
+      views: [],
+    }
+    const table = noduleTable([{ ...row, center: [0, 0, 0], confidence: 0.9, slices: [1, 2] }], false)
+    expect(table).toContain(`<span class="name">${'1.2.840.'.repeat(8)}&lt;1&gt;</span>`)
   })
 
   test('a folder without any is named, with what would help', async () => {
@@ -84,4 +99,26 @@ test('without true nodules no sensitivity is shown, also as operating points and
   const html = readFileSync(output, 'utf8')
   for (const rate of [0.125, 8]) expect(html).toContain(`Sensitivity at ${rate} per scan</th><td>-<`)
   expect(html).toContain('CPM -')
+})
+
+describe('a run of a second stage', () => {
+  test('is reported by its log: its test list is a folder of cubes', async () => {
+    const [run, cubes] = [join(temporary, 'second run'), join(temporary, 'cubes')]
+    for (const folder of [run, cubes]) mkdirSync(folder)
+    const lines = [0, 10].map((step) => ({
+      step,
+      lr: 0.1,
+      loss: 1,
+      testLoss: 2,
+      testAuc: 0.75,
+      msPerCube: 28,
+    }))
+    writeFileSync(join(run, 'log.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'))
+    writeFileSync(join(run, 'run.jsonl'), JSON.stringify({ seed: 1, step: 0, test: '../cubes' }))
+    const output = join(temporary, 'second run.html')
+    await writeReport({ run, output })
+    const html = readFileSync(output, 'utf8')
+    expect(html).toContain('28 ms per training cube (median)')
+    expect(html).toContain('area under the ROC curve, 0.750 at the end')
+  })
 })

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { NoduleError } from '../../src/errors.js'
-import { openWeights } from '../../src/weights/index.js'
+import { describeWeights, openWeights } from '../../src/weights/index.js'
 
 const fixtures = fileURLToPath(new URL('../fixtures/weights/', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'nodule-weights-'))
@@ -164,6 +164,12 @@ describe('safetensors and ONNX', () => {
   it('ONNX initializers, raw and typed', async () => {
     expect(await readAll(join(fixtures, 'model.onnx'))).toEqual(expected)
   })
+})
+
+it('the weights that ship fit their own backbone, whose frames have more channels than pictures', async () => {
+  const path = fileURLToPath(new URL('../../models/lung.safetensors', import.meta.url))
+  const { fits } = await describeWeights(path)
+  expect(fits).toMatchObject([{ backbone: 'lung', channels: 5, whole: true, found: 45, otherShape: [] }])
 })
 
 describe('what is no file of weights', () => {

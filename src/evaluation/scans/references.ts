@@ -58,7 +58,9 @@ export async function readReferences(
   const patientOf = new Map<string, string>()
   const all = withoutTwins(found, (warning) => warnings.push(warning))
   const cts = all.filter((series) => ctObstacle(series)?.kind !== 'modality')
-  const readingOf = await findReadings(cts, [...folders, ...xml], (warning) => warnings.push(warning))
+  const { readingOf, passedOver } = await findReadings(cts, [...folders, ...xml], (warning) =>
+    warnings.push(warning),
+  )
   for (const series of cts) {
     const reading = await readingOf(series)
     const obstacle = ctObstacle(series)
@@ -86,6 +88,8 @@ export async function readReferences(
       )
     scans.push(referenceOf(series, placed, options))
   }
+  const others = await passedOver()
+  if (others !== undefined) warnings.push(others)
   if (without.length > 0) {
     warnings.push(
       `${without.length} CT series have no annotations and are not evaluated, first ${without[0]!.folder}`,

@@ -105,8 +105,8 @@ export function buildBackbone(hypes: Hypes): BackboneGraph {
   })
 }
 
-/** The whole graph of a backbone for frames of three channels: what a file of its weights must hold. */
-export function wholeBackbone(name: BackboneName): BackboneGraph {
+/** The whole graph of a backbone for frames of so many channels: what a file of its weights must hold. */
+export function wholeBackbone(name: BackboneName, channels = 3): BackboneGraph {
   const { layers, epsilon, input } = BACKBONES[name]
-  return { ...layers(), channels: 3, epsilon, input }
+  return { ...layers(), channels, epsilon, input }
 }

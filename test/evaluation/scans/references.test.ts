@@ -87,6 +87,22 @@ describe('XML of scans', () => {
     }
   })
 
+  it('that another file is nearer than is told of, unless it is a copy', async () => {
+    const place = join(root, 'corrected')
+    await slices(place)
+    write(join(place, 'a.xml'), reading(20))
+    const copy = write(join(root, 'copies', 'a.xml'), reading(20))
+    const corrected = write(join(root, 'corrections', 'a.xml'), reading(30))
+    const told = `1 XML file of series whose slices have a nearer one is not used, first ${corrected}`
+    for (const [xml, lines] of [
+      [[copy], []],
+      [[copy, corrected], [told]],
+    ]) {
+      expect((await readReferences([place], xml)).warnings).toEqual(lines)
+      expect((await annotateFolders([place], { xml: xml! })).notes).toEqual(lines)
+    }
+  })
+
   it('that is damaged or foreign is told of, and another of the series is read', async () => {
     const place = join(root, 'damaged')
     await slices(place)
