@@ -4,6 +4,7 @@ import { NoduleError } from '../errors.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { createRandom } from '../random.js'
 import { checkImages } from './check_images.js'
+import type { CheckedImage } from './check_images.js'
 import type { FrameList } from './list.js'
 import { makeBatch } from './make_batch.js'
 import type { LoadedFrame } from './make_batch.js'
@@ -64,7 +65,7 @@ export async function openBatches(
   list: FrameList,
   hypes: Hypes,
   options: Omit<BatchOptions, 'startStep'> = {},
-): Promise<BatchSource & { count: number }> {
+): Promise<BatchSource & { count: number; images: readonly CheckedImage[] }> {
   const seed = checkInteger('seed', options.seed ?? hypes.solver.rnd_seed, 0, 0xffffffff)
   const workers = checkInteger('workers', options.workers ?? 0, 0, 64)
   const ahead = checkInteger('ahead', options.ahead ?? Math.max(2, workers + 1), 0, 128)
@@ -108,7 +109,7 @@ export async function openBatches(
     // A copy: not everything that takes arrays takes shared memory.
     return { step, frames: new Float32Array(frames), boxes, excluded, paths, indices }
   }
-  return { batch: runAhead(make, { ahead, count }), close, count }
+  return { batch: runAhead(make, { ahead, count }), close, count, images }
 }
 
 /**

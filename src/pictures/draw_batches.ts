@@ -5,6 +5,7 @@ import { openBatches } from '../dataset/batches.js'
 import type { FrameList } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
+import { tellUntrained } from '../targets/untrained.js'
 import { colors, outline } from './frame_colors.js'
 import type { WorkOptions } from '../work.js'
 
@@ -38,6 +39,7 @@ export async function drawBatches(
   const { onWarning } = o
   const warn = onWarning === undefined ? {} : { onWarning }
   const source = await openBatches(list, hypes, { seed, jitter: hypes.solver.use_jitter, ...warn })
+  tellUntrained(list.path, source.images, hypes, onWarning)
   const tiles: Buffer[] = []
   const zoom = Math.max(1, Math.round(WIDTH / width))
   try {

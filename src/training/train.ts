@@ -30,6 +30,7 @@ import type { SummaryValue } from './summaries.js'
 import { drawTest } from './test_pictures.js'
 import { checkValidated, validate } from './validate.js'
 import { append } from '../lists.js'
+import { tellUntrained } from '../targets/untrained.js'
 
 export interface TrainOptions extends RunOptions {
   /** Lists of training frames, taken together; default data.train_idl of the hypes. */
@@ -75,13 +76,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const workers = options.workers ?? defaultWorkers()
   const warn = options.onWarning === undefined ? {} : { onWarning: options.onWarning }
   const sources: BatchSource[] = []
-  const open = async (list: FrameList, jitter: boolean, workers: number): Promise<BatchSource> => {
+  const open = async (list: FrameList, jitter: boolean, workers: number): ReturnType<typeof openBatches> => {
     const source = await openBatches(list, hypes, { seed, jitter, workers, ...warn })
     sources.push(source)
     return source
   }
   try {
     const trainBatches = await open(trainList, hypes.solver.use_jitter, workers)
+    tellUntrained(trainList.path, trainBatches.images, hypes, options.onWarning)
     const testBatches = testList === undefined ? undefined : await open(testList, false, 0)
     const isValidated = (step: number): boolean =>
       testList !== undefined && validateEvery > 0 && step > 0 && step % validateEvery === 0

@@ -229,6 +229,18 @@ describe('train', () => {
     ])
   })
 
+  it('tells of boxes that are in the targets of no cell', async () => {
+    const warnings: string[] = []
+    const close = join(root, 'close.json')
+    const at = (x1: number): object => ({ x1, y1: 2, x2: x1 + 5, y2: 9 })
+    writeFileSync(close, JSON.stringify([{ image_path: '0.png', rects: [at(0), at(6), at(12)] }]))
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('close', { train: close, test: undefined, steps: 0, onWarning })
+    expect(warnings).toEqual([
+      `${close}: 1 of 3 boxes trains nothing where frames are shown as they are: 1 beyond rnn_len (2) in its cell`,
+    ])
+  })
+
   it('looks at the first frames of the test list alone where data.truncate_data says so', async () => {
     const long = join(root, 'long.json')
     const entries = JSON.parse(readFileSync(list, 'utf8')) as { image_path: string }[]
