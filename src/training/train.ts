@@ -20,6 +20,7 @@ import type { LogEntry } from './log.js'
 import { runLoop } from './loop.js'
 import type { Learner, TrainResult as LoopResult } from './loop.js'
 import type { HostTensor, SafeTensors } from '../formats/safetensors.js'
+import { tellSharedFrames } from './shared_data.js'
 import { openRun, required } from './start.js'
 import { loadStart } from './start_weights.js'
 import type { RunOptions } from './start.js'
@@ -61,6 +62,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const trainList = present(readLists(trainPaths))
   // Here, since whole looks at it read it too.
   const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)
+  if (testList !== undefined) tellSharedFrames(truncated(trainList, hypes), testList, options.onWarning)
   const { validate_iter: validateEvery } = hypes.logging
   if (testList !== undefined && validateEvery > 0) checkValidated(testList)
   if (testList === undefined && validateEvery > 0)

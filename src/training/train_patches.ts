@@ -11,6 +11,7 @@ import { runLoop } from './loop.js'
 import type { EntryHead, Learner, TrainResult } from './loop.js'
 import type { SafeTensors } from '../formats/safetensors.js'
 import { restoreModel } from './other_hypes.js'
+import { tellSharedCubes } from './shared_data.js'
 import { openRun } from './start.js'
 import type { RunOptions } from './start.js'
 import { createSampler, openCubesFor } from '../patches/batches.js'
@@ -78,11 +79,13 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
   }
   let ahead: ReturnType<typeof sampleAhead> | undefined
   try {
-    const sampler = createSampler(await open(trainPaths), hypes, run.seed)
+    const trainStore = await open(trainPaths)
+    const sampler = createSampler(trainStore, hypes, run.seed)
     const source = { folders: trainPaths, hypes, seed: run.seed }
     ahead = sampleAhead(sampler, source, workers)
     const { batch } = ahead
     const testStore = options.test === undefined ? undefined : await open([options.test])
+    if (testStore !== undefined) tellSharedCubes(trainStore, testStore, options.onWarning)
     if (hypes.solver.early_stopping > 0 && testStore !== undefined && !hasBothKinds(testStore))
       options.onWarning?.(
         `${options.hypes}: solver.early_stopping has no effect with a test of nodules alone, or without any`,

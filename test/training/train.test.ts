@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -60,6 +61,11 @@ afterAll(() => {
 
 const run = (output: string, change: Partial<TrainOptions> = {}): ReturnType<typeof train> =>
   train({ hypes: hypesFile, train: list, test: list, output: join(root, output), engine: 'wasm', ...change })
+
+/** These runs are tested on what they are trained on. */
+const unlessShared = (warnings: string[]) => (warning: string) => {
+  if (!warning.includes('are trained on too')) warnings.push(warning)
+}
 
 describe('train', () => {
   const engines = (['wasm', 'native'] as const).map((engine) => ({ engine, absent: absent.get(engine) }))
@@ -202,7 +208,7 @@ describe('train', () => {
 
   it('tells of other data than before, of steps without a rate and of a patience without looks', async () => {
     const warnings: string[] = []
-    const onWarning = (warning: string): number => warnings.push(warning)
+    const onWarning = unlessShared(warnings)
     await run('told', { steps: 1, onWarning })
     await run('told', { steps: 2, resume: true, onWarning })
     expect(warnings).toEqual([])
@@ -227,6 +233,55 @@ describe('train', () => {
       `${hypesFile}: from step 1 on the learning rate is 0 (solver.schedule is "cosine", and ends there): for a run of 2 steps, solver.max_iter=2`,
       `${hypesFile}: solver.early_stopping has no effect without looks at the whole test (a test list with boxes, and logging.validate_iter)`,
     ])
+  })
+
+  it('tells of images and patients of the test that are trained on too', async () => {
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    let runs = 0
+    const told = async (train: string[], test: string, set: string[] = []): Promise<string[]> => {
+      await run(`shared${runs++}`, { train, test, steps: 0, set, onWarning })
+      return warnings.splice(0)
+    }
+    const source = (patientId: string, series: string, donorPatientId?: string): object => ({
+      nodule: {
+        ...{ patientId, seriesInstanceUid: series, nodules: [], excluded: [] },
+        measures: donorPatientId === undefined ? [] : [{ readers: 4, axialDiameterMm: 5, donorPatientId }],
+      },
+    })
+    const written = (name: string, ...entries: [image: string, more?: object][]): string => {
+      const path = join(root, name)
+      writeFileSync(path, JSON.stringify(entries.map(([image_path, o]) => ({ image_path, rects: [], ...o }))))
+      return path
+    }
+    const link = join(root, 'link')
+    symlinkSync(root, link)
+    const a = written('a.json', ['0.png'], ['1.png', source('LIDC-IDRI-0001', '1.1')])
+    const b = written('b.json', ['2.png', source('LIDC-IDRI-0002', '1.2', 'LIDC-IDRI-0009')])
+    const why = 'of the test are trained on too: it does not tell how the model does on others'
+    // By whatever names; not by the name alone.
+    const same = written('c.json', ['link/2.png'], [join(root, 'x', '..', '1.png')], ['3.png'], ['3.png'])
+    expect(await told([a, b], same)).toEqual([`${same}: 2 of 3 images (such as ${root}/2.png) ${why}`])
+    expect(await told([a], written('d.json', ['2.png', source('', '1.9')]))).toEqual([])
+    const people = written(
+      'e.json',
+      ['2.png', source('LIDC-IDRI-0001', '1.8')],
+      ['3.png', source('LIDC-IDRI-0009', '1.3')],
+      ['4.png', source('LIDC-IDRI-0003', '1.4')],
+    )
+    expect(await told([b], people)).toEqual([
+      `${people}: 1 of 3 images (${root}/2.png) and 1 of 3 patients (LIDC-IDRI-0009) ${why}`,
+    ])
+    // Phantoms are numbered from 1 in each folder.
+    const [first, other] = ['1.5', '1.6'].map((series, n) =>
+      written(`p${n}.json`, [`${n}.png`, source('PHANTOM-0001', series)]),
+    )
+    expect(await told([first!], other!)).toEqual([])
+    // What data.truncate_data leaves out is not trained on.
+    const long = written('long.json', ...Array(10).fill(['0.png']), ['3.png'])
+    const end = written('end.json', ['3.png'])
+    expect(await told([long], end)).toEqual([`${end}: 1 of 1 image (${root}/3.png) ${why}`])
+    expect(await told([long], end, ['data.truncate_data=true'])).toEqual([])
   })
 
   it('tells of boxes that are in the targets of no cell', async () => {
@@ -269,7 +324,7 @@ describe('train', () => {
     const bare = join(root, 'bare.json')
     writeFileSync(bare, JSON.stringify(entries.map((entry) => ({ ...entry, rects: [] }))))
     const warnings: string[] = []
-    const onWarning = (warning: string): number => warnings.push(warning)
+    const onWarning = unlessShared(warnings)
     await run('bare', { test: bare, steps: 1, set: [...set, 'solver.early_stopping=2'], onWarning })
     const few = 'jitter.noise=0.1'
     await run('bareToo', {
