@@ -20,6 +20,7 @@ import type { LogEntry } from './log.js'
 import { runLoop } from './loop.js'
 import type { Learner, TrainResult as LoopResult } from './loop.js'
 import type { HostTensor, SafeTensors } from '../formats/safetensors.js'
+import { withOwnStart } from './own_start.js'
 import { tellSharedFrames } from './shared_data.js'
 import { openRun, required } from './start.js'
 import { loadStart } from './start_weights.js'
@@ -51,7 +52,8 @@ type Look = Partial<Pick<LogEntry, Extract<keyof LogEntry, `test${string}`>>>
  * interrupted and resumed or not. Throws NoduleError: FILE, FORMAT for what is read, UNAVAILABLE for the engine, NUMERIC
  * when the loss stops being a number (the checkpoints before it stay).
  */
-export async function train(options: TrainOptions): Promise<TrainResult> {
+export async function train(given: TrainOptions): Promise<TrainResult> {
+  const options = await withOwnStart(given)
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
   tellWithoutEffect(options.hypes, withoutEffect(hypes), options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)
@@ -158,7 +160,7 @@ function batchTensors(batch: Batch, hypes: Hypes): SafeTensors {
 
 /** Draws the frames that training would begin with, as the hypes vary them; see `drawBatches`. */
 export async function drawTraining(
-  options: Pick<TrainOptions, 'hypes' | 'set' | 'train' | 'seed' | 'skipMissing' | 'onWarning'>,
+  options: { hypes: string } & Pick<TrainOptions, 'set' | 'train' | 'seed' | 'skipMissing' | 'onWarning'>,
   output: string,
 ): Promise<void> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)

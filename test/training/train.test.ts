@@ -14,6 +14,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { probeEngines } from '../../src/engine/start.js'
 import { checkpointName, checkpointsIn, loadCheckpoint } from '../../src/checkpoints/checkpoint.js'
+import type { NoduleError } from '../../src/errors.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 import { VERSION } from '../../src/version.js'
@@ -58,6 +59,13 @@ beforeAll(async () => {
 afterAll(() => {
   rmSync(root, { recursive: true, force: true })
 })
+
+async function refused(work: Promise<unknown>): Promise<unknown> {
+  return work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+}
 
 const run = (output: string, change: Partial<TrainOptions> = {}): ReturnType<typeof train> =>
   train({ hypes: hypesFile, train: list, test: list, output: join(root, output), engine: 'wasm', ...change })
@@ -206,6 +214,53 @@ describe('train', () => {
     await expect(train({ ...rest, engine: 'wasm' })).rejects.toThrow(/data.train_idl/)
   })
 
+  it('goes on by the hypes and the data that it was started with where none are given', async () => {
+    const warnings: string[] = []
+    const onWarning = unlessShared(warnings)
+    const set = ['solver.learning_rate=0.01', 'logging.display_iter=1']
+    const output = join(root, 'own')
+    const whole = await run('ownWhole', { set })
+    await run('own', { set, steps: 3 })
+    const resumed = await train({ output, resume: true, engine: 'wasm', onWarning })
+    expect(warnings).toEqual([])
+    const [a, b] = [await loadCheckpoint(whole.checkpoint), await loadCheckpoint(resumed.checkpoint)]
+    for (const [name, tensor] of a.tensors) expect(b.tensors.get(name), name).toEqual(tensor)
+    expect(b.hypes).toEqual(a.hypes)
+    const starts = readFileSync(join(output, 'run.jsonl'), 'utf8').trim().split('\n')
+    const data = starts.map((line) => JSON.parse(line) as { train: string; test: string })
+    expect(data.map((one) => [one.train, one.test])).toEqual([
+      ['../list.json', '../list.json'],
+      ['../list.json', '../list.json'],
+    ])
+    // Other data and keys that may change are taken.
+    const longer = { steps: 7, set: ['solver.max_iter=7'], test: join(root, 'copy.json') }
+    writeFileSync(longer.test, readFileSync(list))
+    await expect(train({ output, resume: true, engine: 'wasm', ...longer })).resolves.toMatchObject({
+      step: 7,
+    })
+
+    // With hypes that lack what was set: the way on is told.
+    const { message } = (await refused(run('own', { resume: true }))) as NoduleError
+    const path = join(output, 'checkpoints', checkpointName(7))
+    expect(message).toContain(
+      `solver.learning_rate: the run to resume had other hypes: expected solver.learning_rate 0.01 as in ${path} but ` +
+        `received solver.learning_rate 0.001; possible solutions: name no hypes: the run has its own, ${output}/hypes.json; ` +
+        'give the keys what they had (set solver.learning_rate=0.01); ' +
+        `begin another run with its weights (set solver.weights=${path})`,
+    )
+    const other = train({ output, resume: true, engine: 'wasm', set: ['clip_norm=3'] })
+    const error = (await refused(other)) as NoduleError
+    expect([error.path, error.place, error.remedies.length]).toEqual([
+      join(output, 'hypes.json'),
+      'clip_norm',
+      2,
+    ])
+    await expect(train({ output })).rejects.toThrow(/Expected hypes file for hypes but received undefined/)
+    await expect(train({ output: join(root, 'nobody'), resume: true })).rejects.toThrow(
+      /there is no run to go on with: expected/,
+    )
+  })
+
   it('tells of other data than before, of steps without a rate and of a patience without looks', async () => {
     const warnings: string[] = []
     const onWarning = unlessShared(warnings)
@@ -278,7 +333,7 @@ describe('train', () => {
     )
     expect(await told([first!], other!)).toEqual([])
     // What data.truncate_data leaves out is not trained on.
-    const long = written('long.json', ...Array(10).fill(['0.png']), ['3.png'])
+    const long = written('long.json', ...Array.from({ length: 10 }, (): [string] => ['0.png']), ['3.png'])
     const end = written('end.json', ['3.png'])
     expect(await told([long], end)).toEqual([`${end}: 1 of 1 image (${root}/3.png) ${why}`])
     expect(await told([long], end, ['data.truncate_data=true'])).toEqual([])

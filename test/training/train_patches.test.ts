@@ -135,6 +135,18 @@ describe('training the second stage', () => {
     expect(average).not.toEqual(a!.tensors.get('optimizer/raw/head/dense/weights')!.data)
   }, 60_000)
 
+  it('goes on by the hypes and the cubes that it was started with where none are given', async () => {
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('own', { steps: 2, set: ['solver.learning_rate=0.01'], train: [cubes, others] })
+    const output = join(root, 'own')
+    const o = { output, resume: true, engine: 'wasm', steps: 4, onWarning } as const
+    await expect(trainPatches(o)).resolves.toMatchObject({ step: 4 })
+    expect(warnings).toEqual([])
+    const error = await refused(trainPatches({ hypes, output: join(root, 'none'), engine: 'wasm' }))
+    expect(error.message).toContain('no cubes to train on: expected a folder of cubes')
+  })
+
   it('starts from the weights of solver.weights, which lies beside the hypes or in the working directory', async () => {
     const { checkpoint } = await run('parent', { steps: 3 })
     const from = { weights: join('parent', 'checkpoints', basename(checkpoint)) }
