@@ -118,6 +118,22 @@ function inOurFlags(flags: TrainOptions & TensorBoxFlags): TrainOptions {
   }
 }
 
+/** What was said of a training that --sheet leaves undone. */
+function idleWithSheet(flags: TrainOptions & TensorBoxFlags): string[] {
+  const { output, logdir, steps, max_iter: maxIter, test, resume, engine, profile } = flags
+  // By these the hypes and the data of an earlier run are found.
+  const isFound = flags.hypes === undefined
+  const given = {
+    '--output': !isFound && (output ?? logdir) !== undefined,
+    '--resume': !isFound && resume === true,
+    '--steps': (steps ?? maxIter) !== undefined,
+    '--test': test !== undefined,
+    '--engine': engine !== undefined && engine !== 'auto',
+    '--profile': profile === true,
+  }
+  return Object.entries(given).flatMap(([flag, isGiven]) => (isGiven ? [flag] : []))
+}
+
 export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
   command: 'train [hypes]',
   describe: 'Train a detector from a hypes file',
@@ -129,6 +145,8 @@ export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
       throw noEffect('skipMissing', 'lists of frames', 'the hypes of a second stage, which learns from cubes')
     if (flags.sheet !== undefined) {
       const onWarning = (warning: string): void => printNote(`warning: ${warning}`)
+      const idle = idleWithSheet(flags)
+      if (idle.length > 0) onWarning(`--sheet draws and trains nothing: without effect: ${idle.join(', ')}`)
       await drawTraining({ ...options, onWarning }, flags.sheet)
       printResult({ sheet: flags.sheet }, `${flags.sheet}\n`)
       return

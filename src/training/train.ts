@@ -160,7 +160,10 @@ function batchTensors(batch: Batch, hypes: Hypes): SafeTensors {
 
 /** Draws the frames that training would begin with, as the hypes vary them; see `drawBatches`. */
 export async function drawTraining(
-  options: { hypes: string } & Pick<TrainOptions, 'set' | 'train' | 'seed' | 'skipMissing' | 'onWarning'>,
+  options: { hypes: string } & Pick<
+    TrainOptions,
+    'set' | 'train' | 'seed' | 'skipMissing' | 'workers' | 'onWarning'
+  >,
   output: string,
 ): Promise<void> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
@@ -169,6 +172,7 @@ export async function drawTraining(
   const list = readLists([options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat())
   await drawBatches(options.skipMissing === true ? skipMissing(list) : list, hypes, output, {
     seed: options.seed,
+    workers: options.workers,
     onWarning: options.onWarning,
   })
 }
