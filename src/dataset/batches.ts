@@ -71,6 +71,10 @@ export async function openBatches(
   const ahead = checkInteger('ahead', options.ahead ?? Math.max(2, workers + 1), 0, 128)
   const passes = options.passes ?? Infinity
   if (typeof passes !== 'number' || !(passes > 0)) throw invalidParameter('passes', 'number above 0', passes)
+  const cacheBytes =
+    options.cacheBytes === undefined
+      ? Math.min(MOST_CACHED, process.availableMemory() / 3)
+      : checkInteger('cacheBytes', options.cacheBytes, 0, Number.MAX_SAFE_INTEGER)
   const { entries } = truncated(list, hypes)
   if (entries.length === 0) {
     throw new NoduleError('FORMAT', 'the list has no frames', {
@@ -84,7 +88,7 @@ export async function openBatches(
     { outside: options.outside ?? 'error' },
   )
   for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
-  const cache = new FrameCache(options.cacheBytes ?? Math.min(MOST_CACHED, process.availableMemory() / 3))
+  const cache = new FrameCache(cacheBytes)
   const order = new Order(images.length, seed, options.shuffle ?? true)
   const crops = options.jitter === true && hypes.data.mm_per_pixel > 0 ? hypes.augment.crops_per_frame : 1
   // A pass in part ends with a whole item: the batch of half a one would be empty.

@@ -58,6 +58,7 @@ export async function detectFolders(
   o: DetectFoldersOptions,
 ): Promise<DetectFoldersResult> {
   const jobs = checkInteger('jobs', o.jobs ?? 1, 1, 256)
+  if (o.batch !== undefined) checkInteger('batch', o.batch, 1, 1024)
   if (o.parameters !== undefined) checkDetectParameters(o.parameters)
   const settings: ScanSettings = {
     output: o.output,

@@ -130,6 +130,7 @@ export function linkBoxes(
   checkNumber('minConfidence', o.minConfidence, 0, 1)
   checkNumber('diameterScale', o.diameterScale, 0.1, 10)
   checkNumber('elongated', o.elongated, 0, 1000)
+  checkNumber('stepMm', stepMm, 0, 1e6)
   for (const [name, weight] of Object.entries(o.weights)) checkNumber(`weights.${name}`, weight, -1000, 1000)
   const sliceMm = Math.max(stepMm, geometry.spacing[0])
   const maxGap = Math.max(o.maxGapMm, 1.5 * sliceMm)
@@ -170,6 +171,7 @@ export function linkBoxes(
 
 /** Nodules of at least this confidence, sorted by it and numbered. */
 export function rankNodules(nodules: readonly Nodule3d[], minConfidence: number): Nodule3d[] {
+  checkNumber('minConfidence', minConfidence, 0, 1)
   return nodules
     .filter((nodule) => nodule.confidence >= minConfidence)
     .sort((a, b) => b.confidence - a.confidence || a.slices[0]!.k - b.slices[0]!.k)

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { clusterMarks } from '../annotations/cluster.js'
-import { consensusNodules } from '../annotations/consensus.js'
+import { consensusNodules, consensusRule } from '../annotations/consensus.js'
 import type { ConsensusOptions } from '../annotations/consensus.js'
 import { FIELD_ALIASES, NODULE_FIELDS, TEXT_FIELDS, noduleFields } from '../annotations/csv.js'
 import { indexAnnotations } from '../annotations/find.js'
@@ -46,6 +46,7 @@ export async function annotateFolders(
   folders: readonly string[],
   o: AnnotateFoldersOptions = {},
 ): Promise<AnnotatedFolders> {
+  consensusRule(o)
   const where =
     o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES, TEXT_FIELDS)
   const { series: found, skipped } = await findSeries(folders, {
