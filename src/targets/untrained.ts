@@ -30,26 +30,28 @@ export interface Untrained {
  */
 export function countUntrained(images: Iterable<BoxedImage>, hypes: Hypes): Untrained {
   const counted: Untrained = { boxes: 0, big: 0, far: 0, crowded: 0 }
+  const areasOf = tilesBySize(hypes)
   for (const image of images) {
     if (image.rects.length === 0) continue
     counted.boxes += image.rects.length
-    /** Of the boxes of this image that some view shows: in how many cells they had a place, and in how many none. */
-    const found = new Map<EdgeBox, { held: number; crowded: number }>()
     const boxes = inCanvas(image, hypes)
     const small = boxes.filter(({ x1, y1, x2, y2 }) => Math.max(x2 - x1, y2 - y1) < hypes.biggest_box_px)
     counted.big += boxes.length - small.length
-    for (const view of viewsOf(image, small, hypes)) {
-      for (const { box } of view) if (!found.has(box)) found.set(box, { held: 0, crowded: 0 })
+    /** What became of the boxes that some view shows. */
+    const found = new Map<EdgeBox, 'held' | 'crowded' | 'far'>()
+    for (const area of areasOf(image)) {
+      const view = area === undefined ? small.map((box) => ({ box, shown: box })) : shownIn(area, small)
+      if (view.every(({ box }) => found.get(box) === 'held')) continue
+      for (const { box } of view) if (!found.has(box)) found.set(box, 'far')
       const shown = view.map((one) => one.shown)
       for (const near of boxesOfCells(shown, hypes).values())
-        for (const [slot, { index }] of near.entries())
-          found.get(view[index]!.box)![slot < hypes.rnn_len ? 'held' : 'crowded']++
+        for (const [slot, { index }] of near.entries()) {
+          const { box } = view[index]!
+          if (slot < hypes.rnn_len) found.set(box, 'held')
+          else if (found.get(box) === 'far') found.set(box, 'crowded')
+        }
     }
-    for (const { held, crowded } of found.values()) {
-      if (held > 0) continue
-      if (crowded > 0) counted.crowded++
-      else counted.far++
-    }
+    for (const fate of found.values()) if (fate !== 'held') counted[fate]++
   }
   return counted
 }
@@ -61,25 +63,35 @@ function inCanvas({ width, height, rects }: BoxedImage, hypes: Hypes): EdgeBox[]
   return rects.map(({ x1, y1, x2, y2 }) => ({ x1: x1 * x, y1: y1 * y, x2: x2 * x, y2: y2 * y }))
 }
 
-/** The frames that show an image, each with the boxes of the canvas that it shows. */
-function viewsOf(
-  image: BoxedImage,
-  boxes: readonly EdgeBox[],
-  hypes: Hypes,
-): { box: EdgeBox; shown: EdgeBox }[][] {
+/** Where the tiles of an image lie, or one undefined: the whole of it. */
+function tilesBySize(hypes: Hypes): (image: BoxedImage) => readonly (EdgeBox | undefined)[] {
   const { image_width: width, image_height: height, data } = hypes
-  if (data.mm_per_pixel === 0) return [boxes.map((box) => ({ box, shown: box }))]
+  if (data.mm_per_pixel === 0) return () => [undefined]
   // More cannot be shared, and training does not ask for it.
   const most = (Math.min(width, height) - 1) * data.mm_per_pixel
   const tiled = { ...hypes, data: { ...data, tile_overlap_mm: Math.min(data.tile_overlap_mm, most) } }
-  return tilesOf(imageCanvas(image), tiled).map(({ area }) => {
-    const center = { centerX: (area.x1 + area.x2) / 2, centerY: (area.y1 + area.y2) / 2 }
-    const crop = { ...AS_IT_IS, ...center }
-    return boxes.flatMap((box) => {
-      const [shown] = cropBoxes([box], crop, width, height).boxes
-      return shown === undefined ? [] : [{ box, shown }]
-    })
-  })
+  const known = new Map<string, EdgeBox[]>()
+  return (image) => {
+    const size = `${image.width} ${image.height}`
+    const areas = known.get(size) ?? tilesOf(imageCanvas(image), tiled).map(({ area }) => area)
+    known.set(size, areas)
+    return areas
+  }
+}
+
+/** The boxes of a canvas that a tile shows, as a crop of that place has them. */
+function shownIn(area: EdgeBox, boxes: readonly EdgeBox[]): { box: EdgeBox; shown: EdgeBox }[] {
+  const shown: { box: EdgeBox; shown: EdgeBox }[] = []
+  for (const box of boxes) {
+    // Most lie elsewhere.
+    const x = (box.x1 + box.x2) / 2
+    const y = (box.y1 + box.y2) / 2
+    if (x < area.x1 || x >= area.x2 || y < area.y1 || y >= area.y2) continue
+    const crop = { ...AS_IT_IS, centerX: (area.x1 + area.x2) / 2, centerY: (area.y1 + area.y2) / 2 }
+    const [seen] = cropBoxes([box], crop, area.x2 - area.x1, area.y2 - area.y1).boxes
+    if (seen !== undefined) shown.push({ box, shown: seen })
+  }
+  return shown
 }
 
 const AS_IT_IS = {
