@@ -66,7 +66,7 @@ export async function train(given: TrainOptions): Promise<TrainResult> {
   const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)
   if (testList !== undefined) tellSharedFrames(truncated(trainList, hypes), testList, options.onWarning)
   const { validate_iter: validateEvery } = hypes.logging
-  if (testList !== undefined && validateEvery > 0) checkValidated(testList)
+  if (testList !== undefined && validateEvery > 0) checkValidated(testList, hypes, options.hypes)
   if (testList === undefined && validateEvery > 0)
     options.onWarning?.(`${options.hypes}: logging.validate_iter has no effect without a test list`)
   const isJudged = validateEvery > 0 && testList?.entries.some(({ rects }) => rects.length > 0) === true

@@ -374,6 +374,16 @@ describe('train', () => {
       place: '/5/image_path',
     })
     expect(existsSync(join(root, 'twice'))).toBe(false)
+    // Frames of 48 x 32 mm.
+    const narrow = [...set, 'data.mm_per_pixel=0.5', 'data.tile_overlap_mm=32']
+    await expect(run('twice', { steps: 2, set: narrow })).rejects.toMatchObject({
+      code: 'FORMAT',
+      path: hypesFile,
+      place: 'data.tile_overlap_mm',
+      expected:
+        'less than a frame is wide and high, 32 mm, for looks at the whole test (logging.validate_iter)',
+    })
+    expect(existsSync(join(root, 'twice'))).toBe(false)
     await run('twice', { test: twice, steps: 1 })
 
     const bare = join(root, 'bare.json')
