@@ -3,7 +3,6 @@ import { isAbsolute, join } from 'node:path'
 import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { lastData } from './log.js'
-import type { RunOptions } from './start.js'
 
 /** The hypes that a run leaves in its folder, changed keys included. */
 export const ownHypes = (output: string): string => join(output, 'hypes.json')
@@ -15,7 +14,7 @@ export type Started<Options> = Options & { hypes: string }
  * Where a run goes on and no hypes are given: those that it was started with, and its data unless others are given.
  * Throws NoduleError: INVALID_PARAMETER without hypes for a new run, FILE where there is no run.
  */
-export async function withOwnStart<Options extends RunOptions & StartData>(
+export async function withOwnStart<Options extends StartOptions>(
   options: Options,
 ): Promise<Started<Options>> {
   const { hypes, output, resume } = options
@@ -38,7 +37,10 @@ export async function withOwnStart<Options extends RunOptions & StartData>(
   }
 }
 
-interface StartData {
+interface StartOptions {
+  hypes?: string | undefined
+  output: string
+  resume?: boolean | undefined
   train?: string | readonly string[] | undefined
   test?: string | undefined
 }

@@ -42,7 +42,7 @@ function tell(
   })
   if (told.length === 0) return
   onWarning(
-    `${path}: ${told.join(' and ')} of the test are trained on too: it does not tell how the model does on others`,
+    `${path}: the test shares ${told.join(' and ')} with the training: it does not tell how the model does on others`,
   )
 }
 

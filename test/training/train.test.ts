@@ -5,7 +5,6 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +13,6 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { probeEngines } from '../../src/engine/start.js'
 import { checkpointName, checkpointsIn, loadCheckpoint } from '../../src/checkpoints/checkpoint.js'
-import type { NoduleError } from '../../src/errors.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 import { VERSION } from '../../src/version.js'
@@ -60,19 +58,12 @@ afterAll(() => {
   rmSync(root, { recursive: true, force: true })
 })
 
-async function refused(work: Promise<unknown>): Promise<unknown> {
-  return work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-}
-
 const run = (output: string, change: Partial<TrainOptions> = {}): ReturnType<typeof train> =>
   train({ hypes: hypesFile, train: list, test: list, output: join(root, output), engine: 'wasm', ...change })
 
 /** These runs are tested on what they are trained on. */
 const unlessShared = (warnings: string[]) => (warning: string) => {
-  if (!warning.includes('are trained on too')) warnings.push(warning)
+  if (!warning.includes('the test shares')) warnings.push(warning)
 }
 
 describe('train', () => {
@@ -214,53 +205,6 @@ describe('train', () => {
     await expect(train({ ...rest, engine: 'wasm' })).rejects.toThrow(/data.train_idl/)
   })
 
-  it('goes on by the hypes and the data that it was started with where none are given', async () => {
-    const warnings: string[] = []
-    const onWarning = unlessShared(warnings)
-    const set = ['solver.learning_rate=0.01', 'logging.display_iter=1']
-    const output = join(root, 'own')
-    const whole = await run('ownWhole', { set })
-    await run('own', { set, steps: 3 })
-    const resumed = await train({ output, resume: true, engine: 'wasm', onWarning })
-    expect(warnings).toEqual([])
-    const [a, b] = [await loadCheckpoint(whole.checkpoint), await loadCheckpoint(resumed.checkpoint)]
-    for (const [name, tensor] of a.tensors) expect(b.tensors.get(name), name).toEqual(tensor)
-    expect(b.hypes).toEqual(a.hypes)
-    const starts = readFileSync(join(output, 'run.jsonl'), 'utf8').trim().split('\n')
-    const data = starts.map((line) => JSON.parse(line) as { train: string; test: string })
-    expect(data.map((one) => [one.train, one.test])).toEqual([
-      ['../list.json', '../list.json'],
-      ['../list.json', '../list.json'],
-    ])
-    // Other data and keys that may change are taken.
-    const longer = { steps: 7, set: ['solver.max_iter=7'], test: join(root, 'copy.json') }
-    writeFileSync(longer.test, readFileSync(list))
-    await expect(train({ output, resume: true, engine: 'wasm', ...longer })).resolves.toMatchObject({
-      step: 7,
-    })
-
-    // With hypes that lack what was set: the way on is told.
-    const { message } = (await refused(run('own', { resume: true }))) as NoduleError
-    const path = join(output, 'checkpoints', checkpointName(7))
-    expect(message).toContain(
-      `solver.learning_rate: the run to resume had other hypes: expected solver.learning_rate 0.01 as in ${path} but ` +
-        `received solver.learning_rate 0.001; possible solutions: name no hypes: the run has its own, ${output}/hypes.json; ` +
-        'give the keys what they had (set solver.learning_rate=0.01); ' +
-        `begin another run with its weights (set solver.weights=${path})`,
-    )
-    const other = train({ output, resume: true, engine: 'wasm', set: ['clip_norm=3'] })
-    const error = (await refused(other)) as NoduleError
-    expect([error.path, error.place, error.remedies.length]).toEqual([
-      join(output, 'hypes.json'),
-      'clip_norm',
-      2,
-    ])
-    await expect(train({ output })).rejects.toThrow(/Expected hypes file for hypes but received undefined/)
-    await expect(train({ output: join(root, 'nobody'), resume: true })).rejects.toThrow(
-      /there is no run to go on with: expected/,
-    )
-  })
-
   it('tells of other data than before, of steps without a rate and of a patience without looks', async () => {
     const warnings: string[] = []
     const onWarning = unlessShared(warnings)
@@ -290,62 +234,25 @@ describe('train', () => {
     ])
   })
 
-  it('tells of images and patients of the test that are trained on too', async () => {
-    const warnings: string[] = []
-    const onWarning = (warning: string): number => warnings.push(warning)
-    let runs = 0
-    const told = async (train: string[], test: string, set: string[] = []): Promise<string[]> => {
-      await run(`shared${runs++}`, { train, test, steps: 0, set, onWarning })
-      return warnings.splice(0)
-    }
-    const source = (patientId: string, series: string, donorPatientId?: string): object => ({
-      nodule: {
-        ...{ patientId, seriesInstanceUid: series, nodules: [], excluded: [] },
-        measures: donorPatientId === undefined ? [] : [{ readers: 4, axialDiameterMm: 5, donorPatientId }],
-      },
-    })
-    const written = (name: string, ...entries: [image: string, more?: object][]): string => {
-      const path = join(root, name)
-      writeFileSync(path, JSON.stringify(entries.map(([image_path, o]) => ({ image_path, rects: [], ...o }))))
-      return path
-    }
-    const link = join(root, 'link')
-    symlinkSync(root, link)
-    const a = written('a.json', ['0.png'], ['1.png', source('LIDC-IDRI-0001', '1.1')])
-    const b = written('b.json', ['2.png', source('LIDC-IDRI-0002', '1.2', 'LIDC-IDRI-0009')])
-    const why = 'of the test are trained on too: it does not tell how the model does on others'
-    // By whatever names; not by the name alone.
-    const same = written('c.json', ['link/2.png'], [join(root, 'x', '..', '1.png')], ['3.png'], ['3.png'])
-    expect(await told([a, b], same)).toEqual([`${same}: 2 of 3 images (such as ${root}/2.png) ${why}`])
-    expect(await told([a], written('d.json', ['2.png', source('', '1.9')]))).toEqual([])
-    const people = written(
-      'e.json',
-      ['2.png', source('LIDC-IDRI-0001', '1.8')],
-      ['3.png', source('LIDC-IDRI-0009', '1.3')],
-      ['4.png', source('LIDC-IDRI-0003', '1.4')],
-    )
-    expect(await told([b], people)).toEqual([
-      `${people}: 1 of 3 images (${root}/2.png) and 1 of 3 patients (LIDC-IDRI-0009) ${why}`,
-    ])
-    // Phantoms are numbered from 1 in each folder.
-    const [first, other] = ['1.5', '1.6'].map((series, n) =>
-      written(`p${n}.json`, [`${n}.png`, source('PHANTOM-0001', series)]),
-    )
-    expect(await told([first!], other!)).toEqual([])
-    // What data.truncate_data leaves out is not trained on.
-    const long = written('long.json', ...Array.from({ length: 10 }, (): [string] => ['0.png']), ['3.png'])
-    const end = written('end.json', ['3.png'])
-    expect(await told([long], end)).toEqual([`${end}: 1 of 1 image (${root}/3.png) ${why}`])
-    expect(await told([long], end, ['data.truncate_data=true'])).toEqual([])
-  })
-
-  it('tells of boxes that are in the targets of no cell', async () => {
+  it('tells of boxes that are in the targets of no cell, and of a test that is trained on', async () => {
     const warnings: string[] = []
     const close = join(root, 'close.json')
     const at = (x1: number): object => ({ x1, y1: 2, x2: x1 + 5, y2: 9 })
-    writeFileSync(close, JSON.stringify([{ image_path: '0.png', rects: [at(0), at(6), at(12)] }]))
+    const entries = [...Array(10).keys()].map((n) => ({ image_path: `${n % 2}.png`, rects: [] as object[] }))
+    entries[0]!.rects = [at(0), at(6), at(12)]
+    const rest = { image_path: '3.png', rects: [at(0)] }
+    writeFileSync(close, JSON.stringify([...entries, rest]))
+    const end = join(root, 'end.json')
+    writeFileSync(end, JSON.stringify([rest]))
     const onWarning = (warning: string): number => warnings.push(warning)
-    await run('close', { train: close, test: undefined, steps: 0, onWarning })
+    await run('close', { train: close, test: end, steps: 0, onWarning })
+    expect(warnings.splice(0)).toEqual([
+      `${end}: the test shares 1 of 1 image (${root}/3.png) with the training: it does not tell how the model does on others`,
+      `${close}: 1 of 4 boxes trains nothing where frames are shown as they are: 1 beyond rnn_len (2) in its cell`,
+    ])
+    // What data.truncate_data leaves out is not trained on.
+    const set = ['data.truncate_data=true']
+    await run('closeCut', { train: close, test: end, steps: 0, set, onWarning })
     expect(warnings).toEqual([
       `${close}: 1 of 3 boxes trains nothing where frames are shown as they are: 1 beyond rnn_len (2) in its cell`,
     ])

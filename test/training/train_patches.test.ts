@@ -59,7 +59,7 @@ describe('training the second stage', () => {
   it('tells of volumes and patients of the test that are trained on too', async () => {
     const warnings: string[] = []
     const o = { steps: 0, onWarning: (warning: string) => warnings.push(warning) }
-    const why = 'of the test are trained on too: it does not tell how the model does on others'
+    const why = 'with the training: it does not tell how the model does on others'
     await run('sameFolder', { ...o, test: cubes })
     // Phantoms of other seeds have the same numbers.
     const own = (n: number): object => ({
@@ -69,8 +69,8 @@ describe('training the second stage', () => {
     const alike = await writeSmallCubes(join(root, 'alike'), 6, 3, undefined, undefined, own)
     await run('samePatient', { ...o, train: [others, cubes], test: alike })
     expect(warnings).toEqual([
-      `${cubes}: 40 of 40 volumes (such as 1 0) and 40 of 40 patients (such as P0) ${why}`,
-      `${alike}: 1 of 6 patients (P7) ${why}`,
+      `${cubes}: the test shares 40 of 40 volumes (such as 1 0) and 40 of 40 patients (such as P0) ${why}`,
+      `${alike}: the test shares 1 of 6 patients (P7) ${why}`,
     ])
   })
 
