@@ -32,8 +32,7 @@ export function consensusNodules(
   geometry: VolumeGeometry,
   o: ConsensusOptions = {},
 ): ConsensusNodule[] {
-  const minReaders = checkInteger('minReaders', o.minReaders ?? 1, 1, 1000)
-  const agreement = checkNumber('agreement', o.agreement ?? 0.5, 0, 1)
+  const { minReaders, agreement } = consensusRule(o)
   return clusterMarks(placed.nodules, placed.thickness)
     .filter((marks) => readersOf(marks) >= minReaders)
     .map((marks) => {
@@ -42,6 +41,14 @@ export function consensusNodules(
     })
     .sort((a, b) => a.centroidVoxel[0] - b.centroidVoxel[0])
     .map((group, index) => describe(index + 1, group, geometry, agreement))
+}
+
+/** Throws NoduleError (INVALID_PARAMETER). */
+export function consensusRule(o: ConsensusOptions): Required<ConsensusOptions> {
+  return {
+    minReaders: checkInteger('minReaders', o.minReaders ?? 1, 1, 1000),
+    agreement: checkNumber('agreement', o.agreement ?? 0.5, 0, 1),
+  }
 }
 
 function describe(

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { copyFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as tf from '@tensorflow/tfjs'
-import { show } from '../check.js'
+import { checkInteger, show } from '../check.js'
 import { parseHypes } from '../config/hypes.js'
 import type { Hypes } from '../config/hypes.js'
 import { NoduleError, fileError } from '../errors.js'
@@ -331,6 +331,7 @@ const STEP_FILE = /^step-(\d+)\.safetensors$/
 
 /** `step-000500.safetensors`. */
 export function checkpointName(step: number): string {
+  checkInteger('step', step, 0, 1e9)
   return `step-${String(step).padStart(6, '0')}.safetensors`
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { CommandModule } from 'yargs'
 import { checkInteger, noEffect } from '../check.js'
 import { parseHypes, readHypes } from '../config/hypes.js'
+import { tellWithoutEffect, withoutEffect } from '../config/without_effect.js'
 import { DEFAULT_BOX_RULE, preparedTable, prepareDataset, splitRule } from '../dataset/index.js'
 import { readList } from '../dataset/index.js'
 import type { PrepareOptions, SliceRule } from '../dataset/index.js'
@@ -182,7 +183,11 @@ export const command: CommandModule<object, Flags> = {
     const insertion = insertionOf(flags)
     const slices = slicesOf(flags)
     const draw = checkInteger('draw', flags.draw, 0, 10000)
-    const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes)
+    const onWarning = (warning: string): void => printNote(`warning: ${warning}`)
+    const hypes = flags.hypes === undefined ? parseHypes({}) : readHypes(flags.hypes, [], onWarning)
+    // As the training would tell what the sheet does not show.
+    if (flags.sheet && flags.hypes !== undefined)
+      tellWithoutEffect(flags.hypes, withoutEffect(hypes), onWarning)
     // Given back when the process ends.
     await lockFolder(flags.output, 'preparing data')
     const result = await longWork(
@@ -216,9 +221,9 @@ export const command: CommandModule<object, Flags> = {
     const train = result.manifest.lists.find(({ file }) => /^(?:train|fold-\d+-train)\.json$/.test(file))
     if (flags.sheet && train !== undefined && train.frames > 0) {
       const sheet = join(flags.output, 'check', 'varied.png')
-      await drawBatches(readList(join(flags.output, train.file)), hypes, sheet, { seed: flags.seed })
+      await drawBatches(readList(join(flags.output, train.file)), hypes, sheet, { onWarning })
       drawn.push(sheet)
-    } else if (flags.sheet) printNote('warning: no sheet: no training list has frames')
+    } else if (flags.sheet) onWarning('no sheet: no training list has frames')
     printResult(result.manifest, () => preparedTable(flags.output, result, drawn))
     const { failed, damaged } = result.manifest
     if (failed.length + damaged.length > 0) failedItems()

@@ -3,10 +3,10 @@ import type { Argv, CommandModule } from 'yargs'
 import { noEffect } from '../check.js'
 import { isPatchHypes } from '../config/patch_hypes.js'
 import { ENGINE_NAMES } from '../engine/start.js'
-import { NoduleError } from '../errors.js'
 import { lockFolder } from '../lock.js'
 import { longWork } from '../terminal/long_work.js'
 import { printLine, printNote, printResult } from '../terminal/output.js'
+import { withOwnStart } from '../training/own_start.js'
 import { drawTraining, train } from '../training/train.js'
 import type { TrainOptions } from '../training/train.js'
 import { trainPatches } from '../training/train_patches.js'
@@ -38,7 +38,8 @@ const builder = (yargs: Argv): Argv =>
     .option('resume', {
       type: 'boolean',
       default: false,
-      describe: "Go on from the newest checkpoint in the run's folder",
+      describe:
+        "Go on from the newest checkpoint in the run's folder; by its own hypes and data where none are named",
     })
     .option('engine', {
       choices: ENGINE_NAMES,
@@ -73,18 +74,21 @@ const builder = (yargs: Argv): Argv =>
     .option('logdir', { type: 'string', hidden: true })
     .option('weights', { type: 'string', hidden: true })
     .option('gpu', { type: 'string', hidden: true })
-    .check(
-      ({ hypes, output, logdir, sheet }) =>
-        (hypes !== undefined && (output ?? logdir ?? sheet) !== undefined) ||
-        'Name a hypes file and the folder of the run: nodule train HYPES -o FOLDER.',
+    .check(({ hypes, output, logdir, sheet, resume }) =>
+      (output ?? logdir) !== undefined
+        ? hypes !== undefined ||
+          resume ||
+          'Name a hypes file: nodule train HYPES -o FOLDER; or a run to go on with: nodule train -o FOLDER --resume.'
+        : (hypes !== undefined && sheet !== undefined) ||
+          'Name a hypes file and the folder of the run: nodule train HYPES -o FOLDER.',
     )
     .example(
       '$0 train hypes/tiny.json --train dataset/train.json --test dataset/val.json -o runs/tiny',
       'Train a small model',
     )
     .example(
-      '$0 train hypes/tiny.json --train dataset/train.json -o runs/tiny --resume --steps 8000',
-      'Train it further',
+      '$0 train -o runs/tiny --resume --steps 8000',
+      'Train it further, by the hypes and the data that it was started with',
     )
     .example(
       '$0 train hypes/lung_second.json --train cubes/train --test cubes/val -o runs/second',
@@ -114,17 +118,35 @@ function inOurFlags(flags: TrainOptions & TensorBoxFlags): TrainOptions {
   }
 }
 
+/** What was said of a training that --sheet leaves undone. */
+function idleWithSheet(flags: TrainOptions & TensorBoxFlags): string[] {
+  const { output, logdir, steps, max_iter: maxIter, test, resume, engine, profile } = flags
+  // By these the hypes and the data of an earlier run are found.
+  const isFound = flags.hypes === undefined
+  const given = {
+    '--output': !isFound && (output ?? logdir) !== undefined,
+    '--resume': !isFound && resume === true,
+    '--steps': (steps ?? maxIter) !== undefined,
+    '--test': test !== undefined,
+    '--engine': engine !== undefined && engine !== 'auto',
+    '--profile': profile === true,
+  }
+  return Object.entries(given).flatMap(([flag, isGiven]) => (isGiven ? [flag] : []))
+}
+
 export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
   command: 'train [hypes]',
   describe: 'Train a detector from a hypes file',
   builder: builder as (yargs: Argv) => Argv<TrainOptions & TensorBoxFlags>,
   handler: async (flags) => {
-    const options = inOurFlags(flags)
+    const options = await withOwnStart(inOurFlags(flags))
     const isSecond = isPatchHypes(options.hypes)
     if (isSecond && options.skipMissing === true)
       throw noEffect('skipMissing', 'lists of frames', 'the hypes of a second stage, which learns from cubes')
     if (flags.sheet !== undefined) {
       const onWarning = (warning: string): void => printNote(`warning: ${warning}`)
+      const idle = idleWithSheet(flags)
+      if (idle.length > 0) onWarning(`--sheet draws and trains nothing: without effect: ${idle.join(', ')}`)
       await drawTraining({ ...options, onWarning }, flags.sheet)
       printResult({ sheet: flags.sheet }, `${flags.sheet}\n`)
       return
@@ -135,20 +157,11 @@ export const command: CommandModule<object, TrainOptions & TensorBoxFlags> = {
       'train',
       async ({ signal, onProgress, onWarning }) => {
         const tools = { ...options, signal, onProgress, onWarning, onLine: printLine }
-        if (!isSecond) return train(tools)
-        return trainPatches({ ...tools, train: cubesOf(options) })
+        return isSecond ? trainPatches(tools) : train(tools)
       },
       { notice: 'finishing the step and saving; press Ctrl-C again to stop at once', cut: '' },
     )
     const { step, checkpoint } = result
     printResult(result, `${result.interrupted ? 'interrupted at' : 'done:'} step ${step}: ${checkpoint}\n`)
   },
-}
-
-function cubesOf({ train: folders, hypes }: TrainOptions): readonly string[] {
-  if (folders !== undefined) return [folders].flat()
-  throw new NoduleError('FORMAT', 'no cubes to train on', {
-    path: hypes,
-    expected: 'a folder of cubes on the command line (--train)',
-  })
 }

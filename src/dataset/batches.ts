@@ -4,6 +4,7 @@ import { NoduleError } from '../errors.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { createRandom } from '../random.js'
 import { checkImages } from './check_images.js'
+import type { CheckedImage } from './check_images.js'
 import type { FrameList } from './list.js'
 import { makeBatch } from './make_batch.js'
 import type { LoadedFrame } from './make_batch.js'
@@ -64,12 +65,16 @@ export async function openBatches(
   list: FrameList,
   hypes: Hypes,
   options: Omit<BatchOptions, 'startStep'> = {},
-): Promise<BatchSource & { count: number }> {
+): Promise<BatchSource & { count: number; images: readonly CheckedImage[] }> {
   const seed = checkInteger('seed', options.seed ?? hypes.solver.rnd_seed, 0, 0xffffffff)
   const workers = checkInteger('workers', options.workers ?? 0, 0, 64)
   const ahead = checkInteger('ahead', options.ahead ?? Math.max(2, workers + 1), 0, 128)
   const passes = options.passes ?? Infinity
   if (typeof passes !== 'number' || !(passes > 0)) throw invalidParameter('passes', 'number above 0', passes)
+  const cacheBytes =
+    options.cacheBytes === undefined
+      ? Math.min(MOST_CACHED, process.availableMemory() / 3)
+      : checkInteger('cacheBytes', options.cacheBytes, 0, Number.MAX_SAFE_INTEGER)
   const { entries } = truncated(list, hypes)
   if (entries.length === 0) {
     throw new NoduleError('FORMAT', 'the list has no frames', {
@@ -83,7 +88,7 @@ export async function openBatches(
     { outside: options.outside ?? 'error' },
   )
   for (const warning of [...list.warnings, ...warnings]) options.onWarning?.(warning)
-  const cache = new FrameCache(options.cacheBytes ?? Math.min(MOST_CACHED, process.availableMemory() / 3))
+  const cache = new FrameCache(cacheBytes)
   const order = new Order(images.length, seed, options.shuffle ?? true)
   const crops = options.jitter === true && hypes.data.mm_per_pixel > 0 ? hypes.augment.crops_per_frame : 1
   // A pass in part ends with a whole item: the batch of half a one would be empty.
@@ -108,7 +113,7 @@ export async function openBatches(
     // A copy: not everything that takes arrays takes shared memory.
     return { step, frames: new Float32Array(frames), boxes, excluded, paths, indices }
   }
-  return { batch: runAhead(make, { ahead, count }), close, count }
+  return { batch: runAhead(make, { ahead, count }), close, count, images }
 }
 
 /**

@@ -4,7 +4,7 @@ import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { readImageSize } from '../formats/images.js'
-import { imageFile, originOf } from './list.js'
+import { imageFile, originOf, rectIndex } from './list.js'
 import type { FrameList, ListRect } from './list.js'
 import { frameFormat } from './read_frame.js'
 import type { FrameFormat } from './read_frame.js'
@@ -115,7 +115,8 @@ export async function checkImages(
     )
   }
   for (const [index, image] of images.entries()) {
-    for (const [number, rect] of list.entries[index]!.rects.entries()) {
+    const { rects } = list.entries[index]!
+    for (const [number, rect] of rects.entries()) {
       const inside = clipBox(rect, image.width, image.height)
       const excess = greatest(
         (['x1', 'y1', 'x2', 'y2'] as const).map((key) => Math.abs(rect[key] - inside[key])),
@@ -125,7 +126,7 @@ export async function checkImages(
           const origin = originOf(list, index)
           throw new NoduleError('FORMAT', `box outside the image ${image.file}`, {
             path: origin.path,
-            place: `/${origin.index}/rects/${number}`,
+            place: `/${origin.index}/rects/${rectIndex(rects, number)}`,
             expected: `x from 0 to ${image.width}, y from 0 to ${image.height}`,
             actual: `x ${rect.x1} to ${rect.x2}, y ${rect.y1} to ${rect.y2}`,
           })

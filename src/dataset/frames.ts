@@ -1,4 +1,4 @@
-import { checkInteger, invalidParameter } from '../check.js'
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { canvasFrame, fitFrame } from '../geometry/frame.js'
 import type { FrameMapping } from '../geometry/frame.js'
@@ -137,6 +137,9 @@ export function channelSlices(
 ): number[] {
   const positions = geometry.slicePositions
   checkInteger('k', k, 0, positions.length - 1)
+  checkNumber('neighborMm', neighborMm, 0, 1000)
+  if (checkInteger('channels', channels, 1, 255) % 2 === 0)
+    throw invalidParameter('channels', 'odd integer', channels)
   const nearest = (step: 1 | -1, distance: number): number => {
     let best = k
     let bestMiss = Math.max(distance, geometry.spacing[0]) * 1.001

@@ -108,6 +108,14 @@ export function originOf({ path, origins }: Pick<FrameList, 'path' | 'origins'>,
   return origins?.[index] ?? { path, index }
 }
 
+/** Of boxes of an entry before which others were dropped: where each one stands in the file. */
+const placesInFile = new WeakMap<readonly object[], readonly number[]>()
+
+/** The index of a box in its entry's file, for messages: boxes that `readList` dropped count there. */
+export function rectIndex(rects: readonly object[], index: number): number {
+  return placesInFile.get(rects)?.[index] ?? index
+}
+
 /**
  * Reads a TensorBox JSON list: `[{"image_path": "...", "rects": [{"x1", "y1", "x2", "y2"[, "score"]}]}]`, or one of its
  * older ones (.idl, .al, .pal), all of them also gzipped (.gz).
@@ -267,6 +275,7 @@ function parseEntry(
     boxes.push(box)
     kept.push(index)
   }
+  if (kept.length < rects.length) placesInFile.set(boxes, kept)
   const entry: ListEntry = { ...item, image_path: imagePath, rects: boxes }
   if (item['nodule'] !== undefined) {
     const source = item['nodule'] as Record<string, unknown>

@@ -1,3 +1,4 @@
+import { checkInteger } from '../check.js'
 import type { FrameMapping } from '../geometry/frame.js'
 
 /**
@@ -56,6 +57,8 @@ export function triangleTaps(inputSize: number, outputSize: number, scale: numbe
 
 /** The weights of both axes that put images of one size into their frame. */
 export function frameTaps(mapping: FrameMapping, rows: number, columns: number): { x: Taps; y: Taps } {
+  checkInteger('rows', rows, 0, 2 ** 20)
+  checkInteger('columns', columns, 0, 2 ** 20)
   const { originX, originY, scale, scaleY = scale, frameWidth, frameHeight } = mapping
   return {
     x: triangleTaps(columns, frameWidth, scale, originX),

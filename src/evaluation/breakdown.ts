@@ -1,3 +1,4 @@
+import { checkNumber } from '../check.js'
 import { TEXTURE_TYPES, textureType } from '../annotations/index.js'
 import type { NoduleMeasures } from '../dataset/index.js'
 import type { ImagePair } from './slices/pairs.js'
@@ -23,6 +24,7 @@ export interface SizeRow extends GroupRow {
 
 /** Wilson's score interval of k of n. */
 export function wilson(k: number, n: number, confidence = 0.95): { low: number; high: number } | null {
+  checkNumber('confidence', confidence, 0.01, 0.9999)
   if (n === 0) return null
   const z = normalQuantile((1 + confidence) / 2)
   const p = k / n

@@ -1,4 +1,4 @@
-import { checkNumber, invalidParameter } from '../check.js'
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import type { EdgeBox } from './box.js'
 
 /**
@@ -31,8 +31,9 @@ export function fitFrame(
   aspect = 1,
 ): FrameMapping {
   checkNumber('aspect', aspect, 1e-6, 1e6)
-  checkNumber('frameWidth', frameWidth, 1, 65536)
-  checkNumber('frameHeight', frameHeight, 1, 65536)
+  checkInteger('frameWidth', frameWidth, 1, 65536)
+  checkInteger('frameHeight', frameHeight, 1, 65536)
+  checkNumber('margin', margin, 0, 1e6)
   const width = region.x2 - region.x1 + 2 * margin
   const height = region.y2 - region.y1 + 2 * margin
   if (!(width > 0) || !(height > 0)) throw invalidParameter('region', 'box with an area', region)
@@ -109,8 +110,10 @@ export function tileFrames(
   tileHeight: number,
   overlap: number,
 ): FrameMapping[] {
+  checkInteger('tileWidth', tileWidth, 1, 65536)
+  checkInteger('tileHeight', tileHeight, 1, 65536)
   const starts = (length: number, tile: number): number[] => {
-    if (!(overlap >= 0 && overlap < tile))
+    if (typeof overlap !== 'number' || !(overlap >= 0 && overlap < tile))
       throw invalidParameter('overlap', `0 to below ${tile} pixels`, overlap)
     if (length <= tile) return [Math.round((length - tile) / 2)]
     const count = Math.ceil((length - overlap) / (tile - overlap))

@@ -63,6 +63,7 @@ export async function detectFolders(
   checkSession(session)
   checkText('output', checkObject('options', o).output)
   const jobs = checkInteger('jobs', o.jobs ?? 1, 1, 256)
+  if (o.batch !== undefined) checkInteger('batch', o.batch, 1, 1024)
   if (o.parameters !== undefined) checkDetectParameters(o.parameters)
   const settings: ScanSettings = {
     output: o.output,

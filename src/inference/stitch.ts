@@ -1,4 +1,4 @@
-import { checkNumber, invalidParameter } from '../check.js'
+import { checkInteger, checkNumber, invalidParameter } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import { boxArea, clipBox, intersectionArea } from '../geometry/box.js'
 import type { EdgeBox, ScoredBox } from '../geometry/box.js'
@@ -74,6 +74,8 @@ export function stitchFrame(raw: RawFrame, hypes: Hypes, o: StitchParameters): S
 export function stitch(raw: RawFrame, options: StitchOptions = {}): ScoredBox[] {
   const minScore = checkNumber('minScore', options.minScore ?? STITCH_DEFAULTS.minScore, 0, 1)
   const overlap = checkNumber('overlap', options.overlap ?? STITCH_DEFAULTS.overlap, 0, 1)
+  for (const name of ['frameWidth', 'frameHeight'] as const)
+    if (options[name] !== undefined) checkInteger(name, options[name], 1, 65536)
   return dropOverlapping(candidatesOf(raw, minScore, options), overlap)
 }
 
@@ -84,6 +86,7 @@ export function stitch(raw: RawFrame, options: StitchOptions = {}): ScoredBox[] 
  * @returns falling score; boxes of equal score in their order
  */
 export function dropOverlapping(boxes: readonly ScoredBox[], overlap: number): ScoredBox[] {
+  checkNumber('overlap', overlap, 0, 1)
   const accepted: ScoredBox[] = []
   for (const box of [...boxes].sort((a, b) => b.score - a.score)) {
     if (!accepted.some((other) => sameObject(box, other, overlap))) accepted.push(box)

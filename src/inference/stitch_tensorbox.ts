@@ -1,3 +1,4 @@
+import { checkNumber } from '../check.js'
 import type { ScoredBox } from '../geometry/box.js'
 import { linearSumAssignment } from '../kernels/index.js'
 import type { RawFrame } from './raw_frame.js'
@@ -58,6 +59,7 @@ interface WholeBox {
  * @returns frame pixels, not clipped, scores above 0.001, in the order of acceptance
  */
 export function stitchTensorBox(raw: RawFrame, grid: StitchGrid, tau = TENSORBOX_TAU): ScoredBox[] {
+  checkNumber('tau', tau, 0, 1)
   const cells = wholeBoxes(raw, grid)
   const accepted: WholeBox[] = []
   for (const [low, high] of PASSES) {

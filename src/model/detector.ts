@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs'
+import { checkInteger } from '../check.js'
 import { slotHeads, slotLayer } from '../engine/slots.js'
 import { NoduleError } from '../errors.js'
 import type { Hypes } from '../config/hypes.js'
@@ -54,6 +55,7 @@ export interface Detector {
  *   calls `draw`: those of a ResNet take seconds
  */
 export function createDetector(hypes: Hypes, seed: number, o: { draw?: boolean } = {}): Detector {
+  checkInteger('seed', seed, 0, 0xffffffff)
   const graph = buildBackbone(hypes)
   const shapes = graphShapes(graph, hypes.image_height, hypes.image_width)
   checkShapes(hypes, graph, shapes.get(graph.top)!)

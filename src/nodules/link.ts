@@ -138,6 +138,7 @@ export function linkBoxes(
 ): Nodule3d[] {
   const o = { ...LINK_DEFAULTS, ...options }
   checkLinkOptions(o)
+  checkNumber('stepMm', stepMm, 0, 1e6)
   const sliceMm = Math.max(stepMm, geometry.spacing[0])
   const maxGap = Math.max(o.maxGapMm, 1.5 * sliceMm)
   // Where distances change, neighbors may be further apart than usual.
@@ -177,6 +178,7 @@ export function linkBoxes(
 
 /** Nodules of at least this confidence, sorted by it and numbered. */
 export function rankNodules(nodules: readonly Nodule3d[], minConfidence: number): Nodule3d[] {
+  checkNumber('minConfidence', minConfidence, 0, 1)
   return nodules
     .filter((nodule) => nodule.confidence >= minConfidence)
     .sort((a, b) => b.confidence - a.confidence || a.slices[0]!.k - b.slices[0]!.k)

@@ -5,6 +5,7 @@ import { openBatches } from '../dataset/batches.js'
 import type { FrameList } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
+import { tellUntrained } from '../targets/untrained.js'
 import { colors, outline } from './frame_colors.js'
 import type { WorkOptions } from '../work.js'
 
@@ -24,7 +25,10 @@ export async function drawBatches(
   list: FrameList,
   hypes: Hypes,
   output: string,
-  o: { count?: number; seed?: number | undefined } & Pick<WorkOptions, 'onWarning'> = {},
+  o: { count?: number; seed?: number | undefined; workers?: number | undefined } & Pick<
+    WorkOptions,
+    'onWarning'
+  > = {},
 ): Promise<void> {
   // A device or a pipe has no ending.
   if (!/\.png$|^\/(dev|proc)\//i.test(output))
@@ -35,9 +39,10 @@ export async function drawBatches(
   const count = checkInteger('count', o.count ?? 24, 1, 1000)
   const { image_width: width, image_height: height } = hypes
   const seed = o.seed ?? hypes.solver.rnd_seed
-  const { onWarning } = o
+  const { onWarning, workers = 0 } = o
   const warn = onWarning === undefined ? {} : { onWarning }
-  const source = await openBatches(list, hypes, { seed, jitter: hypes.solver.use_jitter, ...warn })
+  const source = await openBatches(list, hypes, { seed, jitter: hypes.solver.use_jitter, workers, ...warn })
+  tellUntrained(list.path, source.images, hypes, onWarning)
   const tiles: Buffer[] = []
   const zoom = Math.max(1, Math.round(WIDTH / width))
   try {

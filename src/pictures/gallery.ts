@@ -101,6 +101,7 @@ export async function drawGallery(
   checkTexts('folders', folders)
   checkText('output', checkObject('options', o).output)
   const perForm = checkInteger('perForm', o.perForm ?? 8, 1, 1000)
+  if (o.minReaders !== undefined) checkInteger('minReaders', o.minReaders, 1, 1000)
   if ([o.forms, o.anatomy, o.contours].every((one) => one === false))
     throw new NoduleError('INVALID_PARAMETER', 'nothing to draw', {
       parameter: ['forms', 'anatomy', 'contours'],

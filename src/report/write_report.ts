@@ -86,6 +86,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     files.detections = options.run
   const maxPictures = checkInteger('maxPictures', options.maxPictures ?? 300, 0, 1e6)
   if (options.bootstraps !== undefined) checkInteger('bootstraps', options.bootstraps, 0, 1e6)
+  if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
   refuseUnused(files, options)
   // What is not read is not named among what the page is made of.
   if (files.truth === undefined) delete files.predictions

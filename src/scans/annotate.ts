@@ -3,7 +3,7 @@ import { checkObject, checkTexts } from '../check.js'
 import { findSeries } from '../dicom/index.js'
 import type { Series } from '../dicom/index.js'
 import { clusterMarks } from '../annotations/cluster.js'
-import { consensusNodules } from '../annotations/consensus.js'
+import { consensusNodules, consensusRule } from '../annotations/consensus.js'
 import type { ConsensusOptions } from '../annotations/consensus.js'
 import { FIELD_ALIASES, NODULE_FIELDS, TEXT_FIELDS, noduleFields } from '../annotations/csv.js'
 import { indexAnnotations } from '../annotations/find.js'
@@ -53,6 +53,7 @@ export async function annotateFolders(
   checkTexts('folders', folders)
   checkObject('options', o)
   if (o.xml !== undefined) checkTexts('xml', o.xml)
+  consensusRule(o)
   const where =
     o.where === undefined ? undefined : compileWhere(o.where, NODULE_FIELDS, FIELD_ALIASES, TEXT_FIELDS)
   const { series: found, skipped } = await findSeries(folders, {

@@ -1,6 +1,6 @@
-import type { Hypes } from '../config/hypes.js'
-import { edgeToCell, intersectionArea } from '../geometry/box.js'
-import type { CellBox, EdgeBox } from '../geometry/box.js'
+import type { EdgeBox } from '../geometry/box.js'
+import { boxesOfCells, cellsOf } from './cells.js'
+import type { TargetHypes } from './cells.js'
 
 /** What the cells of a batch should say; cells row by row, y outer. */
 export interface Targets {
@@ -21,43 +21,27 @@ export interface Targets {
  */
 export function buildTargets(
   boxes: readonly (readonly EdgeBox[])[],
-  hypes: Hypes,
+  hypes: TargetHypes,
   excluded: readonly (readonly EdgeBox[])[] = [],
 ): Targets {
-  const { grid_width: width, grid_height: height, region_size: size, rnn_len: slots } = hypes
-  const cells = width * height
+  const { rnn_len: slots } = hypes
+  const cells = hypes.grid_width * hypes.grid_height
   const targets: Targets = {
     boxes: new Float32Array(boxes.length * cells * slots * 4),
     counts: new Int32Array(boxes.length * cells),
     ignored: new Uint8Array(boxes.length * cells),
   }
-  const focus = hypes.focus_size * size
-  const biggest = hypes.biggest_box_px
   boxes.forEach((frame, n) => {
-    for (let cell = 0; cell < cells; cell++) {
-      const x1 = (cell % width) * size
-      const y1 = Math.floor(cell / width) * size
-      const region = { x1, y1, x2: x1 + size, y2: y1 + size }
-      const held = frame
-        .filter((box) => intersectionArea(box, region) > 0)
-        .map((box) => edgeToCell(box, x1 + size / 2, y1 + size / 2))
-        .filter((box) => Math.abs(box.cx) < focus && Math.abs(box.cy) < focus)
-        .filter((box) => box.w < biggest && box.h < biggest)
-        .sort((a, b) => squaredDistance(a) - squaredDistance(b))
-        .slice(0, slots)
+    for (const [cell, near] of boxesOfCells(frame, hypes)) {
       const index = n * cells + cell
+      const held = near.slice(0, slots)
       targets.counts[index] = held.length
-      const unsure = excluded[n] ?? []
-      if (held.length === 0 && unsure.some((box) => intersectionArea(box, region) > 0))
-        targets.ignored[index] = 1
-      held.forEach((box, slot) => {
+      for (const [slot, { box }] of held.entries())
         targets.boxes.set([box.cx, box.cy, box.w, box.h], (index * slots + slot) * 4)
-      })
     }
+    for (const box of excluded[n] ?? [])
+      for (const cell of cellsOf(box, hypes))
+        if (targets.counts[n * cells + cell] === 0) targets.ignored[n * cells + cell] = 1
   })
   return targets
-}
-
-function squaredDistance(box: CellBox): number {
-  return box.cx * box.cx + box.cy * box.cy
 }

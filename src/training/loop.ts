@@ -226,12 +226,13 @@ export async function runLoop<
       logged = at + 1
       await judge(looked, at + 1)
     }
-    /** Data that cannot be read, of a step or of a look, cost no step that was done before. */
+    /** Data that cannot be read, of a step or of a look, or a thread that breaks cost no step that was done before. */
     const rescuing = async <T>(stepsDone: number, work: () => Promise<T>): Promise<T> => {
       try {
         return await work()
       } catch (error) {
-        if (error instanceof NoduleError && error.code !== 'NUMERIC' && stepsDone > savedStep) {
+        const isNumeric = error instanceof NoduleError && error.code === 'NUMERIC'
+        if (!isNumeric && stepsDone > savedStep) {
           // Where this fails too, as on a full disk, the first error tells more.
           const path = await saveStep(stepsDone).catch(() => undefined)
           if (path !== undefined) options.onWarning?.(`saved before it ends: ${path}`)

@@ -1,6 +1,6 @@
 /** What a run starts from: an earlier one, a checkpoint's weights, or the seed alone. */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { checkInteger } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import type { EngineName } from '../engine/types.js'
@@ -11,11 +11,13 @@ import { flatKeys } from '../checkpoints/other_keys.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import type { ReduceGradients } from './flat_gradients.js'
 import { lastData, recordedData } from './log.js'
+import { ownHypes } from './own_start.js'
+import type { Started } from './own_start.js'
 
 /** What a run of any model is told. */
 export interface RunOptions extends WorkOptions {
-  /** Hypes file; paths in it are relative to its folder. */
-  hypes: string
+  /** Hypes file; paths in it are relative to its folder. A run that goes on needs none: it has its own, and its data. */
+  hypes?: string | undefined
   /** Changes of single keys, such as `solver.learning_rate=3e-4`. */
   set?: readonly string[] | undefined
   /** The run's folder: checkpoints/ (step-000500.safetensors, ..., last.safetensors), events/, log.jsonl, hypes.json, run.jsonl. */
@@ -68,7 +70,7 @@ export interface RunHypes {
 
 /** A run that is about to begin or to go on. */
 export interface Run<H extends RunHypes = RunHypes> {
-  options: RunOptions
+  options: Started<RunOptions>
   hypes: H
   /** Where it goes on from. */
   earlier: (Checkpoint<H> & { path: string }) | undefined
@@ -85,7 +87,7 @@ export interface Run<H extends RunHypes = RunHypes> {
  * Throws NoduleError: INVALID_PARAMETER; FILE, FORMAT for an earlier run that cannot go on.
  */
 export async function openRun<H extends RunHypes>(
-  options: RunOptions,
+  options: Started<RunOptions>,
   hypes: H,
   data: Run['data'],
   load: (path: string) => Promise<Checkpoint<H>>,
@@ -99,7 +101,7 @@ export async function openRun<H extends RunHypes>(
   return { options, hypes, earlier, seed, firstStep: earlier?.step ?? 0, lastStep, data }
 }
 
-function warnOfNoRate(options: RunOptions, solver: RunHypes['solver'], lastStep: number): void {
+function warnOfNoRate(options: Started<RunOptions>, solver: RunHypes['solver'], lastStep: number): void {
   if (solver.schedule !== 'cosine' || lastStep <= solver.max_iter) return
   options.onWarning?.(
     `${options.hypes}: from step ${solver.max_iter} on the learning rate is 0 (solver.schedule is "cosine", and ends ` +
@@ -139,7 +141,7 @@ export function required(path: string, file: string): string {
  * checkpoints (they would be taken for its own), and for one that was killed before its first. Throws NoduleError (FILE, FORMAT).
  */
 async function findEarlier<H extends RunHypes>(
-  options: RunOptions,
+  options: Started<RunOptions>,
   hypes: H,
   load: (path: string) => Promise<Checkpoint<H>>,
 ): Promise<(Checkpoint<H> & { path: string }) | undefined> {
@@ -150,7 +152,7 @@ async function findEarlier<H extends RunHypes>(
     throw new NoduleError('FILE', 'the folder holds another run: resume it or name another folder', { path })
   }
   if (path === undefined) {
-    if (!existsSync(join(options.output, 'hypes.json')))
+    if (!existsSync(ownHypes(options.output)))
       throw new NoduleError('FILE', 'no checkpoint to resume from', { path: folder })
     options.onWarning?.(`${options.output}: the run ended before its first checkpoint: it begins anew`)
     return undefined
@@ -187,20 +189,26 @@ function checkSameRun<H extends RunHypes>(
   earlier: Checkpoint<H>,
   path: string,
   hypes: H,
-  options: RunOptions,
+  options: Started<RunOptions>,
 ): void {
   const fixed = (value: H): Map<string, string> =>
     new Map([...flatKeys(value)].filter(([key]) => !key.startsWith('logging.') && !LENGTH.has(key)))
   const before = fixed(earlier.hypes)
   const changed = [...fixed(hypes)].filter(([key, value]) => before.get(key) !== value)
   if (changed.length > 0) {
-    const list = (side: ReadonlyMap<string, string>): string =>
-      changed.map(([key]) => `${key} ${side.get(key)}`).join(', ')
+    const list = (side: ReadonlyMap<string, string>, between = ' '): string[] =>
+      changed.map(([key]) => `${key}${between}${side.get(key)}`)
+    const own = ownHypes(options.output)
     throw new NoduleError('FORMAT', 'the run to resume had other hypes', {
       path: options.hypes,
       place: changed.map(([key]) => key).join(', '),
-      expected: `${list(before)} as in ${path}`,
-      actual: list(new Map(changed)),
+      expected: `${list(before).join(', ')} as in ${path}`,
+      actual: list(new Map(changed)).join(', '),
+      remedies: [
+        ...(resolve(options.hypes) === resolve(own) ? [] : [`name no hypes: the run has its own, ${own}`]),
+        { do: 'give the keys what they had', parameter: 'set', value: list(before, '=').join(' ') },
+        { do: 'begin another run with its weights', parameter: 'set', value: `solver.weights=${path}` },
+      ],
     })
   }
   if (options.seed !== undefined && options.seed !== earlier.seed) {

@@ -21,6 +21,8 @@ import type { LogEntry } from './log.js'
 import { runLoop } from './loop.js'
 import type { Learner, TrainResult as LoopResult } from './loop.js'
 import type { HostTensor, SafeTensors } from '../formats/safetensors.js'
+import { withOwnStart } from './own_start.js'
+import { tellSharedFrames } from './shared_data.js'
 import { openRun, required } from './start.js'
 import { loadStart } from './start_weights.js'
 import type { RunOptions } from './start.js'
@@ -31,6 +33,7 @@ import type { SummaryValue } from './summaries.js'
 import { drawTest } from './test_pictures.js'
 import { checkValidated, validate } from './validate.js'
 import { append } from '../lists.js'
+import { tellUntrained } from '../targets/untrained.js'
 
 export interface TrainOptions extends RunOptions {
   /** Lists of training frames, taken together; default data.train_idl of the hypes. */
@@ -50,9 +53,10 @@ type Look = Partial<Pick<LogEntry, Extract<keyof LogEntry, `test${string}`>>>
  * interrupted and resumed or not. Throws NoduleError: FILE, FORMAT for what is read, UNAVAILABLE for the engine, NUMERIC
  * when the loss stops being a number (the checkpoints before it stay).
  */
-export async function train(options: TrainOptions): Promise<TrainResult> {
-  checkText('hypes', checkObject('options', options).hypes)
-  checkText('output', options.output)
+export async function train(given: TrainOptions): Promise<TrainResult> {
+  checkText('output', checkObject('options', given).output)
+  const options = await withOwnStart(given)
+  checkText('hypes', options.hypes)
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
   tellWithoutEffect(options.hypes, withoutEffect(hypes), options.onWarning)
   const near = (path: string): string => findNear(options.hypes, path)
@@ -63,8 +67,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const trainList = present(readLists(trainPaths))
   // Here, since whole looks at it read it too.
   const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)
+  if (testList !== undefined) tellSharedFrames(truncated(trainList, hypes), testList, options.onWarning)
   const { validate_iter: validateEvery } = hypes.logging
-  if (testList !== undefined && validateEvery > 0) checkValidated(testList)
+  if (testList !== undefined && validateEvery > 0) checkValidated(testList, hypes, options.hypes)
   if (testList === undefined && validateEvery > 0)
     options.onWarning?.(`${options.hypes}: logging.validate_iter has no effect without a test list`)
   const isJudged = validateEvery > 0 && testList?.entries.some(({ rects }) => rects.length > 0) === true
@@ -78,13 +83,14 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const workers = options.workers ?? defaultWorkers()
   const warn = options.onWarning === undefined ? {} : { onWarning: options.onWarning }
   const sources: BatchSource[] = []
-  const open = async (list: FrameList, jitter: boolean, workers: number): Promise<BatchSource> => {
+  const open = async (list: FrameList, jitter: boolean, workers: number): ReturnType<typeof openBatches> => {
     const source = await openBatches(list, hypes, { seed, jitter, workers, ...warn })
     sources.push(source)
     return source
   }
   try {
     const trainBatches = await open(trainList, hypes.solver.use_jitter, workers)
+    tellUntrained(trainList.path, trainBatches.images, hypes, options.onWarning)
     const testBatches = testList === undefined ? undefined : await open(testList, false, 0)
     const isValidated = (step: number): boolean =>
       testList !== undefined && validateEvery > 0 && step > 0 && step % validateEvery === 0
@@ -157,7 +163,10 @@ function batchTensors(batch: Batch, hypes: Hypes): SafeTensors {
 
 /** Draws the frames that training would begin with, as the hypes vary them; see `drawBatches`. */
 export async function drawTraining(
-  options: Pick<TrainOptions, 'hypes' | 'set' | 'train' | 'seed' | 'skipMissing' | 'onWarning'>,
+  options: { hypes: string } & Pick<
+    TrainOptions,
+    'set' | 'train' | 'seed' | 'skipMissing' | 'workers' | 'onWarning'
+  >,
   output: string,
 ): Promise<void> {
   const hypes = readHypes(options.hypes, options.set, options.onWarning)
@@ -166,6 +175,7 @@ export async function drawTraining(
   const list = readLists([options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat())
   await drawBatches(options.skipMissing === true ? skipMissing(list) : list, hypes, output, {
     seed: options.seed,
+    workers: options.workers,
     onWarning: options.onWarning,
   })
 }

@@ -5,12 +5,15 @@ import { parsePatchHypes, readPatchHypes } from '../config/patch_hypes.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { tellWithoutEffect, withoutEffectOnPatches } from '../config/without_effect.js'
 import { defaultWorkers } from '../dataset/run_ahead.js'
+import { NoduleError } from '../errors.js'
 import { loadCheckpointOf } from '../checkpoints/checkpoint.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
 import { runLoop } from './loop.js'
 import type { EntryHead, Learner, TrainResult } from './loop.js'
 import type { SafeTensors } from '../formats/safetensors.js'
 import { restoreModel } from './other_hypes.js'
+import { withOwnStart } from './own_start.js'
+import { tellSharedCubes } from './shared_data.js'
 import { openRun } from './start.js'
 import type { RunOptions } from './start.js'
 import { createSampler, openCubesFor } from '../patches/batches.js'
@@ -26,8 +29,8 @@ import { joinCubes } from '../patches/store.js'
 import type { CubeStore } from '../patches/store.js'
 
 export interface TrainPatchesOptions extends RunOptions {
-  /** Folders of cubes (`nodule mine`), taken together. */
-  train: string | readonly string[]
+  /** Folders of cubes (`nodule mine`), taken together; only a run that goes on has its own. */
+  train?: string | readonly string[] | undefined
   /** Folder of cubes of other patients; none: no test. */
   test?: string | undefined
 }
@@ -60,13 +63,20 @@ type Look = Pick<PatchLogEntry, 'testLoss' | 'testAuc'>
  * the run is interrupted and resumed or not. Throws NoduleError: FILE, FORMAT for what is read, UNAVAILABLE for the
  * engine, NUMERIC when the loss stops being a number (the checkpoints before it stay).
  */
-export async function trainPatches(options: TrainPatchesOptions): Promise<TrainPatchesResult> {
-  checkText('hypes', checkObject('options', options).hypes)
-  checkText('output', options.output)
-  checkTexts('train', [options.train].flat())
+export async function trainPatches(given: TrainPatchesOptions): Promise<TrainPatchesResult> {
+  checkText('output', checkObject('options', given).output)
+  const options = await withOwnStart(given)
+  checkText('hypes', options.hypes)
   const hypes = readPatchHypes(options.hypes, options.set)
   tellWithoutEffect(options.hypes, withoutEffectOnPatches(hypes), options.onWarning)
+  if (options.train === undefined)
+    throw new NoduleError('FORMAT', 'no cubes to train on', {
+      path: options.hypes,
+      expected: 'a folder of cubes',
+      remedies: [{ do: 'name one for this run', parameter: 'train' }],
+    })
   const trainPaths = [options.train].flat()
+  checkTexts('train', trainPaths)
   const load = async (path: string): Promise<Checkpoint<PatchHypes>> =>
     loadCheckpointOf(path, 'patches', parsePatchHypes)
   const run = await openRun(options, hypes, { train: trainPaths, test: options.test }, load)
@@ -81,11 +91,13 @@ export async function trainPatches(options: TrainPatchesOptions): Promise<TrainP
   }
   let ahead: ReturnType<typeof sampleAhead> | undefined
   try {
-    const sampler = createSampler(await open(trainPaths), hypes, run.seed)
+    const trainStore = await open(trainPaths)
+    const sampler = createSampler(trainStore, hypes, run.seed)
     const source = { folders: trainPaths, hypes, seed: run.seed }
     ahead = sampleAhead(sampler, source, workers)
     const { batch } = ahead
     const testStore = options.test === undefined ? undefined : await open([options.test])
+    if (testStore !== undefined) tellSharedCubes(trainStore, testStore, options.onWarning)
     if (hypes.solver.early_stopping > 0 && testStore !== undefined && !hasBothKinds(testStore))
       options.onWarning?.(
         `${options.hypes}: solver.early_stopping has no effect with a test of nodules alone, or without any`,

@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs'
+import type { Hypes } from '../config/hypes.js'
 import { cutTile, hypesWindow, imageCanvas, readFrame, tilesOf } from '../dataset/index.js'
 import type { FrameList, ListEntry, ModelFrame } from '../dataset/index.js'
 import { evaluateSlices, pairImages } from '../evaluation/index.js'
+import { NoduleError } from '../errors.js'
 import type { SliceEvaluation } from '../evaluation/index.js'
 import type { ScoredBox } from '../geometry/box.js'
 import { frameOf } from '../inference/raw_frame.js'
@@ -27,10 +29,24 @@ export interface Validation {
 }
 
 /**
- * Refuses a list that `validate` could not judge, such as one that names an image twice: before the training, not at the
- * first look. Throws NoduleError (FORMAT).
+ * Refuses a list that `validate` could not judge, such as one that names an image twice, and tiles that cannot be: before
+ * the training, not at the first look. Throws NoduleError (FORMAT).
  */
-export function checkValidated({ path, entries }: Pick<FrameList, 'path' | 'entries'>): void {
+export function checkValidated(
+  { path, entries }: Pick<FrameList, 'path' | 'entries'>,
+  hypes: Hypes,
+  hypesPath: string,
+): void {
+  const { mm_per_pixel: mmPerPixel, tile_overlap_mm: overlapMm } = hypes.data
+  const side = Math.min(hypes.image_width, hypes.image_height)
+  // As tilesOf rounds it.
+  if (mmPerPixel > 0 && Math.ceil(overlapMm / mmPerPixel - 1e-6) >= side)
+    throw new NoduleError('FORMAT', 'no tiles can share so much', {
+      path: hypesPath,
+      place: 'data.tile_overlap_mm',
+      expected: `less than a frame is wide and high, ${Number((side * mmPerPixel).toFixed(3))} mm, for looks at the whole test (logging.validate_iter)`,
+      actual: String(overlapMm),
+    })
   const nothing = entries.map(({ image_path }) => ({ image_path, rects: [] }))
   pairImages(entries, nothing, { ignoreExcluded: true, truthName: path })
 }

@@ -42,4 +42,24 @@ describe('nodule prepare', () => {
     expect(stderr).toContain('warning: no sheet: no training list has frames')
     expect(status).toBe(0)
   })
+
+  it('says with a sheet what training says of the hypes and of the list', () => {
+    const ball = { x: 26, y: 48, z: 12, radiusMm: 12 }
+    writeScan(join(root, 'one'), { patientId: 'P1', seriesUid: '1.2.1', ball })
+    const hypes = join(root, 'hypes.json')
+    const jitter = { noise: 0.1 }
+    writeFileSync(hypes, JSON.stringify({ biggest_box_px: 2, exp_name: 'x', jitter }))
+    const args = ['prepare', join(root, 'one'), '-o', join(root, 'one-set'), '--split', '1,0,0', '--sheet']
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      ['--import', 'tsx', join(PACKAGE_ROOT, 'src/cli.ts'), ...args, '--hypes', hypes],
+      { cwd: PACKAGE_ROOT, encoding: 'utf8' },
+    )
+    expect(stderr).toContain(`warning: ${hypes}: without effect here: exp_name`)
+    expect(stderr).toContain(`warning: ${hypes}: without effect: jitter.noise (solver.use_jitter is false)`)
+    expect(stderr).toMatch(
+      /warning: .*train\.json: (\d+) of \1 boxes train nothing .* of biggest_box_px \(2\)/,
+    )
+    expect(status).toBe(0)
+  })
 })

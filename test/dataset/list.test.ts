@@ -9,6 +9,7 @@ import { skipMissing } from '../../src/dataset/check_images.js'
 import type { ListEntry } from '../../src/dataset/index.js'
 import { readLists } from '../../src/dataset/list.js'
 import { NoduleError } from '../../src/errors.js'
+import { pairImages } from '../../src/evaluation/index.js'
 
 let folder: string
 beforeAll(async () => {
@@ -191,6 +192,20 @@ describe('checkImages', () => {
     expect(images[0]!.rects).toEqual([{ x1: 30, y1: 3, x2: 40, y2: 20 }])
     expect(warnings[0]).toMatch(/2 boxes were clipped/)
     expect(warnings[1]).toMatch(/1 box lies wholly outside/)
+  })
+
+  it('what is wrong with a box is told by its place in the file, behind dropped ones too', async () => {
+    const rects = [
+      { x1: 3, y1: 3, x2: 3, y2: 9 },
+      { x1: 1, y1: 1, x2: 9, y2: 9, score: 0.5 },
+      { x1: 4, y1: 4, x2: 4, y2: 9 },
+      { x1: 3, y1: 3, x2: 90, y2: 9 },
+    ]
+    const path = written('dropped.json', JSON.stringify([{ image_path: 'a.png', rects }]))
+    for (const list of [readList(path), skipMissing(readLists([path, written('empty.json', '[]')]))])
+      await expect(checkImages(list)).rejects.toMatchObject({ path, place: '/0/rects/3' })
+    const { entries } = readList(path)
+    expect(() => pairImages([{ image_path: 'a.png', rects: [] }], entries)).toThrow(/\/0\/rects\/3\/score/)
   })
 
   it('counts images that are missing or no images', async () => {

@@ -41,6 +41,7 @@ export async function writeSmallCubes(
   seed: number,
   records: (n: number, ball: boolean) => Partial<CubeRecord> = () => ({}),
   hypes = smallHypes(),
+  about: (n: number) => object = () => ({}),
 ): Promise<string> {
   const spec = storedSpec(cubeSpec(hypes))
   const header = { format: CUBES_FORMAT, spec, model: 'first', parameters: {} } as const
@@ -73,6 +74,7 @@ export async function writeSmallCubes(
       seriesInstanceUid: `1.${n}`,
       origin: 'phantom',
       cubes: [record],
+      ...about(n),
     }
     await writer.add(source, sampleCubes(volume, [[7, 16, 16]], spec))
   }

@@ -143,6 +143,16 @@ describe('the loop', () => {
       // The log tells of steps 0 to 2; what comes after is told once the run goes on.
       expect([progress!.logged, progress!.means.count]).toEqual([3, step - 3])
     }
+    // A thread that makes batches may break too, for lack of memory.
+    const broken = join(root, 'broken')
+    const breaks = (n: number): number => {
+      if (n === 3) throw new Error('its thread ended with exit code 1')
+      return n
+    }
+    await expect(fakeRun(broken, { batch: breaks }, { hypes: parseHypes({ logging }) })).rejects.toThrow(
+      'its thread',
+    )
+    expect(readdirSync(join(broken, 'checkpoints'))).toContain('step-000003.safetensors')
     // Nothing was trained: nothing to save.
     await refused(fakeRun(join(root, 'unreadable'), { batch: unreadable }))
     expect(readdirSync(join(root, 'unreadable'))).not.toContain('checkpoints')

@@ -61,6 +61,11 @@ afterAll(() => {
 const run = (output: string, change: Partial<TrainOptions> = {}): ReturnType<typeof train> =>
   train({ hypes: hypesFile, train: list, test: list, output: join(root, output), engine: 'wasm', ...change })
 
+/** These runs are tested on what they are trained on. */
+const unlessShared = (warnings: string[]) => (warning: string) => {
+  if (!warning.includes('the test shares')) warnings.push(warning)
+}
+
 describe('train', () => {
   const engines = (['wasm', 'native'] as const).map((engine) => ({ engine, absent: absent.get(engine) }))
   describe.each(engines)('on $engine', ({ engine, absent }) => {
@@ -202,7 +207,7 @@ describe('train', () => {
 
   it('tells of other data than before, of steps without a rate and of a patience without looks', async () => {
     const warnings: string[] = []
-    const onWarning = (warning: string): number => warnings.push(warning)
+    const onWarning = unlessShared(warnings)
     await run('told', { steps: 1, onWarning })
     await run('told', { steps: 2, resume: true, onWarning })
     expect(warnings).toEqual([])
@@ -229,6 +234,30 @@ describe('train', () => {
     ])
   })
 
+  it('tells of boxes that are in the targets of no cell, and of a test that is trained on', async () => {
+    const warnings: string[] = []
+    const close = join(root, 'close.json')
+    const at = (x1: number): object => ({ x1, y1: 2, x2: x1 + 5, y2: 9 })
+    const entries = [...Array(10).keys()].map((n) => ({ image_path: `${n % 2}.png`, rects: [] as object[] }))
+    entries[0]!.rects = [at(0), at(6), at(12)]
+    const rest = { image_path: '3.png', rects: [at(0)] }
+    writeFileSync(close, JSON.stringify([...entries, rest]))
+    const end = join(root, 'end.json')
+    writeFileSync(end, JSON.stringify([rest]))
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('close', { train: close, test: end, steps: 0, onWarning })
+    expect(warnings.splice(0)).toEqual([
+      `${end}: the test shares 1 of 1 image (${root}/3.png) with the training: it does not tell how the model does on others`,
+      `${close}: 1 of 4 boxes trains nothing where frames are shown as they are: 1 beyond rnn_len (2) in its cell`,
+    ])
+    // What data.truncate_data leaves out is not trained on.
+    const set = ['data.truncate_data=true']
+    await run('closeCut', { train: close, test: end, steps: 0, set, onWarning })
+    expect(warnings).toEqual([
+      `${close}: 1 of 3 boxes trains nothing where frames are shown as they are: 1 beyond rnn_len (2) in its cell`,
+    ])
+  })
+
   it('looks at the first frames of the test list alone where data.truncate_data says so', async () => {
     const long = join(root, 'long.json')
     const entries = JSON.parse(readFileSync(list, 'utf8')) as { image_path: string }[]
@@ -252,12 +281,22 @@ describe('train', () => {
       place: '/5/image_path',
     })
     expect(existsSync(join(root, 'twice'))).toBe(false)
+    // Frames of 48 x 32 mm.
+    const narrow = [...set, 'data.mm_per_pixel=0.5', 'data.tile_overlap_mm=32']
+    await expect(run('twice', { steps: 2, set: narrow })).rejects.toMatchObject({
+      code: 'FORMAT',
+      path: hypesFile,
+      place: 'data.tile_overlap_mm',
+      expected:
+        'less than a frame is wide and high, 32 mm, for looks at the whole test (logging.validate_iter)',
+    })
+    expect(existsSync(join(root, 'twice'))).toBe(false)
     await run('twice', { test: twice, steps: 1 })
 
     const bare = join(root, 'bare.json')
     writeFileSync(bare, JSON.stringify(entries.map((entry) => ({ ...entry, rects: [] }))))
     const warnings: string[] = []
-    const onWarning = (warning: string): number => warnings.push(warning)
+    const onWarning = unlessShared(warnings)
     await run('bare', { test: bare, steps: 1, set: [...set, 'solver.early_stopping=2'], onWarning })
     const few = 'jitter.noise=0.1'
     await run('bareToo', {

@@ -56,6 +56,24 @@ describe('training the second stage', () => {
     expect(error.message).toContain('expected "detector" but received "patches"')
   }, 60_000)
 
+  it('tells of volumes and patients of the test that are trained on too', async () => {
+    const warnings: string[] = []
+    const o = { steps: 0, onWarning: (warning: string) => warnings.push(warning) }
+    const why = 'with the training: it does not tell how the model does on others'
+    await run('sameFolder', { ...o, test: cubes })
+    // Phantoms of other seeds have the same numbers.
+    const own = (n: number): object => ({
+      patientId: n === 3 ? 'P7' : `PHANTOM-${n}`,
+      seriesInstanceUid: `2.${n}`,
+    })
+    const alike = await writeSmallCubes(join(root, 'alike'), 6, 3, undefined, undefined, own)
+    await run('samePatient', { ...o, train: [others, cubes], test: alike })
+    expect(warnings).toEqual([
+      `${cubes}: the test shares 40 of 40 volumes (such as 1 0) and 40 of 40 patients (such as P0) ${why}`,
+      `${alike}: the test shares 1 of 6 patients (P7) ${why}`,
+    ])
+  })
+
   it('starts from the weights of another run, or tells which keys and tensors differ', async () => {
     const first = await run('first', { steps: 2 })
     const start = { set: [`solver.weights=${first.checkpoint}`], steps: 0 }
@@ -87,7 +105,9 @@ describe('training the second stage', () => {
     const onWarning = (warning: string): number => warnings.push(warning)
     await run('noLooks', { set: [...set, 'solver.early_stopping=1'], steps: 5, onWarning })
     expect(warnings).toEqual([`${hypes}: solver.early_stopping has no effect without a test`])
-    const balls = await writeSmallCubes(join(root, 'balls'), 4, 3, () => ({ labels: { nodule: 1 } }))
+    const ofOne = (): object => ({ labels: { nodule: 1 } })
+    const strangers = (n: number): object => ({ patientId: `B${n}` })
+    const balls = await writeSmallCubes(join(root, 'balls'), 4, 3, ofOne, undefined, strangers)
     await run('oneKind', { test: balls, set: [...set, 'solver.early_stopping=1'], steps: 1, onWarning })
     expect(warnings.slice(1)).toEqual([
       `${hypes}: solver.early_stopping has no effect with a test of nodules alone, or without any`,
@@ -114,6 +134,18 @@ describe('training the second stage', () => {
     const average = a!.tensors.get('model/head/dense/weights')!.data
     expect(average).not.toEqual(a!.tensors.get('optimizer/raw/head/dense/weights')!.data)
   }, 60_000)
+
+  it('goes on by the hypes and the cubes that it was started with where none are given', async () => {
+    const warnings: string[] = []
+    const onWarning = (warning: string): number => warnings.push(warning)
+    await run('own', { steps: 2, set: ['solver.learning_rate=0.01'], train: [cubes, others] })
+    const output = join(root, 'own')
+    const o = { output, resume: true, engine: 'wasm', steps: 4, onWarning } as const
+    await expect(trainPatches(o)).resolves.toMatchObject({ step: 4 })
+    expect(warnings).toEqual([])
+    const error = await refused(trainPatches({ hypes, output: join(root, 'none'), engine: 'wasm' }))
+    expect(error.message).toContain('no cubes to train on: expected a folder of cubes')
+  })
 
   it('starts from the weights of solver.weights, which lies beside the hypes or in the working directory', async () => {
     const { checkpoint } = await run('parent', { steps: 3 })

@@ -1,4 +1,4 @@
-import { checkNumber } from '../../check.js'
+import { checkInteger, checkNumber } from '../../check.js'
 import { clipBox } from '../../geometry/box.js'
 import type { EdgeBox } from '../../geometry/box.js'
 import { imageToFrame } from '../../geometry/frame.js'
@@ -17,7 +17,7 @@ export interface BoxRule {
 }
 
 export function checkBoxRule(rule: BoxRule): void {
-  checkNumber('minReaders', rule.minReaders, 1, 100)
+  checkInteger('minReaders', rule.minReaders, 1, 100)
   checkNumber('minAxialDiameterMm', rule.minAxialDiameterMm, 0, 1000)
   checkNumber('minBoxPx', rule.minBoxPx, 0, 4096)
   checkNumber('padBoxPx', rule.padBoxPx, 0, 4096)

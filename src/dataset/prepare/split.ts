@@ -1,4 +1,4 @@
-import { checkInteger, invalidParameter, show } from '../../check.js'
+import { checkInteger, checkNumber, invalidParameter, show } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import { readText } from '../../files.js'
 import { createRandom } from '../../random.js'
@@ -49,6 +49,8 @@ export function splitPatients(
   seed: number,
 ): Map<string, string> {
   if (rule.kind === 'given') return givenParts(series, rule)
+  if (rule.kind === 'folds') checkInteger('folds', rule.folds, 2, 1000)
+  else for (const [name, part] of Object.entries(rule.fractions)) checkNumber(`fractions.${name}`, part, 0, 1)
   const random = createRandom(seed)
   const ranked = [...new Set(series.map((item) => item.patientId))]
     .map((id) => ({ id, rank: random.fork(`patient ${id}`).uniform() }))

@@ -26,6 +26,7 @@ export function registerWasmKernels(): void {
   }
   const matrixProduct = original('BatchMatMul')
   const convolution = original('Conv2D')
+  const pooling = original('MaxPool')
   const kernels = [
     ...['Conv2D', 'FusedConv2D', 'DepthwiseConv2dNative', 'FusedDepthwiseConv2D'].map((name) => {
       const before = original(name)
@@ -34,6 +35,7 @@ export function registerWasmKernels(): void {
     wasmKernel('BatchMatMul', (call) => matMul(call, matrixProduct)),
     wasmKernel('Conv2DBackpropFilter', (call) => filterGradient(call, matrixProduct)),
     wasmKernel('Conv2DBackpropInput', (call) => inputGradient(call, matrixProduct, convolution)),
+    wasmKernel('MaxPool', (call) => maxPool(call, pooling)),
     wasmKernel('MaxPoolGrad', maxPoolGradient),
     wasmKernel('AvgPoolGrad', averagePoolGradient),
     wasmKernel('UnsortedSegmentSum', unsortedSegmentSum),
@@ -256,7 +258,47 @@ function poolInfo(attrs: NamedAttrMap, shape: number[]): Conv2DInfo {
   )
 }
 
-/** dy goes to the first maximum of its window. tfjs's own kernel is slow, and wrong in test/engine's case. */
+/** As tfjs's own, but NaN is the maximum of its window: tfjs takes another one, so that the loss hides it. */
+function maxPool(call: Call, original: Original): TensorInfo {
+  const { inputs, attrs, backend } = call
+  const { x } = inputs as { x: TensorInfo }
+  const out = original(call)
+  if (!mayHaveNaN(view(backend, x))) return out
+  const to = view(backend, out)
+  const from = view(backend, x)
+  forWindows(poolInfo(attrs, x.shape), (at, pixel, channels) => {
+    for (let i = 0; i < channels; i++) if (Number.isNaN(from[pixel + i]!)) to[at + i] = NaN
+  })
+  return out
+}
+
+/** Their sum tells, which costs least; Infinity and -Infinity make it NaN too. */
+function mayHaveNaN(values: Float32Array): boolean {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]!
+  return Number.isNaN(sum)
+}
+
+/** Calls visit(first channel of an output pixel, that of an input pixel of its window, channels), output by output. */
+function forWindows(c: Conv2DInfo, visit: (at: number, pixel: number, channels: number) => void): void {
+  const channels = c.inChannels
+  for (let n = 0, at = 0; n < c.batchSize; n++)
+    for (let oy = 0; oy < c.outHeight; oy++)
+      for (let ox = 0; ox < c.outWidth; ox++, at += channels) {
+        const top = oy * c.strideHeight - c.padInfo.top
+        const left = ox * c.strideWidth - c.padInfo.left
+        const bottom = Math.min(c.inHeight, top + c.filterHeight)
+        const right = Math.min(c.inWidth, left + c.filterWidth)
+        for (let y = Math.max(0, top); y < bottom; y++)
+          for (let x = Math.max(0, left); x < right; x++)
+            visit(at, ((n * c.inHeight + y) * c.inWidth + x) * channels, channels)
+      }
+}
+
+/**
+ * dy goes to the first maximum of its window; NaN wins, the last one, as in the native engine. tfjs's own kernel is slow,
+ * and wrong in test/engine's case.
+ */
 function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
   const { input, dy } = inputs as { input: TensorInfo; dy: TensorInfo }
   const c = poolInfo(attrs, input.shape)
@@ -280,8 +322,9 @@ function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
           for (let column = Math.max(0, left); column < right; column++) {
             const pixel = ((n * c.inHeight + y) * c.inWidth + column) * channels
             for (let i = 0; i < channels; i++) {
-              if (!(x[pixel + i]! > best[i]!)) continue
-              best[i] = x[pixel + i]!
+              const value = x[pixel + i]!
+              if (!(value > best[i]! || Number.isNaN(value))) continue
+              best[i] = value
               place[i] = pixel + i
             }
           }

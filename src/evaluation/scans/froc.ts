@@ -1,3 +1,4 @@
+import { checkNumber } from '../../check.js'
 import { argsort } from '../statistics/argsort.js'
 
 /** False positives per scan at which LUNA16 reads the sensitivity. */
@@ -68,6 +69,7 @@ export function frocCurve(vectors: FrocVectors, scans: number, official = false)
  * Null without true nodules.
  */
 export function sensitivityAt(curve: readonly FrocPoint[], rate: number): number | null {
+  checkNumber('rate', rate, 0, 1e9)
   let low = 0
   let high = curve.length
   while (low < high) {

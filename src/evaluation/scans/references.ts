@@ -46,6 +46,7 @@ export async function readReferences(
 ): Promise<{ scans: ScanReference[]; series: Series[]; warnings: string[] }> {
   checkTexts('folders', folders)
   checkTexts('xml', xml)
+  checkRule(options)
   const warnings: string[] = []
   const { series: found, skipped } = await findSeries([...folders])
   const damaged = skipped.filter((file) => file.kind === 'damaged')
@@ -98,14 +99,20 @@ export async function readReferences(
   return { scans, series: all, warnings }
 }
 
+function checkRule(o: ReferenceOptions): { minReaders: number; minAxialDiameter: number } {
+  return {
+    minReaders: checkInteger('minReaders', o.minReaders ?? 3, 1, 100),
+    minAxialDiameter: checkNumber('minAxialDiameterMm', o.minAxialDiameterMm ?? 3, 0, 1000),
+  }
+}
+
 /** The reference of one scan. */
 export function referenceOf(
   series: Series,
   placed: PlacedReading,
   options: ReferenceOptions = {},
 ): ScanReference {
-  const minReaders = checkInteger('minReaders', options.minReaders ?? 3, 1, 100)
-  const minAxialDiameter = checkNumber('minAxialDiameterMm', options.minAxialDiameterMm ?? 3, 0, 1000)
+  const { minReaders, minAxialDiameter } = checkRule(options)
   const consensus = consensusNodules(placed, series.geometry)
   const seriesUid = series.seriesInstanceUid
   const included: Finding[] = []

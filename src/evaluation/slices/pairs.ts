@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { NoduleError } from '../../errors.js'
 import { checkNumber, invalidParameter } from '../../check.js'
 import type { NoduleMeasures } from '../../dataset/index.js'
+import { rectIndex } from '../../dataset/list.js'
 import type { EdgeBox, ScoredBox } from '../../geometry/box.js'
 import { dropOverlapping } from '../../inference/stitch.js'
 import { agree, count } from '../../words.js'
@@ -135,14 +136,17 @@ export function pairImages(
   for (const [index, entry] of truth.entries()) {
     const at = predictionOf[index]!
     if (at < 0 && mismatch === 'skip') continue
-    const boxes = entry.rects.map((rect, r) => checkBox(rect, truthName, `/${index}/rects/${r}`))
+    const boxes = entry.rects.map((rect, r) =>
+      checkBox(rect, truthName, `/${index}/rects/${rectIndex(entry.rects, r)}`),
+    )
     const withArea = [...boxes.keys()].filter((r) => hasArea(boxes[r]!))
     const kept = withArea.map((r) => boxes[r]!)
     dropped.truth += boxes.length - kept.length
     const measures = readMeasures(entry, truthName, `/${index}/nodule/measures`)
     let detections: ScoredBox[] = []
-    for (const [r, rect] of (at < 0 ? [] : predictions[at]!.rects).entries()) {
-      const place = `/${at}/rects/${r}`
+    const predicted = at < 0 ? [] : predictions[at]!.rects
+    for (const [r, rect] of predicted.entries()) {
+      const place = `/${at}/rects/${rectIndex(predicted, r)}`
       const box = checkBox(rect, predictionsName, place)
       if (rect.score === undefined || !Number.isFinite(rect.score)) {
         throw new NoduleError('FORMAT', 'wrong score', {
@@ -224,7 +228,7 @@ function readMeasures(
       if (value !== undefined && !Number.isFinite(value)) {
         throw new NoduleError('FORMAT', 'wrong measures', {
           path,
-          place: `${place}/${r}/${name}`,
+          place: `${place}/${rectIndex(rects, r)}/${name}`,
           expected: 'finite number',
           actual: String(value),
         })

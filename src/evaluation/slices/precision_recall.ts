@@ -1,3 +1,5 @@
+import { checkNumber } from '../../check.js'
+
 /** Counts and ratios where detections at or above `threshold` are kept. */
 export interface CurvePoint {
   threshold: number
@@ -71,6 +73,7 @@ function bestPoint(
   given: (point: CurvePoint) => number | null,
   wanted: (point: CurvePoint) => number | null,
 ): OperatingPoint {
+  checkNumber('target', target, 0, 1)
   let value: number | null = null
   let threshold: number | null = null
   for (const point of curve) {

@@ -1,4 +1,4 @@
-import { checkNumber } from '../../check.js'
+import { checkNumber, invalidParameter } from '../../check.js'
 import { GrowingMatch, isOnExcluded } from './match.js'
 import { pairImages } from './pairs.js'
 import {
@@ -126,6 +126,7 @@ function byFallingScore(images: readonly ImagePair[], tiesReversed = false): Ent
 
 /** The precision-recall curve: one point per distinct score, from the highest down. */
 export function sliceCurve(images: readonly ImagePair[], minIou: number): CurvePoint[] {
+  checkNumber('iou', minIou, 1e-6, 1)
   const truthBoxes = images.reduce((sum, image) => sum + image.truth.length, 0)
   const matches = images.map((image) => new GrowingMatch(image.truth, image.detections, minIou))
   const order = byFallingScore(images)
@@ -171,6 +172,7 @@ export interface TensorBoxPoint {
  * cannot show it at IoU >= 0.5.
  */
 export function tensorBoxCurve(images: readonly ImagePair[], minIou: number): TensorBoxPoint[] {
+  checkNumber('iou', minIou, 1e-6, 1)
   const truthBoxes = images.reduce((sum, image) => sum + image.truth.length, 0)
   const matches = images.map((image) => new GrowingMatch(image.truth, image.detections, minIou))
   // doRPC.py sorts upwards and reverses, which turns ties around.
@@ -226,6 +228,9 @@ export interface ImageOutcome {
 
 /** The outcome of every image where detections of at least `threshold` are kept. */
 export function outcomesAt(images: readonly ImagePair[], threshold: number, minIou: number): ImageOutcome[] {
+  if (typeof threshold !== 'number' || Number.isNaN(threshold))
+    throw invalidParameter('threshold', 'number', threshold)
+  checkNumber('iou', minIou, 1e-6, 1)
   return images.map(({ image, index, truth, detections, excluded }) => {
     const match = new GrowingMatch(truth, detections, minIou)
     const kept = detections

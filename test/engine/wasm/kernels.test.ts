@@ -38,6 +38,8 @@ async function expectParity(
   })
 }
 
+const engines = await probeEngines()
+
 beforeAll(async () => {
   await startEngine('wasm')
 })
@@ -126,6 +128,30 @@ describe('wasm engine', () => {
       // The gradient of an average is tested in native_fused.test.ts: tfjs's cpu kernel has it wrong at the border.
       return max ? [y, tf.grad(pool)(x!, tf.tensor(random(y.shape, 'dy').data, y.shape))] : [y]
     })
+  })
+
+  const native = engines.find(({ name }) => name === 'native')?.reason
+  it.skipIf(native !== undefined)('NaN is the maximum of its window, as in the native engine', async () => {
+    // Alone, several in a window, at the border, and beside infinities.
+    const { shape, data } = random([2, 9, 10, 17], 'x')
+    for (const at of [0, 1, 17, 40, 700, 701, 1500, 2900, data.length - 1]) data[at] = NaN
+    data.set([Infinity, -Infinity, NaN, Infinity], 2000)
+    const seen: number[][] = []
+    for (const engine of ['native', 'wasm'] as const) {
+      await startEngine(engine)
+      const pool = (a: tf.Tensor): tf.Tensor => tf.maxPool(a as tf.Tensor4D, 3, 2, 'same')
+      seen.push(
+        tf.tidy(() => {
+          const x = tf.tensor(data, shape)
+          const y = pool(x)
+          // Whole numbers: sums do not depend on their order.
+          const dy = tf.round(tf.mul(tf.tensor(random(y.shape, 'dy').data, y.shape), 100))
+          return [y, tf.grad(pool)(x, dy)].flatMap((tensor) => [...tensor.dataSync()])
+        }),
+      )
+    }
+    expect(seen[1]).toEqual(seen[0])
+    expect(seen[0]!.filter(Number.isNaN).length).toBeGreaterThan(8)
   })
 
   it.each([true, false])('batch norm with relu %s, forward and backward', async (relu) => {
