@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -228,6 +229,23 @@ describe('prepareDataset', () => {
     expect(warnings.join('\n')).toContain('3.dcm')
     expect(warnings.join('\n')).toContain('annotations.xml')
     expect(preparedTable(output, result, [])).toMatch(/failed .*c: /)
+  })
+
+  it('a file that is gone by its turn costs its scan only, also where the inputs lie in the output folder', async () => {
+    const inputs = [join(output, 'raw')]
+    renameSync(scans, inputs[0]!)
+    const gone = join(inputs[0]!, 'c/3.dcm')
+    const { manifest, made } = await prepare({
+      inputs,
+      onProgress: (done) => (done === 1 ? rmSync(gone) : undefined),
+    })
+    expect(made).toBe(3)
+    expect(manifest.failed.map(({ error }) => error)).toEqual([
+      `${gone}: cannot read: no such file or folder`,
+    ])
+    rmSync(join(output, 'frames'), { recursive: true })
+    writeFileSync(join(output, 'frames'), '')
+    await expect(prepare({ inputs })).rejects.toThrow(/frames.*: cannot write: /)
   })
 
   it('draws a ratio of negatives, removes frames that are no longer wanted, pads boxes', async () => {
