@@ -4,6 +4,7 @@ import { invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { ANNOLIST_FORMATS, gunzip, parseAnnolist } from '../formats/annolist.js'
+import type { AnnolistFormat } from '../formats/annolist.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { checkShape, isObject, parseJson } from '../json.js'
@@ -118,14 +119,29 @@ export function originOf({ path, origins }: Pick<FrameList, 'path' | 'origins'>,
  * Throws NoduleError (FILE, FORMAT) that names the file and the JSON pointer.
  */
 export function readList(path: string): FrameList {
-  const packed = /\.gz$/i.test(path)
+  const { packed, format } = listKind(path)
   const raw = readRegularSync(path, { action: 'read list', limit: MAX_TEXT_BYTES })
   const bytes = packed ? gunzip(raw, path, MAX_TEXT_BYTES) : raw
-  const [, ending] = /\.(\w+)(?:\.gz)?$/i.exec(path) ?? []
-  const format = ANNOLIST_FORMATS.find((one) => one === ending?.toLowerCase())
   const value =
     format === undefined ? parseListJson(bytes.toString('utf8'), path) : parseAnnolist(bytes, format, path)
   return parseList(value, path)
+}
+
+/** What a list is read as, by its name; without a format as JSON. */
+function listKind(path: string): { packed: boolean; format: AnnolistFormat | undefined } {
+  const [, ending] = /\.(\w+)(?:\.gz)?$/i.exec(path) ?? []
+  const format = ANNOLIST_FORMATS.find((one) => one === ending?.toLowerCase())
+  return { packed: /\.gz$/i.test(path), format }
+}
+
+/** Throws NoduleError (UNSUPPORTED) for a name under which `readList` would not read what `writeList` writes. */
+export function checkListName(path: string): void {
+  const { packed, format } = listKind(path)
+  if (packed || format !== undefined)
+    throw new NoduleError('UNSUPPORTED', 'lists are written as plain JSON only', {
+      path,
+      expected: 'a name that ends with .json',
+    })
 }
 
 /** Reads lists as one: `path` names the first, image paths are absolute. Throws as `readList`. */
@@ -164,9 +180,10 @@ export function parseList(value: unknown, path: string): FrameList {
 
 /**
  * Writes a list, one entry a line. The entries are checked as `readList` checks them; errors name `path` and the
- * JSON pointer, and nothing is written.
+ * JSON pointer, and nothing is written. Throws as `checkListName`, too.
  */
 export async function writeList(path: string, entries: readonly ListEntry[]): Promise<void> {
+  checkListName(path)
   for (const [index, entry] of entries.entries()) parseEntry(entry, path, `/${index}`, undefined)
   const lines = entries.map((entry) => JSON.stringify(entry))
   await writeFileAtomic(path, lines.length === 0 ? '[]\n' : `[\n${lines.join(',\n')}\n]\n`)

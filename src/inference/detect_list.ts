@@ -7,6 +7,7 @@ import {
   tilesOf,
   writeList,
 } from '../dataset/index.js'
+import { checkListName } from '../dataset/list.js'
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { boxArea, clipBox } from '../geometry/box.js'
@@ -47,7 +48,7 @@ export interface DetectListResult {
  * true ones: pixels of the image, `score` in [0, 1]. With `data.mm_per_pixel` the images, of any size, are tiled. `image_path` and other keys stay as they are. Images that cannot
  * be read are reported and left out. Nothing is written when the work is aborted.
  *
- * @throws NoduleError (FILE, FORMAT) of the lists
+ * @throws NoduleError (FILE, FORMAT) of the lists; (UNSUPPORTED) for an output that no list is read from as JSON
  */
 export async function detectList(
   listPath: string,
@@ -55,6 +56,8 @@ export async function detectList(
   output: string,
   o: DetectListOptions = {},
 ): Promise<DetectListResult> {
+  // Better known before the work.
+  checkListName(output)
   const list = readList(listPath)
   const parameters = o.parameters ?? DETECT_DEFAULTS
   checkStitchParameters(parameters)

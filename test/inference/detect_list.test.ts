@@ -64,6 +64,17 @@ describe('detectList', () => {
     ])
   })
 
+  test.each(['out.json.gz', 'out.al', 'out.IDL'])(
+    'refuses the output %s, which is not read as JSON',
+    async (name) => {
+      await writeFile(join(folder, 'list.json'), '[]')
+      await expect(detectList(join(folder, 'list.json'), session, join(folder, name))).rejects.toMatchObject({
+        ...{ code: 'UNSUPPORTED', path: join(folder, name), expected: 'a name that ends with .json' },
+      })
+      expect(await readdir(folder)).not.toContain(name)
+    },
+  )
+
   test('keeps paths and other keys, replaces the boxes', async () => {
     const truth = [{ x1: 1, y1: 2, x2: 3, y2: 4 }]
     const result = await run([{ image_path: 'a.png', rects: truth, extra: { kept: true } }])
