@@ -1,6 +1,6 @@
 import { checkNumber, invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { checkCanWrite, writeFileAtomic } from '../files.js'
 import { combinedConfidence, logit, openPatchSession, sizeTerm } from '../inference/index.js'
 import type { SessionOptions } from '../inference/index.js'
 import { modelMetadata } from '../onnx/metadata.js'
@@ -49,6 +49,8 @@ const EDGES = [0, 0.05, 0.2, 0.5, 0.8, 1]
  */
 export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
   if (o.size !== undefined) checkNumber('size', o.size, -10, 10)
+  // Better known before the work.
+  await checkCanWrite(o.output ?? o.second)
   let stores: CubeStore[] = []
   const session = await openPatchSession(o.second, o.session)
   try {

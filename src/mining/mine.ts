@@ -7,6 +7,7 @@ import type { InsertionPlan } from '../dataset/prepare/inserted_copy.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { NoduleError, stackOf, unexpectedFailure } from '../errors.js'
+import { checkCanWrite } from '../files.js'
 import { sha256 } from '../hash.js'
 import type { Session } from '../inference/index.js'
 import { CUBES_FORMAT, cubeSpec, openCubes, storedSpec, writeCubes } from '../patches/index.js'
@@ -79,6 +80,7 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   for (const path of lists) {
     checkListName(path)
     readList(path)
+    await checkCanWrite(path)
   }
   const fine = cubeSpec(o.hypes).fine
   const spec = storedSpec(cubeSpec(o.hypes))

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -233,6 +233,15 @@ describe('mining stacks', () => {
     await isChanged
     const hard = readList(shared).entries.map(({ nodule }) => nodule?.hard)
     expect(hard).toEqual([readList(list).entries[0]!.nodule!.hard, others, undefined])
+  })
+
+  it.skipIf(process.getuid?.() === 0)('looks first whether the lists can be written', async () => {
+    const locked = mkdtempSync(join(root, 'locked-'))
+    writeFileSync(join(locked, 'list.json'), readFileSync(list))
+    chmodSync(locked, 0o500)
+    const error = await refused(run('unwritten', { lists: [join(locked, 'list.json')] }))
+    expect(error.message).toContain('cannot write: permission denied')
+    expect(existsSync(join(root, 'unwritten'))).toBe(false)
   })
 
   it('refuses lists that would not be read again as what is written', async () => {
