@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, rmSync, statSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { BroadcastChannel, isMainThread, receiveMessageOnPort } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
 import { sha256 } from './hash.js'
@@ -48,17 +48,20 @@ function tell(note: Note): void {
 /** A name beside `path` for its content until that is whole; removed when the process ends, unless it is forgotten. */
 export function temporaryFor(path: string): string {
   // Absolute: the process may change its folder.
-  const place = resolve(path)
-  clearKilled(dirname(place))
-  const ending = temporaryEnding()
-  tell({ path: place + ending, isGone: false })
-  return path + ending
+  const folder = dirname(resolve(path))
+  clearKilled(folder)
+  const name = shortened(basename(path)) + temporaryEnding()
+  tell({ path: join(folder, name), isGone: false })
+  return join(dirname(path), name)
 }
 
-/*
- * The ending tells whose file it is: `.PID-SYSTEM START RANDOM.part`, all of base 36. Short, since names have at most 255
- * bytes.
- */
+/** A name that an ending of 22 bytes can follow: file systems take 255 bytes. */
+function shortened(name: string): string {
+  const bytes = Buffer.from(name)
+  return bytes.length <= 233 ? name : bytes.toString('latin1', 0, 200).replaceAll(/[^\w.-]/g, '_')
+}
+
+/** Of an ending, which tells whose file it is: `.PID-SYSTEM START RANDOM.part`, all of base 36. */
 const ENDING = /\.([\da-z]{1,6})-([\da-z]{4})([\da-z]{2})[\da-z]{4}\.part$/
 const brief = (text: string, length: number): string =>
   BigInt(`0x${sha256(text)}`)
