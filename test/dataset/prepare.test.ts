@@ -193,6 +193,25 @@ describe('prepareDataset', () => {
     expect(contents(output)).toEqual(before)
   })
 
+  it('does a scan again whose record is damaged', async () => {
+    await prepare()
+    const before = contents(output)
+    const folder = join(output, 'scans')
+    const damages: [string, unknown][] = [
+      ...[null, [null], {}].map((value): [string, unknown] => ['nodules', value]),
+      ...[null, [null], [{ image_path: 'a.png' }]].map((value): [string, unknown] => ['entries', value]),
+      ...(['slices', 'frames', 'warnings', 'damaged'] as const).map((key): [string, unknown] => [key, 'x']),
+    ]
+    const [name] = readdirSync(folder)
+    const path = join(folder, name!)
+    const record = JSON.parse(readFileSync(path, 'utf8')) as object
+    for (const [key, value] of damages) {
+      writeFileSync(path, JSON.stringify({ ...record, [key]: value }))
+      expect((await prepare()).unchanged).toBe(3)
+      expect(contents(output)).toEqual(before)
+    }
+  })
+
   it('goes on after an interruption as if there had been none', async () => {
     const stop = new AbortController()
     const interrupted = prepare({
