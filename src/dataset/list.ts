@@ -238,7 +238,7 @@ function quoteNumberWords(text: string): string | undefined {
 const BOX = { x1: 'number', y1: 'number', x2: 'number', y2: 'number' } as const
 
 /** Of what nodule wrote beside an image, as far as programs rely on it; other tools' lists may have less. */
-const SOURCE: Shape = {
+const SOURCE = {
   'patientId?': 'text',
   'seriesInstanceUid?': 'text',
   'sopInstanceUid?': 'text',
@@ -262,7 +262,8 @@ const SOURCE: Shape = {
   'measures?': [{}],
   'excluded?': [BOX],
   'hard?': [BOX],
-}
+} satisfies Shape
+const MAY_BE_ABSENT = Object.keys(SOURCE).map((key) => key.replace('?', ''))
 
 function parseEntry(
   item: unknown,
@@ -286,8 +287,11 @@ function parseEntry(
   }
   const entry: ListEntry = { ...item, image_path: imagePath, rects: boxes }
   if (item['nodule'] !== undefined) {
-    const source = item['nodule'] as Record<string, unknown>
-    checkShape(source, SOURCE, path, 'wrong value', `${pointer}/nodule`)
+    checkShape(item['nodule'], SOURCE, path, 'wrong value', `${pointer}/nodule`)
+    const source: Record<string, unknown> = { ...item['nodule'] }
+    entry.nodule = source as unknown as FrameSource
+    // What may be absent may be null.
+    for (const key of MAY_BE_ABSENT) if (source[key] === null) delete source[key]
     // Ids and measures stay beside their boxes where a box was dropped.
     const beside = Object.entries(source).filter(
       ([key, list]) =>
@@ -295,7 +299,7 @@ function parseEntry(
     ) as [string, unknown[]][]
     if (beside.length > 0 && kept.length < rects.length) {
       const left = beside.map(([key, list]) => [key, kept.map((index) => list[index])] as const)
-      entry.nodule = { ...source, ...Object.fromEntries(left) } as unknown as FrameSource
+      Object.assign(source, Object.fromEntries(left))
     }
   }
   return entry

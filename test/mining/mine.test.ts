@@ -244,6 +244,19 @@ describe('mining stacks', () => {
     expect(existsSync(join(root, 'unwritten'))).toBe(false)
   })
 
+  it('an entry that does not say where its frame lies stays as it is', async () => {
+    const bare = join(root, 'bare.json')
+    const entry = {
+      image_path: 'a.png',
+      rects: [],
+      nodule: { ...readList(list).entries[0]!.nodule, mapping: null },
+    }
+    writeFileSync(bare, JSON.stringify([entry]))
+    const before = readList(bare).entries
+    expect((await run('bare', { lists: [bare] })).hardEntries).toBe(0)
+    expect(readList(bare).entries).toEqual(before)
+  })
+
   it('refuses lists that would not be read again as what is written', async () => {
     const packed = join(root, 'list.json.gz')
     writeFileSync(packed, gzipSync(readFileSync(list)))
