@@ -183,6 +183,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   ENOSPC: 'no space left on the device',
   ENAMETOOLONG: 'the name is too long',
   ELOOP: 'its links go in a circle',
+  EPIPE: 'nobody reads from the pipe any more',
   EROFS: 'the file system is read-only',
 }
 
