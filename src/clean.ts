@@ -48,9 +48,19 @@ export function unescapeXml(text: string): string {
 
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i
 
-/** A cell of CSV: one line, quoted where it must be, and never a formula for a spreadsheet (also not by a wide sign). */
+/** What a spreadsheet takes for a formula (also by a wide sign), be it behind apostrophes. */
+const isFormula = (text: string): boolean =>
+  /^'*\s*[=+@\uff0b\uff0d\uff1d\uff20-]/.test(text) && !NUMBER.test(text)
+
+/** A cell of CSV: one line, quoted where it must be, and never a formula for a spreadsheet: an apostrophe keeps it a text. */
 export function csvCell(text: string): string {
   const plain = plainText(text)
-  const shown = /^\s*[=+@\uff0b\uff0d\uff1d\uff20-]/.test(plain) && !NUMBER.test(plain) ? `'${plain}` : plain
+  const shown = isFormula(plain) ? `'${plain}` : plain
   return /[",]/.test(shown) ? `"${shown.replaceAll('"', '""')}"` : shown
+}
+
+/** The text of a cell that `csvCell` wrote, its quotes taken off already. */
+export function fromCsvCell(cell: string): string {
+  const rest = cell.slice(1)
+  return cell.startsWith("'") && isFormula(rest) ? rest : cell
 }

@@ -181,7 +181,9 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EISDIR: 'is a folder',
   ENOTDIR: 'is not a folder',
   ENOSPC: 'no space left on the device',
+  ENAMETOOLONG: 'the name is too long',
   ELOOP: 'its links go in a circle',
+  EPIPE: 'nobody reads from the pipe any more',
   EROFS: 'the file system is read-only',
 }
 

@@ -94,3 +94,12 @@ const isList = (shape: Shape): shape is readonly [Shape] | readonly [Shape, numb
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** Takes the keys that are null out of parsed JSON, at any depth: other programs write so what is absent. */
+export function dropNulls(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const [key, one] of Object.entries(value as Record<string, unknown>)) {
+    if (one === null && !Array.isArray(value)) delete (value as Record<string, unknown>)[key]
+    else dropNulls(one)
+  }
+}

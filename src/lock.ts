@@ -1,11 +1,12 @@
 /** A folder that one process writes to at a time. */
 import { randomBytes } from 'node:crypto'
-import { readFileSync, readlinkSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { rmSync, statSync, utimesSync } from 'node:fs'
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { NoduleError, fileError } from './errors.js'
 import { isObject, parseJson } from './json.js'
 import { makeOutputFolder, readText } from './files.js'
+import { startOf, thisSystem } from './processes.js'
 
 /** Its name in the folder. */
 export const LOCK_NAME = 'in-use.lock'
@@ -17,9 +18,8 @@ const STALE = 120_000
 interface Holder {
   token: string
   pid: number
-  /** When the process started, in the system's own count: a number may be given to another process later. */
+  /** As `startOf` and `thisSystem` tell. */
   started: string
-  /** The run of the system that numbers the processes: on another machine the number says nothing. */
   system: string
   since: string
 }
@@ -37,7 +37,7 @@ export async function lockFolder(folder: string, what: string): Promise<() => vo
   const own: Holder = {
     token: randomBytes(12).toString('hex'),
     pid: process.pid,
-    started: processOf(process.pid).started,
+    started: startOf(process.pid) ?? '',
     system: thisSystem(),
     since: new Date().toISOString(),
   }
@@ -141,37 +141,7 @@ function isAlive({ pid, started, system }: Holder, path: string): boolean {
       return false
     }
   }
-  if (pid !== process.pid)
-    try {
-      process.kill(pid, 0)
-    } catch (error) {
-      // EPERM: there is one, of another user.
-      if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
-    }
-  const now = processOf(pid)
-  // Killed, though its number stays until its parent asks for it: in containers nobody may.
-  if (now.state === 'Z' || now.state === 'X') return false
-  return started === now.started
-}
-
-/** Linux tells a process's state, and when it started; elsewhere its number alone has to do. */
-function processOf(pid: number): { state: string; started: string } {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    // The name in brackets may hold blanks and brackets.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { state: fields[0] ?? '', started: fields[19] ?? '' }
-  } catch {
-    return { state: '', started: '' }
-  }
-}
-
-function thisSystem(): string {
-  try {
-    return `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ${readlinkSync('/proc/self/ns/pid')}`
-  } catch {
-    return process.platform
-  }
+  return startOf(pid) === started
 }
 
 function touch(path: string): void {

@@ -1,9 +1,14 @@
-/** Files that are being written under a temporary name: none stays when the process ends before they are whole. */
+/**
+ * Files that are being written under a temporary name: none stays when the process ends before they are whole. Those of
+ * a process that was killed go when the next one writes into their folder.
+ */
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { BroadcastChannel, isMainThread, receiveMessageOnPort } from 'node:worker_threads'
 import type { MessagePort } from 'node:worker_threads'
+import { sha256 } from './hash.js'
+import { startOf, thisSystem } from './processes.js'
 
 /** What a thread tells the main one, which clears up for all: a thread that is ended runs no code of its own. */
 interface Note {
@@ -42,10 +47,66 @@ function tell(note: Note): void {
 
 /** A name beside `path` for its content until that is whole; removed when the process ends, unless it is forgotten. */
 export function temporaryFor(path: string): string {
-  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.part`
   // Absolute: the process may change its folder.
-  tell({ path: resolve(temporary), isGone: false })
-  return temporary
+  const folder = dirname(resolve(path))
+  clearKilled(folder)
+  const name = shortened(basename(path)) + temporaryEnding()
+  tell({ path: join(folder, name), isGone: false })
+  return join(dirname(path), name)
+}
+
+/** A name that an ending of 22 bytes can follow: file systems take 255 bytes. */
+function shortened(name: string): string {
+  const bytes = Buffer.from(name)
+  return bytes.length <= 233 ? name : bytes.toString('latin1', 0, 200).replaceAll(/[^\w.-]/g, '_')
+}
+
+/** Of an ending, which tells whose file it is: `.PID-SYSTEM START RANDOM.part`, all of base 36. */
+const ENDING = /\.([\da-z]{1,6})-([\da-z]{4})([\da-z]{2})[\da-z]{4}\.part$/
+const brief = (text: string, length: number): string =>
+  BigInt(`0x${sha256(text)}`)
+    .toString(36)
+    .slice(-length)
+    .padStart(length, '0')
+
+let own: { system: string; beginning: string } | undefined
+
+function temporaryEnding(): string {
+  own ??= identify()
+  return `${own.beginning}${brief(randomBytes(8).toString('hex'), 4)}.part`
+}
+
+function identify(): { system: string; beginning: string } {
+  const system = brief(thisSystem(), 4)
+  const start = brief(startOf(process.pid) ?? '', 2)
+  return { system, beginning: `.${process.pid.toString(36)}-${system}${start}` }
+}
+
+/** What another system has not touched for so long was left behind, ms. */
+const LEFT_BEHIND = 3600_000
+const cleared = new Set<string>()
+
+/** Removes what killed processes left in a folder, once. */
+function clearKilled(folder: string): void {
+  if (cleared.has(folder)) return
+  cleared.add(folder)
+  try {
+    for (const name of readdirSync(folder)) {
+      const [, pid, system, start] = ENDING.exec(name) ?? []
+      if (pid === undefined) continue
+      const path = join(folder, name)
+      if (isLeft(path, Number.parseInt(pid, 36), system!, start!)) rmSync(path, { force: true })
+    }
+  } catch {
+    // No folder yet, or one that may not be listed: what is left there does no harm to what is written.
+  }
+}
+
+function isLeft(path: string, pid: number, system: string, start: string): boolean {
+  own ??= identify()
+  if (system !== own.system) return Date.now() - statSync(path).mtimeMs > LEFT_BEHIND
+  const started = startOf(pid)
+  return started === undefined || brief(started, 2) !== start
 }
 
 /** The file has its own name now, or is gone. */

@@ -76,6 +76,8 @@ describe('NoduleError', () => {
     expect(fileError('p', 'read', own)).toBe(own)
     const missing = fileError('p', 'read', Object.assign(new Error('raw'), { code: 'ENOENT' }))
     expect(missing.message).toBe('p: cannot read: no such file or folder')
+    const closed = fileError('p', 'write', Object.assign(new Error('raw'), { code: 'EPIPE' }))
+    expect(closed.message).toBe('p: cannot write: nobody reads from the pipe any more')
     expect(describeError('text')).toBe('text')
   })
 })

@@ -81,12 +81,13 @@ function readHypesText(path: string): string {
 
 /** Own keys win; groups merge key by key. */
 function merge(base: Record<string, unknown>, own: Record<string, unknown>): Record<string, unknown> {
-  const result = { ...base }
+  // A map: setting the key "__proto__" of an object would hide it from the check for unknown keys.
+  const result = new Map(Object.entries(base))
   for (const [name, value] of Object.entries(own)) {
-    const below = result[name]
-    result[name] = isGroup(value) && isGroup(below) ? { ...below, ...value } : value
+    const below = result.get(name)
+    result.set(name, isGroup(value) && isGroup(below) ? { ...below, ...value } : value)
   }
-  return result
+  return Object.fromEntries(result)
 }
 
 /** An object of keys. */

@@ -4,6 +4,7 @@ import { invalidParameter, show } from '../check.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { ANNOLIST_FORMATS, gunzip, parseAnnolist } from '../formats/annolist.js'
+import type { AnnolistFormat } from '../formats/annolist.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { checkShape, isObject, parseJson } from '../json.js'
@@ -126,14 +127,29 @@ export function rectIndex(rects: readonly object[], index: number): number {
  * Throws NoduleError (FILE, FORMAT) that names the file and the JSON pointer.
  */
 export function readList(path: string): FrameList {
-  const packed = /\.gz$/i.test(path)
+  const { packed, format } = listKind(path)
   const raw = readRegularSync(path, { action: 'read list', limit: MAX_TEXT_BYTES })
   const bytes = packed ? gunzip(raw, path, MAX_TEXT_BYTES) : raw
-  const [, ending] = /\.(\w+)(?:\.gz)?$/i.exec(path) ?? []
-  const format = ANNOLIST_FORMATS.find((one) => one === ending?.toLowerCase())
   const value =
     format === undefined ? parseListJson(bytes.toString('utf8'), path) : parseAnnolist(bytes, format, path)
   return parseList(value, path)
+}
+
+/** What a list is read as, by its name; without a format as JSON. */
+function listKind(path: string): { packed: boolean; format: AnnolistFormat | undefined } {
+  const [, ending] = /\.(\w+)(?:\.gz)?$/i.exec(path) ?? []
+  const format = ANNOLIST_FORMATS.find((one) => one === ending?.toLowerCase())
+  return { packed: /\.gz$/i.test(path), format }
+}
+
+/** Throws NoduleError (UNSUPPORTED) for a name under which `readList` would not read what `writeList` writes. */
+export function checkListName(path: string): void {
+  const { packed, format } = listKind(path)
+  if (packed || format !== undefined)
+    throw new NoduleError('UNSUPPORTED', 'lists are written as plain JSON only', {
+      path,
+      expected: 'a name that ends with .json',
+    })
 }
 
 /** Reads lists as one: `path` names the first, image paths are absolute. Throws as `readList`. */
@@ -172,9 +188,10 @@ export function parseList(value: unknown, path: string): FrameList {
 
 /**
  * Writes a list, one entry a line. The entries are checked as `readList` checks them; errors name `path` and the
- * JSON pointer, and nothing is written.
+ * JSON pointer, and nothing is written. Throws as `checkListName`, too.
  */
 export async function writeList(path: string, entries: readonly ListEntry[]): Promise<void> {
+  checkListName(path)
   for (const [index, entry] of entries.entries()) parseEntry(entry, path, `/${index}`, undefined)
   const lines = entries.map((entry) => JSON.stringify(entry))
   await writeFileAtomic(path, lines.length === 0 ? '[]\n' : `[\n${lines.join(',\n')}\n]\n`)
@@ -229,7 +246,7 @@ function quoteNumberWords(text: string): string | undefined {
 const BOX = { x1: 'number', y1: 'number', x2: 'number', y2: 'number' } as const
 
 /** Of what nodule wrote beside an image, as far as programs rely on it; other tools' lists may have less. */
-const SOURCE: Shape = {
+const SOURCE = {
   'patientId?': 'text',
   'seriesInstanceUid?': 'text',
   'sopInstanceUid?': 'text',
@@ -253,7 +270,8 @@ const SOURCE: Shape = {
   'measures?': [{}],
   'excluded?': [BOX],
   'hard?': [BOX],
-}
+} satisfies Shape
+const MAY_BE_ABSENT = Object.keys(SOURCE).map((key) => key.replace('?', ''))
 
 function parseEntry(
   item: unknown,
@@ -278,8 +296,11 @@ function parseEntry(
   if (kept.length < rects.length) placesInFile.set(boxes, kept)
   const entry: ListEntry = { ...item, image_path: imagePath, rects: boxes }
   if (item['nodule'] !== undefined) {
-    const source = item['nodule'] as Record<string, unknown>
-    checkShape(source, SOURCE, path, 'wrong value', `${pointer}/nodule`)
+    checkShape(item['nodule'], SOURCE, path, 'wrong value', `${pointer}/nodule`)
+    const source: Record<string, unknown> = { ...item['nodule'] }
+    entry.nodule = source as unknown as FrameSource
+    // What may be absent may be null.
+    for (const key of MAY_BE_ABSENT) if (source[key] === null) delete source[key]
     // Ids and measures stay beside their boxes where a box was dropped.
     const beside = Object.entries(source).filter(
       ([key, list]) =>
@@ -287,7 +308,7 @@ function parseEntry(
     ) as [string, unknown[]][]
     if (beside.length > 0 && kept.length < rects.length) {
       const left = beside.map(([key, list]) => [key, kept.map((index) => list[index])] as const)
-      entry.nodule = { ...source, ...Object.fromEntries(left) } as unknown as FrameSource
+      Object.assign(source, Object.fromEntries(left))
     }
   }
   return entry

@@ -4,7 +4,7 @@
  * in any order and case; others are ignored.
  */
 import { invalidParameter, show } from '../check.js'
-import { csvCell } from '../clean.js'
+import { csvCell, fromCsvCell } from '../clean.js'
 import { NoduleError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
 import { readLines, readTable } from './csv.js'
@@ -72,7 +72,7 @@ export function readFindingsCsv(path: string, excluded: boolean): Finding[] {
  */
 export function readSeriesList(path: string, official = false): string[] {
   const uids = readLines(path)
-    .map((row) => row.cells[0]!.trim())
+    .map((row) => fromCsvCell(row.cells[0]!.trim()))
     .filter((uid) => uid !== '')
   if (uids.length === 0) throw new NoduleError('FORMAT', 'the list of series is empty', { path })
   return !official && uids[0]!.toLowerCase() === 'seriesuid' ? uids.slice(1) : uids
@@ -106,7 +106,7 @@ export function findingsCsv(
 }
 
 function text(path: string, row: CsvRow, at: number): string {
-  const value = row.cells[at]?.trim() ?? ''
+  const value = fromCsvCell(row.cells[at]?.trim() ?? '')
   if (value === '') throw new NoduleError('FORMAT', 'missing series UID', { path, place: `line ${row.line}` })
   return value
 }

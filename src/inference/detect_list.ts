@@ -8,6 +8,7 @@ import {
   tilesOf,
   writeList,
 } from '../dataset/index.js'
+import { checkListName } from '../dataset/list.js'
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { boxArea, clipBox } from '../geometry/box.js'
@@ -50,7 +51,8 @@ export interface DetectListResult {
  * true ones: pixels of the image, `score` in [0, 1]. With `data.mm_per_pixel` the images, of any size, are tiled. `image_path` and other keys stay as they are. Images that cannot
  * be read are reported and left out. Nothing is written when the work is aborted, or where no image can be used.
  *
- * @throws NoduleError (FILE, FORMAT) of the lists; FORMAT where the list has images and none can be used
+ * @throws NoduleError (FILE, FORMAT) of the lists; FORMAT where the list has images and none can be used; UNSUPPORTED for an
+ *   output that no list is read from as JSON
  */
 export async function detectList(
   listPath: string,
@@ -62,6 +64,8 @@ export async function detectList(
   checkSession(session)
   checkText('output', output)
   checkObject('options', o)
+  // Better known before the work.
+  checkListName(output)
   const list = readList(listPath)
   const parameters = o.parameters ?? DETECT_DEFAULTS
   checkStitchParameters(parameters)

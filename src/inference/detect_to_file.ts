@@ -4,7 +4,7 @@ import { hideFolders } from '../files.js'
 import { NoduleError } from '../errors.js'
 import { VERSION } from '../version.js'
 import { DETECTIONS_FORMAT, writeDetections } from './detections.js'
-import type { DetectParameters, SeriesDetections } from './detections.js'
+import type { DetectParameters, DetectTiming, SeriesDetections } from './detections.js'
 import { scanPlace } from '../scans/tell_apart.js'
 import type { Note, ScanFiles } from '../scans/find_scans.js'
 import type { LoadedScan } from '../scans/load_scans.js'
@@ -155,7 +155,9 @@ function secondFacts({ path, sha256, metadata }: SecondStage): SeriesDetections[
 }
 
 export function outcomeOf(detections: SeriesDetections, path: string, resumed: boolean): ScanOutcome {
-  const { patientId, seriesInstanceUid, slices, nodules, timing } = detections
+  const { patientId, seriesInstanceUid, slices, nodules } = detections
+  // An earlier result need not tell its time.
+  const timing = detections.timing as Partial<DetectTiming> | undefined
   const boxes = slices.reduce((sum, slice) => sum + slice.boxes.length, 0)
   return {
     scan: {
@@ -165,7 +167,7 @@ export function outcomeOf(detections: SeriesDetections, path: string, resumed: b
       slices: slices.length,
       boxes,
       nodules: nodules.length,
-      ms: timing.total,
+      ms: timing?.total ?? 0,
       resumed,
     },
     marks: detectionMarks([detections]),

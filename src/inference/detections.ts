@@ -5,7 +5,7 @@ import type { EdgeBox, ScoredBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import type { Vector3 } from '../geometry/vector.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
-import { checkShape, isObject, parseJson } from '../json.js'
+import { checkShape, dropNulls, isObject, parseJson } from '../json.js'
 import type { Shape } from '../json.js'
 import type { LinkOptions } from '../nodules/index.js'
 import type { Region } from './region.js'
@@ -212,5 +212,6 @@ export async function readDetections(path: string): Promise<SeriesDetections> {
       if (isObject(nodule) && nodule['boxDiameterMm'] === undefined)
         nodule['boxDiameterMm'] = nodule['diameterMm']
   checkShape(value, SHAPE, path, what)
+  dropNulls(value)
   return value as SeriesDetections
 }

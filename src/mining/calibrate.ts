@@ -1,6 +1,6 @@
 import { checkNumber, checkObject, checkText, checkTexts, invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { checkCanWrite, writeFileAtomic } from '../files.js'
 import { combinedConfidence, logit, openPatchSession, sizeTerm } from '../inference/index.js'
 import type { SessionOptions } from '../inference/index.js'
 import { modelMetadata } from '../onnx/metadata.js'
@@ -51,6 +51,8 @@ export async function calibrate(o: CalibrateOptions): Promise<CalibrateResult> {
   checkText('second', checkObject('options', o).second)
   checkTexts('cubes', o.cubes)
   if (o.size !== undefined) checkNumber('size', o.size, -10, 10)
+  // Better known before the work.
+  await checkCanWrite(o.output ?? o.second)
   let stores: CubeStore[] = []
   const session = await openPatchSession(o.second, o.session)
   try {

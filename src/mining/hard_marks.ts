@@ -3,6 +3,7 @@ import type { FrameList, ListEntry } from '../dataset/index.js'
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { imageToFrame } from '../geometry/frame.js'
+import type { FrameMapping } from '../geometry/frame.js'
 import type { CubeSource } from '../patches/index.js'
 
 /**
@@ -28,10 +29,12 @@ export async function writeHardMarks(list: FrameList, sources: readonly CubeSour
   const entries = list.entries.map((entry): ListEntry => {
     const { nodule } = entry
     const slices = nodule === undefined ? undefined : byVolume.get(volumeName(nodule))
-    if (nodule === undefined || slices === undefined) return entry
-    const { frameWidth, frameHeight } = nodule.mapping
+    // Entries that others made need not say where their frame lies.
+    const mapping = nodule?.mapping as FrameMapping | undefined
+    if (nodule === undefined || slices === undefined || mapping === undefined) return entry
+    const { frameWidth, frameHeight } = mapping
     const hard = (slices.get(nodule.k) ?? [])
-      .map((box) => clipBox(imageToFrame(nodule.mapping, box), frameWidth, frameHeight))
+      .map((box) => clipBox(imageToFrame(mapping, box), frameWidth, frameHeight))
       .filter((box) => box.x2 > box.x1 && box.y2 > box.y1)
     const { hard: _, ...rest } = nodule
     if (hard.length > 0) count++

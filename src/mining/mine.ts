@@ -1,11 +1,13 @@
 import { checkInteger, checkNumber, checkObject, checkText, checkTexts, noEffect } from '../check.js'
 import { DEFAULT_BOX_RULE, readList } from '../dataset/index.js'
+import { checkListName } from '../dataset/list.js'
 import type { BoxRule } from '../dataset/index.js'
 import { checkBoxRule } from '../dataset/prepare/boxes.js'
 import type { InsertionPlan } from '../dataset/prepare/inserted_copy.js'
 import type { StackEntry } from '../dataset/stacks/read_index.js'
 import type { PatchHypes } from '../config/patch_hypes.js'
 import { NoduleError, stackOf, unexpectedFailure } from '../errors.js'
+import { checkCanWrite } from '../files.js'
 import { sha256 } from '../hash.js'
 import type { Session } from '../inference/index.js'
 import { checkSession } from '../inference/session.js'
@@ -61,7 +63,7 @@ export interface MineResult {
 /**
  * Runs the first stage over volumes whose nodules are known and keeps cubes of nodules, marks and background, to train
  * a second stage on; writes the false marks into lists of frames, for the first stage to be trained on again. A volume
- * that cannot be used is told and left out. Throws NoduleError INVALID_PARAMETER, FILE, FORMAT.
+ * that cannot be used is told and left out. Throws NoduleError INVALID_PARAMETER, FILE, FORMAT, UNSUPPORTED (a list that is not plain JSON).
  */
 export async function mine(o: MineOptions): Promise<MineResult> {
   checkTexts('scans', checkObject('options', o).scans)
@@ -79,8 +81,13 @@ export async function mine(o: MineOptions): Promise<MineResult> {
   checkInteger('seed', rule.seed, 0, 0xffffffff)
   const boxes = { ...DEFAULT_BOX_RULE, ...o.boxes }
   checkBoxRule(boxes)
-  // Read first: a list that is damaged is better known before the work.
-  const lists = (o.lists ?? []).map((path) => readList(path))
+  // Read first: a list that is damaged, or cannot be written, is better known before the work.
+  const lists = o.lists ?? []
+  for (const path of lists) {
+    checkListName(path)
+    readList(path)
+    await checkCanWrite(path)
+  }
   const fine = cubeSpec(o.hypes).fine
   const spec = storedSpec(cubeSpec(o.hypes))
   const { sources, stacks } = await findSources({ ...o, rule: boxes })
@@ -141,7 +148,8 @@ export async function mine(o: MineOptions): Promise<MineResult> {
     result.falseMarks += cubes.filter(({ reason, labels }) => reason === 'mark' && labels.nodule === 0).length
     result.background += cubes.filter(({ reason }) => reason === 'background').length
   }
-  for (const list of lists) result.hardEntries += await writeHardMarks(list, store.sources)
+  // As they are now: others may have written to them meanwhile.
+  for (const path of lists) result.hardEntries += await writeHardMarks(readList(path), store.sources)
   return result
 }
 

@@ -78,11 +78,16 @@ function grayLevels({ low, high }: Window): (hu: Int16Array) => Uint8Array {
   }
 }
 
-/** The picture's name of an entry of a list: its place, from 1, and the image's own name: 0007-k0042.webp. */
+/** The picture's name of an entry of a list: its place, from 1, and the image's own name, if need be cut: 0007-k0042.webp. */
 export function listOverlayName(index: number, imagePath: string): string {
-  const stem = basename(imagePath, extname(imagePath)).replace(/[^\w.-]/g, '_')
+  const stem = basename(imagePath, extname(imagePath))
+    .replace(/[^\w.-]/g, '_')
+    .slice(0, MAX_STEM)
   return `${String(index + 1).padStart(4, '0')}-${stem}.webp`
 }
+
+/** File systems take names of 255 bytes. */
+const MAX_STEM = 240
 
 /** Draws and writes, some at a time and off this thread but for the lines. Throws NoduleError (FILE). */
 export async function writeOverlays(folder: string, overlays: readonly Overlay[]): Promise<void> {

@@ -134,12 +134,15 @@ export function failureOf({ folder }: Pick<Series, 'folder'>, error: NoduleError
 
 type Named = Pick<Series, 'patientId' | 'seriesInstanceUid'>
 
+/** Room for an ending in the 255 bytes of a name: a volume file's own may take all of them, and it is patient and series. */
+const MAX_NAME = 200
+
 /**
  * A file name for each scan: patient and the end of the series UID, short. Scans that would share one (UIDs may end alike,
  * or be missing) get the whole UID, and a number where that is the same, too.
  */
 export function fileNames<T extends Named>(scans: readonly T[]): Map<T, string> {
-  const clean = (text: string): string => text.replaceAll(/[^\w.-]/g, '-')
+  const clean = (text: string): string => text.replaceAll(/[^\w.-]/g, '-').slice(0, MAX_NAME)
   const short = (scan: T): string =>
     clean(`${scan.patientId}_${scan.seriesInstanceUid.split('.').at(-1)!.slice(-8)}`)
   const count = new Map<string, number>()

@@ -1,3 +1,4 @@
+import { oneLine } from '../clean.js'
 import { isQuiet, setLiveLine } from './output.js'
 import type { LiveLine } from './output.js'
 
@@ -42,7 +43,10 @@ export function progress(label: string): Progress {
       drawnAt = now
       bar.hide()
       // Room is left for the ^C that the terminal itself writes.
-      line = barText(label, done, total, rest, note).slice(0, Math.max(20, (stream.columns || 80) - 3))
+      line = barText(label, done, total, rest, oneLine(note)).slice(
+        0,
+        Math.max(20, (stream.columns || 80) - 3),
+      )
       bar.show()
     },
     stop: () => {

@@ -127,7 +127,10 @@ export async function nextEventFile(folder: string): Promise<string> {
 
 async function eventFiles(folder: string): Promise<string[]> {
   try {
-    return (await readdir(folder)).filter((name) => name.startsWith(EVENT_FILE_PREFIX))
+    // Not what a run that was killed left of one.
+    return (await readdir(folder)).filter(
+      (name) => name.startsWith(EVENT_FILE_PREFIX) && !name.endsWith('.part'),
+    )
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw fileError(folder, 'list event files', error)

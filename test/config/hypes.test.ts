@@ -242,6 +242,10 @@ describe('changes of single keys', () => {
     expect(hypes.solver).toMatchObject({ learning_rate: 3e-4, opt: 'SGD', epsilon: 1e-7 })
     expect(hypes.batch_size).toBe(7)
     expect(() => readHypes(path, ['solver.learning_rat=1'])).toThrow(/solver\.learning_rat: unknown key/)
+    for (const change of ['__proto__.lstm_size=3', '__proto__=3', 'solver.__proto__=3'])
+      expect(() => readHypes(path, [change])).toThrow(/__proto__: unknown key/)
+    const based = file('proto.json', `{"base": ${JSON.stringify(path)}, "__proto__": {"augment": {}}}`)
+    expect(() => readHypes(based)).toThrow(/proto\.json: __proto__: unknown key/)
     expect(() => readHypes(path, ['batch_size=many'])).toThrow(/batch_size.*"many"/s)
     expect(() => readHypes(path, ['batch_size'])).toThrow(
       /Expected key=value.* for set but received "batch_size"/,

@@ -66,6 +66,13 @@ describe('readList', () => {
     expect(old.entries[0]!.nodule!.measures).toBeUndefined()
   })
 
+  it('what may be absent of a frame may be null; other keys stay', () => {
+    const nodule = { z: null, positionMm: null, mapping: null, hard: null, stack: null, k: 0, mine: null }
+    const list = parseList([{ image_path: 'a', rects: [], nodule }], 'l.json')
+    expect(list.entries[0]!.nodule).toEqual({ k: 0, mine: null })
+    expect(nodule.z).toBeNull()
+  })
+
   it('turns boxes back and drops flat ones, with counts', () => {
     const list = parseList(
       [

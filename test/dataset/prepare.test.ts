@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -192,6 +193,25 @@ describe('prepareDataset', () => {
     expect(contents(output)).toEqual(before)
   })
 
+  it('does a scan again whose record is damaged', async () => {
+    await prepare()
+    const before = contents(output)
+    const folder = join(output, 'scans')
+    const damages: [string, unknown][] = [
+      ...[null, [null], {}].map((value): [string, unknown] => ['nodules', value]),
+      ...[null, [null], [{ image_path: 'a.png' }]].map((value): [string, unknown] => ['entries', value]),
+      ...(['slices', 'frames', 'warnings', 'damaged'] as const).map((key): [string, unknown] => [key, 'x']),
+    ]
+    const [name] = readdirSync(folder)
+    const path = join(folder, name!)
+    const record = JSON.parse(readFileSync(path, 'utf8')) as object
+    for (const [key, value] of damages) {
+      writeFileSync(path, JSON.stringify({ ...record, [key]: value }))
+      expect((await prepare()).unchanged).toBe(3)
+      expect(contents(output)).toEqual(before)
+    }
+  })
+
   it('goes on after an interruption as if there had been none', async () => {
     const stop = new AbortController()
     const interrupted = prepare({
@@ -228,6 +248,23 @@ describe('prepareDataset', () => {
     expect(warnings.join('\n')).toContain('3.dcm')
     expect(warnings.join('\n')).toContain('annotations.xml')
     expect(preparedTable(output, result, [])).toMatch(/failed .*c: /)
+  })
+
+  it('a file that is gone by its turn costs its scan only, also where the inputs lie in the output folder', async () => {
+    const inputs = [join(output, 'raw')]
+    renameSync(scans, inputs[0]!)
+    const gone = join(inputs[0]!, 'c/3.dcm')
+    const { manifest, made } = await prepare({
+      inputs,
+      onProgress: (done) => (done === 1 ? rmSync(gone) : undefined),
+    })
+    expect(made).toBe(3)
+    expect(manifest.failed.map(({ error }) => error)).toEqual([
+      `${gone}: cannot read: no such file or folder`,
+    ])
+    rmSync(join(output, 'frames'), { recursive: true })
+    writeFileSync(join(output, 'frames'), '')
+    await expect(prepare({ inputs })).rejects.toThrow(/frames.*: cannot write: /)
   })
 
   it('draws a ratio of negatives, removes frames that are no longer wanted, pads boxes', async () => {

@@ -73,6 +73,8 @@ describe('splitPatients', () => {
   it.each([
     ['P0,train\nP0,test', /line 2: in two parts: expected P0 in train as before but received test/],
     ['P0', /line 1: wrong line/],
+    ['P0,manifest', /line 1: wrong line: expected .*not "manifest"/],
+    ['P0,train\nP1,Train', /line 2: a part in other capitals than before: expected train but received Train/],
     ['P0,../../x', /line 1: wrong line/],
     ['P0,a,b', /line 1: wrong line/],
     ['', /names no patient/],

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -23,6 +23,18 @@ test('columns by name, any order, extra columns, CRLF, byte order mark', async (
   const again = join(folder, 'again.csv')
   await writeMarksCsv(again, readMarksCsv(path))
   expect(readMarksCsv(again)).toEqual(readMarksCsv(path))
+})
+
+test('names that spreadsheets would take for formulas come back as they were', async () => {
+  const names = ['-scan', '=1+1', "'-scan", "''=a", "'quoted'", '@a, "b"', '+1', '-1.5e3', '\uff0d1']
+  const path = join(folder, 'names.csv')
+  await writeMarksCsv(
+    path,
+    names.map((seriesUid) => ({ seriesUid, x: 1, y: 2, z: 3, probability: 0.5 })),
+  )
+  expect(readFileSync(path, 'utf8')).not.toMatch(/^[=@]|^-s/m)
+  expect(readMarksCsv(path).map(({ seriesUid }) => seriesUid)).toEqual(names)
+  expect(readSeriesList(path)).toEqual(names)
 })
 
 test('cells in double quotes', () => {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -65,6 +65,17 @@ describe('detectList', () => {
     ])
   })
 
+  test.each(['out.json.gz', 'out.al', 'out.IDL'])(
+    'refuses the output %s, which is not read as JSON',
+    async (name) => {
+      await writeFile(join(folder, 'list.json'), '[]')
+      await expect(detectList(join(folder, 'list.json'), session, join(folder, name))).rejects.toMatchObject({
+        ...{ code: 'UNSUPPORTED', path: join(folder, name), expected: 'a name that ends with .json' },
+      })
+      expect(await readdir(folder)).not.toContain(name)
+    },
+  )
+
   test('keeps paths and other keys, replaces the boxes', async () => {
     const truth = [{ x1: 1, y1: 2, x2: 3, y2: 4 }]
     const result = await run([{ image_path: 'a.png', rects: truth, extra: { kept: true } }])
@@ -115,6 +126,14 @@ describe('detectList', () => {
       return pixels[at + 1]! - Math.max(pixels[at]!, pixels[at + 2]!)
     })
     expect(greens.filter((green) => green > 30).length).toBeGreaterThan(50)
+  })
+
+  test('a picture of an image whose name is as long as a name can be', async () => {
+    const name = `${'n'.repeat(251)}.png`
+    await copyFile(join(folder, 'a.png'), join(folder, name))
+    const overlays = join(folder, 'long-overlays')
+    await run([{ image_path: name, rects: [{ x1: 10, y1: 20, x2: 60, y2: 40 }] }], overlays)
+    expect(await readdir(overlays)).toEqual([`0001-${'n'.repeat(240)}.webp`])
   })
 
   test('an image that cannot be read is counted and left out', async () => {

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/hash.js'
+import { outcomeOf } from '../../src/inference/detect_to_file.js'
 import { resultPlace } from '../../src/inference/earlier_result.js'
 import type { ScanFiles } from '../../src/scans/find_scans.js'
 
@@ -53,6 +54,17 @@ describe('resultPlace', () => {
     expect(await place(scan('B'))).toEqual([of('B'), 'B'])
     expect(await place(scan(uid))).toEqual([of(uid), undefined])
   })
+
+  test.each([undefined, null, {}, { total: null }])(
+    'a result whose times are %j is an outcome',
+    async (timing) => {
+      save(`${uid}.json`, 'A')
+      const path = join(output, `${uid}.json`)
+      writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), timing }))
+      const { earlier } = await resultPlace(output, scan('A'))
+      expect(outcomeOf(earlier!, path, true).scan).toMatchObject({ patientId: 'A', resumed: true, ms: 0 })
+    },
+  )
 
   test('results by the name that the first versions gave are found', async () => {
     const file = scan('ct', { seriesInstanceUid: 'ct', folder: 'scans' })

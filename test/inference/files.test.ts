@@ -111,6 +111,20 @@ describe('the file of detections', () => {
     })
   })
 
+  test('what may be absent may be null', async () => {
+    const path = join(folder, 'nulls.json')
+    const [slice] = detections.slices
+    const nulls = { second: null, scan: null, device: null, timing: null, volume: { geometry: null } }
+    const slices = [{ ...slice, z: null, boxes: [{ ...slice!.boxes[0], nodule: null }] }]
+    await writeFileAtomic(path, JSON.stringify({ ...detections, ...nulls, slices }))
+    const back = await readDetections(path)
+    expect(JSON.stringify(back)).not.toContain('null')
+    expect(back).toMatchObject({
+      volume: {},
+      slices: [{ k: slice!.k, boxes: [{ score: slice!.boxes[0]!.score }] }],
+    })
+  })
+
   test('a wrong value is named by its place', async () => {
     const path = join(folder, 'c.json')
     const wrong = async (change: (copy: SeriesDetections) => void): Promise<string> => {

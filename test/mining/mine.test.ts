@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
@@ -210,6 +211,61 @@ describe('mining stacks', () => {
     expect(Math.abs(box!.y2 - 2 * 85.5)).toBeLessThan(3)
     expect(second!.nodule!.hard).toEqual([{ x1: 1, y1: 1, x2: 3, y2: 3 }])
     expect(third!.nodule).toBeUndefined()
+  })
+
+  it('a list that others change meanwhile keeps their changes', async () => {
+    const shared = join(root, 'shared.json')
+    writeFileSync(shared, readFileSync(list))
+    const { entries } = readList(list)
+    const others = [{ x1: 7, y1: 7, x2: 9, y2: 9 }]
+    let isChanged: Promise<void> | undefined
+    await run('beside', {
+      lists: [shared],
+      onProgress: () => {
+        isChanged ??= writeList(
+          shared,
+          entries.map((entry, n) =>
+            n === 1 ? { ...entry, nodule: { ...entry.nodule!, hard: others } } : entry,
+          ),
+        )
+      },
+    })
+    await isChanged
+    const hard = readList(shared).entries.map(({ nodule }) => nodule?.hard)
+    expect(hard).toEqual([readList(list).entries[0]!.nodule!.hard, others, undefined])
+  })
+
+  it.skipIf(process.getuid?.() === 0)('looks first whether the lists can be written', async () => {
+    const locked = mkdtempSync(join(root, 'locked-'))
+    writeFileSync(join(locked, 'list.json'), readFileSync(list))
+    chmodSync(locked, 0o500)
+    const error = await refused(run('unwritten', { lists: [join(locked, 'list.json')] }))
+    expect(error.message).toContain('cannot write: permission denied')
+    expect(existsSync(join(root, 'unwritten'))).toBe(false)
+  })
+
+  it('an entry that does not say where its frame lies stays as it is', async () => {
+    const bare = join(root, 'bare.json')
+    const entry = {
+      image_path: 'a.png',
+      rects: [],
+      nodule: { ...readList(list).entries[0]!.nodule, mapping: null },
+    }
+    writeFileSync(bare, JSON.stringify([entry]))
+    const before = readList(bare).entries
+    expect((await run('bare', { lists: [bare] })).hardEntries).toBe(0)
+    expect(readList(bare).entries).toEqual(before)
+  })
+
+  it('refuses lists that would not be read again as what is written', async () => {
+    const packed = join(root, 'list.json.gz')
+    writeFileSync(packed, gzipSync(readFileSync(list)))
+    const error = await refused(run('packed', { lists: [packed] }))
+    expect(error.message).toBe(
+      `${packed}: lists are written as plain JSON only: expected a name that ends with .json`,
+    )
+    expect(existsSync(join(root, 'packed'))).toBe(false)
+    expect(readList(packed).entries).toHaveLength(3)
   })
 
   it('gives the same cubes when it is interrupted and resumed', async () => {

@@ -132,6 +132,11 @@ describe('calibration', () => {
     expect(apart[0]).toBeLessThan(50)
   })
 
+  it('looks first whether the result can be written', async () => {
+    const error = await refused(calibrate({ second: 'none.onnx', cubes: ['none'], output: root }))
+    expect(error.message).toBe(`${root}: cannot write: is a folder: expected the name of a file`)
+  })
+
   it('is fitted on the marks and written into the second stage', async () => {
     const marks = await writeSmallCubes(join(root, 'marks'), 60, 3, (n, ball) => ({
       reason: 'mark',

@@ -167,3 +167,9 @@ it('fileNames keeps scans apart whose UIDs end alike or are missing', () => {
   }))
   expect([...fileNames(scans).values()]).toEqual(['P-1_1.2.1', 'P-1_1.3.1', 'P-1_45678901', 'P2_', 'P2_-2'])
 })
+
+it('fileNames leaves room for endings where volume files have the longest names', () => {
+  const names = ['a', 'b'].map((last) => 'v'.repeat(240) + last)
+  const scans = names.map((name) => ({ patientId: name, seriesInstanceUid: name }))
+  expect([...fileNames(scans).values()]).toEqual(['v'.repeat(200), `${'v'.repeat(200)}-2`])
+})

@@ -62,6 +62,14 @@ describe('lines and the bar', () => {
     expect(screenOf(text()).slice(-2)).toEqual(['interrupted: what follows is not all', ''])
   })
 
+  it('a name that holds control characters, in the bar, moves no cursor and sets no title', async () => {
+    const { text } = terminal()
+    await longWork('lungs', async ({ onProgress }) => onProgress(1, 1, 'ev\u001b]0;t\u0007il'))
+    expect(text()).toContain('1/1 ev\\u001b]0;t')
+    expect(text()).not.toContain('\u001b]')
+    expect(text()).not.toContain('\u0007')
+  })
+
   it('there is no bar with --quiet; only results and failures are told', async () => {
     const { text } = terminal()
     setOutputStyle({ json: false, quiet: true })

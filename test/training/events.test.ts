@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { crc32c } from '../../src/crc32c.js'
 import { EventWriter, dropEventsFrom, tfRecord } from '../../src/training/events.js'
@@ -79,6 +79,19 @@ describe('event files', () => {
       ],
     })
     await expect(dropEventsFrom(join(folder, 'absent'), 0)).resolves.toEqual([])
+  })
+
+  it('takes what a run that was killed left half written for none of them', async () => {
+    const place = join(folder, 'killed')
+    const writer = await EventWriter.create(join(place, 'events.out.tfevents.1'), 0, 1000)
+    await writer.scalars(0, { loss: 2 }, 1001)
+    const part = `${writer.path}.zzz-000000000.part`
+    writeFileSync(part, readFileSync(writer.path))
+    const before = readFileSync(part)
+    await dropEventsFrom(place, 0)
+    // Emptied files are removed: it was not looked at.
+    expect(readdirSync(place)).toEqual([basename(part)])
+    expect(readFileSync(part).equals(before)).toBe(true)
   })
 
   it('shortens a file that is larger than what can be read at once', async () => {

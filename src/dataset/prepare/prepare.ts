@@ -81,7 +81,7 @@ export async function prepareDataset(options: PrepareOptions): Promise<PrepareRe
           }
         } catch (error) {
           // What cannot be written here cannot be for the next scan either.
-          if (!(error instanceof NoduleError) || (error.code === 'FILE' && liesIn(output, error.path)))
+          if (!(error instanceof NoduleError) || (error.code === 'FILE' && isResult(error.path, options)))
             throw error
           failed.push({ seriesInstanceUid, folder, error: describeError(error) })
           warn(`${folder}: ${item.what} is left out: ${describeError(error)}`)
@@ -170,8 +170,19 @@ function checkGiven(
     )
 }
 
-function liesIn(folder: string, path: string | undefined): boolean {
-  return path !== undefined && !relative(folder, path).startsWith('..')
+/** Whether a file is one of the data set's: inputs may lie in its folder, too. */
+function isResult(
+  path: string | undefined,
+  { output, inputs, annotations = [], stacks, insertion }: PrepareOptions,
+): boolean {
+  if (path === undefined || !liesIn(output, path)) return false
+  return ![...inputs, ...annotations, stacks, insertion?.stacks].some(
+    (input) => input !== undefined && liesIn(output, input) && liesIn(input, path),
+  )
+}
+
+function liesIn(folder: string, path: string): boolean {
+  return !relative(folder, path).startsWith('..')
 }
 
 function summary(record: ScanRecord): PreparedScan {

@@ -6,12 +6,14 @@ import type { Series } from '../../dicom/index.js'
 import { fileError } from '../../errors.js'
 import { sha256 } from '../../hash.js'
 import { writeFileAtomic } from '../../files.js'
+import { parseList } from '../list.js'
 import type { ListEntry, NoduleMeasures } from '../list.js'
 import type { StackEntry } from '../stacks/read_index.js'
 import { stackFiles } from '../stacks/read_stack.js'
 import type { FrameParameters } from './parameters.js'
 import { readRegular } from '../../read_files.js'
-import { parseJson } from '../../json.js'
+import { checkShape, parseJson } from '../../json.js'
+import type { Shape } from '../../json.js'
 
 /** Raised when the same input and parameters would give other frames or entries: older records are then done again. */
 const RECORD_FORMAT = 'nodule-scan/3'
@@ -123,28 +125,27 @@ export function fileName(text: string): string {
   return name === text && !dots ? name : `${dots ? '_' : ''}${name}-${sha256(text).slice(0, 8)}`
 }
 
-/** The record of an earlier run, or undefined where there is none that can be used. */
-export async function readRecord(output: string, name: RecordName): Promise<ScanRecord | undefined> {
-  try {
-    const record = parseJson(
-      await readFile(recordPath(output, name), 'utf8'),
-      recordPath(output, name),
-    ) as ScanRecord
-    return isRecord(record) ? record : undefined
-  } catch {
-    // Absent or cut off: the scan is done again.
-    return undefined
-  }
+const RECORD: Shape = {
+  ...{ format: 'text', key: 'text', patientId: 'text', studyInstanceUid: 'text', seriesInstanceUid: 'text' },
+  slices: 'count',
+  nodules: [{ id: 'text' }],
+  frames: {},
+  warnings: ['text'],
+  'damaged?': [{ path: 'text', reason: 'text' }],
 }
 
-function isRecord(record: Partial<ScanRecord> | null): boolean {
-  return (
-    typeof record === 'object' &&
-    record?.format === RECORD_FORMAT &&
-    [record.entries, record.nodules, record.warnings].every(Array.isArray) &&
-    typeof record.frames === 'object' &&
-    record.frames !== null
-  )
+/** The record of an earlier run, or undefined where there is none that can be used. */
+export async function readRecord(output: string, name: RecordName): Promise<ScanRecord | undefined> {
+  const path = recordPath(output, name)
+  try {
+    const record = parseJson(await readFile(path, 'utf8'), path)
+    checkShape(record, RECORD, path, 'not a record of a scan')
+    parseList((record as ScanRecord).entries, path)
+    return (record as ScanRecord).format === RECORD_FORMAT ? (record as ScanRecord) : undefined
+  } catch {
+    // Absent, cut off or damaged: the scan is done again.
+    return undefined
+  }
 }
 
 /** Whether the frames that a record names are all still there. */

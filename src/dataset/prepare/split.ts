@@ -99,20 +99,29 @@ export function partSizes(total: number, fractions: readonly number[]): number[]
 export function readGivenSplit(path: string): SplitRule {
   const content = readText(path, 'read split')
   const parts = new Map<string, string>()
+  /** By their small letters: some file systems take their lists for one file. */
+  const names = new Map<string, string>()
   for (const [index, line] of content.split(/\r?\n/).entries()) {
     const text = line.replace(/^\uFEFF/, '').trim()
     if (text === '' || text.startsWith('#')) continue
     const [id = '', part = '', ...rest] = text.split(/[,;\t]/).map((cell) => cell.trim())
     if (parts.size === 0 && /^(part|split|subset|fold)$/i.test(part)) continue
-    if (id === '' || !/^[\w.-]{1,64}$/.test(part) || rest.length > 0) {
+    if (id === '' || !/^(?!manifest$)[\w.-]{1,64}$/i.test(part) || rest.length > 0) {
       throw new NoduleError('FORMAT', 'wrong line', {
         path,
         place: `line ${index + 1}`,
-        expected: 'PATIENT_OR_SERIES,PART with a part of letters, digits, ".", "_" or "-"',
+        // The part's list is PART.json; there is a manifest.json beside it.
+        expected: 'PATIENT_OR_SERIES,PART with a part of letters, digits, ".", "_" or "-", not "manifest"',
         actual: show(text),
       })
     }
     const name = /^\d+$/.test(part) ? `fold-${part}` : part
+    const written = names.get(name.toLowerCase()) ?? name
+    if (written !== name)
+      throw new NoduleError('FORMAT', 'a part in other capitals than before', {
+        ...{ path, place: `line ${index + 1}`, expected: written, actual: name },
+      })
+    names.set(name.toLowerCase(), name)
     const before = parts.get(id)
     if (before !== undefined && before !== name) {
       throw new NoduleError('FORMAT', 'in two parts', {

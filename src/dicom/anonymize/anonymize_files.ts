@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkObject, checkText, checkTexts } from '../../check.js'
 import { NoduleError, describeError } from '../../errors.js'
@@ -45,6 +46,7 @@ export async function anonymizeFiles(
   const options = { ...o, key: o.key ?? randomBytes(32).toString('hex') }
   checkAnonymizeOptions(options)
   const files = await listFiles(inputs)
+  if (o.key === undefined && (o.keepUids !== true || o.patientId === undefined)) await warnOfOthers(output, o)
   const result: AnonymizedTree = { written: 0, foreign: [], packed: [], problems: [], warnings: [] }
   const targets = new Set<string>()
   for (const [n, path] of files.entries()) {
@@ -78,6 +80,15 @@ export async function anonymizeFiles(
     o.onProgress?.(n + 1, files.length)
   }
   return result
+}
+
+/** After an interruption, say, the copies of a second call would look like other patients. */
+async function warnOfOthers(output: string, { onWarning }: WorkOptions): Promise<void> {
+  const there = await readdir(output).catch(() => [])
+  if (there.length > 0)
+    onWarning?.(
+      `${output}: holds files already: without the key that they were made with (here it is random) the same patients and images get other names, and are there twice`,
+    )
 }
 
 /** Room for the ending of a temporary name in the 255 characters that file systems have. */

@@ -3,6 +3,7 @@ import { NoduleError, fileError } from '../../errors.js'
 import { readList } from '../../dataset/list.js'
 import type { FrameList, FrameSource } from '../../dataset/list.js'
 import { imageToFrame } from '../../geometry/frame.js'
+import type { FrameMapping } from '../../geometry/frame.js'
 import type { ScoredBox } from '../../geometry/box.js'
 import type { DetectedBox, SeriesDetections } from '../../inference/detections.js'
 import { scanKey, sharedUids } from '../../scans/scan_keys.js'
@@ -75,19 +76,22 @@ export function framesOfScans(
   )
   const absent: string[] = []
   const entries = truth.entries.flatMap(({ image_path, nodule }, index) => {
-    if (nodule === undefined)
-      throw new NoduleError('FORMAT', 'the list does not say which slices its images are', {
+    const wrong = (place: string): NoduleError =>
+      new NoduleError('FORMAT', 'the list does not say which slices its images are', {
         path: truth.path,
-        place: `/${index}/nodule`,
+        place: `/${index}/${place}`,
         expected: 'a list of nodule prepare, to compare with whole scans',
       })
+    if (nodule === undefined) throw wrong('nodule')
     const scan = bySeries.get(scanKey(nodule, shared))
     if (scan === undefined) return []
+    const mapping = nodule.mapping as FrameMapping | undefined
+    if (mapping === undefined) throw wrong('nodule/mapping')
     const slice = scan.sliceOf(nodule)
     if (slice === undefined) absent.push(image_path)
     const rects = (slice?.boxes ?? []).flatMap((box): ScoredBox[] => {
       const score = scan.confidence(box)
-      return score === undefined ? [] : [{ ...imageToFrame(nodule.mapping, box), score }]
+      return score === undefined ? [] : [{ ...imageToFrame(mapping, box), score }]
     })
     return [{ image_path, rects }]
   })

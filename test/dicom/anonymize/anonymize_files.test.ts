@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -36,6 +36,21 @@ describe('anonymizeFiles', () => {
     const { series } = await findSeries([output])
     expect(series).toHaveLength(1)
     expect(series[0]!.slices).toHaveLength(3)
+  })
+
+  it('warns where a second call with another random key makes other patients of the same', async () => {
+    mkdirSync(join(folder, 'in'))
+    put('in/1.dcm', slice(0))
+    const warningsOf = async (o: Partial<AnonymizeOptions>): Promise<string[]> => {
+      const warnings: string[] = []
+      await anonymizeFiles([join(folder, 'in')], output, { ...o, onWarning: (one) => warnings.push(one) })
+      return warnings
+    }
+    expect(await warningsOf({})).toEqual([])
+    expect(await warningsOf({})).toEqual([expect.stringContaining(`${output}: holds files already`)])
+    expect(readdirSync(output)).toHaveLength(2)
+    expect(await warningsOf({ key: 'secret' })).toEqual([])
+    expect(await warningsOf({ patientId: 'P', keepUids: true })).toEqual([])
   })
 
   it('names lost slices: files with a DICOM name that are none, as a search for series does', async () => {

@@ -62,6 +62,15 @@ describe('boxes of scans as predictions of a list of frames', () => {
     expect(entries[1]!.rects[0]!.score).toBeCloseTo((0.8 * 0.9) / 2, 12)
   })
 
+  test.each([undefined, null])('a frame whose mapping is %s is told by its place', async (none) => {
+    const [first, ...others] = readList(truth).entries
+    const bare = { ...first!, nodule: { ...first!.nodule, mapping: none } }
+    const list = write('bare.json', [bare, ...others])
+    await expect(evaluateFiles({ truth: list, predictions: [found], bootstraps: 0 })).rejects.toThrow(
+      `${list}: /0/nodule/mapping: the list does not say which slices its images are: expected a list of nodule prepare`,
+    )
+  })
+
   test('a box of no listed nodule has no confidence', () => {
     const confidence = sliceConfidence(scan as unknown as SeriesDetections)
     expect(confidence({ x1: 0, y1: 0, x2: 4, y2: 4, score: 0.9 })).toBeUndefined()
