@@ -28,6 +28,7 @@ describe('a call without TypeScript that gives the wrong thing is told which arg
     ['readPatchHypes', [{}], 'path'],
     ['readDetections', [], 'path'],
     ['writeDetections', ['x.json'], 'detections'],
+    ['writeMarkups', ['x.json'], 'detections'],
     ['writeNifti', ['x.nii'], 'volume'],
     ['writeMetaImage', ['x.mha', { data: volume.data, shape: volume.shape }], 'geometry'],
     ['annotateFolders', ['folder'], 'folders'],

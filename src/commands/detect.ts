@@ -43,6 +43,7 @@ interface Flags {
   threads: number | undefined
   jobs: number | undefined
   overlay: boolean
+  markups: boolean
   resume: boolean
   region: Region | undefined
   'all-slices': boolean
@@ -119,6 +120,11 @@ export const command: CommandModule<object, Flags> = {
         describe:
           'Draw every slice with boxes as WebP: OUTPUT/SERIES/k0042.webp; with --list OUTPUT-overlays/',
       })
+      .option('markups', {
+        type: 'boolean',
+        default: false,
+        describe: "Also write each scan's nodules as points for 3D Slicer: OUTPUT/SERIES.mrk.json",
+      })
       .option('resume', {
         type: 'boolean',
         default: false,
@@ -176,9 +182,9 @@ export const command: CommandModule<object, Flags> = {
 
 /** In images of a list there are no cubes, nodules and volumes. */
 function refuseScanOptions(flags: Flags, list: string): void {
-  const given = (['second', 'min-confidence', 'region', 'all-slices', 'resume', 'jobs'] as const).find(
-    (name) => flags[name] !== undefined && flags[name] !== false && flags[name] !== 'none',
-  )
+  const given = (
+    ['second', 'min-confidence', 'region', 'all-slices', 'markups', 'resume', 'jobs'] as const
+  ).find((name) => flags[name] !== undefined && flags[name] !== false && flags[name] !== 'none')
   if (given !== undefined)
     throw new NoduleError('INVALID_PARAMETER', `--${given} is for scans; this is a list of images`, {
       path: list,
@@ -204,6 +210,7 @@ async function inFolders(flags: Flags, session: Session, tools: LongWork): Promi
       region: flags['all-slices'] ? 'all' : (flags.region ?? DETECT_DEFAULTS.region),
     },
     overlay: flags.overlay,
+    markups: flags.markups,
     resume: flags.resume,
     jobs: flags.jobs ?? (session.device === 'cuda' ? 1 : defaultJobs()),
     signal: tools.signal,

@@ -61,7 +61,7 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         array: true,
         describe:
-          'Other runs beside this one, with p-values: folders of runs or detections, TensorBox lists, CSV of LUNA16 marks',
+          'Other runs beside this one, with p-values and training curves: folders of runs or detections, TensorBox lists, CSV of LUNA16 marks, log.jsonl',
       })
       .option('scans', {
         type: 'string',

@@ -1,8 +1,10 @@
 import type { CommandModule } from 'yargs'
 import { jsonToXml } from '../annotations/index.js'
 import { describeError } from '../errors.js'
-import { printFailure, printResult } from '../terminal/output.js'
+import { isMarkups } from '../inference/markups.js'
+import { printFailure, printNote, printResult } from '../terminal/output.js'
 import { append } from '../lists.js'
+import { count } from '../words.js'
 
 interface Flags {
   files: string[]
@@ -30,11 +32,18 @@ export const command: CommandModule<object, Flags> = {
   handler: async ({ files, output }) => {
     const written: string[] = []
     const taken = new Set<string>()
-    for (const file of files) {
+    // A wildcard over the folder of detect names its markups too.
+    const results = files.filter((file) => !isMarkups(file))
+    const named = results.length > 0 ? results : files
+    if (named.length < files.length)
+      printNote(
+        `left out: ${count(files.length - named.length, 'file')} of markups, which hold the nodules of the others`,
+      )
+    for (const file of named) {
       try {
         append(written, await jsonToXml(file, output, taken))
       } catch (error) {
-        if (files.length === 1) throw error
+        if (named.length === 1) throw error
         printFailure(describeError(error))
         process.exitCode = 1
       }

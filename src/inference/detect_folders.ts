@@ -16,6 +16,7 @@ import type { DetectRun, ScanSettings, ScanSummary, DetectTask } from './detect_
 import { DETECT_DEFAULTS, checkBatch, checkDetectParameters } from './detect_volume.js'
 import { checkSession } from './session.js'
 import type { Session } from './session.js'
+import { keepMarkups } from './markups.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 import { append } from '../lists.js'
@@ -29,7 +30,12 @@ export interface DetectFoldersOptions extends Pick<WorkOptions, 'signal' | 'onPr
   parameters?: DetectParameters
   /** Also draw every slice with boxes, below `<output>/<seriesInstanceUid>/`. */
   overlay?: boolean
-  /** Keep results of the same scan, model and parameters that are there; with `overlay` those that have their pictures. */
+  /** Also write the nodules as points for 3D Slicer, `<output>/<seriesInstanceUid>.mrk.json`: see `writeMarkups`. */
+  markups?: boolean
+  /**
+   * Keep results of the same scan, model and parameters that are there; with `overlay` those that have their pictures,
+   * with `markups` what is missing of these is made from the results.
+   */
   resume?: boolean
   /** See `DetectVolumeOptions.batch`. */
   batch?: number
@@ -69,6 +75,7 @@ export async function detectFolders(
     output: o.output,
     parameters: o.parameters ?? DETECT_DEFAULTS,
     overlay: o.overlay ?? false,
+    markups: o.markups ?? false,
     ...(o.batch === undefined ? {} : { batch: checkBatch(o.batch) }),
   }
   await makeOutputFolder(o.output)
@@ -102,9 +109,10 @@ export async function detectFolders(
     const kept = o.resume === true && earlier !== undefined
     const lost = lostBeside(scan, damaged)
     const warnings = lost.map((file) => `${basename(file)} lies beside the slices and cannot be read`)
-    if (kept && (await canKeep({ path, earlier }, scan, session, settings)))
-      run.finish(outcomeOf(earlier, path, true))
-    else tasks.push({ scan, path, warnings })
+    if (kept && (await canKeep({ path, earlier }, scan, session, settings))) {
+      const markups = settings.markups ? await keepMarkups(path, earlier) : undefined
+      run.finish(outcomeOf(earlier, { path, markups }, true))
+    } else tasks.push({ scan, path, warnings })
   }
   // Nothing was examined, and not every result looked at: predictions.csv stays as it is.
   if (run.stop()) return { ...result, interrupted: true }

@@ -10,6 +10,7 @@ import type { Note, ScanFiles } from '../scans/find_scans.js'
 import type { LoadedScan } from '../scans/load_scans.js'
 import { detectionMarks } from './marks.js'
 import type { Mark } from '../formats/luna.js'
+import { removeMarkups, writeMarkups } from './markups.js'
 import { removeOverlays, scanOverlays, writeOverlays } from '../pictures/overlay.js'
 import type { Overlay } from '../pictures/overlay.js'
 import { detectVolume } from './detect_volume.js'
@@ -32,6 +33,7 @@ export interface ScanSettings {
   output: string
   parameters: DetectParameters
   overlay: boolean
+  markups: boolean
   batch?: number
 }
 
@@ -40,6 +42,8 @@ export interface ScanSummary {
   seriesInstanceUid: string
   /** The result's file. */
   path: string
+  /** The file of its markups, where these were asked for. */
+  markups?: string
   /** Slices examined. */
   slices: number
   boxes: number
@@ -67,7 +71,7 @@ export interface DetectRun {
  * Detects in a loaded scan.
  * @param begin when the scan's turn came, of `performance.now()`
  * @returns what is left to do once the volume is not needed any more: draws the pictures, then writes the result (a
- * result that is there has its pictures). undefined where the scan failed, which is noted
+ * result that is there has its pictures) and its markups. undefined where the scan failed, which is noted
  * @throws NoduleError (FILE) where the result cannot be written, also what is returned
  */
 export async function detectScan(
@@ -96,9 +100,12 @@ export async function detectScan(
     const pictures = picturesFolder(task.path)
     await removeOverlays(pictures)
     await writeOverlays(pictures, overlays)
+    await removeMarkups(task.path)
     await writeDetections(task.path, detections)
+    // Last: where they are missing, they are made from the result.
+    const markups = settings.markups ? await writeMarkups(task.path, detections) : undefined
     for (const message of detections.warnings) run.note({ failed: false, place, message })
-    return outcomeOf(detections, task.path, false)
+    return outcomeOf(detections, { path: task.path, markups }, false)
   }
 }
 
@@ -154,7 +161,11 @@ function secondFacts({ path, sha256, metadata }: SecondStage): SeriesDetections[
   return { path: basename(path), sha256, step, codeVersion, precision }
 }
 
-export function outcomeOf(detections: SeriesDetections, path: string, resumed: boolean): ScanOutcome {
+export function outcomeOf(
+  detections: SeriesDetections,
+  { path, markups }: { path: string; markups: string | undefined },
+  resumed: boolean,
+): ScanOutcome {
   const { patientId, seriesInstanceUid, slices, nodules } = detections
   // An earlier result need not tell its time.
   const timing = detections.timing as Partial<DetectTiming> | undefined
@@ -164,6 +175,7 @@ export function outcomeOf(detections: SeriesDetections, path: string, resumed: b
       patientId,
       seriesInstanceUid,
       path,
+      ...(markups === undefined ? {} : { markups }),
       slices: slices.length,
       boxes,
       nodules: nodules.length,

@@ -38,7 +38,7 @@ export const DETECT_DEFAULTS: DetectParameters = {
  * What a session's marks are cut at where nobody says otherwise. Two stages have a calibrated confidence: above 0.6,
  * none to four false marks were left on each of four whole scans (benchmarks/quality); boxes below 0.2 never get there.
  */
-export function defaultConfidences(session: Pick<Session, 'second'>): {
+export function defaultConfidences(session: { second?: object | undefined }): {
   minScore: number
   minConfidence: number
 } {

@@ -121,7 +121,7 @@ export interface SeriesDetections {
 }
 
 /** Rounds results to more digits than they have, so that files stay short; mapping and geometry stay exact. */
-function brief(_key: string, value: unknown): unknown {
+export function brief(_key: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(9)) : value
 }
 

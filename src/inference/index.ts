@@ -35,6 +35,7 @@ export type {
   DetectedSlice,
   SeriesDetections,
 } from './detections.js'
+export { writeMarkups } from './markups.js'
 export { detectionMarks } from './marks.js'
 export { scanKey, sharedUids } from '../scans/scan_keys.js'
 export type { ScanIdentity } from '../scans/scan_keys.js'

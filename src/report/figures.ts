@@ -11,7 +11,6 @@ import type {
 import { aucText, ratio } from '../evaluation/tables.js'
 import { COLORS } from './chart.js'
 import type { Chart, ChartBand, ChartLine } from './chart.js'
-import type { TrainingEntry } from './training_log.js'
 import { agree, count } from '../words.js'
 import { greatest, least } from '../lists.js'
 
@@ -56,107 +55,6 @@ export function precisionRecallChart(
     lines,
     // The legend takes a row a run.
     height: 440 + 28 * (runs.length - 1),
-  }
-}
-
-/** Mean of up to `window` entries before and after each. */
-function smooth(values: readonly number[], window: number): number[] {
-  return values.map((_, i) => {
-    const part = values.slice(Math.max(0, i - window), i + window + 1)
-    return part.reduce((sum, value) => sum + value, 0) / part.length
-  })
-}
-
-/** The loss and its parts over the steps, in training and, dashed, in the test, on a logarithmic axis. */
-export function lossChart(log: readonly TrainingEntry[]): Chart {
-  const window = Math.floor(log.length / 40)
-  const line = (
-    name: string,
-    color: string,
-    value: (entry: TrainingEntry) => number | undefined,
-  ): ChartLine[] => {
-    const entries = log.filter((entry) => (value(entry) ?? 0) > 0)
-    if (entries.length === 0) return []
-    const values = entries.map((entry) => value(entry)!)
-    const at = (list: readonly number[]): [number, number][] => list.map((v, i) => [entries[i]!.step, v])
-    const last = values.at(-1)!
-    const text = `${name}, ${last.toPrecision(3)} at the end`
-    if (window < 1) return [{ name: text, points: at(values), color }]
-    return [
-      { name: `${name}, each entry`, points: at(values), color, faint: 0.25, width: 1, hideFromLegend: true },
-      { name: text, points: at(smooth(values, window)), color },
-    ]
-  }
-  /** The same number of the training and of the test, which is dashed. */
-  const pair = (
-    name: string,
-    color: string,
-    train: (entry: TrainingEntry) => number | undefined,
-    test: (entry: TrainingEntry) => number | undefined,
-  ): ChartLine[] => [
-    ...line(name, color, train),
-    ...line(`test ${name}`, color, test).map((one) => ({ ...one, dashed: true })),
-  ]
-  const part = (name: string, color: string, key: string): ChartLine[] => {
-    const twin = `test${key[0]!.toUpperCase()}${key.slice(1)}`
-    return pair(
-      name,
-      color,
-      (entry) => entry.parts[key],
-      (entry) => entry.parts[twin],
-    )
-  }
-  return {
-    title: 'Training loss',
-    subtitle:
-      window < 1
-        ? 'each log entry'
-        : `running mean over ${2 * window + 1} log entries; each entry faint behind`,
-    x: { name: 'Step', min: 0 },
-    y: { name: 'Loss (log scale)', logBase: 10, format: shortNumber },
-    lines: [
-      ...pair(
-        'loss',
-        COLORS[0],
-        (entry) => entry.loss,
-        (entry) => entry.testLoss,
-      ),
-      ...part('confidence', COLORS[2], 'confidence'),
-      ...part('box', COLORS[3], 'box'),
-      ...part('rezoom confidence', COLORS[4], 'rezoomConfidence'),
-      ...part('delta box', COLORS[5], 'delta'),
-    ],
-  }
-}
-
-/** What the model was on the whole test list, a second stage on the test cubes; undefined where nobody looked. */
-export function validationChart(log: readonly TrainingEntry[]): Chart | undefined {
-  const line = (key: string, name: string, color: string): ChartLine[] => {
-    const points = log.flatMap(({ step, parts }): [number, number][] =>
-      parts[key] === undefined ? [] : [[step, parts[key]]],
-    )
-    const end = points.at(-1)?.[1].toFixed(3)
-    return end === undefined ? [] : [{ name: `${name}, ${end} at the end`, points, color }]
-  }
-  const lines = line('testAp', 'AP at IoU 0.5', COLORS[0])
-  if (lines.length > 0) lines.push(...line('testRecall', 'recall at precision 0.735', COLORS[1]))
-  const auc = line('testAuc', 'area under the ROC curve', COLORS[0])
-  const x = { name: 'Step', min: 0 }
-  const y = { min: 0, max: 1, format: shortNumber }
-  if (lines.length > 0) return { title: 'Test list', x, y: { ...y, name: 'AP, recall' }, lines }
-  return auc.length > 0 ? { title: 'Test cubes', x, y: { ...y, name: 'AUC' }, lines: auc } : undefined
-}
-
-/**
- * Learning rate over the steps. The log's "Softmax Test Accuracy" is no chart: it counts slots, nearly all of them empty,
- * and is near 100 % where the average precision is poor.
- */
-export function learningRateChart(log: readonly TrainingEntry[]): Chart {
-  return {
-    title: 'Learning rate',
-    x: { name: 'Step', min: 0 },
-    y: { name: 'Learning rate', min: 0, format: shortNumber },
-    lines: [{ name: 'learning rate', points: log.map((entry) => [entry.step, entry.lr]), color: COLORS[6] }],
   }
 }
 
@@ -375,11 +273,4 @@ export function blandAltmanChart(sizes: BlandAltman): Chart {
       ...(sizes.upperLimit === null ? [] : [level('upper limit', sizes.upperLimit, true)]),
     ],
   }
-}
-
-function shortNumber(value: number): string {
-  if (value === 0) return '0'
-  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5
-    ? String(Number(value.toPrecision(3)))
-    : Number(value.toPrecision(3)).toExponential()
 }

@@ -63,10 +63,17 @@ export async function holdsDetections(folder: string): Promise<boolean> {
 
 /** What a run's folder holds to be compared by, found as by `findRunFiles`. Throws NoduleError (FILE, FORMAT). */
 export function findComparedFiles(folder: string): Pick<RunFiles, 'predictions' | 'detections'> {
-  return search(folder, {}, ['predictions', 'detections'], () => ({
-    do: 'name the one that is meant itself as the run to compare with',
-    parameter: 'compare',
-  }))
+  return search(folder, {}, ['predictions', 'detections'], () => NAME_IT)
+}
+
+/** The training log in a folder of a run that is compared with. Throws NoduleError (FILE, FORMAT). */
+export function findComparedLog(folder: string): string | undefined {
+  return search(folder, {}, ['log'], () => NAME_IT).log
+}
+
+const NAME_IT: Remedy = {
+  do: 'name the one that is meant itself as the run to compare with',
+  parameter: 'compare',
 }
 
 function search(

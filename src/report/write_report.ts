@@ -14,7 +14,7 @@ import { count } from '../words.js'
 import type { Chart } from './chart.js'
 import { readOtherRuns } from './comparison.js'
 import type { Comparison, OtherRuns } from './comparison.js'
-import { frocChart, learningRateChart, lossChart, precisionRecallChart } from './figures.js'
+import { frocChart, precisionRecallChart } from './figures.js'
 import { buildPage } from './page.js'
 import type { PageInput, PageView } from './page.js'
 import type { Picture } from './pictures.js'
@@ -27,6 +27,8 @@ import type { RunFiles } from './run_files.js'
 import { scanPart } from './scan_part.js'
 import type { ScanPart } from './scan_part.js'
 import { slicePart } from './slice_part.js'
+import { comparedTrainingCharts, learningRateChart, lossChart, validationChart } from './training_charts.js'
+import type { TrainingEntry } from './training_log.js'
 import { readTrainingLog } from './training_log.js'
 import { readRegularSync } from '../read_files.js'
 import { append } from '../lists.js'
@@ -51,7 +53,7 @@ export interface ReportOptions extends RunFiles {
   mismatch?: 'error' | 'miss' | 'skip' | undefined
   ignoreExcluded?: boolean | undefined
   tau?: number | undefined
-  /** Other runs (folders, lists, folders of detections, CSV of marks) to put beside this one. */
+  /** Other runs (folders, lists, folders of detections, CSV of marks, training logs) to put beside this one. */
   compare?: string[] | undefined
   /** Slices with a picture in the page, and as many again for nodules. */
   maxPictures?: number | undefined
@@ -96,9 +98,12 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
   const views: PageView[] = []
 
   const truth = files.truth === undefined ? undefined : readList(files.truth)
-  const own = options.run ?? files.predictions ?? files.detections ?? options.output
+  const own = options.run ?? files.predictions ?? files.detections ?? files.log ?? options.output
+  const training = files.log === undefined ? undefined : readTrainingLog(files.log)
   const other =
-    options.compare === undefined ? undefined : await readOtherRuns(own, options.compare, warnings)
+    options.compare === undefined
+      ? undefined
+      : await readOtherRuns(own, options.compare, (training?.length ?? 0) > 0, warnings)
   if (options.excluded !== undefined && options.reference === undefined)
     throw new NoduleError('INVALID_PARAMETER', 'excluded findings belong to a table of true nodules', {
       parameter: 'excluded',
@@ -118,7 +123,6 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
       actual: options.scans === undefined ? 'no scans' : 'a reference',
     })
   const slices = await readSlices(files, truth, pictures, warnings, { ...options, maxPictures })
-  const training = files.log === undefined ? undefined : readTrainingLog(files.log)
   const detections =
     files.detections === undefined ? [] : await readDetectionFolder(files.detections, warnings)
   const scans =
@@ -156,7 +160,7 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     })
   }
   const comparison =
-    other === undefined ? undefined : await compareRuns(files, other, scans, options, warnings)
+    other === undefined ? undefined : await compareRuns(files, other, { scans, training }, options, warnings)
   const { reference, excluded, series } = options
   const given = [...Object.values(files), options.run, options.output, reference, excluded, series]
   const { compare = [], scans: folders = [], xml = [] } = options
@@ -208,11 +212,11 @@ function refuseUnused({ truth, predictions, detections }: RunFiles, options: Rep
 async function compareRuns(
   { truth, predictions }: RunFiles,
   other: OtherRuns,
-  scans: ScanPart | undefined,
+  { scans, training = [] }: { scans: ScanPart | undefined; training: TrainingEntry[] | undefined },
   options: ReportOptions,
   warnings: string[],
 ): Promise<Comparison | undefined> {
-  const { ownName, lists, marks } = other
+  const { ownName, lists, marks, trainings } = other
   const comparison: Comparison = {}
   if (truth !== undefined && predictions !== undefined && lists.length > 0) {
     comparison.slices = await evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
@@ -227,13 +231,17 @@ async function compareRuns(
     warnings.push(
       `${count(marks.length, 'run')} of whole scans cannot be compared: this run has no detections in whole scans that are judged by true nodules`,
     )
+  if (training.length > 0 && trainings.length > 0)
+    comparison.training = [{ name: ownName, log: training }, ...trainings]
+  else if (trainings.length > 0)
+    warnings.push(`${count(trainings.length, 'training')} cannot be compared: this run has no training log`)
   for (const runs of [comparison.slices?.runs ?? [], comparison.scans?.runs ?? []])
     for (const run of runs.slice(1))
       append(
         warnings,
         run.warnings.map((line) => `${run.name}: ${line}`),
       )
-  return comparison.slices === undefined && comparison.scans === undefined ? undefined : comparison
+  return Object.keys(comparison).length === 0 ? undefined : comparison
 }
 
 /** What the page says, for programs. */
@@ -257,6 +265,7 @@ function figuresOf(input: PageInput): object {
 
 /** The page's curves, by file name. */
 function pageCharts({ slices, scans, comparison, training = [] }: PageInput): Record<string, Chart> {
+  const validation = validationChart(training)
   return {
     ...(slices === undefined
       ? {}
@@ -272,10 +281,16 @@ function pageCharts({ slices, scans, comparison, training = [] }: PageInput): Re
           'comparison-recall-1-precision': precisionRecallChart(comparison.slices.runs, true),
         }),
     ...(comparison?.scans === undefined ? {} : { 'comparison-froc': frocChart(comparison.scans.runs) }),
+    ...prefixed('comparison', comparison?.training && comparedTrainingCharts(comparison.training)),
     ...(training.length === 0
       ? {}
       : { loss: lossChart(training), 'learning-rate': learningRateChart(training) }),
+    ...(validation === undefined ? {} : { validation }),
   }
+}
+
+function prefixed(prefix: string, charts: Readonly<Record<string, Chart>> = {}): Record<string, Chart> {
+  return Object.fromEntries(Object.entries(charts).map(([name, chart]) => [`${prefix}-${name}`, chart]))
 }
 
 async function readSlices(

@@ -1,5 +1,12 @@
 import { expect, it } from 'vitest'
-import { learningRateChart, lossChart, validationChart } from '../../src/report/figures.js'
+import { COLORS } from '../../src/report/chart.js'
+import {
+  comparedTrainingCharts,
+  learningRateChart,
+  lossChart,
+  validationChart,
+} from '../../src/report/training_charts.js'
+import type { TrainingRun } from '../../src/report/training_charts.js'
 
 const entry = (step: number, parts: Record<string, number>): Parameters<typeof lossChart>[0][number] => ({
   ...{ step, lr: 0.1, loss: 2, testLoss: 3, parts },
@@ -45,4 +52,36 @@ it('no two ticks of an axis read the same', () => {
   expect([5e-5, 1e-4, 1.5e-4, 2e-4, 0.0015, 150_000].map((value) => format!(value))).toEqual([
     ...['5e-5', '1e-4', '1.5e-4', '2e-4', '0.0015', '1.5e+5'],
   ])
+})
+
+it('trainings are drawn on top of each other, a color a run, whatever their lengths', () => {
+  const run = (name: string, steps: number, parts: Record<string, number> = {}): TrainingRun => ({
+    name,
+    log: Array.from({ length: steps }, (_, n) => entry(10 * n, parts)),
+  })
+  const charts = comparedTrainingCharts([run('a', 3, { testAp: 0.4 }), run('b', 200, { testAp: 0.5 })])
+  expect(Object.keys(charts)).toEqual(['loss', 'ap', 'learning-rate'])
+  const facts = (key: string): unknown[] =>
+    charts[key]!.lines.map(({ name, points, dashed }) => [name, points.length, dashed === true])
+  expect(facts('loss')).toEqual([
+    ['a: loss 2.00 at the end', 3, false],
+    ['a: test loss 3.00', 3, true],
+    ['b: loss 2.00 at the end', 200, false],
+    ['b: test loss 3.00', 200, true],
+  ])
+  expect(facts('ap')).toEqual([
+    ['a: 0.400 at the end', 3, false],
+    ['b: 0.500 at the end', 200, false],
+  ])
+  for (const { lines } of Object.values(charts)) {
+    const colors = lines.map(({ color }) => color)
+    expect(new Set(colors).size).toBe(2)
+    expect(colors[0]).toBe(COLORS[0])
+    expect(colors.at(-1)).toBe(COLORS[1])
+  }
+  // What only one of them has is in its own part of the page.
+  const mixed = comparedTrainingCharts([run('a', 3, { testAp: 0.4 }), run('cubes', 3, { testAuc: 0.9 })])
+  expect(Object.keys(mixed)).toEqual(['loss', 'learning-rate'])
+  const cubes = comparedTrainingCharts([run('a', 3, { testAuc: 0.9 }), run('b', 3, { testAuc: 0.8 })])
+  expect(Object.keys(cubes)).toEqual(['loss', 'auc', 'learning-rate'])
 })

@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { NoduleError, fileError } from '../../errors.js'
 import { DETECTIONS_FORMAT, readDetections } from '../../inference/detections.js'
 import type { SeriesDetections } from '../../inference/detections.js'
+import { isMarkups } from '../../inference/markups.js'
 import { detectionMarks } from '../../inference/marks.js'
 import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import { readMarksCsv } from '../../formats/luna.js'
@@ -18,7 +19,7 @@ import { agree, count } from '../../words.js'
 export async function readDetectionFolder(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
   let names: string[]
   try {
-    names = readdirSync(folder).filter((name) => name.endsWith('.json'))
+    names = readdirSync(folder).filter((name) => name.endsWith('.json') && !isMarkups(name))
   } catch (error) {
     throw fileError(folder, 'read detections', error)
   }
