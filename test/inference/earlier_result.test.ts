@@ -62,7 +62,11 @@ describe('resultPlace', () => {
       const path = join(output, `${uid}.json`)
       writeFileSync(path, JSON.stringify({ ...(JSON.parse(readFileSync(path, 'utf8')) as object), timing }))
       const { earlier } = await resultPlace(output, scan('A'))
-      expect(outcomeOf(earlier!, path, true).scan).toMatchObject({ patientId: 'A', resumed: true, ms: 0 })
+      expect(outcomeOf(earlier!, { path, markups: undefined }, true).scan).toMatchObject({
+        patientId: 'A',
+        resumed: true,
+        ms: 0,
+      })
     },
   )
 
