@@ -248,5 +248,5 @@ describe('nodule', () => {
       expect(result.stderr.trim().split('\n')).toHaveLength(1)
       expect(result.code).toBe(1)
     }
-  })
+  }, 180_000)
 })

@@ -57,7 +57,7 @@ describe('a call without TypeScript that gives the wrong thing is told which arg
     ['prepareDataset', [{ inputs: ['folder'], output: 'x', hypes: 'lung.json' }], 'hypes'],
     ['train', [], 'options'],
     ['train', [{ hypes: 'x.json' }], 'output'],
-    ['trainPatches', [{ hypes: 'x.json', output: 'x' }], 'train'],
+    ['trainPatches', [{ hypes: 'x.json', output: 'x', train: [7] }], 'train'],
     ['mine', [{ scans: ['folder'], xml: [], output: 'x' }], 'hypes'],
     ['calibrate', [{ second: 'x.onnx' }], 'cubes'],
     ['calibrateLike', ['x.onnx', 'y.onnx'], 'twins'],

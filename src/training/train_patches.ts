@@ -67,6 +67,7 @@ export async function trainPatches(given: TrainPatchesOptions): Promise<TrainPat
   checkText('output', checkObject('options', given).output)
   const options = await withOwnStart(given)
   checkText('hypes', options.hypes)
+  if (options.train !== undefined) checkTexts('train', [options.train].flat())
   const hypes = readPatchHypes(options.hypes, options.set)
   tellWithoutEffect(options.hypes, withoutEffectOnPatches(hypes), options.onWarning)
   if (options.train === undefined)
@@ -76,7 +77,6 @@ export async function trainPatches(given: TrainPatchesOptions): Promise<TrainPat
       remedies: [{ do: 'name one for this run', parameter: 'train' }],
     })
   const trainPaths = [options.train].flat()
-  checkTexts('train', trainPaths)
   const load = async (path: string): Promise<Checkpoint<PatchHypes>> =>
     loadCheckpointOf(path, 'patches', parsePatchHypes)
   const run = await openRun(options, hypes, { train: trainPaths, test: options.test }, load)

@@ -138,8 +138,8 @@ describe('training the second stage', () => {
   it('goes on by the hypes and the cubes that it was started with where none are given', async () => {
     const warnings: string[] = []
     const onWarning = (warning: string): number => warnings.push(warning)
-    await run('own', { steps: 2, set: ['solver.learning_rate=0.01'], train: [cubes, others] })
-    const output = join(root, 'own')
+    await run('own-hypes', { steps: 2, set: ['solver.learning_rate=0.01'], train: [cubes, others] })
+    const output = join(root, 'own-hypes')
     const o = { output, resume: true, engine: 'wasm', steps: 4, onWarning } as const
     await expect(trainPatches(o)).resolves.toMatchObject({ step: 4 })
     expect(warnings).toEqual([])

@@ -301,35 +301,21 @@ function forWindows(c: Conv2DInfo, visit: (at: number, pixel: number, channels: 
  */
 function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
   const { input, dy } = inputs as { input: TensorInfo; dy: TensorInfo }
-  const c = poolInfo(attrs, input.shape)
-  const channels = c.inChannels
   const out = backend.makeOutput(input.shape, 'float32')
   const to = view(backend, out).fill(0)
   const x = view(backend, input)
   const from = view(backend, dy)
-  const best = new Float32Array(channels)
-  const place = new Int32Array(channels)
-  for (let n = 0, at = 0; n < c.batchSize; n++)
-    for (let oy = 0; oy < c.outHeight; oy++)
-      for (let ox = 0; ox < c.outWidth; ox++, at += channels) {
-        const top = oy * c.strideHeight - c.padInfo.top
-        const left = ox * c.strideWidth - c.padInfo.left
-        const bottom = Math.min(c.inHeight, top + c.filterHeight)
-        const right = Math.min(c.inWidth, left + c.filterWidth)
-        best.fill(-Infinity)
-        place.fill(-1)
-        for (let y = Math.max(0, top); y < bottom; y++)
-          for (let column = Math.max(0, left); column < right; column++) {
-            const pixel = ((n * c.inHeight + y) * c.inWidth + column) * channels
-            for (let i = 0; i < channels; i++) {
-              const value = x[pixel + i]!
-              if (!(value > best[i]! || Number.isNaN(value))) continue
-              best[i] = value
-              place[i] = pixel + i
-            }
-          }
-        for (let i = 0; i < channels; i++) if (place[i]! >= 0) to[place[i]!]! += from[at + i]!
-      }
+  const best = new Float32Array(from.length).fill(-Infinity)
+  const place = new Int32Array(from.length).fill(-1)
+  forWindows(poolInfo(attrs, input.shape), (at, pixel, channels) => {
+    for (let i = 0; i < channels; i++) {
+      const value = x[pixel + i]!
+      if (!(value > best[at + i]! || Number.isNaN(value))) continue
+      best[at + i] = value
+      place[at + i] = pixel + i
+    }
+  })
+  for (let at = 0; at < from.length; at++) if (place[at]! >= 0) to[place[at]!]! += from[at]!
   return out
 }
 
