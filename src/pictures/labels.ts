@@ -20,10 +20,13 @@ export interface Label {
 /** Free pixels around a label, for its black edge. */
 const GAP = 1
 
+/** Rows of labels that an important label may be away from its box, where all is taken beside it. */
+const ROWS = 4
+
 /**
- * Where the labels of boxes go, on a picture of width x height pixels: above its box or below it, where no label of an
- * earlier box and no important box lies. A box without such a place has none, since labels on top of each other say
- * nothing; important ones then take the place above.
+ * Where the labels of boxes go, on a picture of width x height pixels: above its box, below it or beside it, where no label
+ * of an earlier box and no important box lies. A box without such a place has none, since labels on top of each other say
+ * nothing; important ones go some rows up or down then, and above their box if all of that is taken too.
  *
  * @param boxes in pixels of the picture, the strongest first
  * @returns the labels, the important ones first
@@ -34,21 +37,39 @@ export function placeLabels(boxes: readonly LabeledBox[], width: number, height:
   const taken: { at: EdgeBox; of: number }[] = important.map(({ box, index }) => ({ at: box, of: index }))
   const labels: Label[] = []
   for (const { box, index } of [...important, ...all.filter(({ box }) => !box.important)]) {
-    const wide = labelWidth(box.text)
-    const left = Math.min(Math.max(box.x1 - 2, 2), width - wide - 2)
-    const places = [box.y1 - LABEL_HEIGHT - 4, box.y2 + 5]
-      .filter((top) => top >= 2 && top + LABEL_HEIGHT <= height - 2)
-      .map((top) => ({ x1: left - GAP, y1: top - GAP, x2: left + wide + GAP, y2: top + LABEL_HEIGHT + GAP }))
-    // A box as high as the picture: inside of it.
-    if (places.length === 0)
-      places.push({ x1: left - GAP, y1: 1, x2: left + wide + GAP, y2: 3 + LABEL_HEIGHT })
+    const places = placesOf(box, width, height)
     const free = places.find((place) => taken.every(({ at, of }) => of === index || !meet(at, place)))
     const place = free ?? (box.important ? places[0] : undefined)
     if (place === undefined) continue
     taken.push({ at: place, of: -1 })
-    labels.push({ box: index, text: box.text, left, top: place.y1 + GAP })
+    labels.push({ box: index, text: box.text, left: place.x1 + GAP, top: place.y1 + GAP })
   }
   return labels
+}
+
+/** The places of a label on the picture, the best first; inside of a box that is as high as the picture. */
+function placesOf(box: LabeledBox, width: number, height: number): EdgeBox[] {
+  const wide = labelWidth(box.text)
+  const within = (left: number): number => Math.min(Math.max(left, 2), width - wide - 2)
+  const left = within(box.x1 - 2)
+  const [above, below] = [box.y1 - LABEL_HEIGHT - 4, box.y2 + 5]
+  const level = Math.round((box.y1 + box.y2 - LABEL_HEIGHT) / 2)
+  const beside = [box.x2 + 5, box.x1 - wide - 5].filter((x) => within(x) === x)
+  const places = [
+    { left, top: above },
+    { left, top: below },
+    ...beside.map((x) => ({ left: x, top: level })),
+    ...(box.important ? rowsAway(above, below).map((top) => ({ left, top })) : []),
+  ].filter(({ top }) => top >= 2 && top + LABEL_HEIGHT <= height - 2)
+  return (places.length > 0 ? places : [{ left, top: 2 }]).map(({ left: x, top: y }) => ({
+    ...{ x1: x - GAP, y1: y - GAP, x2: x + wide + GAP, y2: y + LABEL_HEIGHT + GAP },
+  }))
+}
+
+/** Tops of labels in rows above and below, the nearest first. */
+function rowsAway(above: number, below: number): number[] {
+  const row = LABEL_HEIGHT + 2 * GAP
+  return Array.from({ length: ROWS }, (_, n) => [above - (n + 1) * row, below + (n + 1) * row]).flat()
 }
 
 function meet(a: EdgeBox, b: EdgeBox): boolean {
