@@ -194,7 +194,7 @@ async function outcome(call: Call, value: unknown): Promise<string> {
     await call(value as number)
     return 'taken'
   } catch (error) {
-    return error instanceof nodule.NoduleError ? error.code : `${String(error)}`
+    return error instanceof nodule.NoduleError ? error.code : String(error)
   }
 }
 

@@ -103,8 +103,8 @@ export function validationChart(log: readonly TrainingEntry[]): Chart | undefine
     const end = points.at(-1)?.[1].toFixed(3)
     return end === undefined ? [] : [{ name: `${name}, ${end} at the end`, points, color }]
   }
-  const lines = line('testAp', 'AP at IoU 0.5', COLORS[0])
-  if (lines.length > 0) lines.push(...line('testRecall', 'recall at precision 0.735', COLORS[1]))
+  const ap = line('testAp', 'AP at IoU 0.5', COLORS[0])
+  const lines = ap.length > 0 ? [...ap, ...line('testRecall', 'recall at precision 0.735', COLORS[1])] : []
   const auc = line('testAuc', 'area under the ROC curve', COLORS[0])
   const x = STEPS
   const y = { min: 0, max: 1, format: shortNumber }

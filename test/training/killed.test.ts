@@ -105,7 +105,7 @@ it('after SIGKILL at random moments and --resume, checkpoints, averages, log and
     ...Array.from({ length: Math.ceil(STEPS / 7) }, (_, n) => 7 * n),
     STEPS - 1,
   ])
-}, 180_000)
+}, 420_000)
 
 it('an interrupted run that goes on leaves no entry of its interruption', async () => {
   const o = { hypes, train: list, test: list, engine: 'wasm', steps: 20 } as const
