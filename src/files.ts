@@ -4,12 +4,12 @@ import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { NoduleError, fileError } from './errors.js'
-import { MAX_TEXT_BYTES, readRegularSync } from './read_files.js'
+import { MAX_TEXT_BYTES, decodeText, readRegularSync } from './read_files.js'
 import { forgetTemporary, temporaryFor } from './temporaries.js'
 
 /** A text file whole. `action` says in the error what it was read for. Throws NoduleError (FILE, FORMAT: too large). */
 export function readText(path: string, action: string, limit = MAX_TEXT_BYTES): string {
-  return readRegularSync(path, { action, limit }).toString('utf8')
+  return decodeText(readRegularSync(path, { action, limit }))
 }
 
 /**

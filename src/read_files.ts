@@ -16,6 +16,14 @@ export interface ReadOptions {
   limit?: number
 }
 
+/** Text as UTF-8, or as UTF-16 where its first bytes say so, as they do in what Windows' PowerShell writes by `>`. */
+export function decodeText(bytes: Buffer): string {
+  const [first, second] = bytes
+  if (first === 0xff && second === 0xfe) return new TextDecoder('utf-16le').decode(bytes)
+  if (first === 0xfe && second === 0xff) return new TextDecoder('utf-16be').decode(bytes)
+  return bytes.toString('utf8')
+}
+
 /** Bytes of names that are no UTF-8 stand in strings as these code units, one a byte, as in Python's surrogateescape. */
 const ESCAPED_BYTE = /[\uDC80-\uDCFF]/
 

@@ -19,8 +19,10 @@ import {
   checkOutside,
   hideFolders,
   makeOutputFolder,
+  readText,
   writeFileAtomic,
 } from '../src/files.js'
+import { parseJson } from '../src/json.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-files-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -116,3 +118,13 @@ describe('hideFolders', () => {
     )
   })
 })
+
+it.each(['utf16le', 'utf16be'] as const)(
+  'text that Windows wrote as %s is read as what it says',
+  (encoding) => {
+    const path = join(folder, encoding)
+    const bytes = Buffer.from('\ufeff{"ä": 1}\r\n', 'utf16le')
+    writeFileSync(path, encoding === 'utf16le' ? bytes : bytes.swap16())
+    expect(parseJson(readText(path, 'read hypes'), path)).toEqual({ ä: 1 })
+  },
+)

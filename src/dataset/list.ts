@@ -9,7 +9,7 @@ import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
 import { checkShape, isObject, parseJson } from '../json.js'
 import type { Shape } from '../json.js'
-import { MAX_TEXT_BYTES, readRegularSync } from '../read_files.js'
+import { MAX_TEXT_BYTES, decodeText, readRegularSync } from '../read_files.js'
 import { agree, count } from '../words.js'
 
 /** A box of a list: pixels at the edges of the image that the entry names. Other keys of the file are kept. */
@@ -131,7 +131,7 @@ export function readList(path: string): FrameList {
   const raw = readRegularSync(path, { action: 'read list', limit: MAX_TEXT_BYTES })
   const bytes = packed ? gunzip(raw, path, MAX_TEXT_BYTES) : raw
   const value =
-    format === undefined ? parseListJson(bytes.toString('utf8'), path) : parseAnnolist(bytes, format, path)
+    format === undefined ? parseListJson(decodeText(bytes), path) : parseAnnolist(bytes, format, path)
   return parseList(value, path)
 }
 
