@@ -4,8 +4,15 @@ import type { BoxRule, SliceFinding } from '../dataset/prepare/boxes.js'
 import { scanOrigin } from '../dataset/list.js'
 import { segmentationsBySeries } from '../dataset/prepare/find_items.js'
 import { readFindings } from '../dataset/prepare/findings.js'
-import { ctObstacle, findXml, nearestFirst, withoutTwins, xmlOfSeries } from '../scans/index.js'
-import { sortForeign } from '../scans/xml_of_series.js'
+import {
+  ctObstacle,
+  findXml,
+  nearestFirst,
+  passedOver,
+  sortForeign,
+  withoutTwins,
+  xmlOfSeries,
+} from '../scans/index.js'
 import { segmentedFindings } from '../dataset/prepare/host.js'
 import { insertedCopy } from '../dataset/prepare/inserted_copy.js'
 import type { InsertionPlan, InsertionSource } from '../dataset/prepare/inserted_copy.js'
@@ -155,6 +162,9 @@ async function knownScans(
         segmentations: segmentations.get(series.seriesInstanceUid) ?? [],
       })
   }
+  const readings = known.map(({ xml }) => xml)
+  const line = await passedOver(readings, new Set(readings.flatMap(([nearest]) => nearest ?? [])))
+  if (line !== undefined) onWarning?.(line)
   return known
 }
 

@@ -1,5 +1,5 @@
 export { annotateFolders } from './annotate.js'
-export { findXml, nearestFirst, xmlOfSeries } from './xml_of_series.js'
+export { findXml, nearestFirst, passedOver, sortForeign, xmlOfSeries } from './xml_of_series.js'
 export type { XmlOfSeries } from './xml_of_series.js'
 export { findReadings } from './readings.js'
 export { ctObstacle } from './ct_obstacle.js'

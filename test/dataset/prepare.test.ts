@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -248,6 +249,18 @@ describe('prepareDataset', () => {
     expect(warnings.join('\n')).toContain('3.dcm')
     expect(warnings.join('\n')).toContain('annotations.xml')
     expect(preparedTable(output, result, [])).toMatch(/failed .*c: /)
+  })
+
+  it('tells of another reading of a series that lies farther from its slices', async () => {
+    const folder = mkdtempSync(join(root, 'corrected-'))
+    const [own, corrected] = [join(scans, 'c/annotations.xml'), join(folder, 'c.xml')]
+    copyFileSync(own, join(folder, 'copy.xml'))
+    writeFileSync(corrected, `${readFileSync(own, 'utf8')}\n`)
+    const warnings: string[] = []
+    await prepare({ annotations: [folder], onWarning: (warning) => warnings.push(warning) })
+    expect(warnings).toContain(
+      `1 XML file of series whose slices have a nearer one is not used, first ${corrected}`,
+    )
   })
 
   it('a file that is gone by its turn costs its scan only, also where the inputs lie in the output folder', async () => {

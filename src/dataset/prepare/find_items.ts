@@ -4,8 +4,15 @@ import type { Series } from '../../dicom/index.js'
 import { NoduleError, reasonBeside } from '../../errors.js'
 import { ofKnownPatient, patientsOf, readStackIndex } from '../stacks/read_index.js'
 import type { StackEntry } from '../stacks/read_index.js'
-import { ctObstacle, findXml, nearestFirst, tellApart, xmlOfSeries } from '../../scans/index.js'
-import { sortForeign } from '../../scans/xml_of_series.js'
+import {
+  ctObstacle,
+  findXml,
+  nearestFirst,
+  passedOver,
+  sortForeign,
+  tellApart,
+  xmlOfSeries,
+} from '../../scans/index.js'
 import type { FrameParameters } from './parameters.js'
 import type { DatasetManifest, PrepareOptions } from './types.js'
 import { scanKey, stacksKey } from './record.js'
@@ -61,7 +68,7 @@ export async function findItems(
   if (options.insertion !== undefined) append(found.donors, readDonors(options.insertion.stacks, found, warn))
   const stacks = options.stacks === undefined ? [] : readStacks(options.stacks, found, warn)
   const series =
-    options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries, stacks)
+    options.inputs.length === 0 ? 0 : await addScans(found, options, parameters, bySeries, stacks, warn)
   addStacks(found, stacks, options, parameters, bySeries, warn)
   if (options.insertion !== undefined && found.items.every(({ part }) => part !== 'insertions'))
     warn(
@@ -98,6 +105,7 @@ async function addScans(
   parameters: FrameParameters,
   bySeries: ReadonlyMap<string, string[]>,
   stacks: readonly StackEntry[],
+  warn: (warning: string) => void,
 ): Promise<number> {
   const found = await findSeries(options.inputs, { signal: options.signal })
   if (isStopped(options.signal))
@@ -116,6 +124,7 @@ async function addScans(
     const { seriesInstanceUid, folder } = scan
     skipped.push({ seriesInstanceUid, folder, reason })
   }
+  const readings: string[][] = []
   for (const series of scans) {
     const { patientId, studyInstanceUid, seriesInstanceUid, folder } = series
     const reason = reasonToSkip(series, options.unread === true ? undefined : bySeries, maxThickness)
@@ -124,6 +133,7 @@ async function addScans(
       continue
     }
     const annotationFiles = nearestFirst(bySeries.get(seriesInstanceUid) ?? [], folder)
+    readings.push(annotationFiles)
     const source = { series, annotationFiles, segmentations: segmentations.get(seriesInstanceUid) ?? [] }
     const files = [...annotationFiles, ...source.segmentations]
     const about = { patientId, studyInstanceUid, seriesInstanceUid, folder }
@@ -144,6 +154,8 @@ async function addScans(
       task: (common, donors) => ({ kind: 'insertions', plan, donorFolder, donors, ...source, ...common }),
     })
   }
+  const line = await passedOver(readings, new Set(readings.flatMap(([nearest]) => nearest ?? [])))
+  if (line !== undefined) warn(line)
   return found.series.length
 }
 
