@@ -1,6 +1,6 @@
 // npx tsx benchmarks/quality/agreement.ts (--xml FOLDER | --phantoms COUNT [--first SEED])
-// How well one reader's boxes are those of the readers together, slice by slice at IoU 0.5, as a detector's are judged: what
-// a detector can reach at best. Nodules that at least three of four readers outlined; the others' boxes are the consensus
+// How well one reader's boxes are those of the readers together, slice by slice at IoU 0.5, as a detector's are judged: a
+// measure to hold its figures against, no bound. Nodules that at least three of four readers outlined; the others' boxes are the consensus
 // of those that are left (half of them, two at least).
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'

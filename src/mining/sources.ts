@@ -162,8 +162,7 @@ async function knownScans(
         segmentations: segmentations.get(series.seriesInstanceUid) ?? [],
       })
   }
-  const readings = known.map(({ xml }) => xml)
-  const line = await passedOver(readings, new Set(readings.flatMap(([nearest]) => nearest ?? [])))
+  const line = await passedOver(known.map(({ xml }) => xml))
   if (line !== undefined) onWarning?.(line)
   return known
 }

@@ -73,11 +73,11 @@ export function nearestFirst(paths: readonly string[], folder: string): string[]
  * elsewhere would be left out without a word. Copies of what is used are not told of. undefined where there are none.
  *
  * @param bySeries files of each series
- * @param used the files whose readings are used
+ * @param used the files whose readings are used; default: of each series the first
  */
 export async function passedOver(
-  bySeries: Iterable<readonly string[]>,
-  used: ReadonlySet<string>,
+  bySeries: readonly (readonly string[])[],
+  used: ReadonlySet<string> = new Set(bySeries.flatMap(([first]) => first ?? [])),
 ): Promise<string | undefined> {
   const others: string[] = []
   for (const paths of bySeries) {

@@ -154,7 +154,7 @@ async function addScans(
       task: (common, donors) => ({ kind: 'insertions', plan, donorFolder, donors, ...source, ...common }),
     })
   }
-  const line = await passedOver(readings, new Set(readings.flatMap(([nearest]) => nearest ?? [])))
+  const line = await passedOver(readings)
   if (line !== undefined) warn(line)
   return found.series.length
 }
