@@ -1,3 +1,5 @@
+import { pixelHull } from '../geometry/hull.js'
+import type { Hull } from '../geometry/hull.js'
 import type { PlacedContour, VoxelMask } from './types.js'
 import { greatest, least } from '../lists.js'
 
@@ -97,4 +99,17 @@ export function agreeMasks(masks: readonly VoxelMask[], agreement: number): Voxe
     voxels[at] = count > 0 && count / masks.length >= agreement ? 1 : 0
   }
   return { ...masks[0]!, voxels }
+}
+
+/** The hull of the centers of a mask's pixels on slice `k` of the series, image pixels at the edges. */
+export function hullOnSlice({ k0, j0, i0, shape, voxels }: VoxelMask, k: number): Hull {
+  const [, height, width] = shape
+  const ends: [number, number][] = []
+  for (let j = 0; j < height; j++) {
+    const from = ((k - k0) * height + j) * width
+    const row = voxels.subarray(from, from + width)
+    const first = row.indexOf(1)
+    if (first >= 0) ends.push([i0 + first, j0 + j], [i0 + row.lastIndexOf(1), j0 + j])
+  }
+  return pixelHull(ends)
 }

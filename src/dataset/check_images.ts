@@ -4,6 +4,7 @@ import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { readImageSize } from '../formats/images.js'
+import { withHull } from '../geometry/hull.js'
 import { imageFile, originOf, rectIndex } from './list.js'
 import type { FrameList, ListRect } from './list.js'
 import { frameFormat } from './read_frame.js'
@@ -133,8 +134,11 @@ export async function checkImages(
         }
         clipped++
       }
-      if (inside.x2 > inside.x1 && inside.y2 > inside.y1) image.rects.push({ ...rect, ...inside })
-      else lost++
+      if (inside.x2 > inside.x1 && inside.y2 > inside.y1) {
+        // A box that was cut off has none: it is no longer the box around it.
+        const { hull, ...own } = rect
+        image.rects.push({ ...own, ...withHull(inside, hull) })
+      } else lost++
     }
   }
   if (clipped > 0)

@@ -1,6 +1,9 @@
 import type { Hypes } from '../config/hypes.js'
 import { boxArea, clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
+import { boxAround, shapeOf, withHull } from '../geometry/hull.js'
+import type { HullBox } from '../geometry/hull.js'
+import { greatest } from '../lists.js'
 import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 
@@ -12,7 +15,7 @@ export interface Canvas {
   height: number
   channels: number
   /** Nodules; places that are neither right nor wrong; false marks of an earlier model. Canvas pixels. */
-  boxes: readonly EdgeBox[]
+  boxes: readonly HullBox[]
   excluded: readonly EdgeBox[]
   hard: readonly EdgeBox[]
 }
@@ -58,7 +61,7 @@ export function drawCrop(
   let center: readonly [number, number]
   if (wanted) {
     const box = around[random.integer(around.length)]!
-    const half = (Math.max(box.x2 - box.x1, box.y2 - box.y1) / 2) * scale + RIM
+    const half = reachOf(box) * scale + RIM
     // Along the crop's own axes: along those of the canvas the corner of a turned crop would miss the box.
     const shift = (size: number): number => symmetric(Math.max(0, size / 2 - half))
     const [a, b] = [shift(width), shift(height)]
@@ -78,6 +81,13 @@ export function drawCrop(
     shift: symmetric(augment.gray_shift) * 255,
     noise: random.uniform() * augment.noise * 255,
   }
+}
+
+/** How far from the middle of a box lies what it holds, at most. */
+function reachOf(box: HullBox): number {
+  const { points, radiusX, radiusY } = shapeOf(box)
+  const [x, y] = [(box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2]
+  return greatest(points.map(([a, b]) => Math.hypot(a - x, b - y))) + Math.max(radiusX, radiusY)
 }
 
 /** The canvas direction of the crop's x and y axes: canvas = center + (crop - middle) * step. */
@@ -163,30 +173,38 @@ function normalNumbers(): Float32Array {
 }
 
 /**
- * Boxes of the canvas in the crop. A turned box is the one around the turned ellipse that it held: nodules are round.
+ * Boxes of the canvas in the crop. A turned box is the one around what the box held, turned: its hull with half a pixel
+ * around it, or, where none is known, the ellipse in the box.
  * @returns `boxes`: those of which at least half and the center lie in the crop, clipped; `cut`: the rest of those that
  * the crop shows a part of, which is neither right nor wrong there
  */
 export function cropBoxes(
-  boxes: readonly EdgeBox[],
+  boxes: readonly HullBox[],
   crop: Crop,
   width: number,
   height: number,
-): { boxes: EdgeBox[]; cut: EdgeBox[] } {
+): { boxes: HullBox[]; cut: EdgeBox[] } {
   const [cos, sin] = [Math.cos(crop.angle) * crop.scale, Math.sin(crop.angle) * crop.scale]
-  const result: { boxes: EdgeBox[]; cut: EdgeBox[] } = { boxes: [], cut: [] }
+  const place = ([px, py]: readonly [number, number]): [number, number] => {
+    const [dx, dy] = [px - crop.centerX, py - crop.centerY]
+    return [
+      width / 2 + (crop.mirrorX ? -1 : 1) * (dx * cos + dy * sin),
+      height / 2 + (crop.mirrorY ? -1 : 1) * (dy * cos - dx * sin),
+    ]
+  }
+  const result: { boxes: HullBox[]; cut: EdgeBox[] } = { boxes: [], cut: [] }
   for (const box of boxes) {
-    const dx = (box.x1 + box.x2) / 2 - crop.centerX
-    const dy = (box.y1 + box.y2) / 2 - crop.centerY
-    const x = width / 2 + (crop.mirrorX ? -1 : 1) * (dx * cos + dy * sin)
-    const y = height / 2 + (crop.mirrorY ? -1 : 1) * (dy * cos - dx * sin)
-    const [a, b] = [(box.x2 - box.x1) / 2, (box.y2 - box.y1) / 2]
-    const halfW = Math.hypot(a * cos, b * sin)
-    const halfH = Math.hypot(a * sin, b * cos)
-    const whole = { x1: x - halfW, y1: y - halfH, x2: x + halfW, y2: y + halfH }
+    const { points, radiusX: a, radiusY: b } = shapeOf(box)
+    const placed = points.map(place)
+    const whole = boxAround({
+      points: placed,
+      radiusX: Math.hypot(a * cos, b * sin),
+      radiusY: Math.hypot(a * sin, b * cos),
+    })
+    const [x, y] = [(whole.x1 + whole.x2) / 2, (whole.y1 + whole.y2) / 2]
     const seen = clipBox(whole, width, height)
     const inside = x >= 0 && x < width && y >= 0 && y < height
-    if (inside && boxArea(seen) >= 0.5 * boxArea(whole)) result.boxes.push(seen)
+    if (inside && boxArea(seen) >= 0.5 * boxArea(whole)) result.boxes.push(withHull(seen, box.hull && placed))
     else if (boxArea(seen) > 0) result.cut.push(seen)
   }
   return result

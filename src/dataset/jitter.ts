@@ -1,6 +1,8 @@
 import type { Hypes } from '../config/hypes.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { boxArea, clipBox } from '../geometry/box.js'
+import { withHull } from '../geometry/hull.js'
+import type { HullBox } from '../geometry/hull.js'
 import type { Random } from '../random.js'
 import type { Crop } from './crops.js'
 
@@ -124,22 +126,28 @@ export function jitterFrame(
  * nor wrong there (TensorBox keeps it as a box)
  */
 export function jitterBoxes(
-  boxes: readonly EdgeBox[],
+  boxes: readonly HullBox[],
   width: number,
   height: number,
   jitter: Jitter,
-): { boxes: EdgeBox[]; cut: EdgeBox[] } {
-  const moved: { boxes: EdgeBox[]; cut: EdgeBox[] } = { boxes: [], cut: [] }
+): { boxes: HullBox[]; cut: EdgeBox[] } {
+  const moved: { boxes: HullBox[]; cut: EdgeBox[] } = { boxes: [], cut: [] }
+  const sign = jitter.mirror ? -1 : 1
+  const placeX = (x: number): number => (x - width / 2) * jitter.scale * sign + width / 2 + jitter.shiftX
+  const placeY = (y: number): number => (y - height / 2) * jitter.scale + height / 2 + jitter.shiftY
   for (const box of boxes) {
-    const sign = jitter.mirror ? -1 : 1
-    const a = (box.x1 - width / 2) * jitter.scale * sign + width / 2 + jitter.shiftX
-    const b = (box.x2 - width / 2) * jitter.scale * sign + width / 2 + jitter.shiftX
-    const y1 = (box.y1 - height / 2) * jitter.scale + height / 2 + jitter.shiftY
-    const y2 = (box.y2 - height / 2) * jitter.scale + height / 2 + jitter.shiftY
+    const [a, b] = [placeX(box.x1), placeX(box.x2)]
+    const [y1, y2] = [placeY(box.y1), placeY(box.y2)]
     const centerX = (a + b) / 2
     const centerY = (y1 + y2) / 2
     const seen = clipBox({ x1: Math.min(a, b), y1, x2: Math.max(a, b), y2 }, width, height)
-    if (centerX >= 0 && centerX <= width && centerY >= 0 && centerY <= height) moved.boxes.push(seen)
+    if (centerX >= 0 && centerX <= width && centerY >= 0 && centerY <= height)
+      moved.boxes.push(
+        withHull(
+          seen,
+          box.hull?.map(([x, y]) => [placeX(x), placeY(y)]),
+        ),
+      )
     else if (boxArea(seen) > 0) moved.cut.push(seen)
   }
   return moved

@@ -7,13 +7,18 @@ import { ANNOLIST_FORMATS, gunzip, parseAnnolist } from '../formats/annolist.js'
 import type { AnnolistFormat } from '../formats/annolist.js'
 import type { EdgeBox } from '../geometry/box.js'
 import type { FrameMapping } from '../geometry/frame.js'
+import { isHullOf } from '../geometry/hull.js'
+import type { Hull, HullBox } from '../geometry/hull.js'
 import { checkShape, isObject, parseJson } from '../json.js'
 import type { Shape } from '../json.js'
 import { MAX_TEXT_BYTES, decodeText, readRegularSync } from '../read_files.js'
 import { agree, count } from '../words.js'
 
-/** A box of a list: pixels at the edges of the image that the entry names. Other keys of the file are kept. */
-export interface ListRect extends EdgeBox {
+/**
+ * A box of a list: pixels at the edges of the image that the entry names; `hull`, where it is there, says what it was put
+ * around, so that training can turn it. Other keys of the file are kept.
+ */
+export interface ListRect extends HullBox {
   /** Confidence in [0, 1]; only in lists of predictions. */
   score?: number
   [extra: string]: unknown
@@ -122,7 +127,7 @@ export function rectIndex(rects: readonly object[], index: number): number {
  * older ones (.idl, .al, .pal), all of them also gzipped (.gz).
  *
  * Boxes turned inside out are turned back, boxes without an area are dropped, each with a warning that counts them:
- * both come out of labeling tools, and TensorBox reads them. Whether images exist and boxes lie in them is checked by
+ * both come out of labeling tools, and TensorBox reads them; hulls that no longer fit their boxes are dropped likewise. Whether images exist and boxes lie in them is checked by
  * `checkImages`, since lists are also read where the images are not at hand.
  * Throws NoduleError (FILE, FORMAT) that names the file and the JSON pointer.
  */
@@ -172,7 +177,7 @@ export function readLists(paths: readonly string[]): FrameList {
 /** Checks a parsed list; see `readList`. `path` is the file that relative image paths belong to. */
 export function parseList(value: unknown, path: string): FrameList {
   if (!Array.isArray(value)) throw wrong(path, '', 'array of images', value)
-  const counts = { turned: 0, flat: 0 }
+  const counts = { turned: 0, flat: 0, misfits: 0 }
   const entries = value.map((item: unknown, index) => parseEntry(item, path, `/${index}`, counts))
   const warnings: string[] = []
   if (counts.turned > 0)
@@ -182,6 +187,10 @@ export function parseList(value: unknown, path: string): FrameList {
   if (counts.flat > 0)
     warnings.push(
       `${path}: ${count(counts.flat, 'box')} without an area ${agree(counts.flat, 'was', 'were')} dropped`,
+    )
+  if (counts.misfits > 0)
+    warnings.push(
+      `${path}: ${count(counts.misfits, 'hull')} not in the middle of ${agree(counts.misfits, 'its box', 'their boxes')} ${agree(counts.misfits, 'was', 'were')} dropped`,
     )
   return { path, dir: dirname(resolve(path)), entries, warnings }
 }
@@ -273,12 +282,10 @@ const SOURCE = {
 } satisfies Shape
 const MAY_BE_ABSENT = Object.keys(SOURCE).map((key) => key.replace('?', ''))
 
-function parseEntry(
-  item: unknown,
-  path: string,
-  pointer: string,
-  counts: { turned: number; flat: number } | undefined,
-): ListEntry {
+/** What was put right. */
+type Counts = Record<'turned' | 'flat' | 'misfits', number>
+
+function parseEntry(item: unknown, path: string, pointer: string, counts: Counts | undefined): ListEntry {
   if (!isObject(item)) throw wrong(path, pointer, 'object with "image_path" and "rects"', item)
   const imagePath = item['image_path']
   if (typeof imagePath !== 'string' || imagePath === '' || imagePath.includes('\0'))
@@ -314,6 +321,29 @@ function parseEntry(
   return entry
 }
 
+/** More corners than a mask has, or a contour. */
+const MOST_CORNERS = 1000
+const HULL: Shape = [['number', 2]]
+
+/** A checked hull of a box; undefined where there is none, or one that is not the box's own. */
+function parseHull(
+  hull: unknown,
+  box: EdgeBox,
+  path: string,
+  pointer: string,
+  counts: Counts | undefined,
+): Hull | undefined {
+  if (hull === undefined || hull === null) return undefined
+  if (!Array.isArray(hull) || hull.length === 0 || hull.length > MOST_CORNERS) {
+    throw wrong(path, pointer, `1 to ${MOST_CORNERS} corners [x, y]`, hull)
+  }
+  checkShape(hull, HULL, path, 'wrong value', pointer)
+  if (isHullOf(hull as unknown as Hull, box)) return hull as unknown as Hull
+  if (counts === undefined) throw wrong(path, pointer, 'corners around the middle of the box', hull)
+  counts.misfits++
+  return undefined
+}
+
 const COORDINATES = ['x1', 'y1', 'x2', 'y2'] as const
 
 /** A checked box, or undefined for one without an area. Without `counts`, what would be put right is an error. */
@@ -321,7 +351,7 @@ function parseRect(
   rect: unknown,
   path: string,
   pointer: string,
-  counts: { turned: number; flat: number } | undefined,
+  counts: Counts | undefined,
 ): ListRect | undefined {
   if (!isObject(rect)) throw wrong(path, pointer, 'object with "x1", "y1", "x2", "y2"', rect)
   const number = (name: string): number => {
@@ -335,6 +365,7 @@ function parseRect(
   if (counts === undefined) {
     if (!(x2 > x1)) throw wrong(path, `${pointer}/x2`, `number above x1 = ${x1}`, x2)
     if (!(y2 > y1)) throw wrong(path, `${pointer}/y2`, `number above y1 = ${y1}`, y2)
+    parseHull(rect['hull'], { x1, y1, x2, y2 }, path, `${pointer}/hull`, counts)
     return rect as ListRect
   }
   if (x1 === x2 || y1 === y2) {
@@ -342,13 +373,15 @@ function parseRect(
     return undefined
   }
   if (x1 > x2 || y1 > y2) counts.turned++
-  return {
-    ...rect,
+  const box = {
     x1: Math.min(x1, x2),
     y1: Math.min(y1, y2),
     x2: Math.max(x1, x2),
     y2: Math.max(y1, y2),
   }
+  const hull = parseHull(rect['hull'], box, path, `${pointer}/hull`, counts)
+  const { hull: _, ...others } = rect
+  return { ...others, ...box, ...(hull === undefined ? {} : { hull }) }
 }
 
 function wrong(path: string, place: string, expected: string, actual: unknown): NoduleError {

@@ -1,5 +1,6 @@
 import type { Hypes } from '../config/hypes.js'
 import type { EdgeBox } from '../geometry/box.js'
+import type { HullBox } from '../geometry/hull.js'
 import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
 import type { CheckedImage } from './check_images.js'
@@ -13,7 +14,7 @@ import { changeKernel, deform, deformBoxes, drawElastic, drawKernel } from './va
 /** An image that was decoded; its pixels lie in memory that threads share. */
 export interface LoadedFrame extends Canvas {
   file: string
-  boxes: EdgeBox[]
+  boxes: HullBox[]
   excluded: EdgeBox[]
 }
 
@@ -53,22 +54,28 @@ export async function makeBatch({ hypes, seed, jitter, items }: BatchTask): Prom
     const random = itemRandom(seed, items[place]!.number)
     const { boxes, excluded } = put(frame, hypes, jitter, random, target)
     const isTarget = (box: EdgeBox): boolean => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest
-    made.boxes.push(boxes.filter(isTarget))
+    made.boxes.push(boxes.filter(isTarget).map(plain))
     // No background either, which cells without a box are taught.
-    made.excluded.push([...excluded, ...boxes.filter((box) => !isTarget(box))])
+    made.excluded.push([...excluded, ...boxes.filter((box) => !isTarget(box)).map(plain)])
     made.decoded.push(frame === items[place]!.image ? undefined : frame)
   }
   return made
 }
 
+/** A box without its hull, which served to move it. */
+function plain({ x1, y1, x2, y2 }: HullBox): EdgeBox {
+  return { x1, y1, x2, y2 }
+}
+
 async function decode(image: CheckedImage, hypes: Hypes): Promise<LoadedFrame> {
   const { scaleX, scaleY, data, ...frame } = await readFrameFile(image.file, image.format, hypes)
-  const scaled = (boxes: readonly EdgeBox[]): EdgeBox[] =>
-    boxes.map(({ x1, y1, x2, y2 }) => ({
+  const scaled = (boxes: readonly HullBox[]): HullBox[] =>
+    boxes.map(({ x1, y1, x2, y2, hull }) => ({
       x1: x1 * scaleX,
       y1: y1 * scaleY,
       x2: x2 * scaleX,
       y2: y2 * scaleY,
+      ...(hull === undefined ? {} : { hull: hull.map(([x, y]) => [x * scaleX, y * scaleY] as const) }),
     }))
   const shared = new Uint8Array(new SharedArrayBuffer(data.length))
   shared.set(data)
@@ -84,12 +91,12 @@ async function decode(image: CheckedImage, hypes: Hypes): Promise<LoadedFrame> {
 }
 
 interface Boxes {
-  boxes: EdgeBox[]
+  boxes: HullBox[]
   excluded: EdgeBox[]
 }
 
 /** Boxes that were moved, whole ones and those that the frame cuts. */
-type Moved = Readonly<Record<'boxes' | 'cut', EdgeBox[]>>
+type Moved = Readonly<{ boxes: HullBox[]; cut: EdgeBox[] }>
 
 /** What is cut is neither right nor wrong, like what is excluded. */
 function neither(positive: Moved, excluded: Moved): Boxes {

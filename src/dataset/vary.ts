@@ -1,5 +1,7 @@
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
+import { boxAround, shapeOf } from '../geometry/hull.js'
+import type { HullBox } from '../geometry/hull.js'
 import type { Random } from '../random.js'
 
 /** How the kernel of a frame's reconstruction seems to change: blurred (above 0) or sharpened, pixels. */
@@ -112,9 +114,12 @@ export function deform(frame: Float32Array, width: number, height: number, elast
   }
 }
 
-/** Moves boxes with the frame that `deform` changes: the middles of their sides go where these are shown. */
+/**
+ * Moves boxes with the frame that `deform` changes: the corners of their hulls, or without one the middles of their
+ * sides, go where these are shown.
+ */
 export function deformBoxes(
-  boxes: readonly EdgeBox[],
+  boxes: readonly HullBox[],
   width: number,
   height: number,
   elastic: Elastic,
@@ -129,7 +134,12 @@ export function deformBoxes(
     return [px, py]
   }
   return boxes
-    .map(({ x1, y1, x2, y2 }) => {
+    .map((box) => {
+      if (box.hull !== undefined) {
+        const { points, ...radii } = shapeOf(box)
+        return clipBox(boxAround({ points: points.map(([x, y]) => shown(x, y)), ...radii }), width, height)
+      }
+      const { x1, y1, x2, y2 } = box
       const [cx, cy] = [(x1 + x2) / 2, (y1 + y2) / 2]
       const [a, b] = [shown(x1, cy)[0], shown(x2, cy)[0]]
       const [c, d] = [shown(cx, y1)[1], shown(cx, y2)[1]]

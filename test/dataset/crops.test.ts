@@ -3,7 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { parseHypes } from '../../src/config/hypes.js'
 import { cropBoxes, cutCrop, drawCrop } from '../../src/dataset/crops.js'
 import type { Crop } from '../../src/dataset/crops.js'
+import { iou } from '../../src/geometry/box.js'
+import type { EdgeBox } from '../../src/geometry/box.js'
+import { pixelHull } from '../../src/geometry/hull.js'
+import type { HullBox } from '../../src/geometry/hull.js'
 import { createRandom } from '../../src/random.js'
+import { DIAGONAL, boxOfPixels, exactBox } from './turned_masks.js'
 
 const AUGMENT = parseHypes({}).augment
 const [WIDTH, HEIGHT, CHANNELS] = [48, 40, 5]
@@ -146,6 +151,86 @@ describe('cropBoxes', () => {
   })
 })
 
+describe('cropBoxes with hulls', () => {
+  const pixel = fc.tuple(fc.integer({ min: 48, max: 70 }), fc.integer({ min: 40, max: 60 }))
+  const masks = fc.array(pixel, { minLength: 1, maxLength: 40 })
+  const boxOf = (mask: readonly (readonly [number, number])[]): HullBox => ({
+    ...boxOfPixels(mask),
+    hull: pixelHull(mask),
+  })
+  const expectSame = (a: EdgeBox | undefined, b: EdgeBox | undefined): void => {
+    for (const side of ['x1', 'y1', 'x2', 'y2'] as const) expect(a![side]).toBeCloseTo(b![side], 9)
+  }
+
+  it('by quarter turns and mirrored, at any scale, gives the box moved, exactly', () => {
+    fc.assert(
+      fc.property(
+        masks,
+        fc.integer({ min: 0, max: 7 }),
+        fc.double({ min: 0.8, max: 1.2, noNaN: true }),
+        fc.boolean(),
+        fc.boolean(),
+        (mask, quarters, scale, mirrorX, mirrorY) => {
+          const crop = { ...still, angle: (quarters * Math.PI) / 2, scale, mirrorX, mirrorY }
+          const box = boxOf(mask)
+          const [moved] = cropBoxes([box], crop, 400, 400).boxes
+          // Corner by corner, in whole turns.
+          const corners = [box.x1, box.x2].flatMap((x) =>
+            [box.y1, box.y2].map((y) => {
+              let [dx, dy] = [(x - 60) * scale, (y - 50) * scale]
+              for (let n = 0; n < quarters; n++) [dx, dy] = [dy, -dx]
+              return [200 + (mirrorX ? -dx : dx), 200 + (mirrorY ? -dy : dy)] as const
+            }),
+          )
+          expectSame(moved, {
+            x1: Math.min(...corners.map(([x]) => x)),
+            y1: Math.min(...corners.map(([, y]) => y)),
+            x2: Math.max(...corners.map(([x]) => x)),
+            y2: Math.max(...corners.map(([, y]) => y)),
+          })
+        },
+      ),
+    )
+  })
+
+  it('turned in two steps is turned in one: the hull goes along, but for boxes that the crop cuts', () => {
+    fc.assert(
+      fc.property(
+        masks,
+        fc.double({ min: 0, max: 7, noNaN: true }),
+        fc.double({ min: 0, max: 7, noNaN: true }),
+        fc.boolean(),
+        (mask, first, second, mirrorX) => {
+          const turned = (boxes: readonly HullBox[], crop: Crop): HullBox[] =>
+            cropBoxes(boxes, crop, 400, 400).boxes
+          const middle = { ...still, centerX: 200, centerY: 200 }
+          const twice = turned(turned([boxOf(mask)], { ...still, angle: first }), {
+            ...middle,
+            angle: second,
+            mirrorX,
+          })
+          expectSame(twice[0], turned([boxOf(mask)], { ...still, angle: first + second, mirrorX })[0])
+        },
+      ),
+    )
+    const cut = { ...still, centerX: 80 }
+    const [seen] = cropBoxes([boxOf(DIAGONAL)], cut, WIDTH, HEIGHT).boxes
+    expect(seen).toMatchObject({ x1: 0 })
+    expect(seen).not.toHaveProperty('hull')
+  })
+
+  it('a diagonal nodule is long and narrow when it is turned by 45 degrees, where its box was square', () => {
+    const crop = { ...still, angle: Math.PI / 4 }
+    const { hull, ...box } = boxOf(DIAGONAL)
+    const want = exactBox(DIAGONAL, crop, WIDTH, HEIGHT)
+    const [turned] = cropBoxes([{ ...box, hull: hull! }], crop, WIDTH, HEIGHT).boxes
+    expect(iou(turned!, want)).toBeGreaterThan(0.9)
+    expect((turned!.x2 - turned!.x1) / (turned!.y2 - turned!.y1)).toBeGreaterThan(3)
+    const [ellipse] = cropBoxes([box], crop, WIDTH, HEIGHT).boxes
+    expect(iou(ellipse!, want)).toBeLessThan(0.5)
+  })
+})
+
 describe('drawCrop', () => {
   const canvas = {
     width: 300,
@@ -191,6 +276,19 @@ describe('drawCrop', () => {
         const [seen] = cropBoxes(boxes, crop, WIDTH, HEIGHT).boxes
         const { x1, y1, x2, y2 } = seen!
         // Two pixels of rim, less rounding errors.
+        expect(Math.min(x1, y1, WIDTH - x2, HEIGHT - y2)).toBeGreaterThan(2 - 1e-6)
+      }),
+      { numRuns: 300 },
+    )
+    // A long nodule on the diagonal is longer than its box is wide.
+    const long = [{ ...boxOfPixels(DIAGONAL), hull: pixelHull(DIAGONAL) }]
+    fc.assert(
+      fc.property(draws, (uniform) => {
+        let drawn = 0
+        const random = { ...createRandom(1), uniform: () => uniform[drawn++]!, integer: () => 0 }
+        const crop = drawCrop({ ...canvas, boxes: long }, augment, WIDTH, HEIGHT, random)
+        const [seen] = cropBoxes(long, crop, WIDTH, HEIGHT).boxes
+        const { x1, y1, x2, y2 } = seen!
         expect(Math.min(x1, y1, WIDTH - x2, HEIGHT - y2)).toBeGreaterThan(2 - 1e-6)
       }),
       { numRuns: 300 },

@@ -1,6 +1,8 @@
 import { checkInteger, checkNumber } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import type { EdgeBox } from '../../geometry/box.js'
+import { pixelHull } from '../../geometry/hull.js'
+import type { Hull } from '../../geometry/hull.js'
 import type { Random } from '../../random.js'
 import type { HuVolume, Lungs } from '../../volume/index.js'
 import type { NoduleStack } from '../stacks/read_stack.js'
@@ -37,8 +39,8 @@ export interface InsertedNodule {
   at: Place['at']
   /** Voxels of the consensus. */
   voxels: number
-  /** The consensus on each slice, pixels at the edges. */
-  boxes: { k: number; box: EdgeBox }[]
+  /** The consensus on each slice, pixels at the edges, and the hull of its pixels' centers. */
+  boxes: { k: number; box: EdgeBox; hull: Hull }[]
 }
 
 export interface Insertion {
@@ -168,10 +170,14 @@ function addedNoise({ shape }: Patch, deviation: number, random: Random): Float3
 
 function maskOf(volume: HuVolume, { center, patch }: Place): Pick<InsertedNodule, 'voxels' | 'boxes'> {
   const boxes = new Map<number, EdgeBox>()
+  const pixels = new Map<number, [number, number][]>()
   let voxels = 0
   forPatch(volume, center, patch, (n, at, [k, j, i]) => {
     if (at === undefined || patch.mask[n] !== 1) return
     voxels++
+    const own = pixels.get(k)
+    if (own === undefined) pixels.set(k, [[i, j]])
+    else own.push([i, j])
     const box = boxes.get(k) ?? { x1: i, y1: j, x2: i, y2: j }
     boxes.set(k, {
       x1: Math.min(box.x1, i),
@@ -180,5 +186,5 @@ function maskOf(volume: HuVolume, { center, patch }: Place): Pick<InsertedNodule
       y2: Math.max(box.y2, j + 1),
     })
   })
-  return { voxels, boxes: [...boxes].map(([k, box]) => ({ k, box })) }
+  return { voxels, boxes: [...boxes].map(([k, box]) => ({ k, box, hull: pixelHull(pixels.get(k)!) })) }
 }

@@ -3,6 +3,7 @@ import { clipBox } from '../../geometry/box.js'
 import type { EdgeBox } from '../../geometry/box.js'
 import { imageToFrame } from '../../geometry/frame.js'
 import type { FrameMapping } from '../../geometry/frame.js'
+import type { Hull, HullBox } from '../../geometry/hull.js'
 
 /** What a finding must be to be trained on. */
 export interface BoxRule {
@@ -28,6 +29,8 @@ export interface SliceFinding {
   id: string
   k: number
   box: EdgeBox
+  /** Of the pixels that the box was put around; only for those that are accepted. */
+  hull?: Hull
   /** Meets minReaders and minAxialDiameterMm. */
   accepted: boolean
   /** Marked as no nodule, which leaves its slice fit to be a negative. */
@@ -36,7 +39,7 @@ export interface SliceFinding {
 
 /** The boxes of one slice in its frame. */
 export interface FrameBoxes {
-  rects: EdgeBox[]
+  rects: HullBox[]
   /** The finding of each rect. */
   ids: string[]
   excluded: EdgeBox[]
@@ -54,7 +57,7 @@ export function frameBoxes(
   const slices = new Map<number, FrameBoxes>()
   const { frameWidth, frameHeight } = mapping
   let outside = 0
-  for (const { id, k, box, accepted } of findings) {
+  for (const { id, k, box, hull, accepted } of findings) {
     const whole = imageToFrame(mapping, box)
     const clipped = clipBox(whole, frameWidth, frameHeight)
     if (!(clipped.x2 > clipped.x1 && clipped.y2 > clipped.y1)) {
@@ -64,11 +67,25 @@ export function frameBoxes(
     const slice = slices.get(k) ?? { rects: [], ids: [], excluded: [] }
     slices.set(k, slice)
     if (accepted && Math.min(whole.x2 - whole.x1, whole.y2 - whole.y1) >= rule.minBoxPx) {
-      slice.rects.push(clipBox(padBox(whole, rule.padBoxPx), frameWidth, frameHeight))
+      const rect = clipBox(padBox(whole, rule.padBoxPx), frameWidth, frameHeight)
+      // What was padded or clipped is no longer the box around it.
+      const isOwn = SIDES.every((side) => rect[side] === whole[side])
+      slice.rects.push(hull !== undefined && isOwn ? { ...rect, hull: hullInFrame(hull, mapping) } : rect)
       slice.ids.push(id)
     } else slice.excluded.push(clipped)
   }
   return { slices, outside }
+}
+
+const SIDES = ['x1', 'y1', 'x2', 'y2'] as const
+
+/** Rounded to thousandths: lists are read by people too. */
+function hullInFrame(hull: Hull, mapping: FrameMapping): Hull {
+  const rounded = (value: number): number => Math.round(value * 1000) / 1000
+  return hull.map(([x, y]) => {
+    const { x1, y1 } = imageToFrame(mapping, { x1: x, y1: y, x2: x, y2: y })
+    return [rounded(x1), rounded(y1)]
+  })
 }
 
 /** Grows a box about its center until both sides are at least `side`. */

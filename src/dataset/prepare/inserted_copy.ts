@@ -83,7 +83,7 @@ export async function insertedCopy(
   const { volume, placed, warnings } = insertNodules(host.volume, host.lungs, stacks, options, random)
   const nodules = placed.map((nodule, n) => describeInserted(nodule, `insertion-${variant}-${n + 1}`))
   const findings = placed.flatMap(({ boxes }, n): SliceFinding[] =>
-    boxes.map(({ k, box }) => ({ id: nodules[n]!.id, k, box, accepted: true })),
+    boxes.map(({ k, box, hull }) => ({ id: nodules[n]!.id, k, box, hull, accepted: true })),
   )
   return {
     ...{ volume, findings, nodules, damaged },

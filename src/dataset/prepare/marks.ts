@@ -1,3 +1,4 @@
+import { hullOnSlice } from '../../annotations/mask.js'
 import type { ConsensusNodule, PlacedMark, PlacedPoint, PlacedReading } from '../../annotations/index.js'
 import type { EdgeBox } from '../../geometry/box.js'
 import type { VolumeGeometry } from '../../geometry/patient.js'
@@ -28,7 +29,8 @@ export function findingsOnSlices(
   for (const nodule of nodules) {
     const id = String(nodule.id)
     const accepted = isAccepted(nodule, rule)
-    for (const { k, box } of nodule.boxes) findings.push({ id, k, box, accepted })
+    for (const { k, box } of nodule.boxes)
+      findings.push({ id, k, box, accepted, ...(accepted ? { hull: hullOnSlice(nodule.mask, k) } : {}) })
     const agreed = new Set(nodule.boxes.map(({ k }) => k))
     for (const { k, box } of outlineBoxes(nodule.marks))
       if (!agreed.has(k)) findings.push({ id, k, box, accepted: false })

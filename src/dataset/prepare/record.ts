@@ -16,7 +16,7 @@ import { checkShape, parseJson } from '../../json.js'
 import type { Shape } from '../../json.js'
 
 /** Raised when the same input and parameters would give other frames or entries: older records are then done again. */
-const RECORD_FORMAT = 'nodule-scan/3'
+const RECORD_FORMAT = 'nodule-scan/4'
 
 /** What was made of one scan; kept as OUTPUT/scans/<patient>_<series UID>.json. */
 export interface ScanRecord {

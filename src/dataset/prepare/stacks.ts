@@ -141,10 +141,11 @@ export function stackFindings(
   const { readers, axialDiameterMm } = own
   const accepted = isAccepted(own, rule)
   const id = stack.entry.nodule
-  const findings: SliceFinding[] = own.boxes.map(({ k, box, agreed }) => ({
+  const findings: SliceFinding[] = own.boxes.map(({ k, box, hull, agreed }) => ({
     id,
     k,
     box,
+    ...(accepted && agreed ? { hull } : {}),
     accepted: accepted && agreed,
   }))
   const nodules: Measured[] = [{ id, readers, axialDiameterMm, accepted }]
@@ -242,7 +243,10 @@ function inStack(
     if (k < 0) return []
     const box = shift(finding.box, -x0, -y0)
     const { x1, y1, x2, y2 } = clipBox(box, STACK_SIDE, STACK_SIDE)
-    return x2 > x1 && y2 > y1 ? [{ ...finding, k, box }] : []
+    if (!(x2 > x1 && y2 > y1)) return []
+    const { hull, ...other } = finding
+    const moved = hull?.map(([x, y]) => [x - x0, y - y0] as const)
+    return [{ ...other, k, box, ...(moved === undefined ? {} : { hull: moved }) }]
   })
 }
 
