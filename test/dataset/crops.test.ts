@@ -8,23 +8,10 @@ import type { EdgeBox } from '../../src/geometry/box.js'
 import { pixelHull } from '../../src/geometry/hull.js'
 import type { HullBox } from '../../src/geometry/hull.js'
 import { createRandom } from '../../src/random.js'
-import { DIAGONAL, boxOfPixels, exactBox } from './turned_masks.js'
+import { DIAGONAL, STILL as still, boxOfPixels, exactBox } from './turned_masks.js'
 
 const AUGMENT = parseHypes({}).augment
 const [WIDTH, HEIGHT, CHANNELS] = [48, 40, 5]
-
-const still: Crop = {
-  centerX: 60,
-  centerY: 50,
-  angle: 0,
-  scale: 1,
-  mirrorX: false,
-  mirrorY: false,
-  mirrorZ: false,
-  contrast: 1,
-  shift: 0,
-  noise: 0,
-}
 
 /** A canvas of one bright disk; in channel c it is 40 + 40 * c gray. */
 function diskCanvas(x: number, y: number, radius: number): Parameters<typeof cutCrop>[0] {

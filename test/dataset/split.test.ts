@@ -161,6 +161,30 @@ describe('frameBoxes', () => {
     expect(slices.get(5)!.rects[0]!.x1).toBe(0)
   })
 
+  it('a hull goes along, in thousandths of a pixel, but for boxes that are clipped or padded', () => {
+    const hull = [
+      [100.5, 100.5],
+      [119.5, 105.5],
+      [110.5, 129.5],
+    ] as const
+    const box = { x1: 100, y1: 100, x2: 120, y2: 130 }
+    const [own, clipped] = [mapping, { ...mapping, originX: 110.2 }].map((into) =>
+      frameBoxes([{ id: '1', k: 0, box, hull, accepted: true }], into, boxRule).slices.get(0)!,
+    )
+    expect(own!.rects[0]!.hull).toEqual([
+      [0.4, 40.4],
+      [15.6, 44.4],
+      [8.4, 63.6],
+    ])
+    expect(clipped!.rects[0]).toMatchObject({ x1: 0 })
+    expect(clipped!.rects[0]).not.toHaveProperty('hull')
+    const padded = frameBoxes([{ id: '1', k: 0, box, hull, accepted: true }], mapping, {
+      ...boxRule,
+      padBoxPx: 20,
+    })
+    expect(padded.slices.get(0)!.rects[0]).not.toHaveProperty('hull')
+  })
+
   it('pads as the reference did', () => {
     const { slices } = frameBoxes(
       [{ id: '1', k: 0, box: { x1: 200, y1: 100, x2: 210, y2: 200 }, accepted: true }],

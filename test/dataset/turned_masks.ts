@@ -1,5 +1,6 @@
 import type { Crop } from '../../src/dataset/crops.js'
 import type { EdgeBox } from '../../src/geometry/box.js'
+import { greatest, least } from '../../src/lists.js'
 
 type Pixel = readonly [number, number]
 
@@ -12,7 +13,21 @@ export const DIAGONAL: readonly Pixel[] = Array.from({ length: 21 * 21 }, (_, n)
 /** The box around pixels, at the edges. */
 export function boxOfPixels(pixels: readonly Pixel[]): EdgeBox {
   const [xs, ys] = [pixels.map(([x]) => x), pixels.map(([, y]) => y)]
-  return { x1: Math.min(...xs), y1: Math.min(...ys), x2: Math.max(...xs) + 1, y2: Math.max(...ys) + 1 }
+  return { x1: least(xs), y1: least(ys), x2: greatest(xs) + 1, y2: greatest(ys) + 1 }
+}
+
+/** A crop that changes nothing. */
+export const STILL: Crop = {
+  centerX: 60,
+  centerY: 50,
+  angle: 0,
+  scale: 1,
+  mirrorX: false,
+  mirrorY: false,
+  mirrorZ: false,
+  contrast: 1,
+  shift: 0,
+  noise: 0,
 }
 
 /** Places in a pixel along x and y. */

@@ -62,7 +62,20 @@ export async function targets(folder: string): Promise<Target[]> {
     excluded: [box],
   }
   const list = json([
-    { image_path: 'a.png', rects: [{ ...box, score: 0.5 }], nodule: source },
+    {
+      image_path: 'a.png',
+      rects: [
+        {
+          ...box,
+          score: 0.5,
+          hull: [
+            [10.5, 12.5],
+            [19.5, 24.5],
+          ],
+        },
+      ],
+      nodule: source,
+    },
     { image_path: 'b.png', rects: [] },
   ])
   writeFileSync(join(folder, 'truth.json'), list)
