@@ -103,7 +103,7 @@ describe('hulls in lists', () => {
   })
 })
 
-/** An image of twice the frame's size with DIAGONAL in white, thrice as large, and the list of it. */
+/** The list of an image with DIAGONAL in white, all of it `factor` times as large as the frame. */
 async function diagonalList(name: string, factor: number, withHull: boolean): Promise<string> {
   const [width, height] = [128 * factor, 96 * factor]
   const data = new Uint8Array(width * height * 3)
@@ -253,8 +253,9 @@ describe.skipIf(stacks === undefined)('nodules of LIDC, turned by any angle', ()
     const random = createRandom(7)
     const sums = { n: 0, hull: 0, ellipse: 0, hullIou: 0, ellipseIou: 0 }
     for (const entry of readStackIndex(root).stacks.filter((_, n) => n % 25 === 0)) {
-      const { readers } = await readStack(root, entry)
-      const own = ownNodule({ ...(await readStack(root, entry)), readers })
+      const stack = await readStack(root, entry)
+      const { readers } = stack
+      const own = ownNodule(stack)
       for (const { k, box: whole, hull: corners, agreed } of own.boxes) {
         if (!agreed) continue
         const mask: [number, number][] = []
