@@ -13,7 +13,7 @@ import type {
   Ratings,
   ReadingSession,
 } from './types.js'
-import { readRegular } from '../read_files.js'
+import { decodeText, readRegular } from '../read_files.js'
 
 /** The largest file of LIDC-IDRI has 2.2 MB. */
 const MAX_BYTES = 64 * 1024 * 1024
@@ -60,18 +60,15 @@ export async function readLidcXml(path: string): Promise<LidcReading | CxrReadin
 /** The text of an XML file: UTF-8, or what its first bytes or its declaration say. */
 export function decodeXml(bytes: Buffer): string {
   const [first, second] = bytes
-  if ((first === 0xff && second === 0xfe) || (first === 0x3c && second === 0))
-    return new TextDecoder('utf-16le').decode(bytes)
-  if ((first === 0xfe && second === 0xff) || (first === 0 && second === 0x3c))
-    return new TextDecoder('utf-16be').decode(bytes)
+  if (first === 0x3c && second === 0) return new TextDecoder('utf-16le').decode(bytes)
+  if (first === 0 && second === 0x3c) return new TextDecoder('utf-16be').decode(bytes)
   // What begins with one byte a character is no UTF-16, though writers that change the encoding last declare it.
   const declared = /^<\?xml[^>]{0,200}?encoding\s{0,9}=\s{0,9}["']([\w.:-]{1,40})["']/.exec(
     bytes.toString('latin1', 0, 400),
   )?.[1]
+  if (declared === undefined || /^(utf|ucs)-?(8|16|32|2|4)/i.test(declared)) return decodeText(bytes)
   try {
-    return new TextDecoder(
-      declared === undefined || /^(utf|ucs)-?(16|32|2|4)/i.test(declared) ? 'utf-8' : declared,
-    ).decode(bytes)
+    return new TextDecoder(declared).decode(bytes)
   } catch {
     // An encoding that nobody knows: LIDC's numbers are ASCII in nearly all of them.
     return bytes.toString('utf8')

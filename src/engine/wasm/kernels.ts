@@ -279,19 +279,26 @@ function mayHaveNaN(values: Float32Array): boolean {
   return Number.isNaN(sum)
 }
 
-/** Calls visit(first channel of an output pixel, that of an input pixel of its window, channels), output by output. */
-function forWindows(c: Conv2DInfo, visit: (at: number, pixel: number, channels: number) => void): void {
+/**
+ * Calls visit(first channel of an output pixel, that of an input pixel of its window, channels, the window's pixels within
+ * the input), output by output.
+ */
+function forWindows(
+  c: Conv2DInfo,
+  visit: (at: number, pixel: number, channels: number, size: number) => void,
+): void {
   const channels = c.inChannels
   for (let n = 0, at = 0; n < c.batchSize; n++)
     for (let oy = 0; oy < c.outHeight; oy++)
       for (let ox = 0; ox < c.outWidth; ox++, at += channels) {
-        const top = oy * c.strideHeight - c.padInfo.top
-        const left = ox * c.strideWidth - c.padInfo.left
-        const bottom = Math.min(c.inHeight, top + c.filterHeight)
-        const right = Math.min(c.inWidth, left + c.filterWidth)
-        for (let y = Math.max(0, top); y < bottom; y++)
-          for (let x = Math.max(0, left); x < right; x++)
-            visit(at, ((n * c.inHeight + y) * c.inWidth + x) * channels, channels)
+        const [y0, x0] = [oy * c.strideHeight - c.padInfo.top, ox * c.strideWidth - c.padInfo.left]
+        const [top, left] = [Math.max(0, y0), Math.max(0, x0)]
+        const bottom = Math.min(c.inHeight, y0 + c.filterHeight)
+        const right = Math.min(c.inWidth, x0 + c.filterWidth)
+        const size = (bottom - top) * (right - left)
+        for (let y = top; y < bottom; y++)
+          for (let x = left; x < right; x++)
+            visit(at, ((n * c.inHeight + y) * c.inWidth + x) * channels, channels, size)
       }
 }
 
@@ -325,25 +332,12 @@ function maxPoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
  */
 function averagePoolGradient({ inputs, attrs, backend }: Call): TensorInfo {
   const { input, dy } = inputs as { input: TensorInfo; dy: TensorInfo }
-  const c = poolInfo(attrs, input.shape)
-  const channels = c.inChannels
   const out = backend.makeOutput(input.shape, 'float32')
   const to = view(backend, out).fill(0)
   const from = view(backend, dy)
-  for (let n = 0, at = 0; n < c.batchSize; n++)
-    for (let oy = 0; oy < c.outHeight; oy++)
-      for (let ox = 0; ox < c.outWidth; ox++, at += channels) {
-        const top = Math.max(0, oy * c.strideHeight - c.padInfo.top)
-        const left = Math.max(0, ox * c.strideWidth - c.padInfo.left)
-        const bottom = Math.min(c.inHeight, oy * c.strideHeight - c.padInfo.top + c.filterHeight)
-        const right = Math.min(c.inWidth, ox * c.strideWidth - c.padInfo.left + c.filterWidth)
-        const share = 1 / ((bottom - top) * (right - left))
-        for (let y = top; y < bottom; y++)
-          for (let x = left; x < right; x++) {
-            const pixel = ((n * c.inHeight + y) * c.inWidth + x) * channels
-            for (let i = 0; i < channels; i++) to[pixel + i]! += from[at + i]! * share
-          }
-      }
+  forWindows(poolInfo(attrs, input.shape), (at, pixel, channels, size) => {
+    for (let i = 0; i < channels; i++) to[pixel + i]! += from[at + i]! / size
+  })
   return out
 }
 
