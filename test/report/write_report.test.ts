@@ -152,6 +152,16 @@ describe('a page of slices alone beside scans that another run examined', () => 
     expect(readFileSync(options.output, 'utf8')).toContain('id="slice-runs"')
   })
 
+  test('leaves out one that has no results', async () => {
+    const options = await setUp()
+    const bare = join(temporary, 'bare run')
+    mkdirSync(join(bare, 'detections'), { recursive: true })
+    const { figures, warnings } = await writeReport({ ...options, compare: [bare] })
+    expect(figures).toMatchObject({ comparison: undefined })
+    expect(warnings).toContain(`${join(bare, 'detections')} holds no detections`)
+    expect(warnings.join()).not.toContain('cannot be compared')
+  })
+
   test('says why it cannot where its list does not tell slices', async () => {
     const options = await setUp()
     const truth = write('slices truth.json', [{ image_path: 'a.png', rects }])
