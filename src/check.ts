@@ -46,7 +46,7 @@ export function checkNumber(name: string, value: unknown, low: number, high: num
 }
 
 /**
- * Returns `value` where it is an object, and no list, or throws `invalidParameter`. Like the two below for the doors of the
+ * Returns `value` where it is an object, and no list, or throws `invalidParameter`. Like those below for the doors of the
  * library: who calls them without TypeScript is told which argument is wrong.
  * @param expected what it should be, in words
  */
@@ -60,6 +60,11 @@ export function checkObject<T extends object>(name: string, value: T, expected =
 export function checkText(name: string, value: unknown): string {
   if (typeof value !== 'string') throw invalidParameter(name, 'text', value)
   return value
+}
+
+/** Throws `invalidParameter` for what is no list. */
+export function checkList(name: string, value: unknown): void {
+  if (!Array.isArray(value)) throw invalidParameter(name, 'list', value)
 }
 
 /** Throws `invalidParameter` for what is no list of texts: a text alone would be taken for a list of letters. */

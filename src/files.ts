@@ -1,5 +1,17 @@
 import { constants } from 'node:fs'
-import { access, lstat, mkdir, open, readlink, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  access,
+  lstat,
+  mkdir,
+  open,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { promisify } from 'node:util'
@@ -24,23 +36,53 @@ export async function writeFileAtomic(
   content: string | Uint8Array,
   { durable = false }: { durable?: boolean } = {},
 ): Promise<void> {
-  let temporary: string | undefined
+  await writeTogether([{ path, content }], { durable })
+}
+
+/**
+ * Writes files of which the last one, the header, is about the others, each as `writeFileAtomic` does. An earlier header
+ * goes before the others get their names: whatever stops the work, none stands beside what it is not about.
+ * Throws NoduleError (FILE); all is as it was where there is no room for one of them.
+ */
+export async function writeTogether(
+  files: readonly { path: string; content: string | Uint8Array }[],
+  { durable = false }: { durable?: boolean } = {},
+): Promise<void> {
+  const waiting: { path: string; place: string; temporary: string }[] = []
+  let now = ''
   try {
-    if (await isStream(path)) return await writeThrough(path, content)
-    const linked = await endOfLink(path)
-    // Where a link leads, the folder may be of a disk that is not there now: it is not made.
-    if (linked === undefined) await makeFolder(dirname(path))
-    const place = linked ?? path
-    temporary = temporaryFor(place)
-    await writeFile(temporary, content, { flush: durable })
-    await rename(temporary, place)
+    for (const { path, content } of files) {
+      now = path
+      if (await isStream(path)) {
+        await writeThrough(path, content)
+        continue
+      }
+      const linked = await endOfLink(path)
+      // Where a link leads, the folder may be of a disk that is not there now: it is not made.
+      if (linked === undefined) await makeFolder(dirname(path))
+      const place = linked ?? path
+      const temporary = temporaryFor(place)
+      waiting.push({ path, place, temporary })
+      await writeFile(temporary, content, { flush: durable })
+    }
+    if (waiting.length > 1) await removeFile(waiting.at(-1)!.place)
+    for (const { path, place, temporary } of waiting) {
+      now = path
+      await rename(temporary, place)
+    }
   } catch (error) {
     // Whatever keeps the clean-up from working is what kept the writing from working.
-    if (temporary !== undefined) await rm(temporary, { force: true }).catch(() => undefined)
-    throw await writeError(path, 'write', error)
+    for (const { temporary } of waiting) await rm(temporary, { force: true }).catch(() => undefined)
+    throw await writeError(now, 'write', error)
   } finally {
-    if (temporary !== undefined) forgetTemporary(temporary)
+    for (const { temporary } of waiting) forgetTemporary(temporary)
   }
+}
+
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
 }
 
 /** Where a link leads, be it to nothing yet; undefined where the path is none. Throws the system's error of a circle. */

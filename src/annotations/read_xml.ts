@@ -1,6 +1,6 @@
 import { XMLParser, XMLValidator, type ValidationError } from 'fast-xml-parser'
 import { NoduleError } from '../errors.js'
-import { show } from '../check.js'
+import { checkText, show } from '../check.js'
 import { unescapeXml } from '../clean.js'
 import { RATING_NAMES } from './types.js'
 import type {
@@ -77,6 +77,7 @@ export function decodeXml(bytes: Buffer): string {
 
 /** The same from a string; `path` is for the messages. */
 export function parseLidcXml(content: string, path: string): LidcReading | CxrReading {
+  checkText('content', content)
   const [name, root] = parseRoot(content, path)
   const header = child(root, 'ResponseHeader')
   if (header === undefined) throw wrong(path, name, 'a ResponseHeader', 'none')

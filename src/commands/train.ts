@@ -58,8 +58,7 @@ const builder = (yargs: Argv): Argv =>
     })
     .option('skip-missing', {
       type: 'boolean',
-      default: false,
-      describe: 'Leave out images of the lists that are not there',
+      describe: 'Leave out images of the lists that are not there [with --resume as the run did, else no]',
     })
     .option('workers', {
       type: 'number',

@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { deflateSync } from 'node:zlib'
 import { invalidParameter } from '../check.js'
 import { NoduleError } from '../errors.js'
-import { writeFileAtomic } from '../files.js'
+import { writeFileAtomic, writeTogether } from '../files.js'
 import type { VolumeGeometry } from '../geometry/patient.js'
 import { readStart } from '../read_files.js'
 import { unit } from '../geometry/vector.js'
@@ -218,7 +218,9 @@ export async function writeMetaImage(path: string, volume: HuImage, compress = f
     await writeFileAtomic(path, Buffer.concat([Buffer.from(header), bytes]))
     return [path]
   }
-  await writeFileAtomic(dataPath, bytes)
-  await writeFileAtomic(path, header)
+  await writeTogether([
+    { path: dataPath, content: bytes },
+    { path, content: header },
+  ])
   return [path, dataPath]
 }

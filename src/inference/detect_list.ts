@@ -9,6 +9,7 @@ import {
   writeList,
 } from '../dataset/index.js'
 import { checkListName } from '../dataset/list.js'
+import { frameFormat } from '../dataset/read_frame.js'
 import type { FrameList, ListEntry } from '../dataset/index.js'
 import { NoduleError } from '../errors.js'
 import { boxArea, clipBox } from '../geometry/box.js'
@@ -26,7 +27,7 @@ import { frameOf } from './raw_frame.js'
 import type { StitchParameters } from './stitch.js'
 import { stitchTiles, tileOverlap } from './stitch_tiles.js'
 import type { TileBoxes } from './stitch_tiles.js'
-import { count } from '../words.js'
+import { agree, count } from '../words.js'
 import { isStopped } from '../work.js'
 import type { WorkOptions } from '../work.js'
 
@@ -77,21 +78,29 @@ export async function detectList(
     interrupted: false,
   }
   let firstFailure = ''
+  const fail = (place: string, message: string, images = 1): void => {
+    result.failed += images
+    if (firstFailure === '') firstFailure = `${place}: ${message}`
+    o.onNote?.({ failed: true, place, message })
+  }
+  const { fitting, unfit } = byChannels(list, session)
+  if (unfit !== undefined) {
+    if (fitting.length === 0) throw unfit.error
+    fail(listPath, unfit.error.reason, unfit.images)
+  }
   // The next image is decoded, and the last picture drawn, while the model runs on this one.
   let drawing: Promise<void> | undefined
-  let next = attempt(list, 0, session)
-  for (const [index, entry] of list.entries.entries()) {
+  let next = attempt(list, fitting[0], session)
+  for (const [n, index] of fitting.entries()) {
+    const entry = list.entries[index]!
     if (isStopped(o.signal)) {
       result.interrupted = true
       break
     }
     const frame = await next
-    next = attempt(list, index + 1, session)
+    next = attempt(list, fitting[n + 1], session)
     if (frame instanceof NoduleError) {
-      result.failed++
-      const note = { failed: true, place: frame.path ?? entry.image_path, message: frame.reason }
-      if (firstFailure === '') firstFailure = `${note.place}: ${note.message}`
-      o.onNote?.(note)
+      fail(frame.path ?? entry.image_path, frame.reason)
       continue
     }
     if (frame === undefined) break
@@ -124,14 +133,42 @@ export async function detectList(
   return result
 }
 
+/**
+ * The entries whose frames have the model's channels, by their indices; and what is to be said of the others, once: as a
+ * rule the whole list was made for another model.
+ */
+function byChannels(
+  list: FrameList,
+  { path: model, hypes }: Session,
+): { fitting: number[]; unfit: { images: number; error: NoduleError } | undefined } {
+  const { channels } = hypes.data
+  const found = list.entries.map((entry) => frameFormat(entry).channels)
+  const fitting = [...found.keys()].filter((index) => found[index] === channels)
+  const images = found.length - fitting.length
+  if (images === 0) return { fitting, unfit: undefined }
+  const first = found.findIndex((one) => one !== channels)
+  const error = new NoduleError(
+    'FORMAT',
+    `${images} of ${count(found.length, 'frame')} ${agree(images, 'has', 'have')} another number of channels than ${model} takes`,
+    {
+      path: list.path,
+      place: `/${first}`,
+      expected: `data.channels = ${channels}`,
+      actual: [...new Set(found)].filter((one) => one !== channels).join(', '),
+      remedies: ["prepare the list with the model's hypes"],
+    },
+  )
+  return { fitting, unfit: { images, error } }
+}
+
 type ReadFrame = Awaited<ReturnType<typeof readFrame>>
 
 async function attempt(
   list: FrameList,
-  index: number,
+  index: number | undefined,
   session: Session,
 ): Promise<ReadFrame | NoduleError | undefined> {
-  const entry = list.entries[index]
+  const entry = index === undefined ? undefined : list.entries[index]
   if (entry === undefined) return undefined
   try {
     return await readFrame(list, entry, session.hypes, session.path)

@@ -92,6 +92,9 @@ const file = (folder: string, part: boolean): { bytes: string; index: string } =
   index: join(folder, `cubes.jsonl${part ? '.part' : ''}`),
 })
 
+/** The index of a finished folder of cubes: what they are of, without their gray levels. */
+export const cubesIndex = (folder: string): string => file(folder, false).index
+
 /** Opens a finished folder of cubes. Throws NoduleError (FILE, FORMAT). */
 export async function openCubes(folder: string): Promise<CubeStore> {
   const { bytes: path, index } = file(folder, false)

@@ -3,6 +3,7 @@ import { annotateFolders } from '../scans/index.js'
 import { drawNodules } from './draw_nodules.js'
 import { checkInteger, checkObject, checkText, checkTexts, noEffect } from '../check.js'
 import { textureType, type ConsensusNodule } from '../annotations/index.js'
+import type { AnnotatedSeries } from '../annotations/types.js'
 import { NoduleError } from '../errors.js'
 import { makeOutputFolder, writeFileAtomic } from '../files.js'
 import { loadVolume, type HuVolume } from '../volume/hu_volume.js'
@@ -125,6 +126,7 @@ export async function drawGallery(
       path: folders.join(', '),
       expected: 'DICOM series with their LIDC XML',
     })
+  if (o.forms !== false || o.contours !== false) tellNoNodule(run.annotated, o)
   const names = fileNames(run.annotated.map(({ series }) => series))
   const paths: string[] = []
   const byForm = new Map<NoduleForm, { image: Buffer; label: string }[]>()
@@ -171,6 +173,18 @@ export async function drawGallery(
     paths.unshift(path)
   }
   return { paths, failed, problems }
+}
+
+/** Without nodules there are no pictures of them: it is said why. */
+function tellNoNodule(annotated: readonly AnnotatedSeries[], o: GalleryOptions): void {
+  if (annotated.some(({ nodules }) => nodules.length > 0)) return
+  const leftOut = annotated.reduce((sum, one) => sum + (one.leftOut?.byReaders ?? 0), 0)
+  const scans = count(annotated.length, 'scan')
+  o.onWarning?.(
+    leftOut === 0
+      ? `no nodule is drawn: the readers of ${scans} outlined none`
+      : `no nodule is drawn: of the ${leftOut} in ${scans} none has ${count(o.minReaders ?? 1, 'reader')}`,
+  )
 }
 
 const formSide = 176

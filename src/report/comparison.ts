@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { NoduleError, fileError } from '../errors.js'
 import { distinctNames } from '../evaluation/index.js'
-import { readMarks } from '../evaluation/scans/marks.js'
+import { readDetectionFolder, readMarks } from '../evaluation/scans/marks.js'
 import type { MarkSource } from '../evaluation/scans/marks.js'
 import type { ScanRuns, SliceRuns } from '../evaluation/index.js'
 import { scanDifferences, scanMeasures, sliceDifferences, sliceMeasures } from '../evaluation/tables.js'
@@ -77,8 +77,11 @@ export async function readOtherRuns(
       continue
     }
     if (predictions !== undefined) other.lists.push({ name, path: predictions })
-    if (detections !== undefined || predictions === undefined)
-      other.marks.push({ ...(await readMarks(detections ?? path, warnings)), name })
+    if (detections === undefined && predictions !== undefined) continue
+    const folder = detections ?? path
+    const results = await readDetectionFolder(folder, warnings)
+    // What it holds besides is compared.
+    if (results.length > 0) other.marks.push({ name, path: folder, detections: results })
   }
   return other
 }

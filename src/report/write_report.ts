@@ -160,7 +160,9 @@ export async function writeReport(options: ReportOptions): Promise<WrittenReport
     })
   }
   const comparison =
-    other === undefined ? undefined : await compareRuns(files, other, { scans, training }, options, warnings)
+    other === undefined
+      ? undefined
+      : await compareRuns(files, other, { truth, scans, training }, options, warnings)
   const { reference, excluded, series } = options
   const given = [...Object.values(files), options.run, options.output, reference, excluded, series]
   const { compare = [], scans: folders = [], xml = [] } = options
@@ -208,28 +210,49 @@ function refuseUnused({ truth, predictions, detections }: RunFiles, options: Rep
   if (detections === undefined) refuse(['scans', 'reference'], 'detections in whole scans', 'none')
 }
 
+/** What the page's own run was judged by. */
+interface OwnParts {
+  truth: FrameList | undefined
+  scans: ScanPart | undefined
+  training: TrainingEntry[] | undefined
+}
+
 /** This run beside the others, at the levels that it was evaluated at itself. */
 async function compareRuns(
-  { truth, predictions }: RunFiles,
-  other: OtherRuns,
-  { scans, training = [] }: { scans: ScanPart | undefined; training: TrainingEntry[] | undefined },
+  { truth: truthPath, predictions }: RunFiles,
+  { ownName, lists, marks, trainings }: OtherRuns,
+  { truth, scans, training = [] }: OwnParts,
   options: ReportOptions,
   warnings: string[],
 ): Promise<Comparison | undefined> {
-  const { ownName, lists, marks, trainings } = other
   const comparison: Comparison = {}
-  if (truth !== undefined && predictions !== undefined && lists.length > 0) {
-    comparison.slices = await evaluateListFiles(truth, [predictions, ...lists.map((run) => run.path)], {
+  const hasSlices = truth !== undefined && predictions !== undefined
+  // Boxes in whole scans are judged on the slices where there are no scans of this run to put them beside.
+  const saysSlices = hasSlices && truth.entries.every(({ nodule }) => nodule?.mapping !== undefined)
+  const folders = marks.filter(
+    ({ name, ...source }) =>
+      saysSlices &&
+      scans?.comparison === undefined &&
+      'detections' in source &&
+      lists.every((list) => list.name !== name),
+  )
+  const onSlices = [...lists, ...folders]
+  if (hasSlices && onSlices.length > 0) {
+    const paths = [predictions, ...onSlices.map((run) => run.path)]
+    comparison.slices = await evaluateListFiles(truthPath!, paths, {
       ...options,
-      bootstraps: options.bootstraps,
-      names: [ownName, ...lists.map((run) => run.name)],
+      names: [ownName, ...onSlices.map((run) => run.name)],
     })
   } else if (lists.length > 0)
     warnings.push(`${count(lists.length, 'list')} cannot be compared: no list of this run`)
+  const left = marks.length - folders.length
   if (scans?.comparison !== undefined) comparison.scans = scans.comparison
-  else if (marks.length > 0)
+  else if (left > 0)
     warnings.push(
-      `${count(marks.length, 'run')} of whole scans cannot be compared: this run has no detections in whole scans that are judged by true nodules`,
+      `${count(left, 'run')} of whole scans cannot be compared: this run has no detections in whole scans that are judged by true nodules` +
+        (hasSlices && !saysSlices
+          ? `, and ${truthPath} does not say which slices its images are, as a list of nodule prepare does`
+          : ''),
     )
   if (training.length > 0 && trainings.length > 0)
     comparison.training = [{ name: ownName, log: training }, ...trainings]

@@ -2,7 +2,9 @@ import { appendFile } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { fileError } from '../errors.js'
 import { writeFileAtomic } from '../files.js'
+import { isObject } from '../json.js'
 import { MAX_TEXT_BYTES, readRegular } from '../read_files.js'
+import type { Digests } from './digests.js'
 import { EventWriter, dropEventsFrom, nextEventFile } from './events.js'
 import { scalar } from './summaries.js'
 import type { SummaryValue } from './summaries.js'
@@ -62,12 +64,22 @@ export interface RunStart {
   /** Lists or folders of cubes. */
   train: readonly string[]
   test: string | undefined
+  /** Of these, as they were. */
+  digests?: Digests | undefined
+  /** Images that were not there were left out. */
+  skipMissing?: boolean | undefined
 }
 
 /** The data of a start as run.jsonl has them: relative to the run's folder, since a run is passed on without the names of a machine. */
 interface RecordedData {
   train: string | string[]
   test?: string
+}
+
+/** The data of an earlier start, and how they were taken. Runs of nodule 0.1's first versions tell no more than the data. */
+interface EarlierData extends RecordedData {
+  digests: Readonly<Partial<Record<string, unknown>>>
+  skipMissing: boolean
 }
 
 export function recordedData(
@@ -83,7 +95,7 @@ export function recordedData(
 export const RUN_FILE = 'run.jsonl'
 
 /** The last line of run.jsonl; empty where it was cut off when the machine stopped. */
-export function lastStartOf(content: string): { train?: unknown; test?: unknown; seed?: unknown } {
+export function lastStartOf(content: string): Partial<Record<keyof RunStart, unknown>> {
   try {
     return JSON.parse(content.trim().split('\n').at(-1)!) as object
   } catch {
@@ -92,20 +104,25 @@ export function lastStartOf(content: string): { train?: unknown; test?: unknown;
 }
 
 /** The data of the last start in a run's folder; undefined where run.jsonl does not tell. */
-export async function lastData(folder: string): Promise<RecordedData | undefined> {
+export async function lastData(folder: string): Promise<EarlierData | undefined> {
   try {
     const content = await readRegular(join(folder, RUN_FILE), { limit: MAX_TEXT_BYTES })
-    const { train, test } = lastStartOf(content.toString('utf8')) as Partial<RecordedData>
+    const { digests, skipMissing, ...data } = lastStartOf(content.toString('utf8'))
+    const { train, test } = data as Partial<RecordedData>
     const places = [train ?? [], test ?? []].flat()
     if (train === undefined || !places.every((place) => typeof place === 'string')) return undefined
     // Absolute in older runs.
     const found = (place: string): string => resolve(folder, place)
-    return recordedData(folder, {
-      train: [train].flat().map(found),
-      test: test === undefined ? undefined : found(test),
-    })
+    return {
+      ...recordedData(folder, {
+        train: [train].flat().map(found),
+        test: test === undefined ? undefined : found(test),
+      }),
+      digests: isObject(digests) ? digests : {},
+      skipMissing: skipMissing === true,
+    }
   } catch {
-    // It only serves a warning.
+    // A run goes on without it.
     return undefined
   }
 }

@@ -5,12 +5,15 @@ import { checkInteger } from '../check.js'
 import type { Hypes } from '../config/hypes.js'
 import type { EngineName } from '../engine/types.js'
 import { NoduleError } from '../errors.js'
+import { agree } from '../words.js'
 import type { WorkOptions } from '../work.js'
 import { checkpointsIn } from '../checkpoints/checkpoint.js'
 import { flatKeys } from '../checkpoints/other_keys.js'
 import type { Checkpoint } from '../checkpoints/checkpoint.js'
+import { digestsOf } from './digests.js'
 import type { ReduceGradients } from './flat_gradients.js'
 import { lastData, recordedData } from './log.js'
+import type { RunStart } from './log.js'
 import { ownHypes } from './own_start.js'
 import type { Started } from './own_start.js'
 
@@ -78,8 +81,8 @@ export interface Run<H extends RunHypes = RunHypes> {
   /** Steps done before, and the step to stop at. */
   firstStep: number
   lastStep: number
-  /** Files or folders, for run.jsonl. */
-  data: { train: readonly string[]; test: string | undefined }
+  /** Files or folders, and how they are taken, for run.jsonl. */
+  data: Pick<RunStart, 'train' | 'test' | 'digests' | 'skipMissing'>
 }
 
 /**
@@ -89,13 +92,14 @@ export interface Run<H extends RunHypes = RunHypes> {
 export async function openRun<H extends RunHypes>(
   options: Started<RunOptions>,
   hypes: H,
-  data: Run['data'],
+  named: Run['data'],
   load: (path: string) => Promise<Checkpoint<H>>,
 ): Promise<Run<H>> {
   const lastStep = checkInteger('steps', options.steps ?? hypes.solver.max_iter, 0, 1e9)
   if (options.seed !== undefined) checkInteger('seed', options.seed, 0, 0xffffffff)
   warnOfNoRate(options, hypes.solver, lastStep)
   const earlier = await findEarlier(options, hypes, load)
+  const data = { ...named, digests: await digestsOf(options.output, named) }
   if (earlier !== undefined) await warnOfOtherData(options, data)
   const seed = earlier?.seed ?? options.seed ?? hypes.solver.rnd_seed
   return { options, hypes, earlier, seed, firstStep: earlier?.step ?? 0, lastStep, data }
@@ -111,6 +115,7 @@ function warnOfNoRate(options: Started<RunOptions>, solver: RunHypes['solver'], 
 
 const WHAT = { train: 'training data', test: 'test data' }
 
+/** Told, not refused: who has corrected a list, or has more data now, may want it so. */
 async function warnOfOtherData({ output, onWarning }: RunOptions, data: Run['data']): Promise<void> {
   const before = await lastData(output)
   if (before === undefined) return
@@ -123,6 +128,14 @@ async function warnOfOtherData({ output, onWarning }: RunOptions, data: Run['dat
       `${output}: the run goes on with other data: its ${WHAT[key]} were ${old}, and are ${given} now`,
     )
   }
+  const changed = Object.entries(data.digests ?? {}).flatMap(([path, digest]) => {
+    const earlier = before.digests[path]
+    return typeof earlier === 'string' && earlier !== digest ? [path] : []
+  })
+  if (changed.length > 0)
+    onWarning?.(
+      `${output}: the run goes on with other data: ${changed.join(', ')} ${agree(changed.length, 'has', 'have')} changed since its last start`,
+    )
 }
 
 /** Throws NoduleError (FORMAT) for an empty one. */

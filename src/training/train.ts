@@ -40,7 +40,10 @@ export interface TrainOptions extends RunOptions {
   train?: string | readonly string[] | undefined
   /** List of test frames; default data.test_idl; none: no test accuracy. */
   test?: string | undefined
-  /** Leaves out images that are not there, with a warning that names them; default: they are an error. */
+  /**
+   * Leaves out images that are not there, with a warning that names them; default: as the run did where it goes on, else
+   * they are an error.
+   */
   skipMissing?: boolean | undefined
 }
 
@@ -62,8 +65,10 @@ export async function train(given: TrainOptions): Promise<TrainResult> {
   const near = (path: string): string => findNear(options.hypes, path)
   const trainPaths = [options.train ?? near(required(hypes.data.train_idl, options.hypes))].flat()
   const testPath = options.test ?? (hypes.data.test_idl === '' ? undefined : near(hypes.data.test_idl))
-  const run = await openRun(options, hypes, { train: trainPaths, test: testPath }, loadCheckpoint)
-  const present = (list: FrameList): FrameList => (options.skipMissing === true ? skipMissing(list) : list)
+  const isSkipped = options.skipMissing === true
+  const data = { train: trainPaths, test: testPath, ...(isSkipped ? { skipMissing: true } : {}) }
+  const run = await openRun(options, hypes, data, loadCheckpoint)
+  const present = (list: FrameList): FrameList => (isSkipped ? skipMissing(list) : list)
   const trainList = present(readLists(trainPaths))
   // Here, since whole looks at it read it too.
   const testList = testPath === undefined ? undefined : truncated(present(readList(testPath)), hypes)

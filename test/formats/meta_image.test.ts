@@ -1,9 +1,15 @@
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import * as fs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { writeMetaImage } from '../../src/formats/meta_image.js'
+
+vi.mock('node:fs/promises', async (original) => {
+  const real = await original<typeof fs>()
+  return { ...real, rename: vi.fn(real.rename), writeFile: vi.fn(real.writeFile) }
+})
 
 let folder: string
 beforeEach(() => {
@@ -59,4 +65,39 @@ it('what would make a file that says one thing and holds another is refused', as
   )
   await refuse('a.mhd', { geometry: { ...image.geometry, origin: [0, Infinity, 0] } }, 'geometry.origin')
   await refuse('a.nrrd', {}, 'path')
+})
+
+it('a header never stands beside voxels that are not its own, whenever the work is stopped', async () => {
+  const [header, voxels] = [join(folder, 'a.mhd'), join(folder, 'a.raw')]
+  const flat = { ...image, data: image.data.slice(0, 12), shape: [1, 3, 4] as const }
+  const one = { ...flat, geometry: { ...image.geometry, slicePositions: [0] } }
+  await writeMetaImage(header, image)
+  const before = [header, voxels].map((path) => readFileSync(path, 'latin1'))
+
+  // No room for the header: all is as it was.
+  const real = vi.mocked(fs.writeFile).getMockImplementation()!
+  const full = Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' })
+  vi.mocked(fs.writeFile).mockImplementationOnce(real).mockRejectedValueOnce(full)
+  await expect(writeMetaImage(header, one)).rejects.toThrow(/a\.mhd: cannot write: no space left/)
+  expect([header, voxels].map((path) => readFileSync(path, 'latin1'))).toEqual(before)
+  expect(readdirSync(folder)).toHaveLength(2)
+
+  // What a kill before or after each renaming would leave.
+  const seen: (number | undefined)[] = []
+  const look = (): void => {
+    const isThere = existsSync(header)
+    const slices = isThere ? Number(/DimSize = 4 3 (\d)/.exec(readFileSync(header, 'latin1'))![1]) : undefined
+    if (isThere) expect(readFileSync(voxels)).toHaveLength(slices! * 24)
+    seen.push(slices)
+  }
+  const rename = vi.mocked(fs.rename).getMockImplementation()!
+  vi.mocked(fs.rename).mockImplementation(async (from, to) => {
+    look()
+    await rename(from, to)
+    look()
+  })
+  await writeMetaImage(header, one)
+  vi.mocked(fs.rename).mockImplementation(rename)
+  expect(seen).toEqual([undefined, undefined, undefined, 1])
+  expect(readdirSync(folder)).toEqual(['a.mhd', 'a.raw'])
 })

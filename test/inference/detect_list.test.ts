@@ -44,25 +44,25 @@ async function run(entries: unknown[], overlays?: string): ReturnType<typeof det
 }
 
 describe('detectList', () => {
-  test('a frame of other channels than the model takes: names the model and what to do', async () => {
-    await writeFile(
-      join(folder, 'list.json'),
-      JSON.stringify([{ image_path: 'a.png', rects: [], nodule: { encoding: 'gray8', channels: 5 } }]),
-    )
+  test('frames of other channels than the model takes: names the model and what to do, once', async () => {
+    const list = join(folder, 'list.json')
+    const other = { image_path: 'a.png', rects: [], nodule: { encoding: 'gray8', channels: 5 } }
     const notes: unknown[] = []
-    await expect(
-      detectList(join(folder, 'list.json'), session, join(folder, 'out.json'), {
-        onNote: (note) => notes.push(note),
-      }),
-    ).rejects.toMatchObject({ code: 'FORMAT', path: join(folder, 'list.json') })
-    expect(notes).toEqual([
-      {
-        ...{ failed: true, place: join(folder, 'a.png') },
-        message:
-          `a frame of another number of channels than ${session.path} takes: expected data.channels = 3 ` +
-          "but received 5; possible solutions: prepare the list with the model's hypes",
-      },
-    ])
+    const detect = async (entries: object[]): ReturnType<typeof detectList> => {
+      await writeFile(list, JSON.stringify(entries))
+      return detectList(list, session, join(folder, 'out.json'), { onNote: (note) => notes.push(note) })
+    }
+    const told = (images: string): string =>
+      `${images} another number of channels than ${session.path} takes: expected data.channels = 3 but received 5; ` +
+      "possible solutions: prepare the list with the model's hypes"
+    await expect(detect([other, { ...other, image_path: 'twice.png' }])).rejects.toThrow(
+      `${list}: /0: ${told('2 of 2 frames have')}`,
+    )
+    expect(notes).toEqual([])
+    const fits = { image_path: 'twice.png', rects: [] }
+    const { entries, failed } = await detect([fits, other, other, { ...fits, image_path: 'a.png' }])
+    expect([entries.map((one) => one.image_path), failed]).toEqual([['twice.png', 'a.png'], 2])
+    expect(notes).toEqual([{ failed: true, place: list, message: `/1: ${told('2 of 4 frames have')}` }])
   })
 
   test.each(['out.json.gz', 'out.al', 'out.IDL'])(

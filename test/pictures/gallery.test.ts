@@ -34,6 +34,29 @@ describe('drawGallery', () => {
     expect([anatomy.width, anatomy.height]).toEqual([6 * 256, 2 * 256 + 24])
   })
 
+  it('says why no nodule is drawn, where pictures of them are asked for', async () => {
+    const scans = join(folder, 'alike')
+    await writePhantoms(scans, { patients: 1, matrix: 96, spacing: 8, nodules: 2, seed: 6 })
+    const told: string[] = []
+    const options = { output: join(folder, 'none'), anatomy: false, onWarning: told.push.bind(told) }
+    const { paths, failed } = await drawGallery([scans], { ...options, minReaders: 5 })
+    expect([paths, failed]).toEqual([[], 0])
+    expect(told).toEqual(['no nodule is drawn: of the 2 in 1 scan none has 5 readers'])
+    told.length = 0
+    await drawGallery([scans], { ...options, anatomy: true, forms: false, contours: false, minReaders: 5 })
+    expect(told).toEqual([])
+    const [patient] = await readdir(scans)
+    const xml = (await readdir(scans, { recursive: true })).find((name) => name.endsWith('.xml'))!
+    expect(xml).toContain(patient)
+    const text = await readFile(join(scans, xml), 'utf8')
+    await writeFile(
+      join(scans, xml),
+      text.replaceAll(/<unblindedReadNodule>[^]*?<\/unblindedReadNodule>/g, ''),
+    )
+    await drawGallery([scans], options)
+    expect(told).toEqual(['no nodule is drawn: the readers of 1 scan outlined none'])
+  })
+
   it("counts a damaged slice as failed, XML that is not LIDC's where it was named, and goes on", async () => {
     const [patient] = await writePhantoms(join(folder, 'slice'), {
       ...{ patients: 1, matrix: 96, spacing: 8, nodules: 2, seed: 6 },

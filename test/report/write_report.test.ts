@@ -101,6 +101,79 @@ test('without true nodules no sensitivity is shown, also as operating points and
   expect(html).toContain('CPM -')
 })
 
+describe('a page of slices alone beside scans that another run examined', () => {
+  const write = (name: string, content: unknown): string => {
+    const path = join(temporary, name)
+    writeFileSync(path, JSON.stringify(content))
+    return path
+  }
+  const mapping = { originX: 0, originY: 0, scale: 1, frameWidth: 64, frameHeight: 48 }
+  const of = {
+    patientId: 'P',
+    seriesInstanceUid: '1.5',
+    sopInstanceUid: '1.5.1',
+    k: 1,
+    positionMm: 1,
+    mapping,
+  }
+  const rects = [{ x1: 10, y1: 10, x2: 20, y2: 20 }]
+  const scored = rects.map((rect) => ({ ...rect, score: 0.8 }))
+  const setUp = async (): Promise<Parameters<typeof writeReport>[0]> => {
+    const run = join(temporary, 'made for its detections')
+    await makeRun(run)
+    const made = JSON.parse(readFileSync(join(run, 'detections', '1.2.3.json'), 'utf8')) as {
+      nodules: object[]
+    }
+    const found = join(temporary, 'whole scans')
+    mkdirSync(found, { recursive: true })
+    const boxes = scored.map((box) => ({ ...box, nodule: 1 }))
+    write('whole scans/1.5.json', {
+      ...{ ...made, patientId: 'P', seriesInstanceUid: '1.5', nodules: made.nodules.slice(0, 1) },
+      slices: [{ k: 1, sopInstanceUid: '1.5.1', z: 1, boxes }],
+    })
+    const options = {
+      truth: write('slices truth.json', [{ image_path: 'a.png', rects, nodule: of }]),
+      predictions: write('slices found.json', [{ image_path: 'a.png', rects: scored }]),
+      ...{ output: join(temporary, 'slices.html'), maxPictures: 0, bootstraps: 0, compare: [found] },
+    }
+    rmSync(run, { recursive: true })
+    return options
+  }
+
+  test('compares them on its slices, as evaluate does', async () => {
+    const options = await setUp()
+    const { figures, warnings } = await writeReport(options)
+    const { slices } = (figures as { comparison: Record<string, { runs: object[] }> }).comparison
+    expect(slices!.runs).toMatchObject([
+      { name: 'slices found.json', ap: 1 },
+      { name: 'whole scans', ap: 1 },
+    ])
+    expect(warnings.join()).not.toContain('cannot be compared')
+    expect(readFileSync(options.output, 'utf8')).toContain('id="slice-runs"')
+  })
+
+  test('leaves out one that has no results', async () => {
+    const options = await setUp()
+    const bare = join(temporary, 'bare run')
+    mkdirSync(join(bare, 'detections'), { recursive: true })
+    const { figures, warnings } = await writeReport({ ...options, compare: [bare] })
+    expect(figures).toMatchObject({ comparison: undefined })
+    expect(warnings).toContain(`${join(bare, 'detections')} holds no detections`)
+    expect(warnings.join()).not.toContain('cannot be compared')
+  })
+
+  test('says why it cannot where its list does not tell slices', async () => {
+    const options = await setUp()
+    const truth = write('slices truth.json', [{ image_path: 'a.png', rects }])
+    const { figures, warnings } = await writeReport({ ...options, truth })
+    expect(figures).toMatchObject({ comparison: undefined })
+    expect(warnings).toContain(
+      '1 run of whole scans cannot be compared: this run has no detections in whole scans that are judged by true nodules, ' +
+        `and ${truth} does not say which slices its images are, as a list of nodule prepare does`,
+    )
+  })
+})
+
 describe('a run of a second stage', () => {
   test('is reported by its log: its test list is a folder of cubes', async () => {
     const [run, cubes] = [join(temporary, 'second run'), join(temporary, 'cubes')]

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { checkpointName, loadCheckpoint } from '../../src/checkpoints/checkpoint.js'
 import type { NoduleError } from '../../src/errors.js'
+import { digestsOf } from '../../src/training/digests.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 
@@ -85,4 +86,59 @@ it('goes on by the hypes and the data that it was started with where none are gi
   await expect(train({ output: join(root, 'nobody'), resume: true })).rejects.toThrow(
     /there is no run to go on with: expected/,
   )
+})
+
+it('tells of a list whose content is another than at the last start', async () => {
+  const warnings: string[] = []
+  const output = join(root, 'told')
+  const own = join(root, 'changing.json')
+  const entry = { image_path: '0.png', rects: [{ x1: 20, y1: 20, x2: 30, y2: 32 }] }
+  writeFileSync(own, JSON.stringify([entry]))
+  await run('told', { train: own, steps: 1 })
+  const resume = async (steps: number): Promise<string[]> => {
+    warnings.length = 0
+    await train({ output, resume: true, engine: 'wasm', steps, onWarning: (line) => warnings.push(line) })
+    return warnings.filter((line) => line.includes('other data'))
+  }
+  expect(await resume(2)).toEqual([])
+  writeFileSync(own, JSON.stringify([entry, { ...entry, image_path: '1.png' }]))
+  const told = `${output}: the run goes on with other data: ../changing.json has changed since its last start`
+  expect(await resume(3)).toEqual([told])
+  expect(await resume(4)).toEqual([])
+  // As runs of earlier versions left it, and whatever else lies there.
+  const starts = join(output, 'run.jsonl')
+  const { digests, ...before } = JSON.parse(readFileSync(starts, 'utf8').trim().split('\n').at(-1)!) as {
+    digests: object
+  }
+  expect(Object.keys(digests)).toEqual(['../changing.json', '../test.json'])
+  for (const other of [undefined, null, 7, { '../changing.json': 7 }]) {
+    writeFileSync(starts, `${JSON.stringify({ ...before, digests: other, skipMissing: 'yes' })}\n`)
+    expect(await resume(4)).toEqual([])
+  }
+})
+
+it('knows a folder of cubes by its index, and nothing of what cannot be read', async () => {
+  const cubes = join(root, 'cubes')
+  mkdirSync(cubes)
+  writeFileSync(join(cubes, 'cubes.jsonl'), 'abc')
+  const data = { train: [cubes, join(root, 'gone.json')], test: root }
+  expect(await digestsOf(join(root, 'run'), data)).toEqual({
+    '../cubes': 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
+  })
+})
+
+it('leaves out images that are not there where it did so before', async () => {
+  const own = join(root, 'half.json')
+  const entries = ['0.png', 'gone.png'].map((image_path) => ({ image_path, rects: [] }))
+  writeFileSync(own, JSON.stringify(entries))
+  const output = join(root, 'half')
+  await expect(run('half', { train: own, steps: 1 })).rejects.toThrow(/gone\.png/)
+  await run('half', { train: own, steps: 1, skipMissing: true })
+  const warnings: string[] = []
+  const more = { steps: 2, onWarning: (line: string) => warnings.push(line) }
+  await train({ output, resume: true, engine: 'wasm', ...more })
+  await run('half', { train: own, resume: true, ...more })
+  expect(warnings.filter((line) => line.includes('1 image is missing and skipped'))).toHaveLength(2)
+  const strict = train({ output, resume: true, engine: 'wasm', skipMissing: false })
+  await expect(strict).rejects.toThrow(/gone\.png/)
 })

@@ -13,6 +13,7 @@ import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { probeEngines } from '../../src/engine/start.js'
 import { checkpointName, checkpointsIn, loadCheckpoint } from '../../src/checkpoints/checkpoint.js'
+import { sha256 } from '../../src/hash.js'
 import { train } from '../../src/training/train.js'
 import type { TrainOptions } from '../../src/training/train.js'
 import { VERSION } from '../../src/version.js'
@@ -143,6 +144,7 @@ describe('train', () => {
       // Relative to the run: no names of this machine.
       train: relative(join(root, 'starts'), list),
       test: relative(join(root, 'starts'), list),
+      digests: { [relative(join(root, 'starts'), list)]: sha256(readFileSync(list)) },
     }
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
       { ...start, step: 0, time: expect.any(String) },

@@ -1,5 +1,7 @@
+import { types } from 'node:util'
 import { inflateRawSync } from 'node:zlib'
 import type { DataSet } from 'dicom-parser'
+import { invalidParameter } from '../../check.js'
 import { NoduleError, describeError } from '../../errors.js'
 import { readRegular } from '../../read_files.js'
 import { VRS } from './element_head.js'
@@ -46,9 +48,10 @@ export interface ParseOptions {
  * Reads the elements of a DICOM file: with or without preamble and meta information, explicit or implicit VR, little
  * or big endian, deflated. A data set that breaks off gives what was read, with `stopped`.
  *
- * @throws NoduleError FORMAT where the bytes are not DICOM, or cost more memory than `limits.ts` allows
+ * @throws NoduleError FORMAT where the bytes are not DICOM, or cost more memory than `limits.ts` allows; INVALID_PARAMETER
  */
 export function parseDicom(bytes: Uint8Array, path: string, o: ParseOptions = {}): DicomFile {
+  if (!types.isUint8Array(bytes)) throw invalidParameter('bytes', 'bytes (Uint8Array)', bytes)
   const warnings: string[] = []
   const size = o.size ?? bytes.length
   const { meta, end } = readMeta(bytes, path)

@@ -9,6 +9,7 @@ import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import { readMarksCsv } from '../../formats/luna.js'
 import type { Mark } from '../../formats/luna.js'
 import { leastConfidence, mixedSettings } from './settings.js'
+import { append } from '../../lists.js'
 import { agree, count } from '../../words.js'
 
 /**
@@ -40,11 +41,32 @@ export async function readDetectionFolder(folder: string, warnings: string[]): P
     warnings.push(
       `${count(other.length, 'JSON file')} of ${folder} ${agree(other.length, 'is', 'are')} not ${DETECTIONS_FORMAT}, first ${other[0]!}`,
     )
-  if (found.length === 0) warnings.push(`${folder} holds no detections`)
+  if (found.length === 0) warnings.push(holdsNone(folder))
   const all = found.map(({ detections }) => detections)
   const mixed = mixedSettings(folder, all)
   if (mixed !== undefined) warnings.push(mixed)
   return all
+}
+
+const holdsNone = (folder: string): string => `${folder} holds no detections`
+
+/**
+ * The same where they are to be judged: nodules of scans that nobody examined would count as missed.
+ * Throws NoduleError (FORMAT) for a folder without any, too.
+ */
+export async function readJudged(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
+  const told: string[] = []
+  const detections = await readDetectionFolder(folder, told)
+  if (detections.length > 0) {
+    append(warnings, told)
+    return detections
+  }
+  const others = told.filter((line) => line !== holdsNone(folder))
+  throw new NoduleError('FORMAT', 'the folder holds no detections', {
+    path: folder,
+    expected: `results of nodule detect (${DETECTIONS_FORMAT})`,
+    actual: others.length === 0 ? 'none' : others.join('; '),
+  })
 }
 
 /** Marks of one scan from two files, be it a volume file of the same series, would count twice. */
@@ -72,7 +94,10 @@ export type MarkSource = { name: string; path: string } & (
   { detections: SeriesDetections[] } | { marks: Mark[] }
 )
 
-/** Reads marks: a folder of `nodule detect`'s files, or a CSV in LUNA16's format. Throws NoduleError. */
+/**
+ * Reads marks: a folder of `nodule detect`'s files, or a CSV in LUNA16's format. Throws NoduleError (FILE, FORMAT), also for
+ * a folder without results.
+ */
 export async function readMarks(path: string, warnings: string[]): Promise<MarkSource> {
   let isFolder: boolean
   try {
@@ -82,7 +107,7 @@ export async function readMarks(path: string, warnings: string[]): Promise<MarkS
   }
   const source = { name: basename(path), path }
   if (!isFolder) return { ...source, marks: readMarksCsv(path) }
-  return { ...source, detections: await readDetectionFolder(path, warnings) }
+  return { ...source, detections: await readJudged(path, warnings) }
 }
 
 export interface SourceMarks {

@@ -1,5 +1,6 @@
 import { textureType } from '../../annotations/index.js'
 import { invalidParameter, show } from '../../check.js'
+import { NoduleError } from '../../errors.js'
 import { byEquivalentDiameter, byType } from '../breakdown.js'
 import type { GroupRow } from '../breakdown.js'
 import { blandAltman, compareCpm, foundAt, mcNemar } from '../compare.js'
@@ -58,15 +59,19 @@ export interface ScanRuns {
   warnings: string[]
 }
 
-/** Evaluates one or more detectors on the same scans and compares each pair. Throws NoduleError (FILE, FORMAT). */
+/** Evaluates one or more detectors on the same scans and compares each pair. Throws NoduleError (FILE, FORMAT), also for results of other scans alone. */
 export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRuns> {
   const warnings: string[] = []
-  const truth = await readTruth(options, warnings)
+  const told: string[] = []
+  // First: what the readers say of an archive takes longer.
   const sources: MarkSource[] = []
-  for (const path of options.predictions) sources.push(await readMarks(path, warnings))
+  for (const path of options.predictions) sources.push(await readMarks(path, told))
+  const truth = await readTruth(options, warnings)
+  append(warnings, told)
   const names = distinctNames(options.predictions)
   const named = sources.map((source, index) => ({ ...source, name: names[index]! }))
   const { series, findings, scans, marks } = bringTogether(truth, named, options, warnings)
+  for (const [n, { path }] of named.entries()) refuseOtherScans(path, marks[n]!, series)
   const compared = compareMarks(series, findings, marks, scans, options)
   append(warnings, cutOffs(compared.runs, marks))
   return { ...compared, readers: readerPoints(scans), warnings }
@@ -273,6 +278,17 @@ function warnMissing(series: readonly string[], sources: readonly SourceMarks[],
         `${missing} of ${count(all.length, 'scan')} ${agree(missing, 'has', 'have')} no file in ${name}: ${agree(missing, 'its', 'their')} nodules count as missed`,
       )
   }
+}
+
+/** Throws NoduleError (FORMAT) for results of other scans than those that count, all of them: not one figure tells anything. */
+function refuseOtherScans(path: string, { series: own }: SourceMarks, series: readonly string[]): void {
+  const counted = new Set(series)
+  if (own === undefined || counted.size === 0 || own.some((uid) => counted.has(uid))) return
+  throw new NoduleError('FORMAT', 'the results are of other scans', {
+    path,
+    expected: `at least one of the ${count(counted.size, 'scan')} that ${agree(counted.size, 'counts', 'count')}, such as ${series[0]!}`,
+    actual: `${count(own.length, 'other')}, first ${own[0]!}`,
+  })
 }
 
 /** Type by series and finding. */

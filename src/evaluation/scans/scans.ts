@@ -1,4 +1,11 @@
-import { checkInteger, checkNumber, invalidParameter } from '../../check.js'
+import {
+  checkInteger,
+  checkList,
+  checkNumber,
+  checkObject,
+  checkTexts,
+  invalidParameter,
+} from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import { bootstrapFroc } from './bootstrap.js'
 import type { FrocBand } from './bootstrap.js'
@@ -97,6 +104,10 @@ export function evaluateScans(
   marks: readonly Mark[],
   options: ScanOptions = {},
 ): ScanEvaluation {
+  checkTexts('series', series)
+  checkList('findings', findings)
+  checkList('marks', marks)
+  checkObject('options', options)
   const samples = checkInteger('bootstraps', options.bootstraps ?? 1000, 0, 1e6)
   const seed = checkInteger('seed', options.seed ?? 1, 0, 0xffffffff)
   const confidence = checkNumber('confidence', options.confidence ?? 0.95, 0.01, 0.9999)

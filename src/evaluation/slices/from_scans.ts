@@ -9,7 +9,7 @@ import type { DetectedBox, SeriesDetections } from '../../inference/detections.j
 import { scanKey, sharedUids } from '../../scans/scan_keys.js'
 import { greatest } from '../../lists.js'
 import { agree, count } from '../../words.js'
-import { readDetectionFolder } from '../scans/marks.js'
+import { readJudged } from '../scans/marks.js'
 import type { EvaluatedEntry } from './pairs.js'
 import { sliceFinder } from './same_slice.js'
 
@@ -34,7 +34,7 @@ export async function readPredictions(path: string, truth: FrameList): Promise<P
   }
   if (!isFolder) return readList(path)
   const warnings: string[] = []
-  const entries = framesOfScans(truth, await readDetectionFolder(path, warnings), sliceConfidence, warnings)
+  const entries = framesOfScans(truth, await readJudged(path, warnings), sliceConfidence, warnings)
   return { entries, dir: truth.dir, warnings }
 }
 

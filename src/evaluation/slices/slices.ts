@@ -1,4 +1,4 @@
-import { checkNumber, invalidParameter } from '../../check.js'
+import { checkList, checkNumber, checkObject, invalidParameter } from '../../check.js'
 import { GrowingMatch, isOnExcluded } from './match.js'
 import { pairImages } from './pairs.js'
 import {
@@ -65,6 +65,9 @@ export function evaluateSlices(
   predictions: readonly EvaluatedEntry[],
   options: SliceOptions = {},
 ): SliceEvaluation {
+  checkList('truth', truth)
+  checkList('predictions', predictions)
+  checkObject('options', options)
   const { images, warnings } = pairImages(truth, predictions, options)
   return evaluatePairs(images, options, warnings)
 }

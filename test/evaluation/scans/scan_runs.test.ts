@@ -57,3 +57,28 @@ test('a folder without a file of a listed scan: that is said', async () => {
     '1 of 2 scans has no file in few: its nodules count as missed',
   ])
 })
+
+test('a folder without a result, or with those of other scans alone, is refused: all would count as missed', async () => {
+  const options = { truth: nodules, bootstraps: 0 }
+  const none = join(folder, 'nothing')
+  mkdirSync(none)
+  const told =
+    /nothing: the folder holds no detections: expected results of nodule detect \(nodule-detections\/1\)/
+  const list = file('frames.json', [{ image_path: 'a.png', rects: [] }])
+  for (const predictions of [[none], [marksA, none]])
+    await expect(evaluateFiles({ ...options, predictions })).rejects.toThrow(told)
+  await expect(
+    evaluateFiles({ truth: list, predictions: [none], mismatch: 'miss', bootstraps: 0 }),
+  ).rejects.toThrow(told)
+  file('nothing/other.json', {})
+  const other = /received 1 JSON file of .*nothing is not nodule-detections\/1, first other\.json$/
+  await expect(evaluateFiles({ ...options, predictions: [none] })).rejects.toThrow(other)
+
+  const series = file('elsewhere only.txt', '7.1\n7.2\n')
+  await expect(evaluateFiles({ ...options, predictions: [join(folder, 'few')], series })).rejects.toThrow(
+    /few: the results are of other scans: expected at least one of the 2 scans that count, such as 7\.1 but received 1 other, first 1\.1/,
+  )
+  // A table says nothing of the scans that were examined.
+  const { warnings } = await evaluateFiles({ ...options, predictions: [marksA], series })
+  expect(warnings.join()).toContain('that are not in the list are left out')
+})
