@@ -36,13 +36,14 @@ export interface ExportOptions {
    * are trained on small crops; they take frames of any size, and the images of lists in tiles of this one.
    */
   frame?: { width: number; height: number }
-  /** Changes of DETECTION_KEYS, `group.key=value`. */
+  /** Changes of DETECTION_KEYS, `key=value`. */
   changes?: readonly string[]
 }
 
-/** Keys of the hypes that only detection reads, so that a model can be exported with others than it was trained with. */
+/** Keys of the hypes that detection reads and no loss does, so that a model can be exported with others than it was trained with. */
 export const DETECTION_KEYS = [
-  ...['data.slice_step_mm', 'data.tile_overlap_mm', 'data.min_lung_share', 'data.lung_margin_mm'],
+  ...['box_margin_px', 'data.slice_step_mm', 'data.tile_overlap_mm', 'data.min_lung_share'],
+  'data.lung_margin_mm',
 ] as const
 
 export interface ExportResult {

@@ -217,14 +217,19 @@ describe('exportOnnx', () => {
       code: 'INVALID_PARAMETER',
       message: expect.stringContaining("multiple of the cell's 32 px") as string,
     })
-    await exportOnnx(trained, path, { changes: ['data.slice_step_mm=2.5', 'data.tile_overlap_mm=30'] })
+    await exportOnnx(trained, path, {
+      changes: ['box_margin_px=0.5', 'data.slice_step_mm=2.5', 'data.tile_overlap_mm=30'],
+    })
     const other = await openSession(path)
     await other.release()
-    expect(other.hypes.data).toMatchObject({ slice_step_mm: 2.5, tile_overlap_mm: 30 })
+    expect(other.hypes).toMatchObject({
+      box_margin_px: 0.5,
+      data: { slice_step_mm: 2.5, tile_overlap_mm: 30 },
+    })
     for (const [change, message] of [
       [
         'data.channels=5',
-        'Expected data.slice_step_mm, data.tile_overlap_mm, data.min_lung_share, data.lung_margin_mm for set',
+        'Expected box_margin_px, data.slice_step_mm, data.tile_overlap_mm, data.min_lung_share, data.lung_margin_mm for set',
       ],
       ['data.slice_step_mm', 'Expected key=value'],
       ['data.slice_step_mm=far', 'data.slice_step_mm'],
