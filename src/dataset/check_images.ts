@@ -4,7 +4,7 @@ import { NoduleError, describeError } from '../errors.js'
 import { clipBox } from '../geometry/box.js'
 import type { EdgeBox } from '../geometry/box.js'
 import { readImageSize } from '../formats/images.js'
-import { withHull } from '../geometry/hull.js'
+import { sidesOf, withHull } from '../geometry/hull.js'
 import { imageFile, originOf, rectIndex } from './list.js'
 import type { FrameList, ListRect } from './list.js'
 import { frameFormat } from './read_frame.js'
@@ -95,8 +95,9 @@ export async function checkImages(
         height: format.channels === 3 ? height : height / format.channels,
         rects: [],
         format,
-        hard: entry.nodule?.hard ?? [],
-        excluded: entry.nodule?.excluded ?? [],
+        // Whatever else they have: the list checks no hulls of these.
+        hard: (entry.nodule?.hard ?? []).map(sidesOf),
+        excluded: (entry.nodule?.excluded ?? []).map(sidesOf),
       }
     } catch (error) {
       failures.push({ index, error })

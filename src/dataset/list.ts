@@ -127,8 +127,9 @@ export function rectIndex(rects: readonly object[], index: number): number {
  * older ones (.idl, .al, .pal), all of them also gzipped (.gz).
  *
  * Boxes turned inside out are turned back, boxes without an area are dropped, each with a warning that counts them:
- * both come out of labeling tools, and TensorBox reads them; hulls that no longer fit their boxes are dropped likewise. Whether images exist and boxes lie in them is checked by
- * `checkImages`, since lists are also read where the images are not at hand.
+ * both come out of labeling tools, and TensorBox reads them; hulls that no longer fit their boxes are dropped likewise.
+ * Whether images exist and boxes lie in them is checked by `checkImages`, since lists are also read where the images are
+ * not at hand.
  * Throws NoduleError (FILE, FORMAT) that names the file and the JSON pointer.
  */
 export function readList(path: string): FrameList {

@@ -1,5 +1,6 @@
 import type { Hypes } from '../config/hypes.js'
 import type { EdgeBox } from '../geometry/box.js'
+import { sidesOf } from '../geometry/hull.js'
 import type { HullBox } from '../geometry/hull.js'
 import { createRandom } from '../random.js'
 import type { Random } from '../random.js'
@@ -54,17 +55,13 @@ export async function makeBatch({ hypes, seed, jitter, items }: BatchTask): Prom
     const random = itemRandom(seed, items[place]!.number)
     const { boxes, excluded } = put(frame, hypes, jitter, random, target)
     const isTarget = (box: EdgeBox): boolean => box.x2 - box.x1 < biggest && box.y2 - box.y1 < biggest
-    made.boxes.push(boxes.filter(isTarget).map(plain))
+    // Hulls served to move them.
+    made.boxes.push(boxes.filter(isTarget).map(sidesOf))
     // No background either, which cells without a box are taught.
-    made.excluded.push([...excluded, ...boxes.filter((box) => !isTarget(box)).map(plain)])
+    made.excluded.push([...excluded, ...boxes.filter((box) => !isTarget(box)).map(sidesOf)])
     made.decoded.push(frame === items[place]!.image ? undefined : frame)
   }
   return made
-}
-
-/** A box without its hull, which served to move it. */
-function plain({ x1, y1, x2, y2 }: HullBox): EdgeBox {
-  return { x1, y1, x2, y2 }
 }
 
 async function decode(image: CheckedImage, hypes: Hypes): Promise<LoadedFrame> {

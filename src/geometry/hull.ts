@@ -74,9 +74,14 @@ export function isHullOf(hull: Hull, box: EdgeBox): boolean {
   return isMiddle(x1, x2, box.x1, box.x2) && isMiddle(y1, y2, box.y1, box.y2)
 }
 
+/** A box without its hull, and whatever else it has. */
+export function sidesOf({ x1, y1, x2, y2 }: EdgeBox): EdgeBox {
+  return { x1, y1, x2, y2 }
+}
+
 /** A box with a hull, where that is its own. */
-export function withHull({ x1, y1, x2, y2 }: EdgeBox, hull: Hull | undefined): HullBox {
-  const box = { x1, y1, x2, y2 }
+export function withHull(sides: EdgeBox, hull: Hull | undefined): HullBox {
+  const box = sidesOf(sides)
   return hull !== undefined && isHullOf(hull, box) ? { ...box, hull } : box
 }
 

@@ -180,6 +180,20 @@ describe('hulls in training', () => {
     expect(await made(path, change, 2)).toEqual(await made(path, change))
   }, 60_000)
 
+  it.each([null, 'round', [[0, 0]]])(
+    'of excluded places and false marks, which no list checks, are passed over: %j',
+    async (other) => {
+      const path = await diagonalList(`other-${JSON.stringify(other).length}`, 1, true)
+      const entries = JSON.parse(readFileSync(path, 'utf8')) as ListEntry[]
+      const boxes = async (own: object): Promise<unknown> => {
+        const nodule = { excluded: [{ ...box, ...own }], hard: [{ ...box, ...own }] }
+        writeFileSync(path, JSON.stringify(entries.map((entry) => ({ ...entry, nodule }))))
+        return (await made(path, { jitter: { ...still, rotate_deg: 60 } })).map(({ excluded }) => excluded)
+      }
+      expect(await boxes({ hull: other })).toEqual(await boxes({}))
+    },
+  )
+
   it('of boxes that were clipped to their image are dropped', async () => {
     await writePng(join(folder, 'a.png'), { width: 15, height: 40, data: new Uint8Array(15 * 40 * 3) })
     const path = join(folder, 'clipped.json')
