@@ -13,11 +13,33 @@ import { append } from '../../lists.js'
 import { agree, count } from '../../words.js'
 
 /**
- * Reads the detection files of a folder; other JSON files in it, and results of several models or settings, are named in
- * `warnings`.
+ * Reads the detection files of a folder; other JSON files in it, results of several models or settings, and that there
+ * are none, are told in `warnings`.
  * Throws NoduleError (FILE, FORMAT), also for a scan that two files hold.
  */
 export async function readDetectionFolder(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
+  const detections = await readResults(folder, warnings)
+  if (detections.length === 0) warnings.push(`${folder} holds no detections`)
+  return detections
+}
+
+/**
+ * The same where they are to be judged: nodules of scans that nobody examined would count as missed.
+ * Throws NoduleError (FORMAT) for a folder without any, too.
+ */
+export async function readJudged(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
+  const told: string[] = []
+  const detections = await readResults(folder, told)
+  append(warnings, told)
+  if (detections.length > 0) return detections
+  throw new NoduleError('FORMAT', 'the folder holds no detections', {
+    path: folder,
+    expected: `results of nodule detect (${DETECTIONS_FORMAT})`,
+    actual: told.length === 0 ? 'none' : told.join('; '),
+  })
+}
+
+async function readResults(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
   let names: string[]
   try {
     names = readdirSync(folder).filter((name) => name.endsWith('.json') && !isMarkups(name))
@@ -41,32 +63,10 @@ export async function readDetectionFolder(folder: string, warnings: string[]): P
     warnings.push(
       `${count(other.length, 'JSON file')} of ${folder} ${agree(other.length, 'is', 'are')} not ${DETECTIONS_FORMAT}, first ${other[0]!}`,
     )
-  if (found.length === 0) warnings.push(holdsNone(folder))
   const all = found.map(({ detections }) => detections)
   const mixed = mixedSettings(folder, all)
   if (mixed !== undefined) warnings.push(mixed)
   return all
-}
-
-const holdsNone = (folder: string): string => `${folder} holds no detections`
-
-/**
- * The same where they are to be judged: nodules of scans that nobody examined would count as missed.
- * Throws NoduleError (FORMAT) for a folder without any, too.
- */
-export async function readJudged(folder: string, warnings: string[]): Promise<SeriesDetections[]> {
-  const told: string[] = []
-  const detections = await readDetectionFolder(folder, told)
-  if (detections.length > 0) {
-    append(warnings, told)
-    return detections
-  }
-  const others = told.filter((line) => line !== holdsNone(folder))
-  throw new NoduleError('FORMAT', 'the folder holds no detections', {
-    path: folder,
-    expected: `results of nodule detect (${DETECTIONS_FORMAT})`,
-    actual: others.length === 0 ? 'none' : others.join('; '),
-  })
 }
 
 /** Marks of one scan from two files, be it a volume file of the same series, would count twice. */

@@ -59,7 +59,10 @@ export interface ScanRuns {
   warnings: string[]
 }
 
-/** Evaluates one or more detectors on the same scans and compares each pair. Throws NoduleError (FILE, FORMAT), also for results of other scans alone. */
+/**
+ * Evaluates one or more detectors on the same scans and compares each pair. Throws NoduleError (FILE, FORMAT), also for
+ * results of other scans alone.
+ */
 export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRuns> {
   const warnings: string[] = []
   const told: string[] = []
