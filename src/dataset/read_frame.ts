@@ -18,17 +18,13 @@ export interface ModelFrame {
   scaleY: number
 }
 
-/**
- * Reads the image of a list's entry in the size of the hypes. Throws NoduleError (FILE, FORMAT, UNSUPPORTED).
- * @param model whose hypes these are, for messages; default: they are a file that the caller named
- */
+/** Reads the image of a list's entry in the size of the hypes. Throws NoduleError (FILE, FORMAT, UNSUPPORTED). */
 export async function readFrame(
   list: Pick<FrameList, 'dir'>,
   entry: ListEntry,
   hypes: Hypes,
-  model?: string,
 ): Promise<ModelFrame> {
-  return readFrameFile(imageFile(list, entry), frameFormat(entry), hypes, model)
+  return readFrameFile(imageFile(list, entry), frameFormat(entry), hypes)
 }
 
 /** How the image of an entry holds its frame. */
@@ -41,21 +37,14 @@ export function frameFormat(entry: ListEntry): FrameFormat {
   return { encoding: entry.nodule?.encoding ?? 'gray8', channels: entry.nodule?.channels ?? 3 }
 }
 
-export async function readFrameFile(
-  file: string,
-  format: FrameFormat,
-  hypes: Hypes,
-  model?: string,
-): Promise<ModelFrame> {
+export async function readFrameFile(file: string, format: FrameFormat, hypes: Hypes): Promise<ModelFrame> {
   const { image_width: width, image_height: height } = hypes
   const { channels } = hypes.data
   if (format.channels !== channels) {
-    const whose = model === undefined ? 'the hypes have' : `${model} takes`
-    throw new NoduleError('FORMAT', `a frame of another number of channels than ${whose}`, {
+    throw new NoduleError('FORMAT', 'a frame of another number of channels than the hypes have', {
       path: file,
       expected: `data.channels = ${channels}`,
       actual: String(format.channels),
-      ...(model === undefined ? {} : { remedies: ["prepare the list with the model's hypes"] }),
     })
   }
   const image = await readPlanes(file, channels, format.encoding, hypesWindow(hypes))

@@ -49,8 +49,9 @@ export interface DetectListResult {
 
 /**
  * Detects in the images of a TensorBox list and writes a list of the same entries, with the boxes found in place of the
- * true ones: pixels of the image, `score` in [0, 1]. With `data.mm_per_pixel` the images, of any size, are tiled. `image_path` and other keys stay as they are. Images that cannot
- * be read are reported and left out. Nothing is written when the work is aborted, or where no image can be used.
+ * true ones: pixels of the image, `score` in [0, 1]. With `data.mm_per_pixel` the images, of any size, are tiled.
+ * `image_path` and other keys stay as they are. Images that cannot be read, or have other channels than the model, are
+ * reported and left out. Nothing is written when the work is aborted, or where no image can be used.
  *
  * @throws NoduleError (FILE, FORMAT) of the lists; FORMAT where the list has images and none can be used; UNSUPPORTED for an
  *   output that no list is read from as JSON
@@ -171,7 +172,7 @@ async function attempt(
   const entry = index === undefined ? undefined : list.entries[index]
   if (entry === undefined) return undefined
   try {
-    return await readFrame(list, entry, session.hypes, session.path)
+    return await readFrame(list, entry, session.hypes)
   } catch (error) {
     if (error instanceof NoduleError) return error
     throw error
