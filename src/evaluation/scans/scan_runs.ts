@@ -74,7 +74,10 @@ export async function evaluateScanRuns(options: ScanRunOptions): Promise<ScanRun
   const names = distinctNames(options.predictions)
   const named = sources.map((source, index) => ({ ...source, name: names[index]! }))
   const { series, findings, scans, marks } = bringTogether(truth, named, options, warnings)
-  for (const [n, { path }] of named.entries()) refuseOtherScans(path, marks[n]!, series)
+  // Without a list of series those of the predictions count too.
+  const isListed = options.series !== undefined || truth.scans.length > 0
+  const wanted = isListed ? series : findings.map((finding) => finding.seriesUid)
+  for (const [n, { path }] of named.entries()) refuseOtherScans(path, marks[n]!, wanted)
   const compared = compareMarks(series, findings, marks, scans, options)
   append(warnings, cutOffs(compared.runs, marks))
   return { ...compared, readers: readerPoints(scans), warnings }

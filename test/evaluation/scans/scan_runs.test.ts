@@ -78,6 +78,12 @@ test('a folder without a result, or with those of other scans alone, is refused:
   await expect(evaluateFiles({ ...options, predictions: [join(folder, 'few')], series })).rejects.toThrow(
     /few: the results are of other scans: expected at least one of the 2 scans that count, such as 7\.1 but received 1 other, first 1\.1/,
   )
+  const elsewhere = file('elsewhere.csv', 'seriesuid,coordX,coordY,coordZ,diameter_mm\n7.1,0,0,0,10\n')
+  await expect(
+    evaluateFiles({ truth: elsewhere, predictions: [join(folder, 'few')], bootstraps: 0 }),
+  ).rejects.toThrow(
+    /few: the results are of other scans: expected at least one of the 1 scan that counts, such as 7\.1/,
+  )
   // A table says nothing of the scans that were examined.
   const { warnings } = await evaluateFiles({ ...options, predictions: [marksA], series })
   expect(warnings.join()).toContain('that are not in the list are left out')
