@@ -51,7 +51,7 @@ export const command: CommandModule<object, Flags> = {
         type: 'string',
         array: true,
         default: [] as string[],
-        describe: `Changes a key of the hypes that only detection reads: ${DETECTION_KEYS.join(', ')}`,
+        describe: `Changes a key of the hypes that detection reads and no loss does: ${DETECTION_KEYS.join(', ')}`,
       })
       .option('engine', {
         choices: ENGINE_NAMES,

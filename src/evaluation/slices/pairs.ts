@@ -118,10 +118,10 @@ export function pairImages(
   if (missing.length > 0) {
     const boxes = missing.reduce((sum, entry) => sum + entry.rects.length, 0)
     warnings.push(
-      `${missing.length} of ${count(truth.length, 'image')} have no predictions; ` +
+      `${missing.length} of ${count(truth.length, 'image')} ${agree(missing.length, 'has', 'have')} no predictions; ` +
         (mismatch === 'miss'
-          ? `their ${count(boxes, 'true box')} count as missed`
-          : `they and their ${count(boxes, 'true box')} are left out`),
+          ? `${agree(missing.length, 'its', 'their')} ${count(boxes, 'true box')} ${agree(boxes, 'counts', 'count')} as missed`
+          : `${agree(missing.length, 'it and its', 'they and their')} ${count(boxes, 'true box')} are left out`),
     )
   }
   if (unknown.length > 0) {
