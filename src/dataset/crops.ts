@@ -173,8 +173,8 @@ function normalNumbers(): Float32Array {
 }
 
 /**
- * Boxes of the canvas in the crop. A turned box is the one around what the box held, turned: its hull with half a pixel
- * around it, or, where none is known, the ellipse in the box.
+ * Boxes of the canvas in the crop. A turned box is the one around what the box held, turned: its hull with as much
+ * around it as the box has, or, where none is known, the ellipse in the box.
  * @returns `boxes`: those of which at least half and the center lie in the crop, clipped; `cut`: the rest of those that
  * the crop shows a part of, which is neither right nor wrong there
  */

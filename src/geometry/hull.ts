@@ -6,7 +6,7 @@ export type Hull = readonly (readonly [x: number, y: number])[]
 
 /**
  * A box and the hull of what it was put around, in the same pixels: of the centers of a mask's pixels, beyond which the
- * box reaches by half a pixel, left and right alike, and above and below.
+ * box reaches by half a pixel of the mask, left and right alike, and above and below.
  */
 export interface HullBox extends EdgeBox {
   hull?: Hull
