@@ -118,20 +118,14 @@ step(
   ...['-o', at('report.html'), '--title', `nodule demo, ${trained}`],
 )
 
-// The model that ships has learnt from patients: what it makes of the same phantoms, judged nodule by nodule; and what the
-// pair of the same networks makes of them that phantoms alone taught.
+// The model that ships has learnt from patients: what it makes of the same phantoms, judged nodule by nodule.
 const judged = [
   ['trained just now', at('run/detections')],
   ['shipped with the package', at('run/shipped')],
-  ['of the package that phantoms alone taught', at('run/phantoms')],
 ]
 step(
   '7 of 7: the shipped model on the same patients',
   ...['detect', at('scans/unseen'), '-o', at('run/shipped'), '--overlay'],
-)
-step(
-  '7 of 7: the one that phantoms alone taught',
-  ...['detect', at('scans/unseen'), '--model', join(root, 'models/phantoms.onnx'), '-o', at('run/phantoms')],
 )
 const cpms = judged.map(([name, folder], n) => {
   const file = at(`run/nodules-${n}.json`)

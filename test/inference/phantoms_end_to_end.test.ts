@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { evaluateScanRuns } from '../../src/evaluation/index.js'
-import { detectFolders, openStages, shippedModel } from '../../src/inference/index.js'
+import {
+  DETECT_DEFAULTS,
+  defaultConfidences,
+  detectFolders,
+  openStages,
+  shippedModel,
+} from '../../src/inference/index.js'
 import { writePhantoms } from '../../src/phantom/index.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
 
@@ -24,10 +30,10 @@ test.each([
     const session = await openStages(path(), undefined, { device: 'cpu', threads: 2 })
     const output = join(root, name)
     try {
-      const { scans, notes } = await detectFolders([join(root, 'scans')], session, {
-        output,
-        minConfidence: 0.02,
-      })
+      const { minScore } = defaultConfidences(session)
+      const link = { ...DETECT_DEFAULTS.link, minConfidence: 0.02 }
+      const parameters = { ...DETECT_DEFAULTS, minScore, link }
+      const { scans, notes } = await detectFolders([join(root, 'scans')], session, { output, parameters })
       expect(notes.filter(({ failed }) => failed)).toEqual([])
       expect(scans).toHaveLength(2)
     } finally {
@@ -38,7 +44,7 @@ test.each([
       scans: [join(root, 'scans')],
       bootstraps: 0,
     })
-    expect(runs[0]!.cpm.value).toBeGreaterThan(least)
+    expect(runs[0]!.cpm!.value).toBeGreaterThan(least)
   },
   120_000,
 )
