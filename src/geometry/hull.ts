@@ -63,6 +63,11 @@ function extents(hull: Hull): EdgeBox {
   return { x1: least(xs), y1: least(ys), x2: greatest(xs), y2: greatest(ys) }
 }
 
+/** The box around the pixels of a mask, of whose centers `pixelHull` made the hull. */
+export function pixelBox(hull: Hull): EdgeBox {
+  return boxAround({ points: hull, radiusX: 0.5, radiusY: 0.5 })
+}
+
 /** Files round hulls. */
 const ROUNDED_PX = 0.02
 

@@ -42,7 +42,10 @@ export interface ExportOptions {
 
 /** Keys of the hypes that detection reads and no loss does, so that a model can be exported with others than it was trained with. */
 export const DETECTION_KEYS = [
-  ...['box_margin_px', 'data.slice_step_mm', 'data.tile_overlap_mm', 'data.min_lung_share'],
+  'box_margin_px',
+  'data.slice_step_mm',
+  'data.tile_overlap_mm',
+  'data.min_lung_share',
   'data.lung_margin_mm',
 ] as const
 

@@ -229,13 +229,10 @@ async function compareRuns(
   const hasSlices = truth !== undefined && predictions !== undefined
   // Boxes in whole scans are judged on the slices where there are no scans of this run to put them beside.
   const saysSlices = hasSlices && truth.entries.every(({ nodule }) => nodule?.mapping !== undefined)
-  const folders = marks.filter(
-    ({ name, ...source }) =>
-      saysSlices &&
-      scans?.comparison === undefined &&
-      'detections' in source &&
-      lists.every((list) => list.name !== name),
-  )
+  const folders =
+    saysSlices && scans?.comparison === undefined
+      ? marks.filter((run) => 'detections' in run && lists.every((list) => list.name !== run.name))
+      : []
   const onSlices = [...lists, ...folders]
   if (hasSlices && onSlices.length > 0) {
     const paths = [predictions, ...onSlices.map((run) => run.path)]

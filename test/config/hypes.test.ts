@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parseHypes, readHypes } from '../../src/config/hypes.js'
 import { readPatchHypes } from '../../src/config/patch_hypes.js'
-import { NoduleError } from '../../src/errors.js'
 import { PACKAGE_ROOT } from '../../src/version.js'
+import { caught } from '../caught.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'nodule-hypes-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -14,16 +14,6 @@ function file(name: string, content: string): string {
   const path = join(folder, name)
   writeFileSync(path, content)
   return path
-}
-
-function caught(action: () => unknown): NoduleError {
-  try {
-    action()
-  } catch (error) {
-    expect(error).toBeInstanceOf(NoduleError)
-    return error as NoduleError
-  }
-  throw new Error('nothing was thrown')
 }
 
 describe('hypes', () => {

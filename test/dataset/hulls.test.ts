@@ -11,7 +11,6 @@ import { readLists } from '../../src/dataset/list.js'
 import { ownNodule } from '../../src/dataset/stacks/own_nodule.js'
 import { readStackIndex } from '../../src/dataset/stacks/read_index.js'
 import { STACK_SIDE, readStack } from '../../src/dataset/stacks/read_stack.js'
-import { NoduleError } from '../../src/errors.js'
 import { writePng } from '../../src/formats/index.js'
 import { iou } from '../../src/geometry/box.js'
 import type { EdgeBox } from '../../src/geometry/box.js'
@@ -22,6 +21,7 @@ import { realData } from '../real_data.js'
 import { writeScan } from './scan_files.js'
 import { writeStacks } from './stack_files.js'
 import { DIAGONAL, STILL, boxOfPixels, exactBox, finePlaces } from './turned_masks.js'
+import { caught } from '../caught.js'
 
 let folder: string
 beforeAll(() => {
@@ -90,16 +90,10 @@ describe('hulls in lists', () => {
     ['a list of lists', [[13, [22]]], '/0/1', 'finite number'],
   ])('refuses %s', (_, bad, place, expected) => {
     const path = written('bad.json', [box, { ...box, hull: bad }])
-    let error: unknown
-    try {
-      readList(path)
-    } catch (caught) {
-      error = caught
-    }
-    expect(error).toBeInstanceOf(NoduleError)
+    const error = caught(() => readList(path))
     expect(error).toMatchObject({ code: 'FORMAT', path, place: `/0/rects/1/hull${place}` })
-    expect((error as NoduleError).message).toContain(expected)
-    expect((error as NoduleError).message.length).toBeLessThan(400)
+    expect(error.message).toContain(expected)
+    expect(error.message.length).toBeLessThan(400)
   })
 })
 

@@ -10,6 +10,7 @@ import type { ListEntry } from '../../src/dataset/index.js'
 import { readLists } from '../../src/dataset/list.js'
 import { NoduleError } from '../../src/errors.js'
 import { pairImages } from '../../src/evaluation/index.js'
+import { caught } from '../caught.js'
 
 let folder: string
 beforeAll(async () => {
@@ -116,17 +117,11 @@ describe('readList', () => {
     ['[{"image_path": "a.png", "rects": [], "nodule": 3}]', '/0/nodule', 'object'],
   ])('refuses %s', (content, place, expected) => {
     const path = written('bad.json', content)
-    let error: unknown
-    try {
-      readList(path)
-    } catch (caught) {
-      error = caught
-    }
-    expect(error).toBeInstanceOf(NoduleError)
+    const error = caught(() => readList(path))
     expect(error).toMatchObject({ code: 'FORMAT', path })
-    expect((error as NoduleError).place ?? '').toBe(place)
-    expect((error as NoduleError).message).toContain(expected)
-    expect((error as NoduleError).message).not.toContain('\n')
+    expect(error.place ?? '').toBe(place)
+    expect(error.message).toContain(expected)
+    expect(error.message).not.toContain('\n')
   })
 
   it('names a file that is not there', () => {

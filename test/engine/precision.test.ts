@@ -3,20 +3,10 @@ import { describe, expect, it } from 'vitest'
 import { requireTensorAddon, tensorAddonProblem } from '../../src/engine/onednn/addon.js'
 import { usePrecision } from '../../src/engine/precision.js'
 import { startEngine } from '../../src/engine/start.js'
-import { NoduleError } from '../../src/errors.js'
+import { caught } from '../caught.js'
 
 const problem = tensorAddonProblem()
 const bfloat16 = problem === undefined && requireTensorAddon().hasBfloat16
-
-function caught(work: () => unknown): NoduleError {
-  try {
-    work()
-  } catch (error) {
-    expect(error).toBeInstanceOf(NoduleError)
-    return error as NoduleError
-  }
-  throw new Error('nothing was thrown')
-}
 
 describe('usePrecision', () => {
   it('refuses bfloat16 on other engines, and says what to do', async () => {

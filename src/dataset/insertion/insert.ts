@@ -1,7 +1,7 @@
 import { checkInteger, checkNumber } from '../../check.js'
 import { NoduleError } from '../../errors.js'
 import type { EdgeBox } from '../../geometry/box.js'
-import { pixelHull } from '../../geometry/hull.js'
+import { pixelBox, pixelHull } from '../../geometry/hull.js'
 import type { Hull } from '../../geometry/hull.js'
 import type { Random } from '../../random.js'
 import type { HuVolume, Lungs } from '../../volume/index.js'
@@ -169,7 +169,6 @@ function addedNoise({ shape }: Patch, deviation: number, random: Random): Float3
 }
 
 function maskOf(volume: HuVolume, { center, patch }: Place): Pick<InsertedNodule, 'voxels' | 'boxes'> {
-  const boxes = new Map<number, EdgeBox>()
   const pixels = new Map<number, [number, number][]>()
   let voxels = 0
   forPatch(volume, center, patch, (n, at, [k, j, i]) => {
@@ -178,13 +177,10 @@ function maskOf(volume: HuVolume, { center, patch }: Place): Pick<InsertedNodule
     const own = pixels.get(k)
     if (own === undefined) pixels.set(k, [[i, j]])
     else own.push([i, j])
-    const box = boxes.get(k) ?? { x1: i, y1: j, x2: i, y2: j }
-    boxes.set(k, {
-      x1: Math.min(box.x1, i),
-      y1: Math.min(box.y1, j),
-      x2: Math.max(box.x2, i + 1),
-      y2: Math.max(box.y2, j + 1),
-    })
   })
-  return { voxels, boxes: [...boxes].map(([k, box]) => ({ k, box, hull: pixelHull(pixels.get(k)!) })) }
+  const boxes = [...pixels].map(([k, own]) => {
+    const hull = pixelHull(own)
+    return { k, box: pixelBox(hull), hull }
+  })
+  return { voxels, boxes }
 }

@@ -1,9 +1,8 @@
 import type { EdgeBox } from '../../geometry/box.js'
-import { pixelHull } from '../../geometry/hull.js'
+import { pixelBox, pixelHull } from '../../geometry/hull.js'
 import type { Hull } from '../../geometry/hull.js'
 import { STACK_SIDE } from './read_stack.js'
 import type { NoduleStack } from './read_stack.js'
-import { greatest, least } from '../../lists.js'
 
 /** The nodule that a stack is cut around. */
 export interface OwnNodule {
@@ -27,22 +26,20 @@ export function ownNodule(stack: NoduleStack): OwnNodule {
     const agreed = extent(counts, k, agreement)
     const any = agreed ?? extent(counts, k, 1)
     if (any === undefined) continue
-    own.boxes.push({ k, box: any.box, hull: pixelHull(any.ends), agreed: agreed !== undefined })
+    const hull = pixelHull(any.ends)
+    own.boxes.push({ k, box: pixelBox(hull), hull, agreed: agreed !== undefined })
     if (agreed !== undefined) widest = Math.max(widest, agreed.diameter)
   }
   own.axialDiameterMm = widest * volume.geometry.spacing[2]
   return own
 }
 
-/**
- * Box (pixel edges) and greatest diameter (pixels) of the pixels that at least `enough` readers outlined, and the first and
- * the last of them in each row.
- */
+/** The first and the last pixel in each row of those that at least `enough` readers outlined, and their greatest diameter, pixels. */
 function extent(
   counts: Uint8Array,
   k: number,
   enough: number,
-): { box: EdgeBox; diameter: number; ends: [number, number][] } | undefined {
+): { diameter: number; ends: [number, number][] } | undefined {
   // The ends of each row are enough for the diameter.
   const ends: [number, number][] = []
   for (let y = 0; y < STACK_SIDE; y++) {
@@ -54,14 +51,5 @@ function extent(
   let squared = 0
   for (const a of ends)
     for (const b of ends) squared = Math.max(squared, (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2)
-  return {
-    box: {
-      x1: least(ends.map(([x]) => x)),
-      y1: ends[0]![1],
-      x2: greatest(ends.map(([x]) => x)) + 1,
-      y2: ends.at(-1)![1] + 1,
-    },
-    diameter: Math.sqrt(squared) + 1,
-    ends,
-  }
+  return { diameter: Math.sqrt(squared) + 1, ends }
 }
